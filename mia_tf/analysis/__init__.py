@@ -1,0 +1,1 @@
+"""What the record of the shadow models says: arrays in, arrays out, no TensorFlow."""

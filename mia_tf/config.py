@@ -1,0 +1,167 @@
+"""Every setting of an experiment, parsed once into frozen, validated dataclasses and passed explicitly.
+
+`ExperimentConfig` holds what changes a result: it is written to LOGDIR/config.json, and a LOGDIR
+accepts no other. `RunOptions` holds what changes only where and how fast it is computed.
+"""
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mia_tf.validation import check, check_choice, check_integer, fail
+
+DATA_SOURCES = ("auto", "npz", "tfds", "embedded")
+SUBSET_PLANS = ("balanced", "bernoulli")
+AUGMENTATIONS = ("none", "mirror", "weak")
+ARCHITECTURES = {
+    r"cnn(?P<filters>[1-9]\d*)-(?P<scales>[1-9]\d*)-(?P<pooling>max|mean)": "cnn{F}-{S}-{max|mean}",
+    r"wrn28-(?P<width>1|2|10)": "wrn28-{1,2,10}",
+    r"resnet(?P<depth>9|18)": "resnet{9,18}",
+}
+MAX_QUERIES = 2 * 9**2  # both mirrorings of every crop of an image padded by 4
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which examples there are.
+
+    Attributes:
+        dataset: a mixture's name (`mia_tf.data.mixtures`) or "npz:PATH" for a user's own arrays.
+        data_source: one of DATA_SOURCES.
+        data_dir: the folder of npz archives; None for none.
+        num_over, num_under: how many examples of each group, balanced over the labels; None for
+            as many as the paper has (all of the over-represented group).
+        dataset_size: keep only this many examples of the mixture, in its order; None for all.
+        seed: chooses the examples.
+    """
+
+    dataset: str = "mnist_svhn"
+    data_source: str = "auto"
+    data_dir: str | None = None
+    num_over: int | None = None
+    num_under: int | None = None
+    dataset_size: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        check_choice(DATA_SOURCES, data_source=self.data_source)
+        check_integer(1, optional=True, num_over=self.num_over)
+        check_integer(0, optional=True, num_under=self.num_under)
+        check_integer(2, optional=True, dataset_size=self.dataset_size)
+        check_integer(0, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How one model is trained and asked.
+
+    Attributes:
+        arch: a name that one of ARCHITECTURES matches.
+        lr: peak learning rate.
+        batch: examples a step.
+        epochs: passes over the model's training set.
+        weight_decay: L2 penalty on weights, not on biases.
+        warmup: fraction of training over which the rate rises linearly (LiRA: 0.01).
+        clip_norm: largest L2 norm of a step's gradient; 0 for no limit (LiRA has none).
+        ema: decay of the averaged weights that test accuracy is measured with; 0 for none.
+        augment: one of AUGMENTATIONS.
+        queries: views of each example that its logits are asked for.
+        eval_steps: epochs between measurements of test accuracy; 0 for only the last.
+        patience: stop after this many measurements without a better one; None for never.
+        save_steps: epochs between kept checkpoints; 0 for none.
+        keep_ckpt: keep the final weights.
+    """
+
+    arch: str = "cnn32-3-mean"
+    lr: float = 0.1
+    batch: int = 256
+    epochs: int = 100
+    weight_decay: float = 5e-4
+    warmup: float = 0.01
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    augment: str = "weak"
+    queries: int = 2
+    eval_steps: int = 0
+    patience: int | None = None
+    save_steps: int = 0
+    keep_ckpt: bool = False
+
+    def __post_init__(self):
+        if not any(re.fullmatch(pattern, self.arch) for pattern in ARCHITECTURES):
+            fail("must be one of " + ", ".join(ARCHITECTURES.values()), arch=self.arch)
+        check(0 < self.lr < float("inf"), "must be a positive number", lr=self.lr)
+        check_integer(1, batch=self.batch)
+        check_integer(1, epochs=self.epochs)
+        check(0 <= self.weight_decay < float("inf"), "must not be negative", weight_decay=self.weight_decay)
+        check(0 <= self.warmup <= 1, "must be in [0, 1]", warmup=self.warmup)
+        check(0 <= self.clip_norm < float("inf"), "must not be negative", clip_norm=self.clip_norm)
+        check(0 <= self.ema < 1, "must be in [0, 1)", ema=self.ema)
+        check_choice(AUGMENTATIONS, augment=self.augment)
+        check_integer(1, MAX_QUERIES, queries=self.queries)
+        check_integer(0, eval_steps=self.eval_steps)
+        check_integer(1, optional=True, patience=self.patience)
+        check(self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0", patience=self.patience)
+        check_integer(0, save_steps=self.save_steps)
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that decides what a LOGDIR holds.
+
+    Attributes:
+        data: which examples.
+        training: how each model is trained.
+        num_experiments: number of shadow models, M.
+        pkeep: fraction of models that an example is in.
+        subsets: one of SUBSET_PLANS.
+        only_subset: no model trains on examples from this row on; None for all (LiRA).
+        seed: draws the subsets and every model's own seed.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    num_experiments: int = 64
+    pkeep: float = 0.5
+    subsets: str = "balanced"
+    only_subset: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        check_integer(2, num_experiments=self.num_experiments)
+        check(0 < self.pkeep < 1, "must be in (0, 1)", pkeep=self.pkeep)
+        check_choice(SUBSET_PLANS, subsets=self.subsets)
+        check_integer(1, optional=True, only_subset=self.only_subset)
+        check_integer(0, seed=self.seed)
+
+    def to_dict(self) -> dict:
+        """The settings as one flat, JSON-serialisable dict, as config.json has them."""
+        nested = dataclasses.asdict(self)
+        data, training = nested.pop("data"), nested.pop("training")
+        # Where a folder lies does not change what is in it.
+        del data["data_dir"]
+        data["data_seed"] = data.pop("seed")
+        return {**data, **training, **nested}
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how fast: nothing here changes a result beyond rounding.
+
+    Attributes:
+        logdir: the folder of the results.
+        expid: train only this model, as one task of a cluster's array job does; None for all.
+        workers: processes that train at the same time; None to measure.
+        threads_per_worker: threads of each; None to measure.
+    """
+
+    logdir: Path
+    expid: int | None = None
+    workers: int | None = None
+    threads_per_worker: int | None = None
+
+    def __post_init__(self):
+        check_integer(0, optional=True, expid=self.expid)
+        check_integer(1, optional=True, workers=self.workers)
+        check_integer(1, optional=True, threads_per_worker=self.threads_per_worker)

@@ -1,0 +1,1 @@
+"""Draws finished numbers on given Axes; computes nothing."""

@@ -1,0 +1,91 @@
+"""The records that cross a boundary between parts of the system, each checking its own shapes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mia_tf.validation import InputError, check, check_shape
+
+OVER, UNDER = 0, 1
+"""Group ids: the over-represented and the under-represented group of a mixture (Choi et al., section 4)."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images of up to two groups, and the test images of the same groups.
+
+    Attributes:
+        name: the mixture's name, such as "mnist_svhn".
+        images: (N, H, W, C) uint8, the pool that shadow models train on subsets of.
+        labels: (N,) int64 in [0, num_classes).
+        groups: (N,) uint8, OVER or UNDER.
+        example_ids: (N,) fixed-width str, a hash of each image's pixels: the identity of an
+            example whatever its row.
+        test_images: (T, H, W, C) uint8; T may be 0.
+        test_labels: (T,) int64.
+        test_groups: (T,) uint8.
+        num_classes: number of classes.
+        group_names: what the over- and the under-represented group are called in figures.
+        stand_in: a sentence when some of the data stand in for the real ones, else "".
+        sources: where each part came from, for people.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    example_ids: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    test_groups: np.ndarray
+    num_classes: int
+    group_names: tuple[str, str] = ("over-represented", "under-represented")
+    stand_in: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        check_shape((None, None, None, None), np.uint8, images=self.images)
+        check_shape((None, *self.images.shape[1:]), np.uint8, test_images=self.test_images)
+        for prefix, count in (("", len(self.images)), ("test_", len(self.test_images))):
+            check_shape((count,), np.int64, **{prefix + "labels": getattr(self, prefix + "labels")})
+            check_shape((count,), np.uint8, **{prefix + "groups": getattr(self, prefix + "groups")})
+            for name, limit in (("labels", self.num_classes), ("groups", 2)):
+                values = getattr(self, prefix + name)
+                if len(values) and not (0 <= values.min() and values.max() < limit):
+                    raise InputError(
+                        f"Argument `{prefix}{name}` must lie in [0, {limit - 1}]. "
+                        f"Received: values from {values.min()} to {values.max()}"
+                    )
+        check_shape((len(self.images),), example_ids=self.example_ids)
+        check(len(self.images) >= 2, "must hold at least 2 images", images=f"{len(self.images)} images")
+        check(self.num_classes >= 2, "must be at least 2", num_classes=self.num_classes)
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What one trained shadow model says of every example.
+
+    Attributes:
+        index: which of the experiment's models, in [0, num_experiments).
+        keep: (N,) bool, true where the example was in the training set.
+        logits: (N, 1, Q, C) float32, outputs for Q views of every example (LiRA's layout).
+        epoch: epochs trained.
+        hparams: every setting of this model, JSON-serialisable.
+        metrics: accuracies and timings, JSON-serialisable.
+        checkpoints: epoch -> the model's weights in Keras' order; empty unless asked for.
+    """
+
+    index: int
+    keep: np.ndarray
+    logits: np.ndarray
+    epoch: int
+    hparams: Mapping
+    metrics: Mapping
+    checkpoints: Mapping[int, list[np.ndarray]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        check_shape((None,), bool, keep=self.keep)
+        check_shape((len(self.keep), 1, None, None), np.float32, logits=self.logits)
+        if not np.isfinite(self.logits).all():
+            raise InputError(f"Argument `logits` of model {self.index} must be finite. Received: NaN or infinity")

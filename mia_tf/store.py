@@ -1,0 +1,291 @@
+"""The only reader and writer of a LOGDIR, in the layout of LiRA's published code.
+
+    LOGDIR/config.json, dataset.json, x_train.npy, y_train.npy, group.npy, example_id.npy, x_test.npy, ...
+    LOGDIR/experiment-{i}_{M}/{hparams.json, keep.npy, metrics.json, logits/{epoch:010d}.npy, ckpt/}
+    LOGDIR/.work/        locks and folders being written; safe to delete when nothing runs
+
+A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
+A lock is held by the kernel (flock), so whoever dies, even by kill -9, lets go of it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.records import OVER, Dataset, ModelRecord
+from mia_tf.validation import InputError, fail
+
+_FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
+_ARRAYS = {
+    "images": "x_train.npy",
+    "labels": "y_train.npy",
+    "groups": "group.npy",
+    "example_ids": "example_id.npy",
+    "test_images": "x_test.npy",
+    "test_labels": "y_test.npy",
+    "test_groups": "group_test.npy",
+}
+
+
+def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:
+    """Loads an .npy file; never unpickles, and says in one line what is wrong with a file."""
+    try:
+        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"Missing file: {path}") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+def load_json(path: Path) -> dict:
+    """Loads a JSON file; says in one line what is wrong with it."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"Missing file: {path}") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """One complete model of a LOGDIR."""
+
+    index: int
+    path: Path
+    logits_path: Path
+    keep: np.ndarray
+    """(N,) bool."""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained when the logits were taken."""
+        return int(self.logits_path.stem)
+
+    def metrics(self) -> dict:
+        """The model's metrics.json, or {} where there is none (LiRA's own runs)."""
+        path = self.path / "metrics.json"
+        return load_json(path) if path.exists() else {}
+
+    def hparams(self) -> dict:
+        """The model's hparams.json."""
+        return load_json(self.path / "hparams.json")
+
+    def logits_shape(self) -> tuple[int, int, int]:
+        """(N, Q, C)."""
+        n, one, q, c = load_array(self.logits_path, mmap_mode="r").shape
+        return n, one * q, c
+
+    def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
+        logits = load_array(self.logits_path, mmap_mode="r")[start:stop]
+        return np.array(logits, dtype=np.float32).reshape(len(logits), -1, logits.shape[-1])
+
+    def checkpoints(self) -> dict[int, Path]:
+        """Epoch -> file of weights that were kept."""
+        return {int(p.stem): p for p in sorted((self.path / "ckpt").glob("*.npz"))}
+
+
+class Store:
+    """A LOGDIR. `Store.open` reads one; `Store.create` makes or continues one."""
+
+    def __init__(self, logdir: Path):
+        self.logdir = Path(logdir)
+        self._work = self.logdir / ".work"
+
+    # ---- opening
+
+    @classmethod
+    def open(cls, logdir) -> "Store":
+        """Opens a LOGDIR of ours, or of LiRA's published code, for reading."""
+        store = cls(logdir)
+        if not store.logdir.is_dir():
+            fail("must be a folder that `python -m mia_tf.train` wrote", logdir=logdir)
+        if not (store.logdir / _ARRAYS["labels"]).exists():
+            fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", logdir=logdir)
+        return store
+
+    @classmethod
+    def create(cls, logdir, config: dict, load_dataset) -> "Store":
+        """Makes a LOGDIR, or continues one made with the same configuration.
+
+        Args:
+            logdir: the folder; made where it is missing.
+            config: `ExperimentConfig.to_dict()`.
+            load_dataset: called without arguments for the Dataset, only where the LOGDIR is new.
+
+        Raises:
+            InputError: the folder cannot be written, or holds another configuration.
+        """
+        store = cls(logdir)
+        path = store.logdir / "config.json"
+        if path.exists():  # said before any work, data loading above all
+            store._check_same(config)
+        dataset = None if path.exists() else load_dataset()
+        try:
+            store._work.mkdir(parents=True, exist_ok=True)
+            with store._locked("setup"):
+                if path.exists():
+                    store._check_same(config)
+                else:
+                    store._write_dataset(dataset or load_dataset())
+                    # Written last: a LOGDIR with a config.json has everything that models need.
+                    _write_json(path, config)
+        except OSError as error:
+            fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
+        return store
+
+    def _check_same(self, config: dict) -> None:
+        found = load_json(self.logdir / "config.json")
+        keys = sorted(set(found) | set(config))
+        differ = [f"{k} ({found.get(k)!r} there, {config.get(k)!r} now)" for k in keys if found.get(k) != config.get(k)]
+        if differ:
+            fail("must be new or hold the same configuration; it differs in " + ", ".join(differ), logdir=self.logdir)
+
+    # ---- the data
+
+    def _write_dataset(self, dataset: Dataset) -> None:
+        for attribute, name in _ARRAYS.items():
+            _write_array(self.logdir / name, getattr(dataset, attribute))
+        description = {
+            "name": dataset.name,
+            "num_classes": dataset.num_classes,
+            "group_names": list(dataset.group_names),
+            "stand_in": dataset.stand_in,
+            "sources": dict(dataset.sources),
+            "num_examples": len(dataset.images),
+            "num_test_examples": len(dataset.test_images),
+        }
+        _write_json(self.logdir / "dataset.json", description)
+
+    def dataset(self) -> Dataset:
+        """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
+        arrays = {}
+        for attribute, name in _ARRAYS.items():
+            path = self.logdir / name
+            if path.exists() or name in ("x_train.npy", "y_train.npy"):
+                arrays[attribute] = load_array(path, mmap_mode="r" if name.startswith("x_") else None)
+        images = arrays["images"]
+        if images.dtype != np.uint8:  # LiRA's files hold x / 127.5 - 1
+            images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
+        arrays["labels"] = arrays["labels"].astype(np.int64)
+        path = self.logdir / "dataset.json"
+        about = load_json(path) if path.exists() else {}
+        about = {k: about[k] for k in ("name", "num_classes", "group_names", "stand_in", "sources") if k in about}
+        about["group_names"] = tuple(about.get("group_names", ("over-represented", "under-represented")))
+        count = len(images)
+        defaults = {
+            "name": self.logdir.name,
+            "num_classes": int(arrays["labels"].max()) + 1,
+            "groups": np.full(count, OVER, np.uint8),
+            "example_ids": np.array([str(i) for i in range(count)]),
+            "test_images": np.zeros((0, *images.shape[1:]), np.uint8),
+            "test_labels": np.zeros(0, np.int64),
+            "test_groups": np.zeros(0, np.uint8),
+        }
+        return Dataset(**{**defaults, **about, **arrays})
+
+    def config(self) -> dict:
+        """config.json, or {} for a LOGDIR of LiRA's published code."""
+        path = self.logdir / "config.json"
+        return load_json(path) if path.exists() else {}
+
+    # ---- the models
+
+    def completed(self) -> set[int]:
+        """Indices of the models that are present."""
+        return {int(match[1]) for p in self.logdir.iterdir() if (match := _FOLDER.fullmatch(p.name))}
+
+    def models(self) -> list[StoredModel]:
+        """Every complete model, by index. Folders without logits (unfinished LiRA runs) are passed over."""
+        found = []
+        for path in self.logdir.iterdir():
+            match = _FOLDER.fullmatch(path.name)
+            epochs = sorted((path / "logits").glob("*.npy")) if match else []
+            if epochs:
+                keep = load_array(path / "keep.npy")
+                found.append(StoredModel(int(match[1]), path, epochs[-1], keep))
+        return sorted(found, key=lambda model: model.index)
+
+    def write(self, record: ModelRecord) -> bool:
+        """Writes a model whole; false, and nothing changed, where it is already present.
+
+        Raises:
+            OSError: the disk is full or the folder cannot be written; nothing is left behind.
+        """
+        target = self.logdir / f"experiment-{record.index}_{record.hparams['num_experiments']}"
+        folder = self._work / f"model-{record.index}-{uuid.uuid4().hex}"
+        try:
+            (folder / "logits").mkdir(parents=True)
+            _write_json(folder / "hparams.json", dict(record.hparams))
+            _write_json(folder / "metrics.json", dict(record.metrics))
+            _write_array(folder / "keep.npy", record.keep)
+            _write_array(folder / "logits" / f"{record.epoch:010d}.npy", record.logits)
+            for epoch, weights in record.checkpoints.items():
+                (folder / "ckpt").mkdir(exist_ok=True)
+                np.savez(folder / "ckpt" / f"{epoch:010d}.npz", *weights)
+            os.rename(folder, target)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            if target.exists():
+                return False
+            raise
+        return True
+
+    def write_logits(self, model: StoredModel, logits: np.ndarray) -> None:
+        """Replaces a model's logits, (N, 1, Q, C) float32, with answers to other queries."""
+        _write_array(model.logits_path, logits)
+
+    @contextlib.contextmanager
+    def claim(self, index: int) -> Iterator[bool]:
+        """Holds model `index` for this process; gives false where it is present or held by another."""
+        with self._locked(f"model-{index}", wait=False) as held:
+            if not held or index in self.completed():
+                yield False
+                return
+            for leftover in self._work.glob(f"model-{index}-*"):  # of a process that died
+                shutil.rmtree(leftover, ignore_errors=True)
+            yield True
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
+        self._work.mkdir(parents=True, exist_ok=True)
+        with open(self._work / f"{name}.lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    with _replacing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, np.asarray(array), allow_pickle=False)
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with _replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place once written and on the disk."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

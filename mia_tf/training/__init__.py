@@ -1,0 +1,1 @@
+"""Training engines and what they share."""
