@@ -1,1 +1,5 @@
 """Data sets: where pictures come from, and how two groups of them are mixed."""
+
+from mia_tf.data.loading import load
+
+__all__ = ["load"]

@@ -1,0 +1,80 @@
+"""Reads npz archives of images and labels. Nothing in an archive is ever unpickled."""
+
+import contextlib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.validation import InputError, check, check_shape
+
+
+class Archive:
+    """One npz file; every problem with it is an InputError that names it."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        check(self.path.is_file(), "must be the path of an npz file that exists", path=self.path)
+        with self._readable("it is not a whole npz archive"), open(self.path, "rb") as file:
+            if file.read(2) != b"PK":  # what every zip file begins with
+                raise zipfile.BadZipFile("no zip header")
+            with zipfile.ZipFile(self.path) as members:
+                self.keys = {name.removesuffix(".npy") for name in members.namelist()}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
+    def array(self, key: str) -> np.ndarray:
+        """The array called `key`, of any shape and dtype but Python objects."""
+        if key not in self:
+            raise InputError(f"Missing array `{key}` in {self.path}. It holds: {', '.join(sorted(self.keys))}")
+        with self._readable(f"its array `{key}` is damaged or holds Python objects, which are never loaded"):
+            with np.load(self.path, allow_pickle=False) as arrays:
+                array = arrays[key]
+            if not isinstance(array, np.ndarray):  # a member that is no npy file comes back as bytes
+                raise ValueError("not an array")
+            return array
+
+    def images(self, key: str, shape: tuple | None = None) -> np.ndarray:
+        """(N, H, W, C) uint8 images, with C = 1 or 3; of `shape` (H, W, C) where given.
+
+        Accepts (N, H, W) for C = 1, and floats in [0, 1], which are rounded to 256 levels.
+        """
+        array = self.array(key)
+        name = f"{key} in {self.path}"
+        if array.ndim == 3:
+            array = array[..., np.newaxis]
+        fits = array.ndim == 4 and array.shape[3] in (1, 3) and array.size > 0
+        check(fits, "must have shape (N, H, W), (N, H, W, 1) or (N, H, W, 3)", **{name: f"shape {array.shape}"})
+        if shape is not None:
+            check_shape((None, *shape), **{name: array})
+        if array.dtype == np.uint8:
+            return array
+        check(array.dtype.kind == "f", "must have dtype uint8, or floats in [0, 1]", **{name: f"dtype {array.dtype}"})
+        check(np.isfinite(array).all(), "must be finite", **{name: "NaN or infinity"})
+        low, high = array.min(), array.max()
+        check(0 <= low and high <= 1, "must lie in [0, 1] where they are floats", **{name: f"from {low} to {high}"})
+        return np.round(array.astype(np.float64) * 255).astype(np.uint8)
+
+    def labels(self, key: str, length: int, limit: int) -> np.ndarray:
+        """(length,) int64 labels in [0, limit); (length, 1) is accepted too."""
+        array = self.array(key)
+        name = f"{key} in {self.path}"
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        check_shape((length,), **{name: array})
+        check(array.dtype.kind in "iu", "must be integers", **{name: f"dtype {array.dtype}"})
+        low, high = array.min(), array.max()
+        check(0 <= low and high < limit, f"must lie in [0, {limit - 1}]", **{name: f"values from {low} to {high}"})
+        return array.astype(np.int64)
+
+    @contextlib.contextmanager
+    def _readable(self, complaint: str) -> Iterator[None]:
+        # What zipfile and numpy raise on damaged, encrypted, pickled, or absurdly large members.
+        try:
+            yield
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, MemoryError) as error:
+            detail = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"Cannot read {self.path}: {complaint} ({detail})") from None

@@ -1,0 +1,124 @@
+"""Chooses examples from a pool for each group, and puts the groups together in one seeded order."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mia_tf.config import DataConfig
+from mia_tf.records import OVER, UNDER, Dataset
+from mia_tf.validation import check
+
+_COUNT_ARGUMENTS = {OVER: "num_over", UNDER: "num_under"}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The examples that one group is chosen from.
+
+    Attributes:
+        images: (n, H, W, C) uint8.
+        labels: (n,) int64.
+        test_images: (t, H, W, C) uint8; all are kept.
+        test_labels: (t,) int64.
+        count: how many of `images` to choose, balanced over their labels; None for all.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    count: int | None
+
+
+def example_ids(images: np.ndarray) -> np.ndarray:
+    """(N,) str: 16 hexadecimal digits for each image, a hash of its shape and its uint8 pixels."""
+    shape = repr(images.shape[1:]).encode()
+    digests = [hashlib.blake2b(shape + image.tobytes(), digest_size=8).hexdigest() for image in images]
+    return np.array(digests, dtype="U16")
+
+
+def choose_balanced(labels: np.ndarray, count: int, rng: np.random.Generator, *, argument: str) -> np.ndarray:
+    """Chooses `count` rows so that the numbers of any two labels differ by one at most.
+
+    Args:
+        labels: (n,) integers; the labels to balance over are those that occur.
+        count: how many rows; n itself takes every row, balanced or not.
+        rng: chooses the rows, and the labels that have one more where `count` does not divide.
+        argument: the name that a message gives to `count`.
+
+    Returns:
+        (count,) int64 rows, grouped by label.
+
+    Raises:
+        InputError: there are not so many; the message has the largest count.
+    """
+    if count == len(labels):
+        return np.arange(count)
+    present, available = np.unique(labels, return_counts=True)
+    fewest = available.min()
+    largest = int(len(present) * fewest + np.sum(available > fewest))
+    everything = f", or {len(labels)} for all" if largest < len(labels) else ""
+    check(count <= largest, f"must be at most {largest}, balanced over the labels{everything}", **{argument: count})
+    each, rest = divmod(count, len(present))
+    order = rng.permutation(len(present))
+    with_one_more = order[available[order] > each][:rest]
+    wanted = np.full(len(present), each)
+    wanted[with_one_more] += 1
+    chosen = [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in zip(present, wanted, strict=True)]
+    return np.concatenate(chosen)
+
+
+def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
+    """Puts the groups together.
+
+    Pools are sorted by example id before anything is drawn, so the rows of the result depend on the
+    pixels and the seed only. Each group and the final order have a generator of their own: asking for
+    another number of one group leaves the other as it was.
+
+    Args:
+        pools: group id -> Pool; images of all pools have one shape.
+        config: its dataset (the name), seed and dataset_size are used here.
+        **about: the rest of Dataset's attributes.
+
+    Raises:
+        InputError: a pool or the whole is smaller than was asked for.
+    """
+    *group_rngs, order_rng = np.random.default_rng(config.seed).spawn(3)
+    train, test = [], []
+    for group, pool in pools.items():
+        images, labels, ids = _sorted_by_id(pool.images, pool.labels)
+        count = len(labels) if pool.count is None else pool.count
+        rows = choose_balanced(labels, count, group_rngs[group], argument=_COUNT_ARGUMENTS[group])
+        train.append((images[rows], labels[rows], np.full(len(rows), group, np.uint8), ids[rows]))
+        images, labels, _ = _sorted_by_id(pool.test_images, pool.test_labels)
+        test.append((images, labels, np.full(len(labels), group, np.uint8)))
+    images, labels, groups, ids = map(np.concatenate, zip(*train, strict=True))
+    test_images, test_labels, test_groups = map(np.concatenate, zip(*test, strict=True))
+    if config.dataset_size is not None:
+        check(
+            config.dataset_size <= len(images),
+            f"must be at most {len(images)}, the size of {config.dataset}",
+            dataset_size=config.dataset_size,
+        )
+    # Shuffled, so that the first rows are a fair share of both groups.
+    rows = order_rng.permutation(len(images))[: config.dataset_size]
+    return Dataset(
+        name=config.dataset,
+        images=images[rows],
+        labels=labels[rows],
+        groups=groups[rows],
+        example_ids=ids[rows],
+        test_images=test_images,
+        test_labels=test_labels,
+        test_groups=test_groups,
+        **about,
+    )
+
+
+def _sorted_by_id(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images, labels and ids in the order of the ids; equal pictures in the order of their labels."""
+    ids = example_ids(images)
+    order = np.lexsort((labels, ids))
+    return images[order], labels[order], ids[order]
