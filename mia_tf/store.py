@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.records import OVER, Dataset, ModelRecord
-from mia_tf.validation import InputError, fail
+from mia_tf.validation import InputError, check_shape, fail
 
 _FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
 _ARRAYS = {
@@ -54,6 +54,23 @@ def load_json(path: Path) -> dict:
         raise InputError(f"Missing file: {path}") from None
     except (ValueError, OSError) as error:
         raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is known of the pool of examples besides their images, which an analysis does not need.
+
+    Attributes:
+        labels: (N,) int64.
+        groups: (N,) uint8, OVER or UNDER.
+        example_ids: (N,) str.
+        stand_in: as in Dataset.
+    """
+
+    labels: np.ndarray
+    groups: np.ndarray
+    example_ids: np.ndarray
+    stand_in: str
 
 
 @dataclass(frozen=True)
@@ -193,6 +210,20 @@ class Store:
             "test_groups": np.zeros(0, np.uint8),
         }
         return Dataset(**{**defaults, **about, **arrays})
+
+    def examples(self) -> Examples:
+        """The data set without its images; a LOGDIR of LiRA's has one group and its rows as ids."""
+        labels = load_array(self.logdir / _ARRAYS["labels"])
+        rows = range(len(labels))
+        arrays = {"groups": np.full(len(labels), OVER, np.uint8), "example_ids": np.array([str(i) for i in rows])}
+        for attribute in arrays:
+            path = self.logdir / _ARRAYS[attribute]
+            if path.exists():
+                arrays[attribute] = load_array(path)
+                check_shape(labels.shape, **{path.name: arrays[attribute]})
+        about = self.logdir / "dataset.json"
+        stand_in = load_json(about).get("stand_in", "") if about.exists() else ""
+        return Examples(labels.astype(np.int64), **arrays, stand_in=stand_in)
 
     def config(self) -> dict:
         """config.json, or {} for a LOGDIR of LiRA's published code."""
