@@ -116,8 +116,6 @@ def read_npz(name: str, path: Path) -> SourceData:
 def how_to_get(name: str) -> str:
     """What a user can do to have the data set `name`."""
     return (
-        f"Put {name}.npz (x_train, y_train, x_test, y_test) in a folder and give --data_dir=FOLDER; "
-        f"or, with a network, `python -c 'import tensorflow_datasets as tfds; "
-        f'tfds.builder("{SOURCES[name].tfds_name}").download_and_prepare()\'` and --data_source=tfds; '
-        "or try the stand-in with --data_source=embedded"
+        f"Put {name}.npz (x_train, y_train, x_test, y_test) in a folder and give --data_dir=FOLDER, "
+        "or use --data_source=tfds where there is a network, or the stand-in with --data_source=embedded"
     )
