@@ -73,7 +73,7 @@ def read(names: list[str], data_source: str, data_dir: str | None) -> list[Sourc
 
 def _reader(name: str, data_source: str, data_dir: str | None) -> Callable[[], SourceData]:
     """The function that will read `name`, once it is known that its file is there."""
-    folder = _folder(data_dir)
+    folder = folder_of_archives(data_dir)
     path = None if folder is None else folder / f"{name}.npz"
     if data_source == "embedded":
         from mia_tf.data import embedded
@@ -93,7 +93,7 @@ def _reader(name: str, data_source: str, data_dir: str | None) -> Callable[[], S
     return lambda: tfds_source.read(name)
 
 
-def _folder(data_dir: str | None) -> Path | None:
+def folder_of_archives(data_dir: str | None) -> Path | None:
     """The folder of npz archives, where one is given."""
     given = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
     if not given:
