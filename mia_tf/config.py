@@ -19,6 +19,7 @@ ARCHITECTURES = {
     r"wrn28-(?P<width>1|2|10)": "wrn28-{1,2,10}",
     r"resnet(?P<depth>9|18)": "resnet{9,18}",
 }
+"""Pattern of an architecture's name -> how the name is written for people."""
 MAX_QUERIES = 2 * 9**2  # both mirrorings of every crop of an image padded by 4
 
 
@@ -68,7 +69,7 @@ class TrainingConfig:
         augment: one of AUGMENTATIONS.
         queries: views of each example that its logits are asked for.
         eval_steps: epochs between measurements of test accuracy; 0 for only the last.
-        patience: stop after this many measurements without a better one; None for never.
+        patience: stop after this many epochs without a better test accuracy; None for never.
         save_steps: epochs between kept checkpoints; 0 for none.
         keep_ckpt: keep the final weights.
     """
@@ -78,8 +79,8 @@ class TrainingConfig:
     batch: int = 256
     epochs: int = 100
     weight_decay: float = 5e-4
-    warmup: float = 0.01
-    clip_norm: float = 0.0
+    warmup: float = 0.05
+    clip_norm: float = 1.0
     ema: float = 0.0
     augment: str = "weak"
     queries: int = 2
@@ -104,6 +105,14 @@ class TrainingConfig:
         check_integer(1, optional=True, patience=self.patience)
         check(self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0", patience=self.patience)
         check_integer(0, save_steps=self.save_steps)
+
+
+def check_images_fit(arch: str, image_shape: tuple[int, int, int]) -> None:
+    """Raises InputError where images of (H, W, C) are too small for the architecture's poolings."""
+    scales = re.match(r"cnn\d+-(\d+)", arch)
+    poolings = int(scales[1]) if scales else 3
+    side = min(image_shape[:2])
+    check(side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels", arch=arch)
 
 
 @dataclass(frozen=True)

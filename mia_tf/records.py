@@ -89,3 +89,16 @@ class ModelRecord:
         check_shape((len(self.keep), 1, None, None), np.float32, logits=self.logits)
         if not np.isfinite(self.logits).all():
             raise InputError(f"Argument `logits` of model {self.index} must be finite. Received: NaN or infinity")
+
+
+@dataclass(frozen=True)
+class ModelFailure:
+    """A model that could not be trained; the others go on.
+
+    Attributes:
+        index: which of the models.
+        reason: one line: what happened, at which step, with which learning rate.
+    """
+
+    index: int
+    reason: str

@@ -184,6 +184,16 @@ class Store:
         }
         _write_json(self.logdir / "dataset.json", description)
 
+    def about(self) -> dict:
+        """dataset.json; a LOGDIR of LiRA's published code has none and gets a name only."""
+        path = self.logdir / "dataset.json"
+        defaults = {
+            "name": self.logdir.name,
+            "group_names": ["over-represented", "under-represented"],
+            "stand_in": "",
+        }
+        return {**defaults, **(load_json(path) if path.exists() else {})}
+
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
         arrays = {}
@@ -195,13 +205,11 @@ class Store:
         if images.dtype != np.uint8:  # LiRA's files hold x / 127.5 - 1
             images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
         arrays["labels"] = arrays["labels"].astype(np.int64)
-        path = self.logdir / "dataset.json"
-        about = load_json(path) if path.exists() else {}
+        about = self.about()
         about = {k: about[k] for k in ("name", "num_classes", "group_names", "stand_in", "sources") if k in about}
-        about["group_names"] = tuple(about.get("group_names", ("over-represented", "under-represented")))
+        about["group_names"] = tuple(about["group_names"])
         count = len(images)
         defaults = {
-            "name": self.logdir.name,
             "num_classes": int(arrays["labels"].max()) + 1,
             "groups": np.full(count, OVER, np.uint8),
             "example_ids": np.array([str(i) for i in range(count)]),
@@ -221,9 +229,7 @@ class Store:
             if path.exists():
                 arrays[attribute] = load_array(path)
                 check_shape(labels.shape, **{path.name: arrays[attribute]})
-        about = self.logdir / "dataset.json"
-        stand_in = load_json(about).get("stand_in", "") if about.exists() else ""
-        return Examples(labels.astype(np.int64), **arrays, stand_in=stand_in)
+        return Examples(labels.astype(np.int64), **arrays, stand_in=self.about()["stand_in"])
 
     def config(self) -> dict:
         """config.json, or {} for a LOGDIR of LiRA's published code."""
@@ -232,20 +238,28 @@ class Store:
 
     # ---- the models
 
+    def _folders(self) -> dict[int, Path]:
+        """Every model's folder by index, in order."""
+        found = {int(match[1]): p for p in self.logdir.iterdir() if (match := _FOLDER.fullmatch(p.name))}
+        return dict(sorted(found.items()))
+
     def completed(self) -> set[int]:
         """Indices of the models that are present."""
-        return {int(match[1]) for p in self.logdir.iterdir() if (match := _FOLDER.fullmatch(p.name))}
+        return {index for index, path in self._folders().items() if _logits(path)}
+
+    def check_whole(self) -> None:
+        """Raises InputError where a model's folder is not whole, which our writing never leaves behind."""
+        for path in self._folders().values():
+            if not (_logits(path) and (path / "keep.npy").exists()):
+                raise InputError(f"{path} is not whole (no keep.npy or no logits): move it away to train it again")
 
     def models(self) -> list[StoredModel]:
         """Every complete model, by index. Folders without logits (unfinished LiRA runs) are passed over."""
-        found = []
-        for path in self.logdir.iterdir():
-            match = _FOLDER.fullmatch(path.name)
-            epochs = sorted((path / "logits").glob("*.npy")) if match else []
-            if epochs:
-                keep = load_array(path / "keep.npy")
-                found.append(StoredModel(int(match[1]), path, epochs[-1], keep))
-        return sorted(found, key=lambda model: model.index)
+        return [
+            StoredModel(index, path, epochs[-1], load_array(path / "keep.npy"))
+            for index, path in self._folders().items()
+            if (epochs := _logits(path))
+        ]
 
     def write(self, record: ModelRecord) -> bool:
         """Writes a model whole; false, and nothing changed, where it is already present.
@@ -272,9 +286,9 @@ class Store:
             raise
         return True
 
-    def write_logits(self, model: StoredModel, logits: np.ndarray) -> None:
-        """Replaces a model's logits, (N, 1, Q, C) float32, with answers to other queries."""
-        _write_array(model.logits_path, logits)
+    def write_logits(self, model: StoredModel, epoch: int, logits: np.ndarray) -> None:
+        """Writes or replaces a present model's logits, (N, 1, Q, C) float32, of one epoch."""
+        _write_array(model.path / "logits" / f"{epoch:010d}.npy", logits)
 
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
@@ -297,6 +311,11 @@ class Store:
                 yield False
                 return
             yield True
+
+
+def _logits(folder: Path) -> list[Path]:
+    """The files of logits of a model's folder, by epoch."""
+    return sorted((folder / "logits").glob("[0-9]*.npy"))
 
 
 def _write_array(path: Path, array: np.ndarray) -> None:

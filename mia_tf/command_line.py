@@ -1,0 +1,44 @@
+"""What all command lines share: bad input is one line on stderr and exit code 2."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+from mia_tf.validation import InputError
+
+
+def run(name: str, main: Callable[[], int | None]) -> None:
+    """Parses the flags, runs `main` and exits with what it returns.
+
+    Exit codes: 0 all done, 1 some of the work failed, 2 bad input, 130 interrupted.
+
+    Args:
+        name: the command's, as in `python -m name`.
+        main: reads absl's FLAGS and does the work; returns an exit code or None for 0.
+    """
+
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            rest = flags.FLAGS(argv)[1:]
+        except flags.Error as error:
+            _end(name, str(error).splitlines()[0])
+        if rest:
+            _end(name, f"Unexpected argument {rest[0]!r}: settings are given as --name=value")
+        return argv
+
+    def guarded(_argv: list[str]) -> int | None:
+        try:
+            return main()
+        except InputError as error:
+            _end(name, str(error))
+        except KeyboardInterrupt:
+            print(f"{name}: interrupted; what is complete is kept, and the same command goes on", file=sys.stderr)
+            return 130
+
+    app.run(guarded, flags_parser=parse)
+
+
+def _end(name: str, line: str) -> None:
+    print(f"{name}: {line}", file=sys.stderr)
+    sys.exit(2)

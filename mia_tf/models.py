@@ -1,0 +1,140 @@
+"""Architectures by name: fresh Keras models whose weights depend on a seed alone.
+
+Every model maps (B, H, W, C) float32 images in [-1, 1] to (B, num_classes) float32 logits.
+A new architecture is one builder here and one name pattern in `mia_tf.config.ARCHITECTURES`.
+"""
+
+import re
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import layers
+
+from mia_tf.config import ARCHITECTURES, check_images_fit
+from mia_tf.validation import fail
+
+LEAKY_SLOPE = 0.1
+MAX_FILTERS = 1024
+BATCH_NORM_MOMENTUM = 0.9
+"""Share of the old running statistics kept at each step. LiRA's code has 0.999, but queries its
+models with batch statistics; ours answers with the running ones, which must have settled after
+the few hundred steps of a small run."""
+
+
+def build(arch: str, image_shape: tuple[int, int, int], num_classes: int, seed: int) -> keras.Model:
+    """Builds a model with freshly drawn weights.
+
+    Args:
+        arch: "cnn{F}-{S}-{max|mean}" or "wrn28-{1,2,10}" (LiRA's published code), "resnet18" (He et
+            al. 2015 with a 3x3 stem for small images) or "resnet9" (its nine-layer form for CIFAR).
+        image_shape: (H, W, C) in pixels.
+        num_classes: number of logits.
+        seed: of the initial weights; equal seeds give equal weights.
+
+    Raises:
+        InputError: unknown architecture, or images too small for its poolings.
+    """
+    check_images_fit(arch, image_shape)
+    for pattern, network in _NETWORKS.items():
+        if match := re.fullmatch(pattern, arch):
+            inputs = keras.Input(image_shape)
+            outputs = network(_Layers(seed), inputs, num_classes, **match.groupdict())
+            return keras.Model(inputs, outputs)
+    fail("must be one of " + ", ".join(ARCHITECTURES.values()), arch=arch)
+
+
+class _Layers:
+    """Makes layers, each initialised from a seed of its own that follows from the model's."""
+
+    def __init__(self, seed: int):
+        self._rng = np.random.default_rng(seed)
+
+    def _initializer(self):
+        # Normal with standard deviation 1/sqrt(fan_in), as in LiRA's published code.
+        seed = int(self._rng.integers(2**31))
+        return keras.initializers.VarianceScaling(1.0, "fan_in", "untruncated_normal", seed=seed)
+
+    def conv(self, x, filters: int, size: int = 3, strides: int = 1, use_bias: bool = False):
+        layer = layers.Conv2D(
+            filters, size, strides, padding="same", use_bias=use_bias, kernel_initializer=self._initializer()
+        )
+        return layer(x)
+
+    def norm_relu(self, x):
+        return layers.ReLU()(self.norm(x))
+
+    def norm(self, x):
+        return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5)(x)
+
+    def dense(self, x, units: int):
+        return layers.Dense(units, kernel_initializer=self._initializer())(x)
+
+
+def _cnn(make: _Layers, x, num_classes: int, filters: str, scales: str, pooling: str):
+    """LiRA's plain convolutional network: no normalisation, two convolutions a scale."""
+
+    def width(scale: int) -> int:
+        return min(int(filters) << scale, MAX_FILTERS)
+
+    def activation(x):
+        return layers.LeakyReLU(negative_slope=LEAKY_SLOPE)(x)
+
+    pool = layers.MaxPooling2D if pooling == "max" else layers.AveragePooling2D
+    x = activation(make.conv(x, width(0), use_bias=True))
+    for scale in range(int(scales)):
+        x = activation(make.conv(x, width(scale), use_bias=True))
+        x = activation(make.conv(x, width(scale + 1), use_bias=True))
+        x = pool(2)(x)
+    return layers.GlobalAveragePooling2D()(make.conv(x, num_classes, use_bias=True))
+
+
+def _wide_resnet(make: _Layers, x, num_classes: int, width: str):
+    """WRN-28-w: three groups of four pre-activation blocks (LiRA's published code)."""
+    x = make.conv(x, 16)
+    for group, filters in enumerate(int(width) * w for w in (16, 32, 64)):
+        for block in range(4):
+            strides = 2 if group > 0 and block == 0 else 1
+            activated = make.norm_relu(x)
+            # Where the shape changes, the activated input is projected.
+            shortcut = make.conv(activated, filters, 1, strides) if block == 0 else x
+            x = make.conv(activated, filters, 3, strides)
+            x = make.conv(make.norm_relu(x), filters)
+            x = layers.Add()([x, shortcut])
+    return make.dense(layers.GlobalAveragePooling2D()(make.norm_relu(x)), num_classes)
+
+
+def _resnet(make: _Layers, x, num_classes: int, depth: str):
+    return {"9": _resnet9, "18": _resnet18}[depth](make, x, num_classes)
+
+
+def _resnet9(make: _Layers, x, num_classes: int):
+    """Nine weight layers: convolutions with pooling, and identity blocks at widths 128 and 512."""
+
+    def residual(x):
+        branch = make.norm_relu(make.conv(x, x.shape[-1]))
+        branch = make.norm_relu(make.conv(branch, x.shape[-1]))
+        return layers.Add()([x, branch])
+
+    x = make.norm_relu(make.conv(x, 64))
+    x = residual(layers.MaxPooling2D(2)(make.norm_relu(make.conv(x, 128))))
+    x = layers.MaxPooling2D(2)(make.norm_relu(make.conv(x, 256)))
+    x = residual(layers.MaxPooling2D(2)(make.norm_relu(make.conv(x, 512))))
+    return make.dense(layers.GlobalMaxPooling2D()(x), num_classes)
+
+
+def _resnet18(make: _Layers, x, num_classes: int):
+    """Four stages of two basic blocks, with a 3x3 stem and no initial pooling."""
+    x = make.norm_relu(make.conv(x, 64))
+    for stage, filters in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            strides = 2 if stage > 0 and block == 0 else 1
+            branch = make.norm_relu(make.conv(x, filters, 3, strides))
+            branch = make.norm(make.conv(branch, filters))
+            changed = strides > 1 or x.shape[-1] != filters
+            shortcut = make.norm(make.conv(x, filters, 1, strides)) if changed else x
+            x = layers.ReLU()(layers.Add()([branch, shortcut]))
+    return make.dense(layers.GlobalAveragePooling2D()(x), num_classes)
+
+
+_NETWORKS: dict[str, Callable] = dict(zip(ARCHITECTURES, (_cnn, _wide_resnet, _resnet), strict=True))

@@ -1,0 +1,56 @@
+"""What a long run says while it works: a bar on a terminal, plain lines otherwise."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Progress over models, each of several epochs.
+
+    Args:
+        num_models: models to train.
+        epochs: epochs of each.
+        terminal: draw a bar; None for whether stderr is a terminal.
+    """
+
+    def __init__(self, num_models: int, epochs: int, terminal: bool | None = None):
+        self._num_models, self._epochs = num_models, epochs
+        self._finished, self._epochs_seen = 0, {}
+        self._started = time.monotonic()
+        terminal = sys.stderr.isatty() if terminal is None else terminal
+        layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed} spent, {remaining} left"
+        self._bar = tqdm(total=num_models * epochs, bar_format=layout, disable=not terminal)
+        self._describe()
+
+    def epoch(self, index: int) -> None:
+        """An epoch of model `index` is over."""
+        self._epochs_seen[index] = self._epochs_seen.get(index, 0) + 1
+        self._bar.update()
+
+    def finished(self, index: int, message: str) -> None:
+        """Model `index` has ended, one way or the other, and `message` says how."""
+        self._finished += 1
+        self._bar.update(self._epochs - self._epochs_seen.pop(index, 0))  # early stops, models of others
+        if self._bar.disable:
+            spent = time.monotonic() - self._started
+            left = spent / self._finished * (self._num_models - self._finished)
+            self.say(f"[{self._finished}/{self._num_models}, {_duration(left)} left] {message}")
+        self._describe()
+
+    def say(self, line: str) -> None:
+        """Writes a line without disturbing the bar."""
+        tqdm.write(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Ends the bar."""
+        self._bar.close()
+
+    def _describe(self) -> None:
+        self._bar.set_description_str(f"{self._finished}/{self._num_models} models")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,34 @@
+"""Keeps TensorFlow's start-up messages off the terminal."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def native_messages_held_back() -> Iterator[None]:
+    """Holds back what native code writes to stderr; shows it after all if the block raises.
+
+    TensorFlow writes several lines before any of its log levels takes effect. Python's own
+    stderr is not touched.
+    """
+    sys.stderr.flush()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = os.dup(2)
+    python_stderr = sys.stderr
+    with tempfile.TemporaryFile() as held:
+        sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            sys.stderr.close()
+            sys.stderr = python_stderr
+            os.dup2(kept, 2)
+            os.close(kept)

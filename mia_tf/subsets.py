@@ -1,0 +1,49 @@
+"""Which model trains on which example."""
+
+import numpy as np
+
+from mia_tf.config import ExperimentConfig
+from mia_tf.validation import fail
+
+_PLAN, _MODELS = 1, 2  # streams of randomness that follow from one seed and never meet
+_BLOCK = 4096  # examples drawn at once: the draws of thousands of models would not fit in memory
+
+
+def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
+    """The membership plan of an experiment.
+
+    "balanced" is LiRA's: the models are put in a random order for every example, and the first
+    int(pkeep * M) of them train on it, so every example is IN equally often. "bernoulli" lets every
+    model keep every example with probability pkeep by itself.
+
+    Args:
+        config: num_experiments (M), pkeep, subsets, only_subset and seed are used.
+        num_examples: N.
+
+    Returns:
+        (M, N) bool, true where the example is in the model's training set.
+
+    Raises:
+        InputError: the plan leaves no model in or out, or a model without two examples.
+    """
+    num_models = config.num_experiments
+    num_in = int(config.pkeep * num_models)
+    balanced = config.subsets == "balanced"
+    if balanced and not 0 < num_in < num_models:
+        fail(f"must leave at least one of the {num_models} models in and one out of every example", pkeep=config.pkeep)
+    rng = np.random.default_rng([config.seed, _PLAN])
+    keep = np.empty((num_models, num_examples), bool)
+    for start in range(0, num_examples, _BLOCK):
+        block = keep[:, start : start + _BLOCK]
+        draws = rng.uniform(size=block.shape)
+        block[:] = draws.argsort(axis=0) < num_in if balanced else draws < config.pkeep
+    if config.only_subset is not None:
+        keep[:, config.only_subset :] = False
+    if keep.sum(axis=1).min() < 2:
+        fail("must give every model at least two examples", pkeep=config.pkeep)
+    return keep
+
+
+def model_seed(seed: int, index: int) -> int:
+    """The seed of one model: of its initial weights, the order of its examples and their augmentation."""
+    return int(np.random.default_rng([seed, _MODELS, index]).integers(2**31))

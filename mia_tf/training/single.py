@@ -1,0 +1,220 @@
+"""The reference engine: one Keras model after another on TensorFlow.
+
+The data set lies in memory as uint8, and an epoch is one call of a compiled function. The function
+is compiled once; for the next model the weights, momenta and statistics are set anew.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from mia_tf import models
+from mia_tf.config import TrainingConfig
+from mia_tf.records import Dataset, ModelFailure, ModelRecord
+from mia_tf.training import accuracy as accuracy_of
+from mia_tf.training import schedules, views
+
+MOMENTUM = 0.9
+_ORDER, _AUGMENTATION = 1, 2  # streams of randomness that follow from a model's seed
+_INFERENCE_BATCH = 500
+
+
+class SingleEngine:
+    """Trains models one at a time; every model sees the same data set and configuration."""
+
+    def __init__(self, dataset: Dataset, config: TrainingConfig):
+        self.config = config
+        self.dataset = dataset
+        self._shape = dataset.images.shape[1:]
+        self._images = tf.constant(np.ascontiguousarray(dataset.images))
+        self._labels = tf.constant(dataset.labels)
+        self._test_images = tf.constant(np.ascontiguousarray(dataset.test_images))
+        self._model = models.build(config.arch, self._shape, dataset.num_classes, seed=0)
+        self._weights = [v.value for v in self._model.trainable_variables]
+        # LiRA decays weights and not biases; scales of a batch normalisation are not weights either.
+        self._decayed = [v.path.rsplit("/", 1)[-1] == "kernel" for v in self._model.trainable_variables]
+        self._momenta = [tf.Variable(tf.zeros_like(w)) for w in self._weights]
+        self._averages = [tf.Variable(tf.zeros_like(w)) for w in self._weights] if config.ema else []
+
+    # ---- training
+
+    def train(
+        self,
+        members: np.ndarray,
+        seeds: np.ndarray,
+        on_epoch: Callable[[], None] = lambda: None,
+    ) -> Iterator[ModelRecord | ModelFailure]:
+        """Trains one model for each row of `members`.
+
+        Args:
+            members: (K, N) bool, the training set of each model.
+            seeds: (K,) int, each model's seed for its initial weights, order and augmentation.
+            on_epoch: called after every epoch of every model.
+
+        Yields:
+            For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure where the loss
+            ceased to be finite.
+        """
+        for index, (keep, seed) in enumerate(zip(members, seeds, strict=True)):
+            yield self._train_one(index, np.asarray(keep, bool), int(seed), on_epoch)
+
+    def _train_one(self, index, keep, seed, on_epoch) -> ModelRecord | ModelFailure:
+        config, started = self.config, time.perf_counter()
+        self._reset(seed)
+        rows = np.flatnonzero(keep)
+        total_steps = config.epochs * len(rows) // config.batch
+        augmentation_seed = np.random.default_rng([seed, _AUGMENTATION]).integers(2**31, dtype=np.int32)
+        order_rng = np.random.default_rng([seed, _ORDER])
+        history, checkpoints, step, best_accuracy, best_epoch = [], {}, 0, -1.0, 0
+        for epoch, order in enumerate(schedules.example_order(rows, config.batch, config.epochs, order_rng), start=1):
+            loss, completed = self._epoch(order, augmentation_seed, np.int32(step), np.int32(total_steps))
+            step += int(completed)
+            if int(completed) < len(order):
+                rate = float(self._learning_rate(tf.constant(step), tf.constant(total_steps)))
+                where = f"step {step + 1} of {total_steps} (epoch {epoch})"
+                return ModelFailure(index, f"the loss was not finite at {where}, learning rate {rate:.3g}")
+            on_epoch()
+            history.append({"epoch": epoch, "loss": float(loss) / max(len(order), 1)})
+            if config.save_steps and epoch % config.save_steps == 0:
+                checkpoints[epoch] = self._model.get_weights()
+            if config.eval_steps and epoch % config.eval_steps == 0:
+                history[-1] |= self._test_accuracies(step)
+                accuracy = history[-1].get("test_accuracy_all", 0.0)
+                if accuracy > best_accuracy:
+                    best_accuracy, best_epoch = accuracy, epoch
+                elif config.patience is not None and epoch > best_epoch + config.patience:
+                    break
+        seconds = time.perf_counter() - started
+        if config.keep_ckpt:
+            checkpoints[epoch] = self._model.get_weights()
+        logits = self.query(config.queries)
+        if not np.isfinite(logits).all():
+            return ModelFailure(index, f"its logits were not finite after step {step} of {total_steps}")
+        accuracies = accuracy_of.on_pool(logits[:, 0, 0], self.dataset, keep)
+        metrics = {
+            **accuracies,
+            **self._test_accuracies(step),
+            "at_chance": accuracy_of.is_at_chance(accuracies["train_accuracy_all"], self.dataset.labels[keep]),
+            "num_members": len(rows),
+            "steps": step,
+            "train_seconds": seconds,
+            "images_per_second": step * config.batch / seconds,
+            "history": history,
+        }
+        hparams = {**dataclasses.asdict(config), "seed": seed}
+        return ModelRecord(index, keep, logits, epoch, hparams, metrics, checkpoints)
+
+    def _reset(self, seed: int) -> None:
+        """Gives the compiled model the weights of a fresh one."""
+        fresh = models.build(self.config.arch, self._shape, self.dataset.num_classes, seed)
+        self._model.set_weights(fresh.get_weights())
+        for momentum in self._momenta:
+            momentum.assign(tf.zeros_like(momentum))
+        for average in self._averages:
+            average.assign(tf.zeros_like(average))
+
+    @tf.function(reduce_retracing=True)
+    def _learning_rate(self, step: tf.Tensor, total_steps: tf.Tensor) -> tf.Tensor:
+        progress = tf.cast(step, tf.float32) / tf.cast(total_steps, tf.float32)
+        return schedules.lira_learning_rate(self.config.lr, self.config.warmup, progress)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.int32),
+        ]
+    )
+    def _epoch(self, order, augmentation_seed, first_step, total_steps):
+        """Takes a step for every row of `order`; stops before a step whose loss is not finite.
+
+        Returns the sum of the losses and the number of steps completed.
+        """
+        steps = tf.shape(order)[0]
+        total, completed, finite = tf.constant(0.0), tf.constant(0), tf.constant(True)
+        while finite and completed < steps:
+            step = first_step + completed
+            loss, gradients = self._gradients(order[completed], tf.stack([augmentation_seed, step]))
+            finite = tf.math.is_finite(loss)
+            if finite:
+                self._update(gradients, self._learning_rate(step, total_steps))
+                total += loss
+                completed += 1
+        return total, completed
+
+    def _gradients(self, rows, seed):
+        images = views.augment(tf.gather(self._images, rows), self.config.augment, seed)
+        labels = tf.gather(self._labels, rows)
+        with tf.GradientTape() as tape:
+            logits = self._model(views.to_input(images), training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        gradients = tape.gradient(loss, self._weights)
+        decay = self.config.weight_decay
+        gradients = [g + decay * w if d else g for g, w, d in zip(gradients, self._weights, self._decayed, strict=True)]
+        if self.config.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm)
+        return loss, gradients
+
+    def _update(self, gradients, rate):
+        """SGD with momentum as in LiRA's code: v = 0.9 v + g, w = w - rate * v."""
+        for weight, momentum, gradient in zip(self._weights, self._momenta, gradients, strict=True):
+            momentum.assign(MOMENTUM * momentum + gradient)
+            weight.assign_sub(rate * momentum)
+        for average, weight in zip(self._averages, self._weights, strict=bool(self._averages)):
+            # Begun at zero and divided by 1 - ema^t when used: LiRA's debiased average.
+            average.assign(self.config.ema * average + (1 - self.config.ema) * weight)
+
+    def images_per_second(self, seconds: float) -> float:
+        """Training speed over at least `seconds`, after one call that compiles; spoils the weights."""
+        order = np.random.default_rng(0).integers(len(self.dataset.images), size=(4, self.config.batch), dtype=np.int32)
+        started, images = None, 0
+        while started is None or time.perf_counter() - started < seconds:
+            self._epoch(order, np.int32(0), np.int32(0), np.int32(1000))
+            if started is None:
+                started = time.perf_counter()
+            else:
+                images += order.size
+        return images / (time.perf_counter() - started)
+
+    # ---- asking
+
+    def query(self, queries: int) -> np.ndarray:
+        """(N, 1, Q, C) float32 logits of Q views of every example, batch norm in inference mode."""
+        answers = [self._answer(self._images, view) for view in views.query_views(queries)]
+        return np.stack(answers, axis=1)[:, None]
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        """Gives the model weights that a ModelRecord's checkpoint holds."""
+        self._model.set_weights(weights)
+
+    def _answer(self, images: tf.Tensor, view: tuple[int, int, bool]) -> np.ndarray:
+        """(n, C) logits of one view of each image."""
+        shift, mirrored = np.array(view[:2], np.int32), np.bool_(view[2])
+        parts = [
+            self._forward(images[start : start + _INFERENCE_BATCH], shift, mirrored).numpy()
+            for start in range(0, len(images), _INFERENCE_BATCH)
+        ]
+        return np.concatenate(parts)
+
+    @tf.function(reduce_retracing=True)
+    def _forward(self, images, shift, mirrored):
+        count = tf.shape(images)[0]
+        shown = views.gather_views(images, tf.tile(shift[None], [count, 1]), tf.fill([count], mirrored))
+        return self._model(views.to_input(shown), training=False)
+
+    def _test_accuracies(self, step: int) -> dict[str, float]:
+        """Accuracy on each group's test images, with the averaged weights where there are any."""
+        if not len(self._test_images):
+            return {}
+        trained = [w.numpy() for w in self._weights]
+        for weight, average in zip(self._weights, self._averages, strict=bool(self._averages)):
+            weight.assign(average / (1 - self.config.ema**step))
+        logits = self._answer(self._test_images, (0, 0, False))
+        for weight, value in zip(self._weights, trained, strict=True):
+            weight.assign(value)
+        correct = logits.argmax(axis=1) == self.dataset.test_labels
+        return accuracy_of.by_group("test_accuracy", correct, self.dataset.test_groups)

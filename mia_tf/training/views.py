@@ -1,0 +1,77 @@
+"""Mirrored and shifted views of images, for augmentation and for queries.
+
+A view is pure indexing: each row and column of the view names the row and column of the image that
+it shows, reflected at the border. So mirroring, REFLECT padding and cropping are one gather.
+"""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+PAD = 4
+"""Pixels an image is padded by before it is cropped back to its size (LiRA: REFLECT, 4)."""
+
+
+def query_views(count: int) -> list[tuple[int, int, bool]]:
+    """The first `count` query views as (rows down, columns right, mirrored).
+
+    The image and its mirror image come first; then both forms of the eight shifts by PAD, which
+    make LiRA's 18 queries; then those of all other shifts, the smallest first.
+    """
+    shifts = itertools.product(range(-PAD, PAD + 1), repeat=2)
+    corners = {-PAD, 0, PAD}
+
+    def rank(shift):
+        distance = max(abs(shift[0]), abs(shift[1]))
+        return shift != (0, 0), not (shift[0] in corners and shift[1] in corners), distance, shift
+
+    views = [(dy, dx, mirrored) for dy, dx in sorted(shifts, key=rank) for mirrored in (False, True)]
+    return views[:count]
+
+
+def gather_views(images: tf.Tensor, shifts: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    """Shows each image shifted, with reflected borders, and mirrored where asked.
+
+    Args:
+        images: (B, H, W, C), any dtype.
+        shifts: (B, 2) int32 in [-PAD, PAD]: rows down, columns right of the cropping window.
+        mirrored: (B,) bool; the image is mirrored first, then padded and cropped.
+
+    Returns:
+        (B, H, W, C), the dtype of `images`.
+    """
+    height, width = images.shape[1], images.shape[2]
+    rows = _reflect(tf.range(height)[None] + shifts[:, :1], height)
+    columns = _reflect(tf.range(width)[None] + shifts[:, 1:], width)
+    columns = tf.where(mirrored[:, None], width - 1 - columns, columns)
+    return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+
+
+def augment(images: tf.Tensor, augmentation: str, seed: tf.Tensor) -> tf.Tensor:
+    """LiRA's augmentations: "weak" mirrors, pads and crops at random, "mirror" mirrors, "none" does nothing.
+
+    Args:
+        images: (B, H, W, C), any dtype.
+        augmentation: one of the three names.
+        seed: (2,) int32; equal seeds give equal views.
+    """
+    if augmentation == "none":
+        return images
+    count = tf.shape(images)[0]
+    draws = tf.random.stateless_uniform((3, count), seed)
+    mirrored = draws[0] < 0.5
+    if augmentation == "mirror":
+        return tf.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    shifts = tf.cast(tf.floor(draws[1:] * (2 * PAD + 1)), tf.int32) - PAD
+    return gather_views(images, tf.transpose(shifts), mirrored)
+
+
+def to_input(images: tf.Tensor) -> tf.Tensor:
+    """uint8 pixels as the float32 input in [-1, 1] that every model takes: x / 127.5 - 1."""
+    return tf.cast(images, tf.float32) / np.float32(127.5) - 1
+
+
+def _reflect(positions: tf.Tensor, size: int) -> tf.Tensor:
+    """Positions beyond [0, size) reflected into it without repeating the border."""
+    return size - 1 - tf.abs(size - 1 - tf.abs(positions))
