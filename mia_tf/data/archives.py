@@ -37,39 +37,6 @@ class Archive:
                 raise ValueError("not an array")
             return array
 
-    def images(self, key: str, shape: tuple | None = None) -> np.ndarray:
-        """(N, H, W, C) uint8 images, with C = 1 or 3; of `shape` (H, W, C) where given.
-
-        Accepts (N, H, W) for C = 1, and floats in [0, 1], which are rounded to 256 levels.
-        """
-        array = self.array(key)
-        name = f"{key} in {self.path}"
-        if array.ndim == 3:
-            array = array[..., np.newaxis]
-        fits = array.ndim == 4 and array.shape[3] in (1, 3) and array.size > 0
-        check(fits, "must have shape (N, H, W), (N, H, W, 1) or (N, H, W, 3)", **{name: f"shape {array.shape}"})
-        if shape is not None:
-            check_shape((None, *shape), **{name: array})
-        if array.dtype == np.uint8:
-            return array
-        check(array.dtype.kind == "f", "must have dtype uint8, or floats in [0, 1]", **{name: f"dtype {array.dtype}"})
-        check(np.isfinite(array).all(), "must be finite", **{name: "NaN or infinity"})
-        low, high = array.min(), array.max()
-        check(0 <= low and high <= 1, "must lie in [0, 1] where they are floats", **{name: f"from {low} to {high}"})
-        return np.round(array.astype(np.float64) * 255).astype(np.uint8)
-
-    def labels(self, key: str, length: int, limit: int) -> np.ndarray:
-        """(length,) int64 labels in [0, limit); (length, 1) is accepted too."""
-        array = self.array(key)
-        name = f"{key} in {self.path}"
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        check_shape((length,), **{name: array})
-        check(array.dtype.kind in "iu", "must be integers", **{name: f"dtype {array.dtype}"})
-        low, high = array.min(), array.max()
-        check(0 <= low and high < limit, f"must lie in [0, {limit - 1}]", **{name: f"values from {low} to {high}"})
-        return array.astype(np.int64)
-
     @contextlib.contextmanager
     def _readable(self, complaint: str) -> Iterator[None]:
         # What zipfile and numpy raise on damaged, encrypted, pickled, or absurdly large members.
@@ -78,3 +45,43 @@ class Archive:
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, MemoryError) as error:
             detail = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"Cannot read {self.path}: {complaint} ({detail})") from None
+
+
+def as_images(array: np.ndarray, name: str, shape: tuple | None = None) -> np.ndarray:
+    """Images as the system has them.
+
+    Args:
+        array: (N, H, W) or (N, H, W, 1 | 3), uint8 or floats in [0, 1], which are rounded to 256 levels.
+        name: what messages call it.
+        shape: (H, W, C) that they must have; None for any.
+
+    Returns:
+        (N, H, W, C) uint8.
+
+    Raises:
+        InputError: the array is anything else.
+    """
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    fits = array.ndim == 4 and array.shape[3] in (1, 3) and array.size > 0
+    check(fits, "must have shape (N, H, W), (N, H, W, 1) or (N, H, W, 3)", **{name: f"shape {array.shape}"})
+    if shape is not None:
+        check_shape((None, *shape), **{name: array})
+    if array.dtype == np.uint8:
+        return array
+    check(array.dtype.kind == "f", "must have dtype uint8, or floats in [0, 1]", **{name: f"dtype {array.dtype}"})
+    check(np.isfinite(array).all(), "must be finite", **{name: "NaN or infinity"})
+    low, high = array.min(), array.max()
+    check(0 <= low and high <= 1, "must lie in [0, 1] where they are floats", **{name: f"from {low} to {high}"})
+    return np.round(array.astype(np.float64) * 255).astype(np.uint8)
+
+
+def as_labels(array: np.ndarray, name: str, length: int, limit: int) -> np.ndarray:
+    """(length,) int64 labels in [0, limit), from integers of shape (length,) or (length, 1); else InputError."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    check_shape((length,), **{name: array})
+    check(array.dtype.kind in "iu", "must be integers", **{name: f"dtype {array.dtype}"})
+    low, high = array.min(), array.max()
+    check(0 <= low and high < limit, f"must lie in [0, {limit - 1}]", **{name: f"values from {low} to {high}"})
+    return array.astype(np.int64)

@@ -79,7 +79,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
 
     Args:
         pools: group id -> Pool; images of all pools have one shape.
-        config: its dataset (the name), seed and dataset_size are used here.
+        config: its seed and dataset_size are used here; its dataset only in messages.
         **about: the rest of Dataset's attributes.
 
     Raises:
@@ -105,7 +105,6 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     # Shuffled, so that the first rows are a fair share of both groups.
     rows = order_rng.permutation(len(images))[: config.dataset_size]
     return Dataset(
-        name=config.dataset,
         images=images[rows],
         labels=labels[rows],
         groups=groups[rows],

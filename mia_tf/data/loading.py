@@ -44,6 +44,7 @@ def load(config: DataConfig) -> Dataset:
     return assemble(
         pools,
         config,
+        name=mixture.name,
         num_classes=mixture.num_classes,
         group_names=tuple(group_names),
         stand_in=" ".join(source.stand_in for source in read if source.stand_in),

@@ -1,12 +1,14 @@
 """A user's own arrays: `--dataset=npz:PATH`."""
 
+from pathlib import Path
+
 import numpy as np
 
 from mia_tf.config import DataConfig
-from mia_tf.data.archives import Archive
+from mia_tf.data.archives import Archive, as_images, as_labels
 from mia_tf.data.assembly import Pool, assemble
 from mia_tf.records import OVER, UNDER, Dataset
-from mia_tf.validation import InputError, check
+from mia_tf.validation import check
 
 
 def load(path: str, config: DataConfig) -> Dataset:
@@ -22,39 +24,34 @@ def load(path: str, config: DataConfig) -> Dataset:
         InputError: an array is missing or not of that kind, or a group is smaller than was asked for.
     """
     archive = Archive(path)
-    images = archive.images("x_train")
-    check(len(images) >= 2, "must hold at least 2 images", **{f"x_train in {path}": f"{len(images)} images"})
+    pixels = archive.array("x_train")
+    images = as_images(pixels, f"x_train in {path}")
     # A label beyond the number of examples is an id, not a class.
-    labels = archive.labels("y_train", len(images), limit=len(images))
+    labels = as_labels(archive.array("y_train"), f"y_train in {path}", len(images), limit=len(images))
     num_classes = int(labels.max()) + 1
     check(num_classes >= 2, "must have at least 2 classes", **{f"y_train in {path}": "only label 0"})
     groups = _groups(archive, "group_train" if "group_train" in archive else "group", len(images))
     if "x_test" in archive or "y_test" in archive:
-        test_images = archive.images("x_test", images.shape[1:])
-        test_labels = archive.labels("y_test", len(test_images), limit=num_classes)
+        test_images = as_images(archive.array("x_test"), f"x_test in {path}", images.shape[1:])
+        test_labels = as_labels(archive.array("y_test"), f"y_test in {path}", len(test_images), limit=num_classes)
         test_groups = _groups(archive, "group_test", len(test_images))
     else:
-        test_images, test_labels = images[:0], labels[:0]
-        test_groups = groups[:0]
+        test_images, test_labels, test_groups = images[:0], labels[:0], groups[:0]
     counts = {OVER: config.num_over, UNDER: config.num_under}
+    if not (groups == UNDER).any():
+        check(not config.num_under, f"must be 0 or not given: {path} has no group 1", num_under=config.num_under)
+        counts[UNDER] = 0
+    check((groups == OVER).any(), "must have examples of group 0", **{f"group_train in {path}": "only group 1"})
     pools = {}
-    for group, count in counts.items():
+    for group in (group for group, count in counts.items() if count != 0):
         rows, test_rows = groups == group, test_groups == group
-        if rows.any() and count != 0:
-            pools[group] = Pool(images[rows], labels[rows], test_images[test_rows], test_labels[test_rows], count)
-        elif count:
-            raise InputError(f"Argument `num_under` must be 0 or not given: {path} has no examples of group 1.")
-    converted = "" if archive.array("x_train").dtype == np.uint8 else ", floats rounded to 256 grey levels"
-    return assemble(
-        pools,
-        config,
-        num_classes=num_classes,
-        sources={"npz": f"{path}{converted}"},
-    )
+        pools[group] = Pool(images[rows], labels[rows], test_images[test_rows], test_labels[test_rows], counts[group])
+    rounded = "" if pixels.dtype == np.uint8 else f", {pixels.dtype} rounded to 256 grey levels"
+    return assemble(pools, config, name=Path(path).stem, num_classes=num_classes, sources={"npz": f"{path}{rounded}"})
 
 
 def _groups(archive: Archive, key: str, length: int) -> np.ndarray:
     """(length,) group ids, all OVER where the archive has no such array."""
     if key not in archive:
         return np.full(length, OVER)
-    return archive.labels(key, length, limit=2)
+    return as_labels(archive.array(key), f"{key} in {archive.path}", length, limit=2)

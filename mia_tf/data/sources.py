@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.data.archives import Archive
+from mia_tf.data.archives import Archive, as_images, as_labels
 from mia_tf.validation import InputError, check, check_choice
 
 ENVIRONMENT_VARIABLE = "MIA_TF_DATA"
@@ -73,21 +73,25 @@ def read(names: list[str], data_source: str, data_dir: str | None) -> list[Sourc
 
 def _reader(name: str, data_source: str, data_dir: str | None) -> Callable[[], SourceData]:
     """The function that will read `name`, once it is known that its file is there."""
-    folder = folder_of_archives(data_dir)
-    path = None if folder is None else folder / f"{name}.npz"
     if data_source == "embedded":
         from mia_tf.data import embedded
 
         check_choice(embedded.READERS, **{"source data set": name})
         return embedded.READERS[name]
-    if data_source == "npz" or (data_source == "auto" and path is not None and path.exists()):
-        if path is None:
-            raise InputError(
-                f"Data source npz needs --data_dir=FOLDER (or {ENVIRONMENT_VARIABLE}) that holds {name}.npz"
-            )
-        if not path.is_file():
-            raise InputError(f"Missing file: {path}. {how_to_get(name)}")
-        return lambda: read_npz(name, path)
+    if data_source == "tfds":
+        return _tfds_reader(name)
+    folder = folder_of_archives(data_dir)
+    path = None if folder is None else folder / f"{name}.npz"
+    if data_source == "auto" and (path is None or not path.exists()):
+        return _tfds_reader(name)
+    if path is None:
+        raise InputError(f"--data_source=npz needs a folder of archives. {how_to_get(name)}")
+    if not path.is_file():
+        raise InputError(f"Missing file: {path}. {how_to_get(name)}")
+    return lambda: read_npz(name, path)
+
+
+def _tfds_reader(name: str) -> Callable[[], SourceData]:
     from mia_tf.data import tfds_source
 
     return lambda: tfds_source.read(name)
@@ -108,8 +112,9 @@ def read_npz(name: str, path: Path) -> SourceData:
     source, archive = SOURCES[name], Archive(path)
     arrays = []
     for split in ("train", "test"):
-        images = archive.images(f"x_{split}", source.shape)
-        arrays += [images, archive.labels(f"y_{split}", len(images), source.num_classes)]
+        images = as_images(archive.array(f"x_{split}"), f"x_{split} in {path}", source.shape)
+        labels = archive.array(f"y_{split}")
+        arrays += [images, as_labels(labels, f"y_{split} in {path}", len(images), source.num_classes)]
     return SourceData(*arrays, provenance=f"{path.name}, an npz archive")
 
 
