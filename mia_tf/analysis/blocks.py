@@ -1,0 +1,160 @@
+"""Walks through the models of a LOGDIR in blocks of examples, all models at a time, in bounded memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.analysis import ood, signals
+from mia_tf.analysis.leave_one_out import Side, fit_sides
+from mia_tf.store import StoredModel
+from mia_tf.validation import InputError, check, check_shape
+
+MIN_MODELS = 4
+_VALUES_AT_ONCE = 1 << 21
+"""Values of phi in a block: 16 MB an array, of which the attacks hold about ten."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A range of examples as all models see them.
+
+    Attributes:
+        start: row of the first of the n examples.
+        labels: (n,) int64.
+        keep: (n, M) bool, true where the example was in the model's training set.
+        phi: (n, Q, M) float64 (`signals.phi`) by example, query and model.
+        read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
+    """
+
+    start: int
+    labels: np.ndarray
+    keep: np.ndarray
+    phi: np.ndarray
+    read_logits: Callable[[int], np.ndarray]
+
+    @cached_property
+    def sides(self) -> tuple[Side, Side]:
+        """The IN and the OUT shadow models' phi as fitted for every target (`leave_one_out.fit_sides`)."""
+        return fit_sides(self.phi, self.keep)
+
+
+@dataclass(frozen=True)
+class PlainView:
+    """What the models say of the first view of a block's examples, the image as it is.
+
+    Attributes:
+        correct: (n, M) bool.
+        ood_msp, ood_energy: (n, M) float64 (`ood.max_softmax`, `ood.energy`).
+    """
+
+    correct: np.ndarray
+    ood_msp: np.ndarray
+    ood_energy: np.ndarray
+
+
+class Recording:
+    """Every model's logits of every example. `read` them once; `reread` gives the same blocks from a scratch folder."""
+
+    def __init__(self, models: list[StoredModel], labels: np.ndarray, scratch: Path):
+        """Checks that all models are of the same (N, Q, C) and of these labels (N,); reads no logits.
+
+        Raises:
+            InputError: fewer than MIN_MODELS models, or shapes that differ; names the model.
+        """
+        check(len(models) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=len(models))
+        self.shape = models[0].logits_shape()
+        for model in models:
+            _check_model(model, self.shape, len(labels))
+        classes = self.shape[2]
+        if labels.min() < 0 or labels.max() >= classes:
+            raise InputError(f"The labels must lie in [0, {classes - 1}]. Received: {labels.min()} to {labels.max()}")
+        self.keep = np.column_stack([model.keep for model in models])
+        """(N, M) bool."""
+        self._models = models
+        self._labels = labels
+        self._scratch = scratch
+        rows = max(1, _VALUES_AT_ONCE // (self.shape[1] * len(models)))
+        self._ranges = [(start, min(start + rows, len(labels))) for start in range(0, len(labels), rows)]
+
+    def __len__(self) -> int:
+        """Number of blocks."""
+        return len(self._ranges)
+
+    def read(self) -> Iterator[tuple[Block, PlainView]]:
+        """Blocks in order, from the models' files; keeps phi in the scratch folder.
+
+        Raises:
+            InputError: a logit is not finite; names the model.
+        """
+        for start, stop in self._ranges:
+            shape = (stop - start, len(self._models))
+            phi = np.empty((stop - start, self.shape[1], len(self._models)))
+            view = PlainView(np.empty(shape, bool), np.empty(shape), np.empty(shape))
+            labels = self._labels[start:stop]
+            for k, model in enumerate(self._models):
+                logits = model.read_logits(start, stop)
+                if not np.isfinite(logits).all():
+                    raise InputError(f"The logits of model {model.index} must be finite. See {model.logits_path}")
+                phi[:, :, k] = signals.phi(logits, labels[:, None])
+                plain = logits[:, 0]
+                view.correct[:, k] = signals.correct(plain, labels)
+                view.ood_msp[:, k] = ood.max_softmax(plain)
+                view.ood_energy[:, k] = ood.energy(plain)
+            phi.tofile(self._phi_path(start))
+            yield self._block(start, stop, phi), view
+
+    def reread(self) -> Iterator[Block]:
+        """The same blocks again, once `read` has come to its end."""
+        for start, stop in self._ranges:
+            phi = np.fromfile(self._phi_path(start)).reshape(stop - start, self.shape[1], len(self._models))
+            yield self._block(start, stop, phi)
+
+    def _phi_path(self, start: int) -> Path:
+        return self._scratch / f"phi-{start}.f64"
+
+    def _block(self, start: int, stop: int, phi: np.ndarray) -> Block:
+        return Block(
+            start,
+            self._labels[start:stop],
+            self.keep[start:stop],
+            phi,
+            lambda model: self._models[model].read_logits(start, stop),
+        )
+
+
+def _check_model(model: StoredModel, shape: tuple[int, int, int], num_examples: int) -> None:
+    """Raises InputError where a model's arrays do not fit the labels and the first model."""
+    found = model.logits_shape()
+    if found != shape or found[0] != num_examples:
+        raise InputError(
+            f"The logits of model {model.index} must have examples, queries, classes = "
+            f"({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the first model say. Received: {found}"
+        )
+    check_shape((num_examples,), bool, **{f"keep.npy of model {model.index}": model.keep})
+
+
+class ScoreFile:
+    """(N, T) float32 scores of one attack on the disk, written and read in blocks of examples."""
+
+    def __init__(self, path: Path, num_targets: int):
+        self._path = path
+        self._num_targets = num_targets
+
+    def append(self, scores: np.ndarray) -> None:
+        """Adds the (n, T) scores of the next examples, as float32: what lies beyond its range becomes its largest."""
+        limit = np.finfo(np.float32).max
+        with open(self._path, "ab") as file:
+            np.clip(scores[:, : self._num_targets], -limit, limit).astype(np.float32).tofile(file)
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(row of the first example, (n, T) float32 scores), in order."""
+        rows = max(1, _VALUES_AT_ONCE // self._num_targets)
+        with open(self._path, "rb") as file:
+            start = 0
+            while len(scores := np.fromfile(file, np.float32, rows * self._num_targets)):
+                scores = scores.reshape(-1, self._num_targets)
+                yield start, scores
+                start += len(scores)

@@ -1,0 +1,139 @@
+"""How well one attack does on one population of examples, over all targets pooled."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mia_tf.analysis.roc import Pool
+from mia_tf.analysis.statistics import bootstrap_intervals
+
+FPR_LEVELS = (0.001, 0.0001)
+METRICS = ("auroc", "advantage", *(f"tpr_at_fpr_{level:g}" for level in FPR_LEVELS))
+_EXAMPLE_BLOCKS = 256
+_CURVE_POINTS = 300
+_BINS = 1500
+
+ScoreBlocks = Callable[[], Iterable[tuple[int, np.ndarray]]]
+"""Gives, each time it is called, (row of the first example, (n, T) float32 scores) for consecutive blocks."""
+
+
+_UNRESOLVED = (np.nan, np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One attack on one population.
+
+    Attributes:
+        metrics: metric -> (value, ci_low, ci_high), all NaN where it cannot be resolved.
+        notes: metric -> what a reader must know, or "".
+        curve: (K, 2) float64, points (FPR, TPR) of the exact ROC, thinned.
+        num_targets, num_members, num_nonmembers: how many were pooled.
+    """
+
+    metrics: dict[str, tuple[float, float, float]]
+    notes: dict[str, str]
+    curve: np.ndarray
+    num_targets: int
+    num_members: int
+    num_nonmembers: int
+
+
+@dataclass(frozen=True)
+class Population:
+    """Which (example, target) pairs are pooled, and what they weigh.
+
+    An example that m of all M models trained on gives more members than non-members where m is large, and
+    scores of another distribution, as its fits rest on other numbers of models. Where m differs between
+    examples (a Bernoulli plan), a member therefore weighs 1/m and a non-member 1/(M - m): every example
+    counts equally on both sides. An example of no or of all models has only one side and is left out.
+
+    Attributes:
+        examples: (N,) bool.
+        keep: (N, T) bool, membership in the training sets of the T targets.
+        num_in: (N,) integers, m.
+        num_models: M.
+    """
+
+    examples: np.ndarray
+    keep: np.ndarray
+    num_in: np.ndarray
+    num_models: int
+
+    @property
+    def pooled(self) -> np.ndarray:
+        """(N,) bool, the examples that have both members and non-members."""
+        return self.examples & (self.num_in > 0) & (self.num_in < self.num_models)
+
+    def pairs(self, blocks: ScoreBlocks) -> Iterator[tuple[np.ndarray, ...]]:
+        """Scores, memberships, sizes (a pair weighs 1 / size), rows and targets of each block's pairs."""
+        pooled = self.pooled
+        equal = len(np.unique(self.num_in[pooled])) <= 1
+        for start, scores in blocks():
+            rows, targets = np.nonzero(pooled[start : start + len(scores), None] & ~np.isnan(scores))
+            scores = scores[rows, targets]
+            rows += start
+            member = self.keep[rows, targets]
+            num_in = self.num_in[rows]
+            sizes = np.ones_like(num_in) if equal else np.where(member, num_in, self.num_models - num_in)
+            yield scores, member, sizes, rows, targets
+
+
+def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluation:
+    """Pools an attack's scores over targets and examples, and measures them.
+
+    Intervals are of a bootstrap over targets and of one over random blocks of examples, whichever is wider.
+    """
+    num_targets = population.keep.shape[1]
+    pool = Pool(int(np.count_nonzero(population.pooled)) * num_targets)
+    scored = np.zeros(len(population.examples), bool)
+    for scores, member, sizes, rows, _ in population.pairs(blocks):
+        pool.add(scores, member, sizes)
+        scored[rows] = True
+    counts = num_targets, pool.num_members, pool.num_nonmembers
+    missing = int(np.count_nonzero(population.examples & ~scored))
+    shortage = f"{missing} examples not scored: too few models" if missing else ""
+    if not (pool.num_members and pool.num_nonmembers):
+        notes = dict.fromkeys(METRICS, shortage or "members or non-members are missing")
+        return Evaluation(dict.fromkeys(METRICS, _UNRESOLVED), notes, np.empty((0, 2)), *counts)
+
+    finest = 1 / pool.num_nonmembers
+    drawn = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *FPR_LEVELS])
+    levels = np.union1d(drawn, np.union1d(np.geomspace(finest, 1, _BINS), np.linspace(0, 1, _BINS // 2)))
+    roc = pool.roc(levels)
+    del pool  # a gigabyte at full size
+    tpr_at = dict(zip(levels.tolist(), roc.tpr.tolist(), strict=True))
+    values = [roc.auroc, roc.advantage, *(tpr_at[level] for level in FPR_LEVELS)]
+    low, high = _intervals(population, blocks, roc.threshold, np.random.default_rng(seed))
+    metrics, notes = {}, {}
+    for k, (metric, value) in enumerate(zip(METRICS, values, strict=True)):
+        needed = round(1 / FPR_LEVELS[k - 2]) if k >= 2 else 1
+        resolved = counts[2] >= needed
+        unresolved = "" if resolved else f"unresolved: {counts[2]} non-members, {needed} needed"
+        interval = np.clip([value + low[k], value + high[k]], 0, 1).tolist()
+        metrics[metric] = (value, *interval) if resolved else _UNRESOLVED
+        notes[metric] = "; ".join(filter(None, (unresolved, shortage)))
+    points = np.column_stack([roc.fpr, roc.tpr])[np.isin(levels, drawn)]
+    return Evaluation(metrics, notes, np.unique(points, axis=0), *counts)
+
+
+def _intervals(
+    population: Population, blocks: ScoreBlocks, thresholds: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets of both ends of the wider bootstrap interval of each metric, from scores binned at thresholds."""
+    descending = np.unique(-thresholds[np.isfinite(thresholds)])
+    examples = np.flatnonzero(population.pooled)
+    unit_of_row = np.zeros(len(population.examples), np.int64)
+    num_units = min(_EXAMPLE_BLOCKS, len(examples))
+    unit_of_row[rng.permutation(examples)] = np.arange(len(examples)) % num_units
+    weights = [np.zeros((2, units, len(descending))) for units in (population.keep.shape[1], num_units)]
+    for scores, member, sizes, rows, targets in population.pairs(blocks):
+        bins = np.searchsorted(descending, -scores.astype(np.float64))
+        for table, units in zip(weights, (targets, unit_of_row[rows]), strict=True):
+            cells = np.ravel_multi_index((member.astype(np.int64), units, bins), table.shape)
+            table += np.bincount(cells, 1 / sizes, minlength=table.size).reshape(table.shape)
+    ends = np.array([bootstrap_intervals(member, other, FPR_LEVELS, rng) for other, member in weights])
+    widths = ends[:, 1] - ends[:, 0]
+    wider = np.nanargmax(np.where(np.isnan(widths), -1, widths), axis=0)
+    return tuple(ends[wider, end, np.arange(len(METRICS))] for end in (0, 1))

@@ -1,0 +1,80 @@
+"""Intervals for what is measured over models and examples."""
+
+import numpy as np
+from scipy.special import stdtrit
+
+REPLICATES = 1000
+_CONFIDENCE = 0.95
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> tuple[float, float, int]:
+    """Spearman's rank correlation of the pairs without NaN, its two-sided p-value and the number of pairs.
+
+    The first two are NaN with fewer than three pairs or where x or y does not vary.
+    """
+    from scipy.stats import spearmanr  # slow to import
+
+    both = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[both], y[both]
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan, np.nan, len(x)
+    found = spearmanr(x, y)
+    return float(found.statistic), float(found.pvalue), len(x)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of values (k,) and its 95% interval by Student's t; the interval is NaN for a single value."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, np.nan, np.nan
+    reach = stdtrit(len(values) - 1, (1 + _CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return mean, float(mean - reach), float(mean + reach)
+
+
+def binned_metrics(members: np.ndarray, nonmembers: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Metrics of ROCs given as weights of members and non-members between thresholds.
+
+    Args:
+        members, nonmembers: (R, B) float64 weights of each of B ranges of scores, highest scores first.
+        levels: false positive rates.
+
+    Returns:
+        (R, 2 + len(levels)) float64: AUROC, advantage, and TPR at each level, linear within a range. NaN
+        where a ROC has no members or no non-members.
+    """
+    with np.errstate(invalid="ignore"):
+        tpr, fpr = (
+            np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True) for weights in (members, nonmembers)
+        )
+    tpr, fpr = (np.pad(rate, ((0, 0), (1, 0))) for rate in (tpr, fpr))
+    auroc = (np.diff(fpr, axis=1) * (tpr[:, 1:] + tpr[:, :-1])).sum(axis=1) / 2
+    columns = [auroc, (tpr - fpr).max(axis=1)]
+    for level in levels:
+        columns.append(np.array([np.interp(level, f, t) for f, t in zip(fpr, tpr, strict=True)]))
+    return np.column_stack(columns)
+
+
+def bootstrap_intervals(
+    members: np.ndarray, nonmembers: np.ndarray, levels: tuple[float, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far `binned_metrics` of pooled units falls and rises when the units are drawn again, with replacement.
+
+    Args:
+        members, nonmembers: (U, B) float64 weights by unit (a target model, or a block of examples) and range.
+        levels: false positive rates.
+        rng: draws the replicates.
+
+    Returns:
+        Offsets (2 + len(levels),) of the 2.5% and the 97.5% quantile of the replicates from the metrics of
+        all units together; NaN for a single unit.
+    """
+    units = len(members)
+    if units < 2:
+        missing = np.full(2 + len(levels), np.nan)
+        return missing, missing
+    draws = rng.multinomial(units, np.full(units, 1 / units), size=REPLICATES).astype(np.float64)
+    replicates = binned_metrics(draws @ members, draws @ nonmembers, levels)
+    plain = binned_metrics(members.sum(axis=0)[None], nonmembers.sum(axis=0)[None], levels)[0]
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=0)
+    return low - plain, high - plain

@@ -1,0 +1,42 @@
+"""What an attack is, and the table that each attack's file enters itself in."""
+
+import numpy as np
+
+from mia_tf.analysis.blocks import Block
+
+ATTACKS: dict[str, type["Attack"]] = {}
+"""Name -> class, in the order of registration. `mia_tf.attacks.names` fills it."""
+
+
+class Attack:
+    """A membership-inference attack on every model in turn, all other models being its shadow models.
+
+    `analyze` shows every block of examples to `observe`, and then again to `score`. Whatever is fitted for a
+    target must leave that target out, and must have seen equally many models whether the example was in the
+    target's training set or not (`mia_tf.analysis.leave_one_out` does both).
+    """
+
+    def __init__(self, num_models: int, rng: np.random.Generator):
+        """An attack on `num_models` models; one that draws at random takes its draws from `rng`."""
+        self.num_models = num_models
+        self.rng = rng
+
+    def observe(self, block: Block) -> None:
+        """First pass, in order of the examples: gathers what is fitted over all examples. By default nothing."""
+
+    def score(self, block: Block) -> np.ndarray:
+        """(n, M) float64 scores of a block's examples against each target model.
+
+        HIGHER means more likely a member. NaN where there are too few shadow models to score the example.
+        """
+        raise NotImplementedError
+
+
+def register(name: str):
+    """Class decorator: enters an Attack in the table under `name`, as the command line and the CSVs call it."""
+
+    def enter(attack: type[Attack]) -> type[Attack]:
+        ATTACKS[name] = attack
+        return attack
+
+    return enter

@@ -1,0 +1,15 @@
+"""Yeom et al. (2018), "Privacy risk in machine learning": members have a low loss."""
+
+import numpy as np
+
+from mia_tf.analysis import signals
+from mia_tf.analysis.blocks import Block
+from mia_tf.attacks.base import Attack, register
+
+
+@register("yeom")
+class Yeom(Attack):
+    """Minus the loss, averaged over the queries, against one threshold for all; needs no shadow models."""
+
+    def score(self, block: Block) -> np.ndarray:
+        return -signals.loss(block.phi).mean(axis=1)
