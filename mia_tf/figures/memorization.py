@@ -1,0 +1,88 @@
+"""Memorization against privacy score (Choi et al., Figure 2a), and its distribution (Figure 6)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mia_tf.figures import style
+from mia_tf.figures.privacy_scores import count_label, draw_group_histograms
+
+BINS_PER_UNIT = 20
+"""At most; fewer where few models make memorization coarse."""
+
+
+def draw_memorization(
+    ax: Axes,
+    memorization: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    names: tuple[str, str],
+    spearman: Mapping[int | str, tuple[float, float]],
+) -> None:
+    """Draws one point an example, with the rank correlations in the legend.
+
+    Args:
+        ax: where to draw.
+        memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
+        scores: (N,) float privacy scores; NaN likewise.
+        groups: (N,) group ids.
+        names: what the groups are called, by group id.
+        spearman: group id or "all" -> (rho, p); NaN, or absent, where it could not be resolved.
+    """
+    present = np.unique(groups)
+    for group in present:
+        mine = groups == group
+        look = style.GROUP_STYLES[group]
+        # Rasterized: 61,000 points would make a slow vector file. The small group comes last, on top.
+        ax.scatter(
+            memorization[mine],
+            scores[mine],
+            s=9,
+            color=look.colour,
+            marker=look.marker,
+            alpha=0.45,
+            linewidths=0,
+            rasterized=True,
+            label=f"{count_label(memorization[mine] + scores[mine], names[group])}: {_correlation(spearman, group)}",
+        )
+    if len(present) > 1:
+        ax.plot([], [], linestyle="", label=f"both: {_correlation(spearman, 'all')}")
+    ax.set(title="Memorization and privacy score", xlabel="memorization", ylabel="privacy score")
+    style.legend_below(ax, handlelength=1.5)
+    for handle in ax.get_legend().legend_handles:
+        handle.set_alpha(1)
+
+
+def _correlation(spearman: Mapping[int | str, tuple[float, float]], key: int | str) -> str:
+    """One rank correlation in words."""
+    rho, p_value = spearman.get(key, (np.nan, np.nan))
+    if not np.isfinite(rho):
+        return r"Spearman's $\rho$ unresolved"
+    # Below this the p-value's own approximation is worth nothing, and the paper stops there too.
+    p_text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    return rf"Spearman's $\rho$ = {rho:.2f}, {p_text}"
+
+
+def draw_memorization_histogram(
+    ax: Axes, memorization: np.ndarray, groups: np.ndarray, names: tuple[str, str], models_per_side: int
+) -> None:
+    """Draws how many examples of each group have which memorization.
+
+    Args:
+        ax: where to draw.
+        memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
+        groups: (N,) group ids.
+        names: what the groups are called, by group id.
+        models_per_side: a typical number of models that an example is in. Memorization is a multiple
+            of its inverse, and bins that hold unequally many such values would show false combs.
+    """
+    values_per_bin = -(-models_per_side // BINS_PER_UNIT)  # rounded up
+    width = values_per_bin / models_per_side
+    resolved = memorization[np.isfinite(memorization)]
+    lowest = resolved.min() if resolved.size else 0
+    half_step = 0.5 / models_per_side  # an edge lies halfway between two possible values
+    first, last = np.floor((min(lowest, 0) + half_step) / width), np.floor((1 + half_step) / width)
+    edges = width * np.arange(first, last + 2) - half_step
+    draw_group_histograms(ax, memorization, groups, names, edges)
+    ax.set(title="Memorization", xlabel="memorization  P[correct | in] $-$ P[correct | out]")

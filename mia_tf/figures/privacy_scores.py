@@ -1,0 +1,56 @@
+"""Histogram of privacy scores per group (Choi et al., Figure 1a)."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mia_tf.figures import style
+
+BINS = 50
+
+
+def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names: tuple[str, str]) -> None:
+    """Draws how many examples of each group have which privacy score.
+
+    Args:
+        ax: where to draw.
+        scores: (N,) float, |mu_in - mu_out| / (sigma_in + sigma_out); NaN where it could not be resolved.
+        groups: (N,) group ids.
+        names: what the groups are called, by group id.
+    """
+    resolved = scores[np.isfinite(scores)]
+    edges = np.linspace(0, resolved.max() if resolved.size and resolved.max() > 0 else 1, BINS + 1)
+    draw_group_histograms(ax, scores, groups, names, edges)
+    ax.set(title="Privacy scores", xlabel=r"privacy score  $|\mu_{in}-\mu_{out}|\,/\,(\sigma_{in}+\sigma_{out})$")
+
+
+def draw_group_histograms(
+    ax: Axes, values: np.ndarray, groups: np.ndarray, names: tuple[str, str], edges: np.ndarray
+) -> None:
+    """Draws one histogram of counts per group that is there, on a log scale so that a small group shows."""
+    for group in np.unique(groups):
+        look = style.GROUP_STYLES[group]
+        mine = values[groups == group]
+        counts, _ = np.histogram(mine[np.isfinite(mine)], edges)
+        shared = {
+            "baseline": 0.5,
+            "linewidth": 1.2,
+            "edgecolor": look.colour,
+            "linestyle": look.linestyle,
+            "hatch": look.hatch,
+        }
+        ax.stairs(
+            counts, edges, fill=True, facecolor=(look.colour, 0.3), label=count_label(mine, names[group]), **shared
+        )
+    ax.set_yscale("log")
+    # One example must be a visible bar, so the axis starts below one.
+    ax.set_ylim(bottom=0.5)
+    ax.set(xlim=(edges[0], edges[-1]), ylabel="examples")
+    ax.yaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_minor_formatter("")
+    style.legend_below(ax)
+
+
+def count_label(values: np.ndarray, name: str) -> str:
+    """A group's name with how many of its values are drawn, and how many could not be resolved."""
+    missing = np.count_nonzero(~np.isfinite(values))
+    return f"{name} (n = {len(values) - missing:,}{f', {missing:,} unresolved' if missing else ''})"

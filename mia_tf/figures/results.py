@@ -1,0 +1,143 @@
+"""Reads the finished numbers that `python -m mia_tf.analyze` wrote."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.records import OVER, UNDER
+from mia_tf.validation import InputError
+
+_GROUP_IDS = {"over": OVER, "under": UNDER, str(OVER): OVER, str(UNDER): UNDER}
+METRICS = ("auroc", "tpr_at_fpr_0.001")
+"""The metrics of attacks.csv that figures show."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The finished numbers of a LOGDIR's CSVs; NaN where one could not be resolved.
+
+    Attributes:
+        curves: population -> attack -> (K,) false and (K,) true positive rates.
+        metrics: metric -> (attack, population) -> (value, ci_low, ci_high).
+        nonmembers: population -> number of non-members that the curves rest on.
+        rows: (N,) int64, each example's row in the data set.
+        memorization, privacy_scores: (N,) float64.
+        groups: (N,) int64 group ids.
+        num_models: models that every example was in or out of.
+        models_per_side: the smaller of the median numbers of models in and out.
+        spearman: group id or "all" -> (rho, p) of memorization and privacy score.
+    """
+
+    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
+    metrics: dict[str, dict[tuple[str, str], tuple[float, float, float]]]
+    nonmembers: dict[str, int]
+    rows: np.ndarray
+    memorization: np.ndarray
+    privacy_scores: np.ndarray
+    groups: np.ndarray
+    num_models: int
+    models_per_side: int
+    spearman: dict[int | str, tuple[float, float]]
+
+
+class _Table:
+    """One CSV by columns."""
+
+    def __init__(self, logdir: Path, name: str):
+        self._path = logdir / "analysis" / name
+        self._remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
+        try:
+            with open(self._path, newline="") as file:
+                self._lines = list(csv.DictReader(file))
+        except FileNotFoundError:
+            raise InputError(f"Missing file: {self._path}{self._remedy}") from None
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"Cannot read {self._path}: {error}{self._remedy}") from None
+        if not self._lines:
+            raise InputError(f"No rows in {self._path}{self._remedy}")
+        if any(None in line or None in line.values() for line in self._lines):
+            raise InputError(f"Rows of {self._path} must all have as many cells as its first{self._remedy}")
+
+    def text(self, column: str) -> list[str]:
+        """A column as it stands."""
+        try:
+            return [line[column] for line in self._lines]
+        except KeyError:
+            raise InputError(f"No column {column} in {self._path}{self._remedy}") from None
+
+    def numbers(self, column: str) -> np.ndarray:
+        """A column as float64, NaN for an empty cell."""
+        cells = self.text(column)
+        try:
+            return np.array([float(cell) if cell else np.nan for cell in cells])
+        except ValueError:
+            raise InputError(f"Column {column} of {self._path} must hold numbers{self._remedy}") from None
+
+    def integers(self, column: str) -> np.ndarray:
+        """A column as int64, no cell empty."""
+        numbers = self.numbers(column)
+        if not np.isfinite(numbers).all():
+            raise InputError(f"Column {column} of {self._path} must have no empty cell{self._remedy}")
+        return numbers.astype(np.int64)
+
+    def group_ids(self) -> np.ndarray:
+        """The column `group` as ids."""
+        cells = self.text("group")
+        if unknown := set(cells) - set(_GROUP_IDS):
+            raise InputError(f"Unknown group {min(unknown)!r} in {self._path}{self._remedy}")
+        return np.array([_GROUP_IDS[cell] for cell in cells])
+
+
+def read_results(logdir: Path) -> Results:
+    """Reads the CSVs under LOGDIR/analysis.
+
+    Raises:
+        InputError: a file or column is missing or unreadable; says which command makes it.
+    """
+    attacks, curves, examples, correlations = (
+        _Table(logdir, f"{name}.csv") for name in ("attacks", "curves", "examples", "correlations")
+    )
+    values = zip(*(attacks.numbers(column) for column in ("value", "ci_low", "ci_high")), strict=True)
+    keys = zip(attacks.text("metric"), attacks.text("attack"), attacks.text("population"), strict=True)
+    metrics = {metric: {} for metric in METRICS}
+    for (metric, attack, population), triple in zip(keys, values, strict=True):
+        if metric in metrics:
+            metrics[metric][attack, population] = triple
+    counts = zip(attacks.text("population"), attacks.numbers("num_nonmembers"), strict=True)
+    n_in, n_out = examples.integers("n_in"), examples.integers("n_out")
+    return Results(
+        curves=_read_curves(curves),
+        metrics=metrics,
+        nonmembers={population: int(count) for population, count in counts if np.isfinite(count)},
+        rows=examples.integers("index"),
+        memorization=examples.numbers("memorization"),
+        privacy_scores=examples.numbers("privacy_score"),
+        groups=examples.group_ids(),
+        num_models=int((n_in + n_out).max()),
+        models_per_side=max(1, int(min(np.median(n_in), np.median(n_out)))),
+        spearman=_read_spearman(correlations),
+    )
+
+
+def _read_curves(table: _Table) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """population -> attack -> curve, in the file's order of points."""
+    attacks, populations = np.array(table.text("attack")), np.array(table.text("population"))
+    fpr, tpr = table.numbers("fpr"), table.numbers("tpr")
+    curves = {}
+    for attack, population in dict.fromkeys(zip(attacks.tolist(), populations.tolist(), strict=True)):
+        points = (attacks == attack) & (populations == population)
+        curves.setdefault(population, {})[attack] = fpr[points], tpr[points]
+    return curves
+
+
+def _read_spearman(table: _Table) -> dict[int | str, tuple[float, float]]:
+    """Group id or "all" -> (rho, p) of memorization and privacy score, whichever is x."""
+    columns = (table.text("x"), table.text("y"), table.text("group"))
+    pairs = zip(table.numbers("spearman"), table.numbers("p_value"), strict=True)
+    return {
+        _GROUP_IDS.get(group, group): pair
+        for x, y, group, pair in zip(*columns, pairs, strict=True)
+        if {x, y} == {"memorization", "privacy_score"}
+    }

@@ -1,0 +1,123 @@
+"""The look that all figures share: sizes, colours, legends and the footnote."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import ScaledTranslation
+
+RC = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "pdf.fonttype": 42,  # TrueType, which journals accept and readers can search
+    "image.interpolation": "nearest",
+}
+"""Settings to draw and save under: `with matplotlib.rc_context(style.RC)`. Figures print at their own size."""
+
+# Okabe and Ito's colours without yellow, which is too pale for a line on white.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+GREY = "#707070"
+
+
+@dataclass(frozen=True)
+class GroupStyle:
+    """How one group or population is drawn everywhere."""
+
+    colour: str
+    marker: str
+    linestyle: str
+    hatch: str
+
+
+ALL_STYLE = GroupStyle(BLACK, "o", "-", "")
+GROUP_STYLES = (GroupStyle(BLUE, "o", "-", ""), GroupStyle(VERMILLION, "D", "--", "////"))
+"""Indexed by group id: OVER, UNDER."""
+
+
+@dataclass(frozen=True)
+class AttackStyle:
+    """How one attack is named and drawn everywhere."""
+
+    label: str
+    colour: str
+    linestyle: str | tuple
+
+
+_DOTTED, _DASHED, _DASHDOT, _LONG, _DASHDOTDOT = (
+    (0, (1, 1)),
+    (0, (4, 1.5)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (9, 2)),
+    (0, (5, 1.5, 1, 1.5, 1, 1.5)),
+)
+_ATTACKS = {
+    "yeom": AttackStyle("Yeom", BLACK, _DASHDOT),
+    "shokri": AttackStyle("Shokri", GREEN, _LONG),
+    "song": AttackStyle("Song", PURPLE, _DASHDOT),
+    "sablayrolles": AttackStyle("Sablayrolles", SKY, _DASHDOTDOT),
+    "lira_online": AttackStyle("LiRA online", BLUE, _DASHED),
+    "lira_online_fixed": AttackStyle("LiRA online, fixed variance", BLUE, "-"),
+    "lira_offline": AttackStyle("LiRA offline", ORANGE, _DASHED),
+    "lira_offline_fixed": AttackStyle("LiRA offline, fixed variance", ORANGE, "-"),
+    "lira_offline_two_sided": AttackStyle("LiRA offline, two-sided", ORANGE, _DOTTED),
+    "rmia": AttackStyle("RMIA", VERMILLION, _DASHDOT),
+}
+_FURTHER = [(colour, dashes) for dashes in (_DOTTED, _LONG) for colour in (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)]
+
+
+def attack_styles(names: Iterable[str]) -> dict[str, AttackStyle]:
+    """The style of each attack, in the fixed order of all figures.
+
+    An attack named above always looks the same; others follow in the order of their names.
+    """
+    names = set(names)
+    styles = {name: style for name, style in _ATTACKS.items() if name in names}
+    for position, name in enumerate(sorted(names - set(_ATTACKS))):
+        styles[name] = AttackStyle(name.replace("_", " "), *_FURTHER[position % len(_FURTHER)])
+    return styles
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches that lays itself out."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def footnote(figure: Figure, text: str) -> None:
+    """Writes `text` under everything else and makes the figure higher by it. Line breaks in it stay."""
+    columns = int(figure.get_figwidth() * 14.5)  # characters of 8 pt that fit an inch, with some to spare
+    lines = "\n".join(textwrap.fill(line, columns) for line in text.splitlines())
+    figure.set_figheight(figure.get_figheight() + 0.14 * (lines.count("\n") + 1))
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=8, color=GREY)
+
+
+def legend_below(ax: Axes, **options) -> None:
+    """Puts the legend under the axis label, where it hides no data."""
+    label_height = 36 / 72  # tick labels and axis label, in inches
+    anchor = ax.transAxes + ScaledTranslation(0, -label_height, ax.figure.dpi_scale_trans)
+    options = {"loc": "upper center", "handlelength": 3.5, "borderpad": 0, "borderaxespad": 0, **options}
+    ax.legend(bbox_to_anchor=(0.5, 0), bbox_transform=anchor, **options)
+
+
+def percent_axis(axis) -> None:
+    """Labels a logarithmic axis of rates in percent, whole decades only."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))

@@ -1,0 +1,75 @@
+"""Draws the figures of a LOGDIR that `python -m mia_tf.analyze` has analyzed, as PNG and PDF.
+
+`python -m mia_tf.plot --logdir=runs/mnist_svhn` writes and names runs/mnist_svhn/analysis/figures/*.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import flags
+
+from mia_tf import command_line
+from mia_tf.figures.results import read_results
+from mia_tf.store import Store
+from mia_tf.validation import InputError, fail
+
+
+def plot_logdir(logdir: Path) -> Iterator[Path]:
+    """Draws every figure; gives each path once its file is complete.
+
+    Raises:
+        InputError: the LOGDIR, or a CSV of its analysis, is missing or unreadable.
+    """
+    store = Store.open(logdir)
+    results = read_results(logdir)
+    dataset = store.dataset()
+    if results.rows.min() < 0 or results.rows.max() >= len(dataset.images):
+        raise InputError(f"{logdir / 'analysis/examples.csv'} is of another data set than {logdir / 'x_train.npy'}")
+    folder = logdir / "analysis" / "figures"
+    import matplotlib  # here, because --help must not wait for it
+
+    from mia_tf.figures import pages, style
+
+    try:
+        folder.mkdir(exist_ok=True)
+        with matplotlib.rc_context(style.RC):
+            for name, figure in pages.pages(results, dataset, store.config().get("arch", "")):
+                yield from _save(figure, folder, name)
+    except OSError as error:
+        fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
+
+
+def _save(figure, folder: Path, name: str) -> Iterator[Path]:
+    """Writes PNG and PDF, each beside its place first, so that a reader finds a whole file or none."""
+    for kind, options in (("png", {"dpi": 150}), ("pdf", {"dpi": 300, "metadata": {"CreationDate": None}})):
+        path = folder / f"{name}.{kind}"
+        temporary = folder / f".{name}.{uuid.uuid4().hex}.{kind}"
+        try:
+            figure.savefig(temporary, **options)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        yield path
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.")
+
+
+def main() -> None:
+    """Draws, and prints each path."""
+    # absl turns on everybody's notes; these are on every glyph that goes into a PDF.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    if not flags.FLAGS.logdir:
+        fail("must be given", logdir=flags.FLAGS.logdir)
+    for path in plot_logdir(Path(flags.FLAGS.logdir)):
+        print(path, flush=True)
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run("mia_tf.plot", main)

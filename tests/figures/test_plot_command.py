@@ -1,0 +1,247 @@
+"""`python -m mia_tf.plot` on a LOGDIR with an invented analysis."""
+
+import csv
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from conftest import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, write_logdir
+from PIL import Image
+
+from mia_tf.figures import style
+from mia_tf.figures.pages import pages
+from mia_tf.figures.results import read_results
+from mia_tf.plot import plot_logdir
+from mia_tf.store import Store
+from mia_tf.validation import InputError
+
+FIGURES = ("roc", "attacks", "privacy_scores", "memorization", "memorization_histogram", "examples")
+
+
+def _pages(logdir, arch="cnn8-3-max"):
+    with matplotlib.rc_context(style.RC):
+        yield from pages(read_results(logdir), Store.open(logdir).dataset(), arch)
+
+
+def _edit(path, change):
+    """Rewrites a CSV by change(row of cells) -> row."""
+    with open(path, newline="") as file:
+        rows = [change(row) for row in csv.reader(file)]
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory):
+    """With everything: nine attacks, unresolved values, stand-in data."""
+    folder = tmp_path_factory.mktemp("full")
+    return write_logdir(folder, (*NINE_ATTACKS, "a_further_attack"), stand_in=STAND_IN, unresolved=True)
+
+
+@pytest.fixture
+def small(tmp_path):
+    return write_logdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def command(logdir):
+    """The finished process, run once."""
+    code = (
+        "import runpy, sys; unwanted = {'tensorflow', 'keras', 'matplotlib.pyplot'}\n"
+        "try: runpy.run_module('mia_tf.plot', run_name='__main__', alter_sys=True)\n"
+        "finally: print(*unwanted & set(sys.modules), file=sys.stderr)"
+    )
+    arguments = [sys.executable, "-c", code, f"--logdir={logdir}"]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+def test_command_writes_and_names_every_figure_and_nothing_else(command, logdir):
+    assert command.returncode == 0, command.stderr
+    expected = [str(logdir / "analysis" / "figures" / f"{name}.{kind}") for name in FIGURES for kind in ("png", "pdf")]
+    assert command.stdout.splitlines() == expected
+    assert sorted(map(str, (logdir / "analysis" / "figures").iterdir())) == sorted(expected)
+
+
+def test_command_loads_no_tensorflow_and_says_nothing_but_paths(command):
+    # The only line is that of the modules looked for, and it is empty.
+    assert command.stderr == "\n"
+
+
+def test_pngs_are_150_dpi(command, logdir):
+    for name in FIGURES:
+        with Image.open(logdir / "analysis" / "figures" / f"{name}.png") as image:
+            # PNG stores dots per metre, as a whole number.
+            np.testing.assert_allclose(image.info["dpi"], 150, atol=0.02)
+
+
+def test_pdf_fonts_are_type_42(command, logdir):
+    for name in FIGURES:
+        content = (logdir / "analysis" / "figures" / f"{name}.pdf").read_bytes()
+        # Type 42 is TrueType data (FontFile2) under a CID font; matplotlib's default would be Type 3.
+        assert b"/FontFile2" in content and b"/Type3" not in content
+
+
+def _flat(figure):
+    return " ".join(" ".join(text.split()) for text, _ in drawn_texts(figure))
+
+
+def test_every_figure_carries_scale_and_stand_in(logdir):
+    seen = []
+    for name, figure in _pages(logdir):
+        written = _flat(figure)
+        assert STAND_IN in written, name
+        assert "mnist_svhn: 20 cnn8-3-max models, 400 MNIST + 60 SVHN examples." in written, name
+        seen.append(name)
+    assert tuple(seen) == FIGURES
+
+
+def test_real_data_have_no_stand_in_and_an_unknown_architecture_no_name(small):
+    for _, figure in _pages(small, arch=""):
+        written = _flat(figure)
+        assert "mnist_svhn: 20 models, 400 MNIST + 60 SVHN examples." in written and "Stand-in" not in written
+
+
+@pytest.mark.parametrize("variant", ["full", "one group", "one attack"])
+def test_no_text_meets_another_or_hides_data(variant, logdir, tmp_path):
+    options = {
+        "one group": {"under": False, "stand_in": STAND_IN},
+        "one attack": {"attacks": ["a_user_s_own_attack_with_a_long_name"], "unresolved": True},
+    }
+    where = logdir if variant == "full" else write_logdir(tmp_path, **options[variant])
+    for name, figure in _pages(where):
+        assert layout_faults(figure, annotated=name == "examples") == [], name
+        sizes = [text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+        assert min(sizes) >= 8, name
+
+
+def test_a_logdir_of_one_group_has_one_roc_panel(tmp_path):
+    figures = dict(_pages(write_logdir(tmp_path, under=False)))
+    assert [ax.get_title() for ax in figures["roc"].axes] == ["All examples"]
+    assert "SVHN" not in _flat(figures["memorization"])
+
+
+def test_an_attack_that_could_not_be_scored_is_still_named(small):
+    _edit(small / "analysis" / "attacks.csv", lambda row: row[:3] + [""] * 3 + row[6:] if row[0] == "yeom" else row)
+    path = small / "analysis" / "curves.csv"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("yeom")))
+    legend = dict(_pages(small))["roc"].axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "unresolved  Yeom",
+        "0.540  LiRA online",
+        "random guess",
+    ]
+
+
+def test_roc_panels_start_at_their_own_resolution(small):
+    everything, under = dict(_pages(small))["roc"].axes
+    np.testing.assert_allclose(everything.get_xlim()[0], 1 / 4600)
+    np.testing.assert_allclose(under.get_xlim()[0], 1 / 600)
+
+
+def test_examples_are_looked_up_by_their_index(small):
+    # Rows of examples.csv in another order than the images.
+    path = small / "analysis" / "examples.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *lines[::-1]]) + "\n")
+    dataset = Store.open(small).dataset()
+    memorization = {int(row["index"]): float(row["memorization"]) for row in csv.DictReader([header, *lines])}
+    (ax,) = dict(_pages(small))["examples"].axes
+    known = {dataset.images[i, :, :, 0].tobytes(): i for i in range(len(dataset.images))}
+    numbers = [text.get_text() for text in ax.texts if text.get_text() != "\N{EN DASH}"]
+    assert len(ax.images) > 50
+    for shown, number in zip(ax.images, numbers, strict=False):
+        row = known[np.asarray(shown.get_array(), np.uint8).tobytes()]
+        assert float(number.replace("\N{MINUS SIGN}", "-")) == memorization[row]
+        # The row of the grid is the class.
+        assert round(np.mean(shown.get_extent()[2:]) / 1.3) == dataset.labels[row]
+
+
+def test_classes_beyond_the_page_are_said_to_be_left_out(tmp_path):
+    figure = dict(_pages(write_logdir(tmp_path, num_classes=23)))["examples"]
+    assert "The first 20 of 23 classes." in _flat(figure)
+
+
+def test_correlations_of_other_scores_are_not_shown(small):
+    written = _flat(dict(_pages(small))["memorization"])
+    assert "both: Spearman's $\\rho$ = 0.84, p < 0.001" in written
+    assert "0.20, p = 0.012" in written and "SVHN (n = 60): Spearman's $\\rho$ unresolved" in written
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize("name", ["attacks", "curves", "examples", "correlations"])
+def test_a_missing_csv_is_named_with_the_command_that_makes_it(small, name):
+    (small / "analysis" / f"{name}.csv").unlink()
+    with pytest.raises(InputError) as error:
+        list(plot_logdir(small))
+    message = str(error.value)
+    assert str(small / "analysis" / f"{name}.csv") in message and "\n" not in message
+    assert f"`python -m mia_tf.analyze --logdir={small}`" in message
+    assert not (small / "analysis" / "figures").exists()
+
+
+def test_command_says_what_is_missing_in_one_line_and_exits_with_2(small):
+    (small / "analysis" / "curves.csv").unlink()
+    arguments = [sys.executable, "-m", "mia_tf.plot", f"--logdir={small}"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith(f"mia_tf.plot: Missing file: {small}") and done.stderr.count("\n") == 1
+
+
+def test_command_without_a_logdir_exits_with_2():
+    done = subprocess.run([sys.executable, "-m", "mia_tf.plot"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mia_tf.plot: Argument `logdir` must be given. Received: logdir=None\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("curves", lambda row: row[:3], "No column tpr"),
+        ("examples", lambda row: [c if c != "400" else "forty" for c in row], "Column index .* must hold numbers"),
+        ("examples", lambda row: [c.replace("group", "kind") for c in row], "No column group"),
+        ("examples", lambda row: ["9999" if row[0] == "7" else row[0], *row[1:]], "of another data set"),
+        ("examples", lambda row: [*row[:3], "none" if row[3] == "1" else row[3], *row[4:]], "Unknown group 'none'"),
+        ("examples", lambda row: [*row[:4], "" if row[0] == "7" else row[4], *row[5:]], "n_in .* no empty cell"),
+        ("attacks", lambda row: row if row[0] == "attack" else [], "No rows"),
+    ],
+)
+def test_a_broken_csv_is_one_line(small, name, change, message):
+    _edit(small / "analysis" / f"{name}.csv", change)
+    with pytest.raises(InputError, match=message) as error:
+        list(plot_logdir(small))
+    assert "\n" not in str(error.value)
+
+
+def test_a_truncated_row_is_said(small):
+    path = small / "analysis" / "examples.csv"
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(InputError, match="as many cells"):
+        list(plot_logdir(small))
+
+
+def test_help_waits_for_no_matplotlib():
+    code = "import sys, mia_tf.plot; sys.exit(any(m in sys.modules for m in ('matplotlib', 'tensorflow', 'scipy')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-m", "mia_tf.plot", "--help"], capture_output=True, text=True, check=False)
+    assert "--logdir" in done.stdout
+
+
+def test_a_failed_write_leaves_the_old_figure_whole(small, monkeypatch):
+    folder = small / "analysis" / "figures"
+    folder.mkdir()
+    (folder / "roc.png").write_bytes(b"an older figure")
+
+    def full_disk(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full_disk)
+    with pytest.raises(InputError, match="No space left"):
+        list(plot_logdir(small))
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("roc.png", b"an older figure")]
