@@ -1,6 +1,8 @@
 """Reads npz archives of images and labels. Nothing in an archive is ever unpickled."""
 
 import contextlib
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,13 +12,18 @@ import numpy as np
 
 from mia_tf.validation import InputError, check, check_shape
 
+# What zipfile and numpy raise on damaged, encrypted, pickled or absurdly large members.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
+    *(EOFError, OSError, ValueError, TypeError, OverflowError, RuntimeError, MemoryError),
+)
+
 
 class Archive:
     """One npz file; every problem with it is an InputError that names it."""
 
     def __init__(self, path: Path):
         self.path = Path(path)
-        check(self.path.is_file(), "must be the path of an npz file that exists", path=self.path)
         with self._readable("it is not a whole npz archive"), open(self.path, "rb") as file:
             if file.read(2) != b"PK":  # what every zip file begins with
                 raise zipfile.BadZipFile("no zip header")
@@ -30,7 +37,7 @@ class Archive:
         """The array called `key`, of any shape and dtype but Python objects."""
         if key not in self:
             raise InputError(f"Missing array `{key}` in {self.path}. It holds: {', '.join(sorted(self.keys))}")
-        with self._readable(f"its array `{key}` is damaged or holds Python objects, which are never loaded"):
+        with self._readable(f"its array `{key}` is damaged"):
             with np.load(self.path, allow_pickle=False) as arrays:
                 array = arrays[key]
             if not isinstance(array, np.ndarray):  # a member that is no npy file comes back as bytes
@@ -39,11 +46,12 @@ class Archive:
 
     @contextlib.contextmanager
     def _readable(self, complaint: str) -> Iterator[None]:
-        # What zipfile and numpy raise on damaged, encrypted, pickled, or absurdly large members.
         try:
             yield
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        except _UNREADABLE as error:
             detail = (str(error).splitlines() or [type(error).__name__])[0]
+            if "pickle" in detail:
+                detail = "it is no array but pickled Python objects, which are never loaded"
             raise InputError(f"Cannot read {self.path}: {complaint} ({detail})") from None
 
 

@@ -23,6 +23,8 @@ def load(path: str, config: DataConfig) -> Dataset:
     Raises:
         InputError: an array is missing or not of that kind, or a group is smaller than was asked for.
     """
+    path = Path(path).expanduser()
+    check(path.is_file(), "must be npz:PATH with the path of a file", dataset=f"npz:{path}")
     archive = Archive(path)
     pixels = archive.array("x_train")
     images = as_images(pixels, f"x_train in {path}")
@@ -47,7 +49,7 @@ def load(path: str, config: DataConfig) -> Dataset:
         rows, test_rows = groups == group, test_groups == group
         pools[group] = Pool(images[rows], labels[rows], test_images[test_rows], test_labels[test_rows], counts[group])
     rounded = "" if pixels.dtype == np.uint8 else f", {pixels.dtype} rounded to 256 grey levels"
-    return assemble(pools, config, name=Path(path).stem, num_classes=num_classes, sources={"npz": f"{path}{rounded}"})
+    return assemble(pools, config, name=path.stem, num_classes=num_classes, sources={"npz": f"{path}{rounded}"})
 
 
 def _groups(archive: Archive, key: str, length: int) -> np.ndarray:

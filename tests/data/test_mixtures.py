@@ -1,0 +1,157 @@
+"""Every mixture of MIXTURES passes through these tests by itself."""
+
+import numpy as np
+import pytest
+
+from mia_tf.config import DataConfig
+from mia_tf.data import load
+from mia_tf.data.mixtures import MIXTURES
+from mia_tf.data.sources import SOURCES
+from mia_tf.records import OVER, UNDER
+from mia_tf.validation import InputError
+
+PER_LABEL, TEST_PER_LABEL = 12, 3
+
+
+@pytest.fixture(params=sorted(MIXTURES))
+def mixture(request):
+    return MIXTURES[request.param]
+
+
+@pytest.fixture
+def load_mixture(mixture, write_archives):
+    """Loads the mixture from small archives; counts are those that small archives have unless given."""
+    folder = write_archives(filter(None, [mixture.over, mixture.under]))
+
+    def loader(**settings):
+        small = {"num_under": 10 * PER_LABEL // 2} if mixture.under else {}
+        return load(DataConfig(dataset=mixture.name, data_dir=folder, **{**small, **settings}))
+
+    return loader
+
+
+def _rows(dataset):
+    """What belongs together, a tuple for each example."""
+    return list(zip(dataset.example_ids, dataset.labels, dataset.groups, strict=True))
+
+
+def test_entry_names_known_sources(mixture):
+    assert mixture.over in SOURCES
+    assert mixture.under is None or mixture.under in SOURCES
+    assert (mixture.num_under > 0) == (mixture.under is not None)
+
+
+def test_counts_groups_and_test_images(mixture, load_mixture):
+    dataset = load_mixture()
+    over = SOURCES[mixture.over].num_classes * PER_LABEL
+    assert (dataset.groups == OVER).sum() == min(over, mixture.num_over or over)
+    assert (dataset.test_groups == OVER).sum() == SOURCES[mixture.over].num_classes * TEST_PER_LABEL
+    assert (dataset.groups == UNDER).any() == (dataset.test_groups == UNDER).any() == (mixture.under is not None)
+    assert len(set(dataset.example_ids)) == len(dataset.images)
+    assert dataset.name == mixture.name
+    assert dataset.group_names == mixture.group_names
+    assert dataset.stand_in == ""
+    assert set(dataset.sources) == {name for name in (mixture.over, mixture.under) if name}
+
+
+def test_counts_are_balanced_over_labels(mixture, load_mixture):
+    counts = {OVER: 43} | ({UNDER: 27} if mixture.under else {})
+    dataset = load_mixture(num_over=43, num_under=counts.get(UNDER, 0))
+    for group, count in counts.items():
+        of_label = np.bincount(dataset.labels[dataset.groups == group], minlength=mixture.num_classes)
+        assert of_label.sum() == count
+        assert of_label.max() - of_label.min() == 1
+
+
+def test_equal_seeds_agree_and_different_seeds_differ(load_mixture):
+    first, again, other = (load_mixture(num_over=40, seed=seed) for seed in (1, 1, 2))
+    assert _rows(first) == _rows(again)
+    assert np.array_equal(first.images, again.images)
+    assert set(first.example_ids) != set(other.example_ids)
+    shuffled = [load_mixture(num_under=0, seed=seed) for seed in (1, 2)]
+    assert _rows(shuffled[0]) != _rows(shuffled[1])
+    assert set(_rows(shuffled[0])) == set(_rows(shuffled[1]))
+
+
+def test_the_order_of_rows_in_the_source_does_not_matter(mixture, load_mixture, tmp_path):
+    before = load_mixture(num_over=40)
+    for name in filter(None, [mixture.over, mixture.under]):
+        with np.load(tmp_path / f"{name}.npz") as archive:
+            arrays = dict(archive)
+        for split in ("train", "test"):
+            order = np.random.default_rng(5).permutation(len(arrays[f"x_{split}"]))
+            for key in (f"x_{split}", f"y_{split}"):
+                arrays[key] = arrays[key][order]
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    after = load_mixture(num_over=40)
+    assert _rows(before) == _rows(after)
+    assert np.array_equal(before.images, after.images)
+    assert np.array_equal(before.test_images, after.test_images)
+    assert np.array_equal(before.test_labels, after.test_labels)
+
+
+def test_images_and_labels_stay_together(mixture, load_mixture, tmp_path):
+    dataset = load_mixture()
+    with np.load(tmp_path / f"{mixture.over}.npz") as archive:
+        images = mixture.transform_over(archive["x_train"].reshape(-1, *SOURCES[mixture.over].shape))
+        known = {image.tobytes(): label for image, label in zip(images, archive["y_train"], strict=True)}
+    over = dataset.groups == OVER
+    for image, label in zip(dataset.images[over], dataset.labels[over], strict=True):
+        assert known[image.tobytes()] == label
+
+
+def test_dataset_size_keeps_the_first_rows_of_both_groups(mixture, load_mixture):
+    whole, part = load_mixture(), load_mixture(dataset_size=60)
+    assert _rows(part) == _rows(whole)[:60]
+    # Of 180 rows 60 are under-represented: 60 drawn hold 20 of them, give or take 3 standard deviations of 3.
+    assert not mixture.under or 11 <= (part.groups == UNDER).sum() <= 29
+    size = len(whole.images)
+    with pytest.raises(InputError, match=f"`dataset_size` must be at most {size}.*dataset_size={size + 1}"):
+        load_mixture(dataset_size=size + 1)
+
+
+def test_no_under_represented_group(mixture, load_mixture, tmp_path):
+    dataset = load_mixture(num_under=0)
+    assert (dataset.groups == OVER).all() and (dataset.test_groups == OVER).all()
+    if mixture.under and mixture.under != mixture.over:
+        (tmp_path / f"{mixture.under}.npz").unlink()  # it is not needed, and not looked for
+        assert _rows(load_mixture(num_under=0)) == _rows(dataset)
+
+
+def test_another_number_of_one_group_leaves_the_other_as_it_was(mixture, load_mixture):
+    if not mixture.under:
+        pytest.skip("one group")
+    few, many = (load_mixture(num_over=30, num_under=n) for n in (10, 50))
+    assert set(few.example_ids[few.groups == OVER]) == set(many.example_ids[many.groups == OVER])
+
+
+def test_too_many_says_how_many_there_are(mixture, load_mixture):
+    with pytest.raises(InputError, match=r"`num_over` must be at most 120.*num_over=121"):
+        load_mixture(num_over=121)
+    if mixture.under:
+        with pytest.raises(InputError, match=r"`num_under` must be at most 120.*num_under=121"):
+            load_mixture(num_under=121)
+    else:
+        with pytest.raises(InputError, match=r"`num_under` must be 0 or not given.*num_under=5"):
+            load_mixture(num_under=5)
+
+
+def test_mnist_svhn_has_the_papers_size():
+    mixture = MIXTURES["mnist_svhn"]
+    assert (mixture.num_over, mixture.num_under) == (None, 1000)  # Choi et al.: all of MNIST and 1,000 SVHN
+
+
+def test_svhn_comes_as_grey_28x28_pictures(write_archives, tmp_path):
+    from mia_tf.data.mixtures import like_mnist
+
+    dataset = load(DataConfig(data_dir=write_archives(), num_under=120))
+    with np.load(tmp_path / "svhn.npz") as archive:
+        expected = {image.tobytes() for image in like_mnist(archive["x_train"])}
+        expected_test = {image.tobytes() for image in like_mnist(archive["x_test"])}
+    assert {image.tobytes() for image in dataset.images[dataset.groups == UNDER]} == expected
+    assert {image.tobytes() for image in dataset.test_images[dataset.test_groups == UNDER]} == expected_test
+
+
+def test_unknown_data_set():
+    with pytest.raises(InputError, match=r"must be one of mnist, mnist_svhn.*npz:PATH\. Received: dataset=mnits"):
+        load(DataConfig(dataset="mnits"))

@@ -1,0 +1,200 @@
+import numpy as np
+import pytest
+
+from mia_tf.config import DataConfig
+from mia_tf.data import load
+from mia_tf.records import OVER, UNDER
+from mia_tf.validation import InputError
+
+
+def _arrays(count=40, classes=4, shape=(9, 7, 3), seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "x_train": rng.integers(0, 256, (count, *shape), dtype=np.uint8),
+        "y_train": np.arange(count) % classes,
+    }
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Writes the arrays to own.npz and loads them."""
+
+    def loader(arrays, **settings):
+        path = tmp_path / "own.npz"
+        np.savez(path, **arrays)
+        return load(DataConfig(dataset=f"npz:{path}", **settings))
+
+    return loader
+
+
+class _Trap:
+    """Ends the test where it is unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("unpickled",)
+
+
+def test_images_and_labels_come_back(own):
+    arrays = _arrays()
+    dataset = own(arrays)
+    labels = {image.tobytes(): label for image, label in zip(arrays["x_train"], arrays["y_train"], strict=True)}
+    assert {image.tobytes() for image in dataset.images} == set(labels)
+    assert all(labels[image.tobytes()] == label for image, label in zip(dataset.images, dataset.labels, strict=True))
+    assert (dataset.name, dataset.num_classes, dataset.stand_in) == ("own", 4, "")
+    assert (dataset.groups == OVER).all()
+    assert dataset.test_images.shape == (0, 9, 7, 3)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1)])
+def test_grey_images_get_one_channel(own, shape):
+    assert own(_arrays(shape=shape)).images.shape == (40, 9, 7, 1)
+
+
+def test_labels_may_be_a_column(own):
+    arrays = _arrays()
+    column = own({**arrays, "y_train": arrays["y_train"][:, np.newaxis]})
+    assert np.array_equal(column.labels, own(arrays).labels)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_are_rounded_to_8_bits_and_said_to_be(own, dtype):
+    arrays = _arrays()
+    scaled = own({**arrays, "x_train": (arrays["x_train"] / 255).astype(dtype)})
+    # float16 has 11 bits: the rounding back to 8 is exact for all three.
+    assert np.array_equal(scaled.images, own(arrays).images)
+    assert f"{np.dtype(dtype)} rounded to 256 grey levels" in scaled.sources["npz"]
+    assert "grey levels" not in own(arrays).sources["npz"]
+
+
+def test_test_images_and_groups(own):
+    groups = np.repeat([0, 1], [24, 16])
+    test = {"x_test": _arrays(10, seed=1)["x_train"], "y_test": np.arange(10) % 4, "group_test": np.arange(10) % 2}
+    dataset = own({**_arrays(), "group_train": groups, **test})
+    assert (dataset.groups == UNDER).sum() == 16
+    of_picture = {image.tobytes(): group for image, group in zip(test["x_test"], test["group_test"], strict=True)}
+    assert len(dataset.test_images) == 10
+    for image, group in zip(dataset.test_images, dataset.test_groups, strict=True):
+        assert of_picture[image.tobytes()] == group
+    assert np.array_equal(own({**_arrays(), "group": groups}).groups, dataset.groups)
+
+
+def test_counts_are_taken_of_each_group_over_the_labels_it_has(own):
+    labels = np.concatenate([np.arange(24) % 4, np.arange(16) % 2])
+    arrays = {**_arrays(), "y_train": labels, "group": np.repeat([0, 1], [24, 16])}
+    dataset = own(arrays, num_over=12, num_under=6)
+    assert np.bincount(dataset.labels[dataset.groups == OVER]).tolist() == [3, 3, 3, 3]
+    assert np.bincount(dataset.labels[dataset.groups == UNDER]).tolist() == [3, 3]
+    assert (own(arrays, num_under=0).groups == OVER).all()
+    with pytest.raises(InputError, match=r"`num_under` must be at most 16.*num_under=17"):
+        own(arrays, num_under=17)
+
+
+def test_rows_in_another_order_are_the_same_examples(own):
+    arrays = _arrays()
+    order = np.random.default_rng(1).permutation(40)
+    first, second = (own(a, num_over=20) for a in (arrays, {k: v[order] for k, v in arrays.items()}))
+    assert np.array_equal(first.example_ids, second.example_ids)
+    assert np.array_equal(first.images, second.images)
+
+
+def _changed(**changes):
+    arrays = {**_arrays(), **changes}
+    return {key: value for key, value in arrays.items() if value is not None}
+
+
+_FLOATS = np.full((40, 9, 7), 0.5)
+_TEST = {"x_test": np.zeros((3, 9, 7, 3), np.uint8), "y_test": np.array([0, 1, 2])}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (_changed(x_train=None), "Missing array `x_train` in .*It holds: y_train"),
+        (_changed(y_train=None), "Missing array `y_train` in"),
+        (_changed(x_train=np.zeros((40, 9), np.uint8)), r"must have shape \(N, H, W\).*Received: .*shape \(40, 9\)"),
+        (_changed(x_train=np.zeros((40, 9, 7, 2), np.uint8)), r"must have shape.*shape \(40, 9, 7, 2\)"),
+        (_changed(x_train=np.zeros((40, 0, 7), np.uint8)), r"must have shape.*shape \(40, 0, 7, 1\)"),
+        (_changed(x_train=np.zeros((40, 9, 7), np.int64)), "must have dtype uint8, or floats.*dtype int64"),
+        (_changed(x_train=np.zeros((40, 9, 7), bool)), "must have dtype uint8, or floats.*dtype bool"),
+        (_changed(x_train=np.full((40, 9, 7), "a")), "must have dtype uint8, or floats"),
+        (_changed(x_train=np.where(np.arange(7) == 3, np.nan, _FLOATS)), "must be finite.*NaN or infinity"),
+        (_changed(x_train=np.where(np.arange(7) == 3, np.inf, _FLOATS)), "must be finite.*NaN or infinity"),
+        (_changed(x_train=_FLOATS * 510), r"must lie in \[0, 1\].*from 255.0 to 255.0"),
+        (_changed(x_train=_FLOATS - 0.75), r"must lie in \[0, 1\].*from -0.25 to -0.25"),
+        (_changed(y_train=np.arange(40) % 4 - 1), r"y_train.*must lie in \[0, 39\].*from -1 to 2"),
+        (_changed(y_train=np.arange(40) * 1000), r"y_train.*must lie in \[0, 39\].*from 0 to 39000"),
+        (_changed(y_train=np.arange(40) / 10), "y_train.*must be integers.*dtype float64"),
+        (_changed(y_train=np.zeros(40, int)), "must have at least 2 classes.*only label 0"),
+        (_changed(y_train=np.arange(39)), r"y_train.*must have shape \(40\).*shape \(39,\)"),
+        (_changed(y_train=np.zeros((40, 2), int)), r"y_train.*must have shape \(40\)"),
+        (_changed(group=np.arange(40)), r"group in .*must lie in \[0, 1\].*from 0 to 39"),
+        (_changed(group_train=np.zeros(7, int)), r"group_train in .*must have shape \(40\)"),
+        (_changed(group=np.ones(40, int)), "must have examples of group 0"),
+        (_changed(x_test=_TEST["x_test"]), "Missing array `y_test`"),
+        (_changed(y_test=_TEST["y_test"]), "Missing array `x_test`"),
+        (_changed(**_TEST | {"y_test": np.array([0, 1, 4])}), r"y_test in .*must lie in \[0, 3\].*from 0 to 4"),
+        (
+            _changed(**_TEST | {"x_test": np.zeros((3, 9, 7), np.uint8)}),
+            r"x_test in .*must have shape \(any, 9, 7, 3\)",
+        ),
+        (
+            _changed(x_train=np.array([_Trap()] * 40, object)),
+            "`x_train` is damaged .*pickled Python objects, which are",
+        ),
+        (
+            _changed(y_train=np.array([_Trap()] * 40, object)),
+            "`y_train` is damaged .*pickled Python objects, which are",
+        ),
+    ],
+)
+def test_bad_arrays_are_told_in_one_line(own, arrays, message):
+    with pytest.raises(InputError, match=message) as error:
+        own(arrays)
+    assert "\n" not in str(error.value)
+
+
+def test_under_represented_examples_of_a_file_without_groups(own):
+    with pytest.raises(InputError, match=r"`num_under` must be 0 or not given.*has no group 1.*num_under=5"):
+        own(_arrays(), num_under=5)
+
+
+def test_missing_and_damaged_files(tmp_path):
+    path = tmp_path / "own.npz"
+    with pytest.raises(InputError, match=r"`dataset` must be npz:PATH with the path of a file.*npz:.*own\.npz"):
+        load(DataConfig(dataset=f"npz:{path}"))
+    np.savez_compressed(path, **_arrays())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"Cannot read .*it is not a whole npz archive"):
+        load(DataConfig(dataset=f"npz:{path}"))
+    damaged = bytearray(whole)
+    damaged[len(whole) // 3] ^= 0xFF
+    path.write_bytes(bytes(damaged))
+    with pytest.raises(InputError, match="its array `x_train` is damaged"):
+        load(DataConfig(dataset=f"npz:{path}"))
+    for content in (b"", b"not an archive", whole[2:]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="it is not a whole npz archive"):
+            load(DataConfig(dataset=f"npz:{path}"))
+
+
+def test_damage_anywhere_is_told_in_one_line_or_changes_nothing(tmp_path):
+    # A regression: numpy lets tokenize's own exception out of a damaged header.
+    rng = np.random.default_rng(0)
+    path = tmp_path / "own.npz"
+    np.savez(path, **_arrays(count=12))
+    whole = path.read_bytes()
+    expected = load(DataConfig(dataset=f"npz:{path}"))
+    told = 0
+    for position in rng.integers(0, len(whole), 300):
+        damaged = bytearray(whole)
+        damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(bytes(damaged))
+        try:
+            dataset = load(DataConfig(dataset=f"npz:{path}"))
+        except InputError as error:
+            told += "\n" not in str(error)
+        else:
+            assert np.array_equal(dataset.images, expected.images)
+            told += 1
+    assert told == 300

