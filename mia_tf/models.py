@@ -97,7 +97,8 @@ def _wide_resnet(make: _Layers, x, num_classes: int, width: str):
             strides = 2 if group > 0 and block == 0 else 1
             activated = make.norm_relu(x)
             # Where the shape changes, the activated input is projected.
-            shortcut = make.conv(activated, filters, 1, strides) if block == 0 else x
+            changed = strides > 1 or x.shape[-1] != filters
+            shortcut = make.conv(activated, filters, 1, strides) if changed else x
             x = make.conv(activated, filters, 3, strides)
             x = make.conv(make.norm_relu(x), filters)
             x = layers.Add()([x, shortcut])

@@ -63,6 +63,23 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Examples:
+    """What is known of the pool of examples besides their images, which an analysis does not need.
+
+    Attributes:
+        labels: (N,) int64.
+        groups: (N,) uint8, OVER or UNDER.
+        example_ids: (N,) str.
+        stand_in: as in Dataset.
+    """
+
+    labels: np.ndarray
+    groups: np.ndarray
+    example_ids: np.ndarray
+    stand_in: str
+
+
+@dataclass(frozen=True)
 class ModelRecord:
     """What one trained shadow model says of every example.
 

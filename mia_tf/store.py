@@ -10,7 +10,6 @@ A lock is held by the kernel (flock), so whoever dies, even by kill -9, lets go 
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -21,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.records import OVER, Dataset, ModelRecord
+from mia_tf.files import load_array, load_json, write_array, write_json
+from mia_tf.records import OVER, Dataset, Examples, ModelRecord
 from mia_tf.validation import InputError, check_shape, fail
 
 _FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
@@ -34,43 +34,6 @@ _ARRAYS = {
     "test_labels": "y_test.npy",
     "test_groups": "group_test.npy",
 }
-
-
-def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:
-    """Loads an .npy file; never unpickles, and says in one line what is wrong with a file."""
-    try:
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"Missing file: {path}") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
-
-
-def load_json(path: Path) -> dict:
-    """Loads a JSON file; says in one line what is wrong with it."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"Missing file: {path}") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What is known of the pool of examples besides their images, which an analysis does not need.
-
-    Attributes:
-        labels: (N,) int64.
-        groups: (N,) uint8, OVER or UNDER.
-        example_ids: (N,) str.
-        stand_in: as in Dataset.
-    """
-
-    labels: np.ndarray
-    groups: np.ndarray
-    example_ids: np.ndarray
-    stand_in: str
 
 
 @dataclass(frozen=True)
@@ -99,13 +62,19 @@ class StoredModel:
 
     def logits_shape(self) -> tuple[int, int, int]:
         """(N, Q, C)."""
-        n, one, q, c = load_array(self.logits_path, mmap_mode="r").shape
-        return n, one * q, c
+        logits = load_array(self.logits_path, mmap_mode="r")
+        check_shape((None, 1, None, None), **{f"logits of model {self.index}": logits})
+        return logits.shape[0], *logits.shape[2:]
 
     def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
         logits = load_array(self.logits_path, mmap_mode="r")[start:stop]
         return np.array(logits, dtype=np.float32).reshape(len(logits), -1, logits.shape[-1])
+
+    def queries(self, epoch: int) -> int:
+        """How many queries its logits of one epoch answer; 0 where there are none."""
+        path = self.path / "logits" / f"{epoch:010d}.npy"
+        return load_array(path, mmap_mode="r").shape[2] if path.exists() else 0
 
     def checkpoints(self) -> dict[int, Path]:
         """Epoch -> file of weights that were kept."""
@@ -156,7 +125,7 @@ class Store:
                 else:
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
-                    _write_json(path, config)
+                    write_json(path, config)
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
         return store
@@ -172,7 +141,7 @@ class Store:
 
     def _write_dataset(self, dataset: Dataset) -> None:
         for attribute, name in _ARRAYS.items():
-            _write_array(self.logdir / name, getattr(dataset, attribute))
+            write_array(self.logdir / name, getattr(dataset, attribute))
         description = {
             "name": dataset.name,
             "num_classes": dataset.num_classes,
@@ -182,7 +151,7 @@ class Store:
             "num_examples": len(dataset.images),
             "num_test_examples": len(dataset.test_images),
         }
-        _write_json(self.logdir / "dataset.json", description)
+        write_json(self.logdir / "dataset.json", description)
 
     def about(self) -> dict:
         """dataset.json; a LOGDIR of LiRA's published code has none and gets a name only."""
@@ -271,10 +240,10 @@ class Store:
         folder = self._work / f"model-{record.index}-{uuid.uuid4().hex}"
         try:
             (folder / "logits").mkdir(parents=True)
-            _write_json(folder / "hparams.json", dict(record.hparams))
-            _write_json(folder / "metrics.json", dict(record.metrics))
-            _write_array(folder / "keep.npy", record.keep)
-            _write_array(folder / "logits" / f"{record.epoch:010d}.npy", record.logits)
+            write_json(folder / "hparams.json", dict(record.hparams))
+            write_json(folder / "metrics.json", dict(record.metrics))
+            write_array(folder / "keep.npy", record.keep)
+            write_array(folder / "logits" / f"{record.epoch:010d}.npy", record.logits)
             for epoch, weights in record.checkpoints.items():
                 (folder / "ckpt").mkdir(exist_ok=True)
                 np.savez(folder / "ckpt" / f"{epoch:010d}.npz", *weights)
@@ -288,7 +257,7 @@ class Store:
 
     def write_logits(self, model: StoredModel, epoch: int, logits: np.ndarray) -> None:
         """Writes or replaces a present model's logits, (N, 1, Q, C) float32, of one epoch."""
-        _write_array(model.path / "logits" / f"{epoch:010d}.npy", logits)
+        write_array(model.path / "logits" / f"{epoch:010d}.npy", logits)
 
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
@@ -316,26 +285,3 @@ class Store:
 def _logits(folder: Path) -> list[Path]:
     """The files of logits of a model's folder, by epoch."""
     return sorted((folder / "logits").glob("[0-9]*.npy"))
-
-
-def _write_array(path: Path, array: np.ndarray) -> None:
-    with _replacing(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, np.asarray(array), allow_pickle=False)
-
-
-def _write_json(path: Path, content: dict) -> None:
-    with _replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place once written and on the disk."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

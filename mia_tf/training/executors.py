@@ -67,9 +67,12 @@ def train_models(
                         progress.say(f"warning: model {index} is no better than chance on its own training set")
                 elif event == "elsewhere":
                     elsewhere.add(index)
-                elif event == "failed":
+                elif event in ("failed", "unwritable"):
                     failures[index] = detail
                     progress.finished(index, f"model {index} failed: {detail}")
+                    if event == "unwritable":  # the others would be trained in vain
+                        failures |= dict.fromkeys(todo, "not begun, because another could not be written")
+                        todo.clear()
             if not todo and elsewhere:
                 present = store.completed()
                 for index in sorted(elsewhere & present):

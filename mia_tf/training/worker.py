@@ -7,7 +7,8 @@ None, the end. To the parent go tuples (event, index, detail):
     ("epoch", index, None)       an epoch is over
     ("done", index, metrics)     the model is stored
     ("elsewhere", index, None)   another process holds the model, or it is present
-    ("failed", index, reason)    the model could not be trained or stored; one line
+    ("failed", index, reason)    the model could not be trained; one line
+    ("unwritable", index, reason)  the model was trained but not stored: the disk is full, or gone
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig
+from mia_tf.config import ExperimentConfig, TrainingConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset, ModelFailure
 from mia_tf.store import Store
@@ -30,7 +31,7 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int) 
     try:
         dataset = store.dataset()
         plan = subsets.membership(config, len(dataset.images))
-        engine = start_engine(dataset, config, threads)
+        engine = start_engine(dataset, config.training, threads)
         pipe.send(("ready", None, None))
         while (index := pipe.recv()) is not None:
             pipe.send(_train_model(pipe, store, engine, config, plan, index))
@@ -39,7 +40,7 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int) 
         return  # the parent died; whatever is stored is whole
 
 
-def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int):
+def start_engine(dataset: Dataset, config: TrainingConfig, threads: int):
     """The reference engine in this process, on `threads` threads."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
     with native_messages_held_back():
@@ -52,7 +53,7 @@ def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int):
 
         from mia_tf.training.single import SingleEngine
 
-        return SingleEngine(dataset, config.training)
+        return SingleEngine(dataset, config)
 
 
 def _train_model(pipe, store, engine, config, plan, index):
@@ -68,7 +69,7 @@ def _train_model(pipe, store, engine, config, plan, index):
         try:
             store.write(dataclasses.replace(record, index=index, hparams=hparams))
         except OSError as error:
-            return "failed", index, f"it could not be written to {store.logdir}: {error.strerror}"
+            return "unwritable", index, f"it could not be written to {store.logdir}: {error.strerror or error}"
         return "done", index, dict(record.metrics)
 
 
@@ -76,7 +77,7 @@ def measure(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: i
     """Trains for a while and sends the images per second; starts when the parent says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
-    engine = start_engine(dataset, config, threads)
+    engine = start_engine(dataset, config.training, threads)
     engine.images_per_second(seconds=0.0)  # compiles
     pipe.send("ready")
     pipe.recv()

@@ -1,0 +1,33 @@
+# `make demo` and `make test` do all the set-up on a fresh machine: they need Python 3.11 and a package registry.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+DEMO ?= runs/demo
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow lint install clean
+
+demo: install
+	$(BIN)/python -m mia_tf.train --flagfile=flags/demo.flags --logdir=$(DEMO)
+	$(BIN)/python -m mia_tf.analyze --logdir=$(DEMO)
+	$(BIN)/python -m mia_tf.plot --logdir=$(DEMO)
+
+test: install lint
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# Checks that take minutes, or that need real data in $$MIA_TF_DATA.
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+install: $(VENV)/installed
+
+$(VENV)/installed: setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs/demo

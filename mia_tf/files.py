@@ -1,0 +1,71 @@
+"""Reads files with one clear line for what is wrong with them; writes them whole or not at all."""
+
+import contextlib
+import io
+import json
+import os
+import uuid
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.validation import InputError
+
+
+def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:
+    """Loads an .npy file; never unpickles, and says in one line what is wrong with a file."""
+    try:
+        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"Missing file: {path}") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+def load_json(path: Path) -> dict:
+    """Loads a JSON file; says in one line what is wrong with it."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"Missing file: {path}") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+def load_arrays(path: Path) -> list[np.ndarray]:
+    """Loads the arrays of an .npz file in the order they were saved; never unpickles."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[name] for name in archive.files]
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Writes an .npy file, whole or not at all."""
+    # Not np.save into the file: on a full disk it can lose the last block without an error.
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(array), allow_pickle=False)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Writes a JSON file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place once written and on the disk."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

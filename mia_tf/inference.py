@@ -1,0 +1,70 @@
+"""Asks stored models again with other views, as LiRA's inference.py does.
+
+    python -m mia_tf.inference --logdir=runs/mnist_svhn --queries=18
+
+Works on models trained with --keep_ckpt or --save_steps, and writes logits/{epoch}.npy for every
+kept epoch. An interrupted run goes on where it stopped.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from mia_tf import command_line
+from mia_tf.config import MAX_QUERIES, TrainingConfig
+from mia_tf.files import load_arrays
+from mia_tf.store import Store, StoredModel
+from mia_tf.validation import InputError, check_integer
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.")
+    flags.DEFINE_integer("queries", 18, f"Views of each example, at most {MAX_QUERIES}.")
+    flags.DEFINE_integer("threads", None, "Threads; default all cores.")
+
+
+def unanswered(model: StoredModel, queries: int) -> dict[int, Path]:
+    """Epoch -> weights, of the kept epochs whose logits are not of so many queries yet."""
+    return {epoch: path for epoch, path in model.checkpoints().items() if model.queries(epoch) != queries}
+
+
+def main() -> int:
+    """Runs the command."""
+    import joblib
+
+    check_integer(1, MAX_QUERIES, queries=FLAGS.queries)
+    check_integer(1, optional=True, threads=FLAGS.threads)
+    if FLAGS.logdir is None:
+        raise InputError("Argument `logdir` must be given: --logdir=runs/mnist_svhn")
+    store = Store.open(FLAGS.logdir)
+    models = store.models()
+    bare = [model.index for model in models if model.epoch not in model.checkpoints()]
+    if bare or not models:
+        which = f"{len(bare)} of {len(models)} models have none of their last epoch"
+        raise InputError(f"Argument `logdir` must hold weights, kept by training with --keep_ckpt: {which}")
+    config = store.config()
+    training = TrainingConfig(**{name: config[name] for name in TrainingConfig.__dataclass_fields__})
+
+    from mia_tf.progress import Progress
+    from mia_tf.training.worker import start_engine
+
+    engine = start_engine(store.dataset(), training, FLAGS.threads or joblib.cpu_count())
+    progress = Progress(len(models), epochs=1)
+    for model in models:
+        for epoch, path in unanswered(model, FLAGS.queries).items():
+            engine.set_weights(load_arrays(path))
+            store.write_logits(model, epoch, engine.query(FLAGS.queries))
+        progress.finished(model.index, f"model {model.index}: {FLAGS.queries} queries")
+    progress.close()
+    print(
+        f"{len(models)} models answered {FLAGS.queries} queries. Next: python -m mia_tf.analyze --logdir={FLAGS.logdir}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run("mia_tf.inference", main)

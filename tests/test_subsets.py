@@ -1,0 +1,58 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mia_tf.config import ExperimentConfig
+from mia_tf.subsets import membership, model_seed
+from mia_tf.validation import InputError
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 70), st.floats(0.02, 0.98), st.integers(20, 60), st.integers(0, 9))
+def test_balanced_plan_has_every_example_in_equally_many_models(num_models, pkeep, num_examples, seed):
+    config = ExperimentConfig(num_experiments=num_models, pkeep=pkeep, seed=seed)
+    num_in = int(pkeep * num_models)
+    if not 0 < num_in < num_models:
+        with pytest.raises(InputError, match="pkeep"):
+            membership(config, num_examples)
+        return
+    try:
+        keep = membership(config, num_examples)
+    except InputError:  # a model with fewer than two examples, possible only at the smallest shares
+        assert pkeep < 0.4
+        return
+    assert keep.shape == (num_models, num_examples) and keep.dtype == bool
+    np.testing.assert_array_equal(keep.sum(axis=0), num_in)
+
+
+def test_balanced_plan_spreads_examples_evenly_over_the_models():
+    keep = membership(ExperimentConfig(num_experiments=64, pkeep=0.7), 10_000)
+    # A model's share is a mean of 10,000 draws with standard deviation 0.46; five of its own.
+    assert np.abs(keep.mean(axis=1) - 44 / 64).max() < 5 * 0.46 / 100
+    # Two models share members as chance has it: neither the same subsets nor complements.
+    together = (keep[0] & keep[1]).mean()
+    assert together == pytest.approx(44 * 43 / (64 * 63), abs=0.025)
+
+
+def test_bernoulli_plan_keeps_each_example_with_probability_pkeep():
+    keep = membership(ExperimentConfig(num_experiments=50, pkeep=0.3, subsets="bernoulli"), 6000)
+    assert keep.mean() == pytest.approx(0.3, abs=5 * np.sqrt(0.21 / keep.size))
+    # The count of an example's models is binomial, not fixed.
+    assert keep.sum(axis=0).var() == pytest.approx(50 * 0.21, rel=0.1)
+
+
+def test_equal_seeds_agree_and_others_differ():
+    config = ExperimentConfig(num_experiments=8)
+    np.testing.assert_array_equal(membership(config, 100), membership(config, 100))
+    assert (membership(config, 100) != membership(dataclasses.replace(config, seed=1), 100)).any()
+    seeds = [model_seed(s, i) for s in range(3) for i in range(50)]
+    assert len(set(seeds)) == 150 and model_seed(1, 2) == seeds[52]
+
+
+def test_only_subset_leaves_later_examples_out_of_every_model():
+    keep = membership(ExperimentConfig(num_experiments=8, only_subset=30), 100)
+    assert not keep[:, 30:].any()
+    assert (keep[:, :30].sum(axis=0) == 4).all()
