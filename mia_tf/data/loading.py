@@ -29,18 +29,17 @@ def load(config: DataConfig) -> Dataset:
         f"must be 0 or not given: `{mixture.name}` has no under-represented group",
         num_under=num_under,
     )
-    names = [mixture.over] + ([mixture.under] if num_under else [])
-    read = sources.read(names, config.data_source, config.data_dir)
-    parts = {OVER: (read[0], mixture.transform_over, config.num_over or mixture.num_over)}
+    parts = [(OVER, mixture.over, mixture.transform_over, config.num_over or mixture.num_over)]
     if num_under:
-        parts[UNDER] = (read[1], mixture.transform_under, num_under)
-    pools = {
-        group: Pool(transform(source.images), source.labels, transform(source.test_images), source.test_labels, count)
-        for group, (source, transform, count) in parts.items()
-    }
-    group_names = list(mixture.group_names)
-    for group, (source, _, _) in parts.items():
-        group_names[group] += " (stand-in)" if source.stand_in else ""
+        parts.append((UNDER, mixture.under, mixture.transform_under, num_under))
+    names = [name for _, name, _, _ in parts]
+    read = sources.read(names, config.data_source, config.data_dir)
+    pools, group_names = {}, list(mixture.group_names)
+    for (group, _, transform, count), source in zip(parts, read, strict=True):
+        images, test_images = transform(source.images), transform(source.test_images)
+        pools[group] = Pool(images, source.labels, test_images, source.test_labels, count)
+        if source.stand_in:
+            group_names[group] += " (stand-in)"
     return assemble(
         pools,
         config,

@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,26 +26,34 @@ def read(name: str) -> SourceData:
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise InputError(f"tensorflow_datasets is not installed (pip install tensorflow-datasets). {how_to_get(name)}")
     tfds_name = SOURCES[name].tfds_name
-    with _native_output_held_back(), _no_warnings():
-        import tensorflow_datasets as tfds
-
-        builder = tfds.builder(tfds_name)
-        prepared = builder.is_prepared()
-    if not prepared:
-        print(f"Downloading {tfds_name} with tensorflow_datasets", file=sys.stderr)
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
     try:
-        with _no_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            if not prepared:
-                _probe(builder)
-            builder.download_and_prepare()
-        with _native_output_held_back(), _no_warnings():
+        with _no_native_output(), _no_warnings():
+            import tensorflow as tf
+            import tensorflow_datasets as tfds
+
+            tf.constant(0)  # TensorFlow says most as it starts, so it starts here
+            builder = tfds.builder(tfds_name)
+            prepared = builder.is_prepared()
+        if not prepared:
+            print(f"Downloading {tfds_name} with tensorflow_datasets", file=sys.stderr)
+            _prepare(builder)
+        with _no_native_output(), _no_warnings():
             train, test = (_read_split(builder, split) for split in ("train", "test"))
     except Exception as error:  # tfds has no one kind: requests', TensorFlow's, its own, OSError, ImportError, ...
         detail = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
         raise InputError(f"Cannot have {tfds_name} from tensorflow_datasets ({detail}). {how_to_get(name)}") from error
     return SourceData(*train, *test, provenance=f"tensorflow_datasets {builder.info.full_name}")
+
+
+def _prepare(builder) -> None:
+    """Downloads and converts, with tensorflow_datasets' own progress bars on a terminal."""
+    import tensorflow_datasets as tfds
+
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    _probe(builder)
+    with _no_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
 
 
 def _probe(builder) -> None:
@@ -79,19 +86,14 @@ def _no_warnings() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _native_output_held_back() -> Iterator[None]:
-    """Holds back what TensorFlow's C++ writes to stderr as it starts, and lets it out where Python raises."""
+def _no_native_output() -> Iterator[None]:
+    """What TensorFlow's C++ writes to stderr meanwhile is dropped: it goes past Python's logging."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(kept, 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
