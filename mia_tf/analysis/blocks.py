@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf.analysis import ood, signals
-from mia_tf.analysis.leave_one_out import Side, fit_sides
+from mia_tf.analysis.leave_one_out import LeaveOneOut
 from mia_tf.store import StoredModel
 from mia_tf.validation import InputError, check, check_shape
 
 MIN_MODELS = 4
-_VALUES_AT_ONCE = 1 << 21
-"""Values of phi in a block: 16 MB an array, of which the attacks hold about ten."""
+_BLOCK = 1 << 21
+"""Values of phi read at a time: 16 MB an array."""
+_PIECE = 1 << 16
+"""Values of phi attacked at a time: half a megabyte an array, so that the dozen this takes stay in the caches."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,25 @@ class Block:
     read_logits: Callable[[int], np.ndarray]
 
     @cached_property
-    def sides(self) -> tuple[Side, Side]:
-        """The IN and the OUT shadow models' phi as fitted for every target (`leave_one_out.fit_sides`)."""
-        return fit_sides(self.phi, self.keep)
+    def fits(self) -> LeaveOneOut:
+        """The IN and the OUT shadow models' phi, as fitted for every target."""
+        return LeaveOneOut(self.phi, self.keep)
+
+    def pieces(self) -> Iterator[tuple[slice, "Block"]]:
+        """Small blocks that make up this one, and which of its rows each has."""
+        rows = max(1, _PIECE // (self.phi.shape[1] * self.phi.shape[2]))
+        for first in range(0, len(self.phi), rows):
+            part = slice(first, min(first + rows, len(self.phi)))
+            yield (
+                part,
+                Block(
+                    self.start + first,
+                    self.labels[part],
+                    self.keep[part],
+                    self.phi[part],
+                    lambda model, part=part: self.read_logits(model)[part],
+                ),
+            )
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,7 @@ class Recording:
         self._models = models
         self._labels = labels
         self._scratch = scratch
-        rows = max(1, _VALUES_AT_ONCE // (self.shape[1] * len(models)))
+        rows = max(1, _BLOCK // (self.shape[1] * len(models)))
         self._ranges = [(start, min(start + rows, len(labels))) for start in range(0, len(labels), rows)]
 
     def __len__(self) -> int:
@@ -121,7 +139,7 @@ class Recording:
             self._labels[start:stop],
             self.keep[start:stop],
             phi,
-            lambda model: self._models[model].read_logits(start, stop),
+            cache(lambda model: self._models[model].read_logits(start, stop)),
         )
 
 
@@ -151,7 +169,7 @@ class ScoreFile:
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(row of the first example, (n, T) float32 scores), in order."""
-        rows = max(1, _VALUES_AT_ONCE // self._num_targets)
+        rows = max(1, _BLOCK // self._num_targets)
         with open(self._path, "rb") as file:
             start = 0
             while len(scores := np.fromfile(file, np.float32, rows * self._num_targets)):

@@ -10,100 +10,89 @@ The partner is chosen by position alone (the k-th member's partner is the k-th n
 on the shorter side), never by a value.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
-_PIECE = 1 << 14
-"""Values fitted at a time: the dozen arrays of a piece then stay in a core's second-level cache."""
+IN, OUT = 0, 1
+"""The two sides: models whose training set has the example, and those whose training set lacks it."""
 _CANCELLED = 1e-5
 """A difference of sums of squares below this fraction of them has lost too many digits; it is computed afresh."""
 
 
-@dataclass(frozen=True)
-class Side:
-    """The shadow models of one side, IN or OUT, as fitted for every target.
+class LeaveOneOut:
+    """Both sides of n examples, as fitted for each of the M models as the target.
+
+    Fastest on few examples at a time (`Block.pieces`), whose arrays stay in the caches.
 
     Attributes:
-        median: (n, Q, M) float64, by example, query and target; NaN where no model is left.
-        squares: (n, Q, M) float64, sum of squared deviations from the mean of the models left.
-        count: (n,) int64, models left in each of an example's fits: those of the side, less one.
+        counts: (2, n) int64, models left in each fit of a side: those of the side, less one, and never below 0.
     """
 
-    median: np.ndarray
-    squares: np.ndarray
-    count: np.ndarray
+    def __init__(self, values: np.ndarray, keep: np.ndarray):
+        """Takes values (n, Q, M) float64, such as phi, by example, query and model; and keep (n, M) bool."""
+        self._values = values
+        self._keep = keep
+        n_in = keep.sum(axis=1)
+        self.counts = np.maximum(np.array([n_in, keep.shape[1] - n_in]) - 1, 0)
 
-    def variance(self) -> np.ndarray:
-        """(n, Q, M) float64 variance (ddof 0); NaN where fewer than two models are left."""
-        count = np.where(self.count >= 2, self.count, np.nan)
-        return self.squares / count[:, None, None]
+    @cached_property
+    def medians(self) -> np.ndarray:
+        """(2, n, Q, M) float64 by side, example, query and target; NaN where no model is left."""
+        return self._for_every_target(medians_without_each)
+
+    @cached_property
+    def squares(self) -> np.ndarray:
+        """(2, n, Q, M) float64, sums of squared deviations from the mean of the models left; NaN as `medians`."""
+        return self._for_every_target(squares_without_each)
+
+    def variances(self, side: int) -> np.ndarray:
+        """(n, Q, M) float64 variances (ddof 0) of one side; NaN where fewer than two models are left."""
+        count = self.counts[side]
+        return self.squares[side] / np.where(count >= 2, count, np.nan)[:, None, None]
+
+    @cached_property
+    def _places(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Flat indices (g, Q, n_in) and (g, Q, n_out) of members' and non-members' values, by number of members."""
+        queries, models = self._values.shape[1:]
+        # All of a balanced plan's examples are one dense problem; else those of equal counts are.
+        places = []
+        for count in np.unique(self.counts[IN]):
+            rows = np.flatnonzero(self.counts[IN] == count)
+            to_first_query = (rows * queries - np.arange(len(rows)))[:, None, None] * models
+            shift = to_first_query + np.arange(queries)[:, None] * models
+            keep = self._keep[rows]
+            places.append(tuple(np.flatnonzero(side).reshape(len(rows), 1, -1) + shift for side in (keep, ~keep)))
+        return places
+
+    def _for_every_target(self, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """(2, n, Q, M) of a statistic: of the target's own side without it, of the other without its partner."""
+        values = self._values.ravel()
+        results = np.empty((2, values.size))
+        for places in self._places:
+            for result, own, other in zip(results, places, places[::-1], strict=True):
+                if own.shape[2] < 2:
+                    result[own] = result[other] = np.nan
+                    continue
+                statistic = without_each(values[own])
+                result[own] = statistic
+                partners = np.arange(other.shape[2]) % own.shape[2]
+                result[other] = statistic.take(partners, axis=2)
+        return results.reshape(2, *self._values.shape)
 
 
-def fit_sides(values: np.ndarray, keep: np.ndarray) -> tuple[Side, Side]:
-    """Fits both sides of every example for every target.
+def medians_without_each(samples: np.ndarray) -> np.ndarray:
+    """Medians of a sample with each of its values left out in turn.
+
+    One sort: which of three values the median becomes depends on whether the value left out lies below it.
 
     Args:
-        values: (n, Q, M) float64, a value (such as phi) of each example, query and model.
-        keep: (n, M) bool, true where the example was in the model's training set.
+        samples: (..., n) float64, n >= 2.
 
     Returns:
-        The IN side and the OUT side.
+        (..., n) float64; entry k is of the n - 1 values besides the k-th.
     """
-    n_in = keep.sum(axis=1)
-    sides = tuple(
-        Side(np.empty(values.shape), np.empty(values.shape), np.maximum(count - 1, 0))
-        for count in (n_in, keep.shape[1] - n_in)
-    )
-    rows_at_once = max(1, _PIECE // (values.shape[1] * values.shape[2]))
-    for start in range(0, len(values), rows_at_once):
-        counts = n_in[start : start + rows_at_once]
-        for count in np.unique(counts):
-            # Under a balanced plan all counts are equal; else the examples of each count are fitted together.
-            same = counts == count
-            rows = slice(start, start + len(counts)) if same.all() else start + np.flatnonzero(same)
-            for side, (median, squares) in zip(sides, _fit_rows(values[rows], keep[rows]), strict=True):
-                side.median[rows] = median
-                side.squares[rows] = squares
-    return sides
-
-
-def _fit_rows(values: np.ndarray, keep: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Median and sum of squares of the IN and the OUT side, of examples with equally many members."""
-    offsets = np.arange(0, values.size, values.shape[2]).reshape(*values.shape[:2], 1)
-    places = [offsets + np.nonzero(mask)[1].reshape(len(keep), 1, -1) for mask in (keep, ~keep)]
-    fits = []
-    for own, other in (places, places[::-1]):
-        without_own = leave_each_out(values.ravel()[own])
-        partners = np.arange(other.shape[2]) % max(1, own.shape[2])
-        fit = []
-        for statistic in without_own:
-            by_target = np.empty(values.size)
-            by_target[own] = statistic
-            by_target[other] = statistic[..., partners] if own.shape[2] else np.nan
-            fit.append(by_target.reshape(values.shape))
-        fits.append(tuple(fit))
-    return fits
-
-
-def leave_each_out(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median and sum of squared deviations from the mean of a sample, with each of its values left out in turn.
-
-    Args:
-        samples: (..., n) float64.
-
-    Returns:
-        Two (..., n) float64 arrays: entry k is of the n - 1 values besides the k-th. With none left the
-        median is NaN and the sum 0.
-    """
-    n = samples.shape[-1]
-    if n < 2:
-        return np.full(samples.shape, np.nan), np.zeros(samples.shape)
-    return _medians(samples), _squares(samples)
-
-
-def _medians(samples: np.ndarray) -> np.ndarray:
-    """One sort: which of three values the median becomes depends on whether the value left out lies below it."""
     middle, odd = divmod(samples.shape[-1], 2)
     ordered = np.sort(samples, axis=-1)
     if odd:
@@ -115,8 +104,13 @@ def _medians(samples: np.ndarray) -> np.ndarray:
     return np.where(samples <= before, after, before)
 
 
-def _squares(samples: np.ndarray) -> np.ndarray:
-    """Subtraction from the sum of squares about the mean of all."""
+def squares_without_each(samples: np.ndarray) -> np.ndarray:
+    """Sums of squared deviations from the mean of a sample with each of its values left out in turn.
+
+    By subtraction from the sum about the mean of all, and afresh where that would lose digits.
+
+    Args and returns: as `medians_without_each`.
+    """
     n = samples.shape[-1]
     squares = samples - samples.mean(axis=-1, keepdims=True)
     np.square(squares, out=squares)

@@ -88,17 +88,19 @@ def study(
         for block, view in progress("reading the models", recording.read(), len(recording)):
             columns.append(example_columns(block, view))
             tally.add(block, view, examples.groups)
-            for attack in running.values():
-                attack.observe(block)
+            for _, piece in block.pieces():
+                for attack in running.values():
+                    attack.observe(piece)
         evidence = []
         files = {name: ScoreFile(Path(scratch) / f"{name}.f32", num_targets) for name in attacks}
         for block in progress("attacking every model", recording.reread(), len(recording)):
-            for name, attack in running.items():
-                scores = attack.score(block)[:, :num_targets]
-                if name in files:
-                    files[name].append(scores)
-                if name == recommended:
-                    evidence.append(mean_evidence(scores, block.keep[:, :num_targets]))
+            scores = {name: np.empty((len(block.phi), num_models)) for name in running}
+            for rows, piece in block.pieces():
+                for name, attack in running.items():
+                    scores[name][rows] = attack.score(piece)
+            for name, file in files.items():
+                file.append(scores[name])
+            evidence.append(mean_evidence(scores[recommended][:, :num_targets], block.keep[:, :num_targets]))
         columns = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
         columns["lira_evidence"] = np.concatenate(evidence)
         populations = {

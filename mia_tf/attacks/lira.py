@@ -9,10 +9,9 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from mia_tf.analysis.blocks import Block
+from mia_tf.analysis.leave_one_out import IN, OUT
 from mia_tf.attacks.base import Attack, register
 
-IN, OUT = 0, 1
-"""The two sides of `Block.sides`."""
 FIXED_BELOW = 64
 """With fewer models than this a sigma of each example's own is too noisy: the fixed variants do better."""
 _LOG_2PI = np.log(2 * np.pi)
@@ -30,12 +29,12 @@ class _Lira(Attack):
 
     def _variance(self, block: Block, side: int) -> np.ndarray:
         """Variance of one side, broadcastable to (n, Q, M); NaN where too few models are left."""
-        return np.maximum(block.sides[side].variance(), _VARIANCE_FLOOR)
+        return np.maximum(block.fits.variances(side), _VARIANCE_FLOOR)
 
     def _log_density(self, block: Block, side: int) -> np.ndarray:
         """(n, M) log density of phi under one side in nats, averaged over the queries."""
         variance = self._variance(block, side)
-        density = block.phi - block.sides[side].median
+        density = block.phi - block.fits.medians[side]
         np.square(density, out=density)
         density /= variance
         density += np.log(variance)
@@ -51,10 +50,10 @@ class _FixedVariance(_Lira):
         self._degrees_of_freedom = np.zeros(2)
 
     def observe(self, block: Block) -> None:
-        for index, side in enumerate(block.sides):
-            enough = side.count >= 2
-            self._squares[index] += side.squares[enough].sum(axis=(0, 1))
-            self._degrees_of_freedom[index] += block.phi.shape[1] * (side.count[enough] - 1).sum()
+        for side, counts in enumerate(block.fits.counts):
+            enough = counts >= 2
+            self._squares[side] += block.fits.squares[side][enough].sum(axis=(0, 1))
+            self._degrees_of_freedom[side] += block.phi.shape[1] * (counts[enough] - 1).sum()
 
     def _variance(self, block: Block, side: int) -> np.ndarray:
         """NaN where no example has two shadow models left."""
@@ -85,7 +84,7 @@ class Offline(_Lira):
     """
 
     def score(self, block: Block) -> np.ndarray:
-        z = block.phi - block.sides[OUT].median
+        z = block.phi - block.fits.medians[OUT]
         z /= np.sqrt(self._variance(block, OUT))
         tails = _log_minus_log_ndtr(z)
         largest = tails.max(axis=1)

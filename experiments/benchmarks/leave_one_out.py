@@ -1,0 +1,153 @@
+"""Seconds a target that online LiRA takes: refitting without each target, against all targets at once.
+
+    OMP_NUM_THREADS=1 python experiments/benchmarks/leave_one_out.py             about 10 seconds, 500 MB
+    OMP_NUM_THREADS=1 python experiments/benchmarks/leave_one_out.py --memory    about 2 minutes, 1 GB of disk
+
+`refit` re-creates the cost of `generate_ours` of LiRA's published plot.py, in our own words: for a target, a
+Python loop over the examples gathers the IN and the OUT scores of the other models, and SciPy's logpdf judges
+the target's. Ours is the shipped attack. Both start from the same phi and run on one thread. Expected: at
+least 150 times faster a target at 128 models x 20,000 examples x 2 queries.
+
+--memory fabricates small LOGDIRs, takes the peak memory of the whole analysis of each, and fits how it grows with the
+numbers of models and examples. Expected at 2,000 models x 61,000 examples x 2 queries: below 4 GiB.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.stats
+
+from mia_tf.analysis.blocks import Block
+from mia_tf.attacks import attack_classes
+from mia_tf.records import Dataset, ModelRecord
+from mia_tf.store import Store
+
+FULL_SIZE = (2000, 61000)
+SIZES = ((100, 2000), (100, 8000), (400, 2000), (400, 8000))
+
+
+def refit(phi: np.ndarray, keep: np.ndarray, target: int) -> np.ndarray:
+    """(N,) online LiRA scores of one target, phi (M, N, Q) and keep (M, N), fitted afresh on the others."""
+    others = np.arange(len(phi)) != target
+    shadow_phi, shadow_keep = phi[others], keep[others]
+    inside, outside = [], []
+    for example in range(phi.shape[1]):
+        member = shadow_keep[:, example]
+        inside.append(shadow_phi[member, example, :])
+        outside.append(shadow_phi[~member, example, :])
+    log_densities = []
+    for samples in (inside, outside):
+        fewest = min(map(len, samples))
+        samples = np.array([sample[:fewest] for sample in samples])
+        centre, spread = np.median(samples, axis=1), np.std(samples, axis=1)
+        log_densities.append(scipy.stats.norm.logpdf(phi[target], centre, spread + 1e-30))
+    return (log_densities[0] - log_densities[1]).mean(axis=1)
+
+
+def all_targets(phi: np.ndarray, keep: np.ndarray, name: str) -> np.ndarray:
+    """(N, M) scores of every target by the shipped attack, phi (N, Q, M) and keep (N, M), in pieces as analyze does."""
+    attack = attack_classes()[name](phi.shape[2], np.random.default_rng(0))
+    block = Block(0, np.zeros(len(phi), np.int64), keep, phi, lambda model: None)
+    for _, piece in block.pieces():
+        attack.observe(piece)
+    scores = np.empty(keep.shape)
+    for rows, piece in block.pieces():
+        scores[rows] = attack.score(piece)
+    return scores
+
+
+def fastest(run, repeats: int) -> float:
+    """Seconds of the fastest of some runs."""
+    seconds = []
+    for _ in range(repeats):
+        started = time.process_time()
+        run()
+        seconds.append(time.process_time() - started)
+    return min(seconds)
+
+
+def compare_speed(num_models: int, num_examples: int, queries: int) -> None:
+    """Prints seconds a target of both, their ratio, and how near ours is to the memory's own speed."""
+    rng = np.random.default_rng(0)
+    keep = rng.random((num_models, num_examples)).argsort(axis=0) < num_models // 2
+    phi = rng.normal(size=(num_models, num_examples, queries)) + keep[..., None]
+    by_example, keep_by_example = np.ascontiguousarray(phi.transpose(1, 2, 0)), np.ascontiguousarray(keep.T)
+    print(f"{num_models} models x {num_examples} examples x {queries} queries, one thread")
+    published = fastest(lambda: refit(phi, keep, 0), 3)
+    print(f"refit without the target:   {published:.4f} s a target")
+    copying = fastest(by_example.copy, 5)
+    for name in ("lira_online", "lira_online_fixed"):
+        ours = fastest(lambda name=name: all_targets(by_example, keep_by_example, name), 5)
+        print(
+            f"{name + ':':<27} {ours / num_models:.6f} s a target, {published * num_models / ours:.0f} times faster; "
+            f"{ours:.3f} s for all, {ours / copying:.1f} times the {copying:.3f} s of copying phi once"
+        )
+
+
+def fabricate(logdir: Path, num_models: int, num_examples: int, queries: int = 2, classes: int = 10) -> None:
+    """Writes a LOGDIR of random logits."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, classes, num_examples)
+    groups = (np.arange(num_examples) % 50 == 0).astype(np.uint8)
+    ids = np.arange(num_examples).astype(str)
+    images, nothing = np.zeros((num_examples, 1, 1, 1), np.uint8), np.zeros(0, np.int64)
+    dataset = Dataset(
+        "noise", images, labels, groups, ids, images[:0], nothing, nothing.astype(np.uint8), num_classes=classes
+    )
+    store = Store.create(logdir, {}, lambda: dataset)
+    keep = rng.random((num_models, num_examples)).argsort(axis=0) < num_models // 2
+    for index in range(num_models):
+        logits = rng.normal(size=(num_examples, 1, queries, classes)).astype(np.float32)
+        store.write(ModelRecord(index, keep[index], logits, 1, {"num_experiments": num_models}, {}))
+
+
+def measure_memory() -> None:
+    """Prints the peak memory of whole analyses, and what their growth gives at the papers' size."""
+    peaks = []
+    for num_models, num_examples in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            fabricate(Path(folder), num_models, num_examples)
+            started = time.process_time()
+            analysis = subprocess.Popen(
+                [sys.executable, "-m", "mia_tf.analyze", f"--logdir={folder}"], stdout=subprocess.DEVNULL
+            )
+            _, status, usage = os.wait4(analysis.pid, 0)
+            if status:
+                raise SystemExit(f"The analysis of {num_models} models x {num_examples} examples failed.")
+        peaks.append(usage.ru_maxrss / 1024)
+        seconds = time.perf_counter() - started
+        print(
+            f"{num_models} models x {num_examples} examples: {peaks[-1]:.0f} MiB at most, {seconds:.0f} s", flush=True
+        )
+    terms = np.array([(1, m, n, m * n) for m, n in SIZES], float)
+    base, a_model, an_example, a_pair = np.linalg.solve(terms, peaks)
+    models, examples = FULL_SIZE
+    total = base + a_model * models + an_example * examples + a_pair * models * examples
+    print(
+        f"{base:.0f} MiB + {a_model:.3f} a model + {an_example:.4f} an example + {a_pair * 2**20:.1f} bytes a pair: "
+        f"{total:.0f} MiB at {models} models x {examples} examples"
+    )
+
+
+def main() -> None:
+    """Runs one of the two comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=int, default=128)
+    parser.add_argument("--examples", type=int, default=20000)
+    parser.add_argument("--queries", type=int, default=2)
+    parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    arguments = parser.parse_args()
+    if arguments.memory:
+        measure_memory()
+    else:
+        compare_speed(arguments.models, arguments.examples, arguments.queries)
+
+
+if __name__ == "__main__":
+    main()
