@@ -4,13 +4,13 @@ import contextlib
 import importlib.util
 import io
 import logging
-import os
 import sys
 from collections.abc import Iterator
 
 import numpy as np
 
 from mia_tf.data.sources import SOURCES, SourceData, how_to_get
+from mia_tf.quiet import native_messages_held_back
 from mia_tf.validation import InputError
 
 _BATCH = 1024
@@ -27,17 +27,18 @@ def read(name: str) -> SourceData:
         raise InputError(f"tensorflow_datasets is not installed (pip install tensorflow-datasets). {how_to_get(name)}")
     tfds_name = SOURCES[name].tfds_name
     try:
-        with _no_native_output(), _no_warnings():
+        with native_messages_held_back():
             import tensorflow as tf
             import tensorflow_datasets as tfds
 
-            tf.constant(0)  # TensorFlow says most as it starts, so it starts here
+            tf.constant(0)  # TensorFlow writes its messages as it starts, so it starts here
+        with _no_warnings():
             builder = tfds.builder(tfds_name)
             prepared = builder.is_prepared()
         if not prepared:
             print(f"Downloading {tfds_name} with tensorflow_datasets", file=sys.stderr)
             _prepare(builder)
-        with _no_native_output(), _no_warnings():
+        with _no_warnings():
             train, test = (_read_split(builder, split) for split in ("train", "test"))
     except Exception as error:  # tfds has no one kind: requests', TensorFlow's, its own, OSError, ImportError, ...
         detail = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
@@ -83,17 +84,3 @@ def _no_warnings() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-@contextlib.contextmanager
-def _no_native_output() -> Iterator[None]:
-    """What TensorFlow's C++ writes to stderr meanwhile is dropped: it goes past Python's logging."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

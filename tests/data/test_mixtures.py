@@ -123,6 +123,8 @@ def test_another_number_of_one_group_leaves_the_other_as_it_was(mixture, load_mi
         pytest.skip("one group")
     few, many = (load_mixture(num_over=30, num_under=n) for n in (10, 50))
     assert set(few.example_ids[few.groups == OVER]) == set(many.example_ids[many.groups == OVER])
+    every = load_mixture(num_under=10)
+    assert set(few.example_ids[few.groups == UNDER]) == set(every.example_ids[every.groups == UNDER])
 
 
 def test_too_many_says_how_many_there_are(mixture, load_mixture):
