@@ -4,8 +4,6 @@
 """
 
 import logging
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from absl import flags
 
 from mia_tf import command_line
 from mia_tf.figures.results import read_results
+from mia_tf.files import replacing
 from mia_tf.store import Store
 from mia_tf.validation import InputError, fail
 
@@ -43,15 +42,11 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
 
 
 def _save(figure, folder: Path, name: str) -> Iterator[Path]:
-    """Writes PNG and PDF, each beside its place first, so that a reader finds a whole file or none."""
+    """Writes a figure as PNG and PDF."""
     for kind, options in (("png", {"dpi": 150}), ("pdf", {"dpi": 300, "metadata": {"CreationDate": None}})):
         path = folder / f"{name}.{kind}"
-        temporary = folder / f".{name}.{uuid.uuid4().hex}.{kind}"
-        try:
-            figure.savefig(temporary, **options)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=kind, **options)
         yield path
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mia_tf.records import OVER, UNDER
 from mia_tf.validation import InputError
 
-_GROUP_IDS = {"over": OVER, "under": UNDER, str(OVER): OVER, str(UNDER): UNDER}
+_GROUP_IDS = {"over": OVER, "under": UNDER}
 METRICS = ("auroc", "tpr_at_fpr_0.001")
 """The metrics of attacks.csv that figures show."""
 

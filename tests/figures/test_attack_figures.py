@@ -3,7 +3,7 @@
 import matplotlib
 import numpy as np
 import pytest
-from conftest import NINE_ATTACKS, layout_faults
+from figure_helpers import NINE_ATTACKS, layout_faults
 
 from mia_tf.figures import style
 from mia_tf.figures.attacks import draw_attacks

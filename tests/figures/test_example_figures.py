@@ -5,7 +5,7 @@ import itertools
 import matplotlib
 import numpy as np
 import pytest
-from conftest import layout_faults
+from figure_helpers import layout_faults
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex

@@ -7,7 +7,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-from conftest import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, write_logdir
+from figure_helpers import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, write_logdir
 from PIL import Image
 
 from mia_tf.figures import style
@@ -116,6 +116,27 @@ def test_no_text_meets_another_or_hides_data(variant, logdir, tmp_path):
         assert min(sizes) >= 8, name
 
 
+def test_populations_of_an_attack_do_not_cover_each_other(small):
+    figure = dict(_pages(small))["attacks"]
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        everything, under = (ax.transData.transform(line.get_xydata())[:, 1] for line in ax.get_lines()[:2])
+        # In points: markers are 5 high, the words "not resolved" 8.
+        assert np.min((everything - under) * 72 / figure.dpi) >= 9
+
+
+def test_a_long_footnote_takes_nothing_from_the_panels():
+    heights = []
+    for lines in (1, 5):
+        figure = style.new_figure(4, 3)
+        ax = figure.subplots()
+        style.footnote(figure, "\n".join(["one line"] * lines))
+        figure.draw_without_rendering()
+        heights.append(ax.get_window_extent().height)
+    # The room for a line is rounded to a hundredth of an inch, a pixel at 100 dpi.
+    np.testing.assert_allclose(heights[1], heights[0], atol=5)
+
+
 def test_a_logdir_of_one_group_has_one_roc_panel(tmp_path):
     figures = dict(_pages(write_logdir(tmp_path, under=False)))
     assert [ax.get_title() for ax in figures["roc"].axes] == ["All examples"]
@@ -206,7 +227,7 @@ def test_command_without_a_logdir_exits_with_2():
         ("examples", lambda row: [c if c != "400" else "forty" for c in row], "Column index .* must hold numbers"),
         ("examples", lambda row: [c.replace("group", "kind") for c in row], "No column group"),
         ("examples", lambda row: ["9999" if row[0] == "7" else row[0], *row[1:]], "of another data set"),
-        ("examples", lambda row: [*row[:3], "none" if row[3] == "1" else row[3], *row[4:]], "Unknown group 'none'"),
+        ("examples", lambda row: [*row[:3], "none" if row[3] == "under" else row[3], *row[4:]], "Unknown group 'none'"),
         ("examples", lambda row: [*row[:4], "" if row[0] == "7" else row[4], *row[5:]], "n_in .* no empty cell"),
         ("attacks", lambda row: row if row[0] == "attack" else [], "No rows"),
     ],

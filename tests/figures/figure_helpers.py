@@ -99,7 +99,10 @@ def write_logdir(logdir, attacks=("yeom", "lira_online"), under=True, stand_in="
     _write(
         analysis / "examples.csv",
         "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,lira_evidence",
-        [(i, ids[i], labels[i], groups[i], 10, 10, m, 0.1, s, "", "", "") for i, (m, s) in enumerate(cells)],
+        [
+            (i, ids[i], labels[i], ("over", "under")[groups[i]], 10, 10, m, 0.1, s, "", "", "")
+            for i, (m, s) in enumerate(cells)
+        ],
     )
     populations = {"all": 4600, "under": 600} if under else {"all": 4000}
     curves, metrics = [], []
