@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from mia_tf.config import DataConfig
-from mia_tf.data import load, sources, tfds_source
+from mia_tf.data import embedded, load, sources, tfds_source
+from mia_tf.data.assembly import example_ids
 from mia_tf.validation import InputError
 
 
@@ -88,7 +89,9 @@ def test_archives_that_are_not_the_data_set(write_archives, tmp_path):
         load(DataConfig(data_dir=folder))
 
 
-def test_embedded_is_a_stand_in_and_says_so():
+def test_embedded_is_a_stand_in_and_says_so(monkeypatch):
+    digits = embedded.read_mnist()  # takes seconds, so it is read once
+    monkeypatch.setitem(embedded.READERS, "mnist", lambda: digits)
     dataset = load(DataConfig(data_source="embedded", data_dir="/not/looked/for", num_over=500, num_under=100))
     assert "5,000 of MNIST's 60,000 digits" in dataset.stand_in
     assert "Rendered house numbers stand in for SVHN" in dataset.stand_in
@@ -103,14 +106,10 @@ def test_embedded_is_a_stand_in_and_says_so():
     alone = load(DataConfig(data_source="embedded", num_over=500, num_under=0))
     assert "Rendered" not in alone.stand_in and "MNIST" in alone.stand_in
     # Training and test pictures are different ones.
-    from mia_tf.data.assembly import example_ids
-
     assert set(dataset.example_ids).isdisjoint(example_ids(dataset.test_images))
 
 
 def test_embedded_has_not_every_data_set(monkeypatch):
-    from mia_tf.data import embedded
-
     monkeypatch.delitem(embedded.READERS, "svhn")
     with pytest.raises(InputError, match=r"must be one of mnist\. Received: source data set=svhn"):
         load(DataConfig(data_source="embedded"))
