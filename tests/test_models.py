@@ -101,5 +101,5 @@ def test_unknown_architectures_are_refused(arch):
 
 
 def test_images_too_small_for_the_poolings_are_refused():
-    with pytest.raises(InputError, match="arch.*28 pixels"):
+    with pytest.raises(InputError, match=r"arch.*28 pixels"):
         models.build("cnn8-5-max", (28, 28, 1), 10, seed=0)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import make_dataset
+from toys import make_dataset
 
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
@@ -19,15 +19,15 @@ CONFIG = {"arch": "cnn4-2-max", "lr": 0.1}
 def make_record(dataset, index=0, num_experiments=4, **changes):
     rng = np.random.default_rng(index)
     count = len(dataset.images)
-    fields = dict(
-        index=index,
-        keep=rng.uniform(size=count) < 0.5,
-        logits=rng.normal(size=(count, 1, 2, dataset.num_classes)).astype(np.float32),
-        epoch=3,
-        hparams={"num_experiments": num_experiments, "arch": "cnn4-2-max"},
-        metrics={"train_accuracy_all": 0.5},
-        checkpoints={3: [np.ones(2, np.float32), np.zeros((2, 2), np.float32)]},
-    )
+    fields = {
+        "index": index,
+        "keep": rng.uniform(size=count) < 0.5,
+        "logits": rng.normal(size=(count, 1, 2, dataset.num_classes)).astype(np.float32),
+        "epoch": 3,
+        "hparams": {"num_experiments": num_experiments, "arch": "cnn4-2-max"},
+        "metrics": {"train_accuracy_all": 0.5},
+        "checkpoints": {3: [np.ones(2, np.float32), np.zeros((2, 2), np.float32)]},
+    }
     return ModelRecord(**{**fields, **changes})
 
 
@@ -152,20 +152,20 @@ def test_corrupt_and_pickled_files_are_named_and_never_unpickled(store, dataset)
     (model,) = store.models()
     whole = model.logits_path.read_bytes()
     model.logits_path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="Cannot read .*0000000003.npy"):
+    with pytest.raises(InputError, match=r"Cannot read .*0000000003.npy"):
         model.read_logits()
     np.save(store.logdir / "y_train.npy", np.array([print], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="Cannot read .*y_train.npy.*allow_pickle"):
+    with pytest.raises(InputError, match=r"Cannot read .*y_train.npy.*allow_pickle"):
         store.dataset()
     (store.logdir / "config.json").write_text("{")
-    with pytest.raises(InputError, match="Cannot read .*config.json"):
+    with pytest.raises(InputError, match=r"Cannot read .*config.json"):
         store.config()
 
 
 def test_opening_what_is_no_logdir_says_so(tmp_path):
-    with pytest.raises(InputError, match="logdir.*mia_tf.train"):
+    with pytest.raises(InputError, match=r"logdir.*mia_tf.train"):
         Store.open(tmp_path / "nothing")
-    with pytest.raises(InputError, match="logdir.*y_train.npy"):
+    with pytest.raises(InputError, match=r"logdir.*y_train.npy"):
         Store.open(tmp_path)
 
 

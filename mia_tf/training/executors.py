@@ -16,7 +16,6 @@ from mia_tf.store import Store
 from mia_tf.training import worker
 
 _POLL_SECONDS = 1.0  # between looks at models that another process is training
-_MEASURE_SECONDS = 2.0
 
 
 @dataclass
@@ -94,13 +93,16 @@ def train_models(
     return failures
 
 
-def measure_workers(store: Store, config: ExperimentConfig, cores: int) -> tuple[int, int, dict]:
+def measure_workers(
+    store: Store, config: ExperimentConfig, cores: int, seconds: float = 2.0
+) -> tuple[int, int, dict[tuple[int, int], float]]:
     """Tries ways to share out the cores and takes the fastest.
 
     Args:
         store: whose data set the trial trains on.
         config: the store's configuration.
         cores: cores to use.
+        seconds: length of each trial, besides its start.
 
     Returns:
         (workers, threads of each, {(workers, threads): images per second}).
@@ -112,7 +114,7 @@ def measure_workers(store: Store, config: ExperimentConfig, cores: int) -> tuple
         started = []
         for _ in range(workers):
             pipe, other = context.Pipe()
-            arguments = (other, store.logdir, config, threads, _MEASURE_SECONDS)
+            arguments = (other, store.logdir, config, threads, seconds)
             process = context.Process(target=worker.measure, args=arguments, daemon=True)
             process.start()
             other.close()

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import make_dataset
+from toys import make_dataset
 
 from mia_tf import models
 from mia_tf.config import TrainingConfig
@@ -173,7 +173,7 @@ def test_averaged_weights_are_the_debiased_mean_of_the_path(toy):
 
     def one_step_at_a_time(order, seed, first, total):
         for k in range(len(order)):
-            loss, completed = original(order[k : k + 1], seed, np.int32(first + k), total)
+            loss, _ = original(order[k : k + 1], seed, np.int32(first + k), total)
             path.append([w.numpy() for w in engine._weights])
         return loss, np.int32(len(order))
 

@@ -1,0 +1,231 @@
+"""The train command as a user runs it, in processes of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import make_dataset
+
+from mia_tf.store import Store
+
+REPOSITORY = Path(__file__).parents[1]
+TINY = ["--arch=cnn2-1-max", "--epochs=6", "--batch=8", "--augment=none", "--workers=2", "--threads_per_worker=1"]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "MIA_TF_DATA"}
+
+
+def command(*arguments, module="mia_tf.train"):
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def run(*arguments, module="mia_tf.train"):
+    return subprocess.run(
+        command(*arguments, module=module), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="session")
+def own_arrays(tmp_path_factory):
+    """A user's own archive."""
+    data = make_dataset(num_over=60, num_under=20, num_test=12)
+    path = tmp_path_factory.mktemp("own") / "toy.npz"
+    np.savez(
+        path, x_train=data.images, y_train=data.labels, group_train=data.groups,
+        x_test=data.test_images, y_test=data.test_labels, group_test=data.test_groups,
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--dataset=mnist_imagenet"], "dataset=mnist_imagenet"),
+        (["--arch=resnet50"], "`arch` must be one of cnn{F}-{S}-{max|mean}, wrn28-{1,2,10}, resnet{9,18}"),
+        (["--arch=cnn8-9-max"], "arch=cnn8-9-max"),
+        (["--pkeep=1.5"], "`pkeep` must be in (0, 1). Received: pkeep=1.5"),
+        (["--pkeep=0"], "pkeep=0.0"),
+        (["--pkeep=0.01"], "pkeep=0.01"),
+        (["--num_experiments=1"], "`num_experiments` must be an integer of at least 2. Received: num_experiments=1"),
+        (["--batch=1000"], "`batch` must not exceed"),
+        (["--batch=0"], "batch=0"),
+        (["--lr=-1"], "lr=-1.0"),
+        (["--lr=fast"], "lr"),
+        (["--epochs=0"], "epochs=0"),
+        (["--augment=strong"], "`augment` must be one of none, mirror, weak. Received: augment=strong"),
+        (["--subsets=odd"], "`subsets` must be one of balanced, bernoulli"),
+        (["--queries=500"], "queries=500"),
+        (["--expid=64"], "`expid` must be below --num_experiments=64"),
+        (["--patience=3"], "`patience` needs --eval_steps above 0"),
+        (["--no_such_flag=1"], "no_such_flag"),
+        (["stray"], "Unexpected argument 'stray'"),
+        (["--logdir=/dev/null/x"], "`logdir` must be a folder that can be written"),
+        (["--dataset=npz:/nowhere.npz"], "/nowhere.npz"),
+        (["--dataset=mnist_svhn", "--data_source=npz", "--data_dir=/nowhere"], "/nowhere"),
+        (["--flagfile=/nowhere.flags"], "/nowhere.flags"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(arguments, said, own_arrays, tmp_path):
+    logdir = tmp_path / "run"
+    done = run(f"--dataset=npz:{own_arrays}", f"--logdir={logdir}", "--batch=8", *arguments)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("mia_tf.train: ") and said in line
+    assert done.stdout == "" and not logdir.exists()
+
+
+def damaged(path, how):
+    arrays = dict(np.load(path))
+    images = arrays["x_train"].astype(np.float32) / 255
+    if how == "corrupt":
+        path.write_bytes(path.read_bytes()[:500])
+        return
+    if how == "NaN":
+        images[3, 2, 1] = np.nan
+    changes = {
+        "pickled": {"x_train": np.array([{"a": 1}] * 80, dtype=object)},
+        "shape": {"x_train": images[:, 0]},
+        "label": {"y_train": arrays["y_train"] - 1},
+        "NaN": {"x_train": images},
+    }
+    np.savez(path, **{**arrays, **changes[how]})
+
+
+@pytest.mark.parametrize("how", ["corrupt", "pickled", "shape", "label", "NaN"])
+def test_a_damaged_archive_is_refused(how, own_arrays, tmp_path):
+    path = tmp_path / "bad.npz"
+    path.write_bytes(own_arrays.read_bytes())
+    damaged(path, how)
+    done = run(f"--dataset=npz:{path}", f"--logdir={tmp_path / 'run'}", *TINY)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert str(path) in line and not (tmp_path / "run").exists()
+
+
+def test_a_run_says_only_its_own_lines_and_goes_on_where_it_stopped(own_arrays, tmp_path):
+    """One model alone, as an array job starts it; then all; then nothing to do; then another configuration."""
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY]
+    alone = run(*arguments, "--expid=2")
+    assert alone.returncode == 0, alone.stderr
+    assert Store.open(tmp_path).completed() == {2}
+    before = (tmp_path / "experiment-2_4" / "metrics.json").stat().st_mtime_ns
+    rest = run(*arguments)
+    assert rest.returncode == 0 and "1 of 4 models present, 3 to train." in rest.stdout
+    lines = (rest.stdout + rest.stderr).splitlines()
+    ours = ("toy: ", "npz:", "1 of 4", "4 of 4", "[1/3", "[2/3", "[3/3", "warning: model")
+    assert all(line.startswith(ours) for line in lines), lines
+    store = Store.open(tmp_path)
+    assert store.completed() == {0, 1, 2, 3}
+    assert (tmp_path / "experiment-2_4" / "metrics.json").stat().st_mtime_ns == before
+    assert (np.sum([m.keep for m in store.models()], axis=0) == 2).all()
+    hparams = store.models()[1].hparams()
+    published = {"arch", "lr", "batch", "weight_decay", "augment", "seed", "epochs", "expid", "num_experiments",
+                 "pkeep", "save_steps", "only_subset"}  # fmt: skip
+    assert published <= set(hparams) and hparams["expid"] == 1
+    again = run(*arguments)
+    assert again.returncode == 0 and "4 of 4 models present, 0 to train." in again.stdout
+    other = run(*arguments, "--lr=0.05")
+    assert other.returncode == 2 and "it differs in lr (0.1 there, 0.05 now)" in other.stderr
+
+
+def test_a_diverging_run_names_its_models_and_exits_with_1(own_arrays, tmp_path):
+    arguments = ["--lr=1e9", "--clip_norm=0", "--warmup=0", "--num_experiments=2"]
+    done = run(f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", *TINY, *arguments)
+    assert done.returncode == 1
+    for index in (0, 1):
+        assert f"mia_tf.train: model {index} failed: the loss was not finite at step" in done.stderr
+    assert "0 of 2 models present" in done.stdout and Store.open(tmp_path).completed() == set()
+
+
+def slow_run(own_arrays, logdir):
+    return command(f"--dataset=npz:{own_arrays}", f"--logdir={logdir}", "--num_experiments=8", *TINY, "--epochs=40")
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def test_kill_9_loses_only_the_models_in_hand(own_arrays, tmp_path):
+    first = subprocess.Popen(slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, start_new_session=True)
+    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 2)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = {i: (tmp_path / f"experiment-{i}_8" / "keep.npy").stat().st_mtime_ns for i in Store(tmp_path).completed()}
+    assert 2 <= len(kept) < 8
+    Store(tmp_path).check_whole()
+    done = subprocess.run(slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True)
+    assert done.returncode == 0
+    assert Store(tmp_path).completed() == set(range(8))
+    assert all((tmp_path / f"experiment-{i}_8" / "keep.npy").stat().st_mtime_ns == t for i, t in kept.items())
+    assert not list((tmp_path / ".work").glob("model-*-*"))  # what the dead process left is swept
+
+
+def test_a_worker_that_is_killed_costs_one_model(own_arrays, tmp_path):
+    run = subprocess.Popen(
+        slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    workers = [c for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    _, said = run.communicate(timeout=200)
+    present = Store(tmp_path).completed()
+    # It may have died between two models; then nothing is lost.
+    assert run.returncode == (1 if len(present) < 8 else 0)
+    assert len(present) >= 7 and (len(present) == 8 or "worker process was ended by SIGKILL" in said)
+
+
+def test_two_processes_share_one_logdir(own_arrays, tmp_path):
+    both = [
+        subprocess.Popen(
+            slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert Store(tmp_path).completed() == set(range(8))
+    trained = [line.split("] ")[1].split(":")[0] for text in said for line in text.splitlines() if ": train " in line]
+    assert sorted(trained) == [f"model {i}" for i in range(8)]  # each by one of the two, none twice
+
+
+def test_ctrl_c_keeps_what_is_complete(own_arrays, tmp_path):
+    run = subprocess.Popen(
+        slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
+    os.killpg(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert said.splitlines()[-1].startswith("mia_tf.train: interrupted") and "Traceback" not in said
+    Store(tmp_path).check_whole()
+
+
+def test_inference_asks_kept_weights_again(own_arrays, tmp_path):
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
+    assert run(*arguments, "--keep_ckpt", "--save_steps=4").returncode == 0
+    before = [model.read_logits() for model in Store(tmp_path).models()]
+    done = run(f"--logdir={tmp_path}", "--queries=18", module="mia_tf.inference")
+    assert done.returncode == 0, done.stderr
+    for model, logits in zip(Store(tmp_path).models(), before, strict=True):
+        assert model.logits_shape() == (80, 18, 4)
+        # The first view is the image itself; another batch size or thread count only rounds otherwise.
+        np.testing.assert_allclose(model.read_logits()[:, :1], logits, atol=1e-4)
+        assert {p.name for p in (model.path / "logits").iterdir()} == {"0000000004.npy", "0000000006.npy"}
+    for arguments, said in ((["--queries=0"], "queries=0"), (["--logdir=/nowhere"], "logdir=/nowhere")):
+        refused = run(f"--logdir={tmp_path}", *arguments, module="mia_tf.inference")
+        assert refused.returncode == 2 and said in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
+def test_inference_without_kept_weights_says_how_to_keep_them(own_arrays, tmp_path):
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
+    assert run(*arguments).returncode == 0
+    done = run(f"--logdir={tmp_path}", module="mia_tf.inference")
+    assert done.returncode == 2 and "--keep_ckpt" in done.stderr
