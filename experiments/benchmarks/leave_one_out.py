@@ -1,19 +1,20 @@
 """Seconds a target that online LiRA takes: refitting without each target, against all targets at once.
 
     OMP_NUM_THREADS=1 python experiments/benchmarks/leave_one_out.py             about 10 seconds, 500 MB
-    OMP_NUM_THREADS=1 python experiments/benchmarks/leave_one_out.py --memory    about 2 minutes, 1 GB of disk
+    OMP_NUM_THREADS=1 python experiments/benchmarks/leave_one_out.py --memory    about 5 minutes, 2 GB of disk
 
 `refit` re-creates the cost of `generate_ours` of LiRA's published plot.py, in our own words: for a target, a
 Python loop over the examples gathers the IN and the OUT scores of the other models, and SciPy's logpdf judges
 the target's. Ours is the shipped attack. Both start from the same phi and run on one thread. Expected: at
 least 150 times faster a target at 128 models x 20,000 examples x 2 queries.
 
---memory fabricates small LOGDIRs, takes the peak memory of the whole analysis of each, and fits how it grows with the
-numbers of models and examples. Expected at 2,000 models x 61,000 examples x 2 queries: below 4 GiB.
+--memory takes the peak memory of the analysis of fabricated LOGDIRs and how it grows, and that of pooling as many
+scores as the papers have. Expected at 2,000 models x 61,000 examples x 2 queries: below 4 GiB together.
 """
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -24,12 +25,14 @@ import numpy as np
 import scipy.stats
 
 from mia_tf.analysis.blocks import Block
+from mia_tf.analysis.evaluation import Population, evaluate
 from mia_tf.attacks import attack_classes
 from mia_tf.records import Dataset, ModelRecord
 from mia_tf.store import Store
 
 FULL_SIZE = (2000, 61000)
-SIZES = ((100, 2000), (100, 8000), (400, 2000), (400, 8000))
+SIZES = ((400, 4000), (400, 16000), (800, 16000))
+"""Models and examples, of which even the smallest fill the blocks that an analysis reads at a time."""
 
 
 def refit(phi: np.ndarray, keep: np.ndarray, target: int) -> np.ndarray:
@@ -107,31 +110,43 @@ def fabricate(logdir: Path, num_models: int, num_examples: int, queries: int = 2
         store.write(ModelRecord(index, keep[index], logits, 1, {"num_experiments": num_models}, {}))
 
 
-def measure_memory() -> None:
+def measure_passes() -> None:
     """Prints the peak memory of whole analyses, and what their growth gives at the papers' size."""
     peaks = []
     for num_models, num_examples in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             fabricate(Path(folder), num_models, num_examples)
-            started = time.process_time()
-            analysis = subprocess.Popen(
-                [sys.executable, "-m", "mia_tf.analyze", f"--logdir={folder}"], stdout=subprocess.DEVNULL
-            )
+            command = [sys.executable, "-m", "mia_tf.analyze", f"--logdir={folder}"]
+            analysis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             _, status, usage = os.wait4(analysis.pid, 0)
-            if status:
-                raise SystemExit(f"The analysis of {num_models} models x {num_examples} examples failed.")
+        if status:
+            raise SystemExit(f"The analysis of {num_models} models x {num_examples} examples failed.")
         peaks.append(usage.ru_maxrss / 1024)
-        seconds = time.perf_counter() - started
-        print(
-            f"{num_models} models x {num_examples} examples: {peaks[-1]:.0f} MiB at most, {seconds:.0f} s", flush=True
-        )
-    terms = np.array([(1, m, n, m * n) for m, n in SIZES], float)
-    base, a_model, an_example, a_pair = np.linalg.solve(terms, peaks)
-    models, examples = FULL_SIZE
-    total = base + a_model * models + an_example * examples + a_pair * models * examples
+        print(f"{num_models} models x {num_examples} examples: {peaks[-1]:.0f} MiB at most", flush=True)
+    pairs = np.array([models * examples for models, examples in SIZES])
+    slope, base = np.polyfit(pairs, peaks, 1)
     print(
-        f"{base:.0f} MiB + {a_model:.3f} a model + {an_example:.4f} an example + {a_pair * 2**20:.1f} bytes a pair: "
-        f"{total:.0f} MiB at {models} models x {examples} examples"
+        f"so about {base:.0f} MiB + {slope * 2**20:.1f} bytes a pair of model and example: "
+        f"{base + slope * np.prod(FULL_SIZE):.0f} MiB at {FULL_SIZE[0]} models x {FULL_SIZE[1]} examples"
+    )
+
+
+def measure_pooling() -> None:
+    """Prints the peak memory of measuring one attack at the papers' size, on scores drawn when asked for."""
+    models, examples = FULL_SIZE
+    rng = np.random.default_rng(0)
+    keep = np.concatenate([rng.random((1000, models), np.float32) < 0.7 for _ in range(examples // 1000)])
+
+    def blocks():
+        noise = np.random.default_rng(1)
+        for start in range(0, examples, 1000):
+            yield start, noise.standard_normal((1000, models), np.float32) + 0.1 * keep[start : start + 1000]
+
+    started = time.perf_counter()
+    evaluate(blocks, Population(np.ones(examples, bool), keep, keep.sum(axis=1), models), seed=0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"pooling {keep.size / 1e6:.0f} million scores: {peak:.0f} MiB at most, {time.perf_counter() - started:.0f} s"
     )
 
 
@@ -144,7 +159,8 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
     arguments = parser.parse_args()
     if arguments.memory:
-        measure_memory()
+        measure_passes()
+        measure_pooling()
     else:
         compare_speed(arguments.models, arguments.examples, arguments.queries)
 

@@ -34,8 +34,8 @@ class LeaveOneOut:
         """Takes values (n, Q, M) float64, such as phi, by example, query and model; and keep (n, M) bool."""
         self._values = values
         self._keep = keep
-        n_in = keep.sum(axis=1)
-        self.counts = np.maximum(np.array([n_in, keep.shape[1] - n_in]) - 1, 0)
+        self._num_in = keep.sum(axis=1)
+        self.counts = np.maximum(np.array([self._num_in, keep.shape[1] - self._num_in]) - 1, 0)
 
     @cached_property
     def medians(self) -> np.ndarray:
@@ -56,10 +56,9 @@ class LeaveOneOut:
     def _places(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Flat indices (g, Q, n_in) and (g, Q, n_out) of members' and non-members' values, by number of members."""
         queries, models = self._values.shape[1:]
-        # All of a balanced plan's examples are one dense problem; else those of equal counts are.
         places = []
-        for count in np.unique(self.counts[IN]):
-            rows = np.flatnonzero(self.counts[IN] == count)
+        for count in np.unique(self._num_in):  # one, under a balanced plan
+            rows = np.flatnonzero(self._num_in == count)
             to_first_query = (rows * queries - np.arange(len(rows)))[:, None, None] * models
             shift = to_first_query + np.arange(queries)[:, None] * models
             keep = self._keep[rows]
@@ -112,18 +111,16 @@ def squares_without_each(samples: np.ndarray) -> np.ndarray:
     Args and returns: as `medians_without_each`.
     """
     n = samples.shape[-1]
+    if n == 2:
+        return np.zeros(samples.shape)
     squares = samples - samples.mean(axis=-1, keepdims=True)
     np.square(squares, out=squares)
     total = squares.sum(axis=-1, keepdims=True)
     squares *= -n / (n - 1)
     squares += total
-    if n == 2:
-        squares[...] = 0
-    lost = np.nonzero(squares < _CANCELLED * total)
-    if n > 2 and len(lost[0]):
-        rows = samples[lost[:-1]]
-        left = np.ones(rows.shape, bool)
-        left[np.arange(len(rows)), lost[-1]] = False
-        rows = rows[left].reshape(len(rows), n - 1)
-        squares[lost] = np.square(rows - rows.mean(axis=-1, keepdims=True)).sum(axis=-1)
+    rows, columns = np.nonzero((squares < _CANCELLED * total).reshape(-1, n))
+    if len(rows):
+        left = samples.reshape(-1, n)[rows][np.arange(n) != columns[:, None]].reshape(len(rows), n - 1)
+        afresh = np.square(left - left.mean(axis=-1, keepdims=True)).sum(axis=-1)
+        squares.reshape(-1, n)[rows, columns] = afresh
     return squares

@@ -35,7 +35,7 @@ def phi(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     true, others = _split(logits, labels)
     largest = others.max(axis=-1)
     others -= largest[..., None]
-    return true - (largest + np.log(np.exp(others, out=others).sum(axis=-1)))
+    return (true - largest) - np.log(np.exp(others, out=others).sum(axis=-1))
 
 
 def loss(phi: np.ndarray) -> np.ndarray:

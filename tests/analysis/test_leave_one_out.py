@@ -1,0 +1,101 @@
+"""The fits of all targets at once against fitting each afresh, written independently."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from mia_tf.analysis.leave_one_out import IN, OUT, LeaveOneOut, medians_without_each, squares_without_each
+
+samples = hnp.arrays(np.float64, st.integers(2, 9), elements=st.integers(-5, 5).map(float))
+
+
+def refit(values, keep, target):
+    """Medians and sums of squares, (2, n, Q), of what is left without the target and its partner."""
+    n, queries, _ = values.shape
+    medians, squares = np.full((2, 2, n, queries), np.nan)
+    for j in range(n):
+        members, others = np.flatnonzero(keep[j]).tolist(), np.flatnonzero(~keep[j]).tolist()
+        own, other = (members, others) if keep[j, target] else (others, members)
+        position = own.index(target)
+        own.remove(target)
+        if other:
+            other.pop(position % len(other))
+        for side, left in ((IN, members), (OUT, others)):
+            for q in range(queries):
+                if left:
+                    sample = values[j, q, left]
+                    medians[side, j, q] = np.median(sample)
+                    squares[side, j, q] = sum((x - np.mean(sample)) ** 2 for x in sample)
+    return medians, squares
+
+
+@pytest.mark.parametrize("plan", ["balanced", "uneven", "bernoulli"])
+@pytest.mark.parametrize("num_models", [4, 7, 12])
+def test_every_fit_is_that_of_a_refit(plan, num_models):
+    rng = np.random.default_rng(num_models)
+    values = rng.normal(size=(15, 2, num_models)) * 3
+    share = {"balanced": 0.5, "uneven": 0.7, "bernoulli": 0.5}[plan]
+    if plan == "bernoulli":
+        keep = rng.random((15, num_models)) < share
+        keep[0], keep[1] = True, False  # sides without any model
+    else:
+        keep = rng.random((15, num_models)).argsort(axis=1) < int(share * num_models)
+    fits = LeaveOneOut(values, keep)
+    for target in range(num_models):
+        medians, squares = refit(values, keep, target)
+        np.testing.assert_allclose(fits.medians[..., target], medians, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(fits.squares[..., target], squares, rtol=1e-10, atol=1e-12)
+
+
+def test_member_and_nonmember_targets_are_fitted_on_equally_many_models():
+    keep = np.random.default_rng(0).random((20, 9)) < 0.4
+    fits = LeaveOneOut(np.zeros((20, 1, 9)), keep)
+    np.testing.assert_array_equal(fits.counts[IN], np.maximum(keep.sum(axis=1) - 1, 0))
+    np.testing.assert_array_equal(fits.counts[OUT], np.maximum((~keep).sum(axis=1) - 1, 0))
+
+
+def test_nothing_fitted_for_a_target_depends_on_what_it_says():
+    rng = np.random.default_rng(1)
+    values, keep = rng.normal(size=(30, 2, 8)), rng.random((30, 8)) < 0.5
+    before = LeaveOneOut(values, keep)
+    for target in range(8):
+        changed = values.copy()
+        changed[:, :, target] = rng.normal(size=(30, 2)) * 100
+        after = LeaveOneOut(changed, keep)
+        np.testing.assert_array_equal(after.medians[..., target], before.medians[..., target])
+        # Equal but for the subtraction's rounding, relative to the square of the value that was taken away.
+        np.testing.assert_allclose(after.squares[..., target], before.squares[..., target], rtol=1e-9)
+
+
+def test_partners_are_chosen_by_membership_alone():
+    """Which models a fit leaves out shows in which of them change it; the values must have no say."""
+    rng = np.random.default_rng(2)
+    keep = rng.random((1, 10)).argsort(axis=1) < 5
+
+    def left_out(values):
+        medians = LeaveOneOut(values, keep).squares
+        found = np.empty((2, 10, 10), bool)
+        for model in range(10):
+            changed = values.copy()
+            changed[..., model] += 10
+            found[:, :, model] = np.isclose(LeaveOneOut(changed, keep).squares, medians)[:, 0, 0]
+        return found
+
+    np.testing.assert_array_equal(left_out(rng.normal(size=(1, 1, 10))), left_out(rng.normal(size=(1, 1, 10))))
+
+
+@given(samples)
+def test_medians_with_ties(sample):
+    expected = [np.median(np.delete(sample, k)) for k in range(len(sample))]
+    np.testing.assert_array_equal(medians_without_each(sample), expected)
+
+
+@given(samples, st.sampled_from([1.0, 1e3, 1e8]))
+@settings(max_examples=200)
+def test_squares_of_a_sample_with_an_outlier_keep_their_digits(sample, size):
+    sample = sample.copy()
+    sample[0] *= size  # the difference of sums of squares would have no digit left at 1e8
+    expected = [np.var(np.delete(sample, k)) * (len(sample) - 1) for k in range(len(sample))]
+    np.testing.assert_allclose(squares_without_each(sample), expected, rtol=1e-9, atol=1e-12 * np.abs(sample).max())

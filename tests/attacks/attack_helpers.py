@@ -1,0 +1,42 @@
+"""Makes what attacks see, and runs them as `analyze` does."""
+
+import numpy as np
+
+from mia_tf.analysis.blocks import Block
+from mia_tf.analysis.evaluation import Population, evaluate
+from mia_tf.attacks import attack_classes
+
+CLASSES = 3
+
+
+def membership(rng, num_examples, num_models, pkeep=0.5, plan="balanced"):
+    """(N, M) bool."""
+    uniform = rng.random((num_examples, num_models))
+    return uniform.argsort(axis=1) < int(pkeep * num_models) if plan == "balanced" else uniform < pkeep
+
+
+def make_block(phi, keep, start=0):
+    """A block of phi (n, Q, M) whose logits say the same: phi + log 2 for the label, 0 for two other classes."""
+
+    def read_logits(model):
+        logits = np.zeros((*phi.shape[:2], CLASSES), np.float32)
+        logits[..., 0] = phi[:, :, model] + np.log(2)
+        return logits
+
+    return Block(start, np.zeros(len(phi), np.int64), keep, phi, read_logits)
+
+
+def run(name, phi, keep, rows_at_once=None):
+    """(N, M) scores of an attack, shown the examples in one block, or in several."""
+    attack = attack_classes()[name](keep.shape[1], np.random.default_rng(0))
+    rows_at_once = rows_at_once or len(phi)
+    blocks = [slice(start, start + rows_at_once) for start in range(0, len(phi), rows_at_once)]
+    for rows in blocks:
+        attack.observe(make_block(phi[rows], keep[rows], rows.start))
+    return np.concatenate([attack.score(make_block(phi[rows], keep[rows], rows.start)) for rows in blocks])
+
+
+def pooled(scores, keep, seed=0):
+    """The Evaluation of scores (N, M), over all examples and targets."""
+    population = Population(np.ones(len(keep), bool), keep, keep.sum(axis=1), keep.shape[1])
+    return evaluate(lambda: [(0, scores.astype(np.float32))], population, seed)

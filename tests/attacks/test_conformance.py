@@ -1,0 +1,118 @@
+"""What every registered attack must satisfy; a new attack is picked up by itself."""
+
+import numpy as np
+import pytest
+from attack_helpers import make_block, membership, pooled, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mia_tf.attacks import Attack, attack_classes
+
+every_attack = pytest.mark.parametrize("name", attack_classes())
+seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module")
+def recording():
+    """phi (N, Q, M) of members one unit above non-members, and keep (N, M)."""
+    rng = np.random.default_rng(5)
+    keep = membership(rng, 60, 12)
+    return rng.normal(size=(60, 2, 12)) + keep[:, None] + rng.normal(size=(60, 1, 1)), keep
+
+
+def test_the_registry_holds_attacks_by_the_names_of_the_tables():
+    lira = [f"lira_{kind}" for kind in ("online", "online_fixed", "offline", "offline_fixed", "offline_two_sided")]
+    assert {"yeom", *lira} <= set(attack_classes())
+    assert all(issubclass(attack, Attack) for attack in attack_classes().values())
+
+
+@every_attack
+def test_scores_every_target_on_every_example_and_leaves_the_block_as_it_is(name, recording):
+    phi, keep = recording
+    copies = phi.copy(), keep.copy()
+    scores = run(name, phi, keep)
+    assert scores.shape == keep.shape
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(phi, copies[0])
+    np.testing.assert_array_equal(keep, copies[1])
+
+
+@every_attack
+def test_members_score_higher(name):
+    rng = np.random.default_rng(6)
+    keep = membership(rng, 300, 16)
+    scores = run(name, rng.normal(size=(300, 1, 16)) + 3 * keep[:, None], keep)
+    assert pooled(scores, keep).metrics["auroc"][0] > 0.8
+
+
+@every_attack
+@pytest.mark.parametrize("plan, pkeep", [("balanced", 0.5), ("balanced", 0.7), ("bernoulli", 0.5), ("bernoulli", 0.7)])
+@pytest.mark.parametrize("num_models", [8, 16, 64])
+def test_pure_noise_gives_no_advantage(name, num_models, plan, pkeep):
+    rng = np.random.default_rng([num_models, int(10 * pkeep), len(plan)])
+    num_examples = 80_000 // num_models
+    keep = membership(rng, num_examples, num_models, pkeep, plan)
+    # Every example has its own spread and place, so that examples that weigh too much would show.
+    phi = rng.normal(size=(num_examples, 2, num_models)) * rng.gamma(4, size=(num_examples, 1, 1)) / 4
+    phi += rng.normal(size=(num_examples, 1, 1))
+    value, low, high = pooled(run(name, phi, keep), keep).metrics["auroc"]
+    # Of 72 intervals of 95% three or four would miss: asked for twice the width, 1 in 10,000 does by chance.
+    assert abs(value - 0.5) < high - low
+    assert high - low < 0.02
+
+
+@every_attack
+def test_a_target_judged_on_one_example_does_not_show_on_another(name, recording):
+    phi, keep = recording
+    before = run(name, phi, keep)
+    for target in (0, 7):
+        changed = phi.copy()
+        changed[0, :, target] += 5
+        after = run(name, changed, keep)
+        # Equal but for rounding: sums over examples lose what is taken away again.
+        np.testing.assert_allclose(after[1:, target], before[1:, target], rtol=1e-10)
+        assert (after[0, target] != before[0, target]).all()
+
+
+@every_attack
+def test_examples_can_come_in_any_number_of_blocks(name, recording):
+    phi, keep = recording
+    np.testing.assert_allclose(run(name, phi, keep, 7), run(name, phi, keep), rtol=1e-10)
+
+
+@every_attack
+@settings(max_examples=10, deadline=None)
+@given(seed=seeds)
+def test_examples_can_come_in_any_order_and_queries_too(name, seed):
+    rng = np.random.default_rng(seed)
+    phi, keep = rng.normal(size=(12, 3, 8)), membership(rng, 12, 8)
+    order, queries = rng.permutation(12), rng.permutation(3)
+    shuffled = run(name, phi[order][:, queries], keep[order])
+    np.testing.assert_allclose(shuffled, run(name, phi, keep)[order], rtol=1e-9, atol=1e-12)
+
+
+@every_attack
+def test_examples_that_cannot_be_scored_are_nan_for_members_and_nonmembers_alike(name, recording):
+    phi, keep = recording
+    keep = keep.copy()
+    keep[0], keep[1] = False, True
+    for few, row in enumerate(range(2, 6)):
+        keep[row] = np.arange(12) <= few
+        keep[row + 4] = np.arange(12) > few
+    missing = np.isnan(run(name, phi, keep))[2:]  # the first two have one side only
+    assert (missing.all(axis=1) | ~missing.any(axis=1)).all()
+
+
+@every_attack
+def test_extreme_confidence_gives_no_nan(name):
+    rng = np.random.default_rng(8)
+    keep = membership(rng, 20, 8)
+    phi = rng.normal(size=(20, 2, 8)) + 1000.0 * keep[:, None]
+    phi[0] = 0.0  # all models say the same
+    phi[1] = 1e6 * rng.normal(size=(2, 8))
+    block = make_block(phi, keep)
+    attack = attack_classes()[name](8, np.random.default_rng(0))
+    attack.observe(block)
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(attack.score(block)).all()
