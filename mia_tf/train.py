@@ -6,8 +6,10 @@ The flags are those of LiRA's published code, and more. A --flagfile goes first:
 of a flag wins. The same command goes on where an earlier one stopped.
 """
 
+import dataclasses
 import shutil
 import sys
+import typing
 from pathlib import Path
 
 from absl import flags
@@ -28,72 +30,78 @@ from mia_tf.records import Dataset
 from mia_tf.store import Store
 from mia_tf.validation import check, fail
 
-FLAGS = flags.FLAGS
+HELP = {
+    DataConfig: {
+        "dataset": "Mixture (mnist, mnist_svhn, ...) or npz:PATH for your own arrays.",
+        "data_source": "Where pictures come from: " + ", ".join(DATA_SOURCES) + ".",
+        "data_dir": "Folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA.",
+        "num_over": "Over-represented examples, balanced over the labels; default as in the paper.",
+        "num_under": "Under-represented examples, balanced over the labels; default as in the paper.",
+        "dataset_size": "Keep this many examples of the mixture; default all.",
+        "data_seed": "Chooses the examples.",
+    },
+    TrainingConfig: {
+        "arch": "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".",
+        "lr": "Peak learning rate.",
+        "batch": "Examples a step.",
+        "epochs": "Passes over a model's training set.",
+        "weight_decay": "L2 penalty on weights, not on biases.",
+        "warmup": "Share of training in which the rate rises (LiRA: 0.01).",
+        "clip_norm": "Largest norm of a step's gradient; 0 for no limit (LiRA).",
+        "ema": "Decay of averaged weights for test accuracy (LiRA: 0.999); 0 for none.",
+        "augment": "Augmentation: " + ", ".join(AUGMENTATIONS) + ".",
+        "queries": "Views of each example to ask; default 1 without augmentation, else 2.",
+        "eval_steps": "Epochs between test accuracies; 0 for the last only.",
+        "patience": "Stop after so many epochs without a better test accuracy.",
+        "save_steps": "Epochs between kept checkpoints; 0 for none.",
+        "keep_ckpt": "Keep the final weights, for mia_tf.inference.",
+    },
+    ExperimentConfig: {
+        "num_experiments": "Shadow models.",
+        "pkeep": "Share of the models that an example is in.",
+        "subsets": "Plan of the subsets: " + ", ".join(SUBSET_PLANS) + ".",
+        "only_subset": "Train on none of the examples from this row on.",
+        "seed": "Draws the subsets and every model's own seed.",
+    },
+    RunOptions: {
+        "logdir": "Folder of the results; default runs/DATASET.",
+        "expid": "Train this model only, as one task of an array job.",
+        "workers": "Processes that train at the same time; default by a measurement.",
+        "threads_per_worker": "Threads of each process; default by a measurement.",
+    },
+}
+"""The flags: each sets the field of its own name, but --data_seed, which is DataConfig's seed."""
+_DEFINE = {str: flags.DEFINE_string, Path: flags.DEFINE_string, int: flags.DEFINE_integer}
+_DEFINE |= {float: flags.DEFINE_float, bool: flags.DEFINE_bool}
 
 
-def define_flags() -> None:
-    """Defines the command's flags; their defaults are the dataclasses'."""
-    data, training, experiment = DataConfig(), TrainingConfig(), ExperimentConfig()
-    flags.DEFINE_string("logdir", None, "Folder of the results; default runs/DATASET.")
-    flags.DEFINE_string("dataset", data.dataset, "Mixture (mnist, mnist_svhn, ...) or npz:PATH for your own arrays.")
-    flags.DEFINE_string("data_source", data.data_source, "Where pictures come from: " + ", ".join(DATA_SOURCES) + ".")
-    flags.DEFINE_string("data_dir", data.data_dir, "Folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA.")
-    flags.DEFINE_integer("num_over", data.num_over, "Over-represented examples, balanced; default as in the paper.")
-    flags.DEFINE_integer("num_under", data.num_under, "Under-represented examples, balanced; default as in the paper.")
-    flags.DEFINE_integer("dataset_size", data.dataset_size, "Keep this many examples of the mixture; default all.")
-    flags.DEFINE_integer("data_seed", data.seed, "Chooses the examples.")
-
-    flags.DEFINE_string("arch", training.arch, "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".")
-    flags.DEFINE_float("lr", training.lr, "Peak learning rate.")
-    flags.DEFINE_integer("batch", training.batch, "Examples a step.")
-    flags.DEFINE_integer("epochs", training.epochs, "Passes over a model's training set.")
-    flags.DEFINE_float("weight_decay", training.weight_decay, "L2 penalty on weights, not on biases.")
-    flags.DEFINE_float("warmup", training.warmup, "Share of training in which the rate rises (LiRA: 0.01).")
-    flags.DEFINE_float("clip_norm", training.clip_norm, "Largest norm of a step's gradient; 0 for no limit (LiRA).")
-    flags.DEFINE_float("ema", training.ema, "Decay of averaged weights for test accuracy (LiRA: 0.999); 0 for none.")
-    flags.DEFINE_string("augment", training.augment, "Augmentation: " + ", ".join(AUGMENTATIONS) + ".")
-    flags.DEFINE_integer("queries", None, "Views of each example to ask; default 1 without augmentation, else 2.")
-    flags.DEFINE_integer("eval_steps", training.eval_steps, "Epochs between test accuracies; 0 for the last only.")
-    flags.DEFINE_integer("patience", training.patience, "Stop after so many epochs without better test accuracy.")
-    flags.DEFINE_integer("save_steps", training.save_steps, "Epochs between kept checkpoints; 0 for none.")
-    flags.DEFINE_bool("keep_ckpt", training.keep_ckpt, "Keep the final weights, for mia_tf.inference.")
-
-    flags.DEFINE_integer("num_experiments", experiment.num_experiments, "Shadow models.")
-    flags.DEFINE_float("pkeep", experiment.pkeep, "Share of the models that an example is in.")
-    flags.DEFINE_string("subsets", experiment.subsets, "Plan of the subsets: " + ", ".join(SUBSET_PLANS) + ".")
-    flags.DEFINE_integer("only_subset", experiment.only_subset, "Train on none of the examples from this row on.")
-    flags.DEFINE_integer("seed", experiment.seed, "Draws the subsets and every model's own seed.")
-
-    flags.DEFINE_integer("expid", None, "Train this model only, as one task of an array job.")
-    flags.DEFINE_integer("workers", None, "Processes that train at the same time; default by a measurement.")
-    flags.DEFINE_integer("threads_per_worker", None, "Threads of each process; default by a measurement.")
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the command's flags in `values`; types and defaults are the dataclasses'."""
+    for owner, texts in HELP.items():
+        fields = {field.name: field for field in dataclasses.fields(owner)}
+        for name, text in texts.items():
+            field = fields["seed" if name == "data_seed" else name]
+            kind = next(iter(typing.get_args(field.type)), field.type)  # `int | None` is an int
+            default = None if name in ("queries", "logdir") else field.default
+            _DEFINE[kind](name, default, text, flag_values=values)
 
 
-def read_config() -> tuple[ExperimentConfig, RunOptions]:
+def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfig, RunOptions]:
     """The flags as validated dataclasses.
 
     Raises:
         InputError: a flag has a value that is not allowed.
     """
-    data = DataConfig(
-        dataset=FLAGS.dataset,
-        data_source=FLAGS.data_source,
-        data_dir=FLAGS.data_dir,
-        num_over=FLAGS.num_over,
-        num_under=FLAGS.num_under,
-        dataset_size=FLAGS.dataset_size,
-        seed=FLAGS.data_seed,
-    )
-    names = set(TrainingConfig.__dataclass_fields__) - {"queries"}
-    queries = FLAGS.queries if FLAGS.queries is not None else 1 if FLAGS.augment == "none" else 2
-    training = TrainingConfig(queries=queries, **{name: FLAGS[name].value for name in names})
-    names = set(ExperimentConfig.__dataclass_fields__) - {"data", "training"}
-    experiment = ExperimentConfig(data, training, **{name: FLAGS[name].value for name in names})
-    logdir = Path(FLAGS.logdir or f"runs/{Path(FLAGS.dataset).stem.replace(':', '_')}")
-    options = RunOptions(logdir, FLAGS.expid, FLAGS.workers, FLAGS.threads_per_worker)
-    if options.expid is not None and options.expid >= experiment.num_experiments:
-        fail(f"must be below --num_experiments={experiment.num_experiments}", expid=options.expid)
-    return experiment, options
+    data, training, experiment, run = ({name: values[name].value for name in texts} for texts in HELP.values())
+    data["seed"] = data.pop("data_seed")
+    if training["queries"] is None:
+        training["queries"] = 1 if training["augment"] == "none" else 2
+    config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **experiment)
+    run["logdir"] = Path(run["logdir"] or f"runs/{Path(config.data.dataset).stem.replace(':', '_')}")
+    options = RunOptions(**run)
+    if options.expid is not None and options.expid >= config.num_experiments:
+        fail(f"must be below --num_experiments={config.num_experiments}", expid=options.expid)
+    return config, options
 
 
 def load_and_check(config: ExperimentConfig) -> Dataset:
