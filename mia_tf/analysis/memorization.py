@@ -16,12 +16,15 @@ def memorization(correct: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.
         failure added to each (Agresti and Caffo, The American Statistician 54(4), 2000): unlike the plain
         one it is not 0 where all the models of a side agree.
     """
-    estimate = np.zeros(len(keep))
-    variance = np.zeros(len(keep))
-    for side, sign in ((keep, 1), (~keep, -1)):
-        count = side.sum(axis=1)
-        right = (correct & side).sum(axis=1)
-        estimate += sign * np.divide(right, count, out=np.full(len(keep), np.nan), where=count > 0)
-        smoothed = (right + 1) / (count + 2)
-        variance += smoothed * (1 - smoothed) / (count + 2)
-    return estimate, np.where(np.isnan(estimate), np.nan, np.sqrt(variance))
+    counts, rights = (
+        np.array([values.sum(axis=1) for values in sides])
+        for sides in ((keep, ~keep), (correct & keep, correct & ~keep))
+    )
+    # One division of whole numbers: equal differences of proportions stay equal, as ranks of them need.
+    product = counts[0] * counts[1]
+    known = product > 0
+    difference = rights[0] * counts[1] - rights[1] * counts[0]
+    estimate = np.divide(difference, product, out=np.full(len(keep), np.nan), where=known)
+    smoothed = (rights + 1) / (counts + 2)
+    error = np.sqrt((smoothed * (1 - smoothed) / (counts + 2)).sum(axis=0))
+    return estimate, np.where(known, error, np.nan)

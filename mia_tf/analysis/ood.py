@@ -1,7 +1,9 @@
 """Out-of-distribution scores of a model's logits. HIGHER means further out of distribution."""
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
+
+from mia_tf.analysis import signals
 
 
 def max_softmax(logits: np.ndarray) -> np.ndarray:
@@ -13,8 +15,8 @@ def max_softmax(logits: np.ndarray) -> np.ndarray:
     Returns:
         (...) float64.
     """
-    logits = np.asarray(logits, np.float64)
-    return -np.expm1(logits.max(axis=-1) - logsumexp(logits, axis=-1))
+    # 1 - p of the predicted class, whose digits a subtraction from 1 would lose where the model is sure.
+    return expit(-signals.phi(logits, np.argmax(logits, axis=-1)))
 
 
 def energy(logits: np.ndarray) -> np.ndarray:

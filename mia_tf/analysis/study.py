@@ -82,7 +82,9 @@ def study(
         recommended = recommended_online(num_models)
         names = list(dict.fromkeys([*attacks, recommended]))
         running = {
-            name: attack_classes()[name](num_models, np.random.default_rng([seed, k])) for k, name in enumerate(names)
+            # An attack draws the same whichever others run beside it.
+            name: attack_classes()[name](num_models, np.random.default_rng([seed, *name.encode()]))
+            for name in names
         }
         columns, tally = [], AccuracyTally(num_models)
         for block, view in progress("reading the models", recording.read(), len(recording)):

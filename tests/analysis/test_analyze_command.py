@@ -1,0 +1,268 @@
+"""`python -m mia_tf.analyze` from a LOGDIR to its tables, and what it says of bad input."""
+
+import csv
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+from toys import make_dataset
+
+from mia_tf import analyze
+from mia_tf.analysis.statistics import spearman
+from mia_tf.attacks import attack_classes
+from mia_tf.records import ModelRecord
+from mia_tf.store import Store
+from mia_tf.validation import InputError
+
+MODELS, QUERIES = 12, 2
+HEADERS = {
+    "attacks": "attack,population,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note",
+    "examples": "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,"
+    "lira_evidence",
+    "accuracy": "split,group,mean,ci_low,ci_high,num_models",
+    "curves": "attack,population,fpr,tpr",
+    "correlations": "x,y,group,spearman,p_value,n",
+}
+
+
+def random_models(dataset, seed=0, num_models=MODELS, gain=2.0):
+    """keep (M, N) and logits (M, N, 1, Q, C) of models surer of their members, which differ in difficulty."""
+    rng = np.random.default_rng(seed)
+    count = len(dataset.labels)
+    keep = rng.random((num_models, count)).argsort(axis=0) < num_models // 2
+    logits = rng.normal(size=(num_models, count, 1, QUERIES, dataset.num_classes)).astype(np.float32)
+    margin = rng.normal(size=count) + gain * keep * rng.random(count)
+    logits[:, np.arange(count), 0, :, dataset.labels] += np.moveaxis(np.float32(margin), 0, 1)[..., None]
+    return keep, logits
+
+
+def write_logdir(logdir, dataset, keep, logits, metrics=lambda index: {}):
+    store = Store.create(logdir, {}, lambda: dataset)
+    for index in range(len(keep)):
+        hparams = {"num_experiments": len(keep)}
+        assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics(index)))
+
+
+def read_table(logdir, name):
+    with open(logdir / "analysis" / f"{name}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def column(rows, name):
+    return np.array([float(row[name] or "nan") for row in rows])
+
+
+@pytest.fixture(scope="module")
+def analyzed(tmp_path_factory):
+    """An analyzed LOGDIR, and what its models were."""
+    logdir = tmp_path_factory.mktemp("analyzed") / "run"
+    dataset = make_dataset(num_over=180, num_under=30)
+    keep, logits = random_models(dataset)
+    write_logdir(logdir, dataset, keep, logits, lambda index: {"test_accuracy_all": 0.5 + 0.01 * index})
+    analyze.analyze(logdir)
+    return logdir, dataset, keep, logits
+
+
+def test_the_tables_have_their_columns_and_nothing_else_is_left(analyzed):
+    folder = analyzed[0] / "analysis"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.csv" for name in HEADERS)
+    for name, header in HEADERS.items():
+        assert (folder / f"{name}.csv").read_text().splitlines()[0] == header
+
+
+def test_examples_are_those_of_the_logdir_with_their_memorization(analyzed):
+    logdir, dataset, keep, logits = analyzed
+    rows = read_table(logdir, "examples")
+    assert [row["example_id"] for row in rows] == dataset.example_ids.tolist()
+    assert [row["group"] for row in rows] == ["over"] * 180 + ["under"] * 30
+    np.testing.assert_array_equal(column(rows, "index"), np.arange(210))
+    np.testing.assert_array_equal(column(rows, "label"), dataset.labels)
+    np.testing.assert_array_equal(column(rows, "n_in"), 6)
+    np.testing.assert_array_equal(column(rows, "n_out"), 6)
+    correct = logits[:, :, 0, 0].argmax(axis=-1) == dataset.labels
+    expected = [correct[k, i].mean() - correct[~k, i].mean() for i, k in enumerate(keep.T)]
+    np.testing.assert_allclose(column(rows, "memorization"), expected, atol=1e-9)
+    energy = -np.log(np.exp(logits[:, :, 0, 0].astype(np.float64)).sum(axis=-1))
+    np.testing.assert_allclose(column(rows, "ood_energy"), [energy[~k, i].mean() for i, k in enumerate(keep.T)], 1e-8)
+    assert np.isfinite(column(rows, "privacy_score")).all()
+    assert column(rows, "lira_evidence").mean() > 0.05  # members do differ
+
+
+def test_attacks_are_measured_on_both_populations(analyzed):
+    logdir, dataset, keep, logits = analyzed
+    rows = read_table(logdir, "attacks")
+    assert len(rows) == len(attack_classes()) * 2 * 4
+    found = {(row["attack"], row["population"], row["metric"]): row for row in rows}
+    plain = logits[:, :, 0].astype(np.float64)
+    label = np.broadcast_to(dataset.labels[:, None, None], (MODELS, 210, QUERIES, 1))
+    losses = np.log(np.exp(plain).sum(axis=-1)) - np.take_along_axis(plain, label, axis=-1)[..., 0]
+    score = -losses.mean(axis=-1)
+    for population, chosen in (("all", slice(None)), ("under", slice(180, None))):
+        row = found["yeom", population, "auroc"]
+        expected = roc_auc_score(keep[:, chosen].ravel(), score[:, chosen].ravel())
+        assert float(row["value"]) == pytest.approx(expected, abs=1e-6)
+        assert float(row["ci_low"]) < expected < float(row["ci_high"])
+        assert int(row["num_members"]) == int(row["num_nonmembers"]) == 6 * (210 if population == "all" else 30)
+    row = found["yeom", "under", "tpr_at_fpr_0.001"]
+    assert (row["value"], row["ci_low"], row["note"]) == ("", "", "unresolved: 180 non-members, 1000 needed")
+    assert found["lira_online_fixed", "all", "tpr_at_fpr_0.001"]["value"] != ""
+
+
+def test_curves_hold_the_reported_points(analyzed):
+    rows = read_table(analyzed[0], "curves")
+    found = {(row["attack"], row["metric"]): row["value"] for row in read_table(analyzed[0], "attacks")[:4]}
+    attack = rows[0]["attack"]
+    mine = [row for row in rows if (row["attack"], row["population"]) == (attack, "all")]
+    assert len(mine) <= 400
+    below = column(mine, "fpr") <= 0.001
+    assert column(mine, "tpr")[below].max() == pytest.approx(float(found[attack, "tpr_at_fpr_0.001"]))
+
+
+def test_accuracy_on_members_on_others_and_on_test_images(analyzed):
+    logdir, dataset, keep, logits = analyzed
+    found = {(row["split"], row["group"]): row for row in read_table(logdir, "accuracy")}
+    assert set(found) == {(s, g) for s in ("train", "out") for g in ("all", "over", "under")} | {("test", "all")}
+    correct = logits[:, :, 0, 0].argmax(axis=-1) == dataset.labels
+    means = [right[:180][member[:180]].mean() for right, member in zip(correct, keep, strict=True)]
+    assert float(found["train", "over"]["mean"]) == pytest.approx(np.mean(means), abs=1e-9)
+    assert float(found["test", "all"]["mean"]) == pytest.approx(0.555)
+    assert int(found["out", "under"]["num_models"]) == MODELS
+
+
+def test_correlations_are_those_of_the_table_of_examples(analyzed):
+    examples = read_table(analyzed[0], "examples")
+    rows = read_table(analyzed[0], "correlations")
+    assert len(rows) == 5 * 3
+    under = np.array([row["group"] == "under" for row in examples])
+    for row in rows:
+        mask = {"all": under | True, "under": under, "over": ~under}[row["group"]]
+        rho, p, n = spearman(column(examples, row["x"])[mask], column(examples, row["y"])[mask])
+        assert (float(row["spearman"]), float(row["p_value"]), int(row["n"])) == pytest.approx((rho, p, n), abs=1e-6)
+
+
+def test_the_summary_names_the_stand_in_the_variant_and_the_files(tmp_path, capsys):
+    dataset = make_dataset()
+    dataset = type(dataset)(**{**vars(dataset), "stand_in": "Rendered digits stand in for SVHN."})
+    write_logdir(tmp_path, dataset, *random_models(dataset))
+    analyze.analyze(tmp_path, attacks=["yeom", "lira_online_fixed"], num_targets=3)
+    printed = capsys.readouterr().out
+    assert "Rendered digits stand in for SVHN." in printed
+    assert "lira_online_fixed" in printed.split("With 12 models")[1]
+    assert printed.splitlines()[0].split()[:3] == ["attack", "AUROC", "all"]
+    assert all(str(tmp_path / "analysis" / f"{name}.csv") in printed for name in HEADERS)
+    rows = read_table(tmp_path, "attacks")
+    assert {row["attack"] for row in rows} == {"yeom", "lira_online_fixed"}
+    assert {row["num_targets"] for row in rows} == {"3"}
+
+
+def test_equal_seeds_write_equal_files(analyzed, tmp_path):
+    _, dataset, keep, logits = analyzed
+    write_logdir(tmp_path, dataset, keep, logits, lambda index: {"test_accuracy_all": 0.5 + 0.01 * index})
+    analyze.analyze(tmp_path)
+    for name in HEADERS:
+        path = f"analysis/{name}.csv"
+        assert (tmp_path / path).read_bytes() == (analyzed[0] / path).read_bytes()
+
+
+def test_a_logdir_of_liras_published_code(analyzed, tmp_path):
+    """It has y_train.npy, keep.npy and logits, and neither config.json nor groups; unfinished runs have no logits."""
+    logdir, dataset, keep, logits = analyzed
+    np.save(tmp_path / "y_train.npy", dataset.labels)
+    for index in range(MODELS):
+        folder = tmp_path / f"experiment-{index}_{MODELS + 1}"
+        (folder / "logits").mkdir(parents=True)
+        np.save(folder / "keep.npy", keep[index])
+        np.save(folder / "logits" / "0000000020.npy", logits[index] * 0)
+        np.save(folder / "logits" / "0000000100.npy", logits[index])
+    (tmp_path / f"experiment-{MODELS}_{MODELS + 1}" / "ckpt").mkdir(parents=True)
+    analyze.analyze(tmp_path)
+    ours = [row for row in read_table(logdir, "attacks") if row["population"] == "all"]
+    assert read_table(tmp_path, "attacks") == ours
+    assert {row["group"] for row in read_table(tmp_path, "examples")} == {"over"}
+
+
+def spoil(keep, logits, what):
+    keep, logits = list(keep), list(logits)
+    if what == "three models":
+        return keep[:3], logits[:3]
+    if what == "classes":
+        logits[5] = logits[5][..., :3]
+    elif what == "queries":
+        logits[5] = logits[5][:, :, :1]
+    elif what == "examples":
+        keep[5], logits[5] = keep[5][:-1], logits[5][:-1]
+    return keep, logits
+
+
+@pytest.mark.parametrize(
+    "what, said",
+    [
+        ("three models", "complete_models=3"),
+        ("classes", "logits of model 5"),
+        ("queries", "logits of model 5"),
+        ("examples", "logits of model 5"),
+    ],
+)
+def test_models_that_do_not_fit_together_are_named_and_nothing_is_written(tmp_path, what, said):
+    dataset = make_dataset()
+    write_logdir(tmp_path, dataset, *spoil(*random_models(dataset), what))
+    with pytest.raises(InputError, match=said):
+        analyze.analyze(tmp_path)
+    assert list((tmp_path / "analysis").iterdir()) == []
+
+
+def test_logits_that_are_not_finite_are_named_and_earlier_tables_stay(tmp_path):
+    dataset = make_dataset()
+    write_logdir(tmp_path, dataset, *random_models(dataset))
+    analyze.analyze(tmp_path, attacks=["yeom"])
+    before = (tmp_path / "analysis" / "attacks.csv").read_bytes()
+    path = next(tmp_path.glob("experiment-7_*/logits/*.npy"))
+    logits = np.load(path)
+    logits[3, 0, 0, 0] = np.nan
+    np.save(path, logits)
+    with pytest.raises(InputError, match="logits of model 7 must be finite"):
+        analyze.analyze(tmp_path)
+    assert sorted(p.name for p in (tmp_path / "analysis").iterdir()) == sorted(f"{name}.csv" for name in HEADERS)
+    assert (tmp_path / "analysis" / "attacks.csv").read_bytes() == before
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "logdir"),
+        (["--logdir=/nowhere/at/all"], "logdir=/nowhere/at/all"),
+        (["--logdir={logdir}", "--attacks=yeom,magic"], "attacks=magic"),
+        (["--logdir={logdir}", "--num_targets=0"], "num_targets=0"),
+        (["--logdir={logdir}", "--colour=red"], "colour"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(analyzed, arguments, said):
+    ended = command("-m", "mia_tf.analyze", *(a.format(logdir=analyzed[0]) for a in arguments))
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("mia_tf.analyze: ")
+    assert said in line
+
+
+def test_help_takes_less_than_two_seconds_of_work():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "--num_targets" in command("-m", "mia_tf.analyze", "--help").stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Time of the processor, not of the clock, which others on the machine would lengthen.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
+
+
+def test_no_framework_is_imported(analyzed):
+    program = (
+        "import sys, pathlib; from mia_tf import analyze; analyze.analyze(pathlib.Path(sys.argv[1]));"
+        "print(sorted({'tensorflow', 'keras', 'jax', 'torch', 'matplotlib'} & set(sys.modules)))"
+    )
+    ended = command("-c", program, str(analyzed[0]))
+    assert ended.stdout.splitlines()[-1] == "[]", ended.stderr

@@ -1,0 +1,116 @@
+"""Pooling over targets and examples: who is counted, with what weight, and what is said of it."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from mia_tf.analysis.evaluation import METRICS, Population, evaluate
+
+
+def blocks_of(scores, rows=7):
+    scores = scores.astype(np.float32)
+    return lambda: ((start, scores[start : start + rows]) for start in range(0, len(scores), rows))
+
+
+def bernoulli_scores(num_examples=300, num_models=12, seed=0):
+    """Scores whose place and spread depend on an example's number of members, as those of noisy fits do."""
+    rng = np.random.default_rng(seed)
+    keep = rng.random((num_examples, num_models)) < rng.beta(2, 2, size=(num_examples, 1))
+    num_in = keep.sum(axis=1)
+    scores = rng.normal(size=keep.shape) * (1 + num_in[:, None] / 4) + num_in[:, None] + 0.5 * keep
+    return scores, keep, num_in
+
+
+def test_all_pairs_are_pooled_with_equal_weights_under_a_balanced_plan():
+    rng = np.random.default_rng(0)
+    keep = rng.random((300, 10)).argsort(axis=1) < 7
+    scores = np.float32(rng.normal(size=keep.shape) + keep)
+    found = evaluate(blocks_of(scores), Population(np.ones(300, bool), keep, keep.sum(axis=1), 10), 0)
+    assert (found.num_targets, found.num_members, found.num_nonmembers) == (10, 2100, 900)
+    assert found.metrics["auroc"][0] == pytest.approx(roc_auc_score(keep.ravel(), scores.ravel()), rel=1e-12)
+    fpr, tpr, _ = roc_curve(keep.ravel(), scores.ravel(), drop_intermediate=False)
+    assert found.metrics["advantage"][0] == pytest.approx((tpr - fpr).max())
+    points = {(f, t) for f, t in zip(fpr.round(12), tpr.round(12), strict=True)}
+    assert {tuple(point) for point in found.curve.round(12)} <= points
+    assert found.curve[-1].tolist() == [1, 1]
+    assert (np.diff(found.curve, axis=0) >= 0).all()
+
+
+def test_every_example_counts_equally_on_both_sides_where_numbers_of_members_differ():
+    scores, keep, num_in = bernoulli_scores()
+    pooled = (num_in > 0) & (num_in < 12)
+    found = evaluate(blocks_of(scores), Population(np.ones(len(keep), bool), keep, num_in, 12), 0)
+    weights = np.where(keep, 1 / np.maximum(num_in, 1)[:, None], 1 / np.maximum(12 - num_in, 1)[:, None])[pooled]
+    member, value = keep[pooled].ravel(), np.float32(scores[pooled]).ravel()
+    expected = roc_auc_score(member, value, sample_weight=weights.ravel())
+    assert found.metrics["auroc"][0] == pytest.approx(expected, rel=1e-12)
+    # The scores rise with the number of members: without the weights that alone would look like leakage.
+    assert roc_auc_score(member, value) > expected + 0.05
+
+
+def test_nan_scores_and_other_populations_are_left_out_and_counted():
+    scores, keep, num_in = bernoulli_scores()
+    num_in = np.full(len(num_in), 6)
+    scores[:5] = np.nan
+    chosen = np.arange(len(scores)) < 100
+    found = evaluate(blocks_of(scores), Population(chosen, keep, num_in, 12), 0)
+    assert found.num_members + found.num_nonmembers == 95 * 12
+    assert found.metrics["auroc"][0] == pytest.approx(roc_auc_score(keep[5:100].ravel(), scores[5:100].ravel()), 1e-6)
+    assert found.notes["auroc"] == "5 examples not scored: too few models"
+
+
+def test_a_rate_that_too_few_nonmembers_can_resolve_is_left_empty_and_flagged():
+    rng = np.random.default_rng(0)
+    keep = np.arange(8)[None] < np.full((300, 1), 4)
+    found = evaluate(blocks_of(rng.normal(size=(300, 8))), Population(np.ones(300, bool), keep, keep.sum(axis=1), 8), 0)
+    assert found.num_nonmembers == 1200
+    assert not np.isnan(found.metrics["tpr_at_fpr_0.001"]).any()
+    assert np.isnan(found.metrics["tpr_at_fpr_0.0001"]).all()
+    assert found.notes["tpr_at_fpr_0.0001"] == "unresolved: 1200 non-members, 10000 needed"
+    assert found.notes["tpr_at_fpr_0.001"] == ""
+
+
+def test_nothing_to_pool_is_said_and_not_an_error():
+    keep = np.arange(8)[None] < np.full((20, 1), 4)
+    found = evaluate(blocks_of(np.full((20, 8), np.nan)), Population(np.ones(20, bool), keep, keep.sum(axis=1), 8), 0)
+    assert all(np.isnan(found.metrics[metric]).all() for metric in METRICS)
+    assert set(found.notes.values()) == {"20 examples not scored: too few models"}
+    assert found.curve.shape == (0, 2)
+
+
+def test_the_interval_is_the_wider_of_targets_and_examples():
+    rng = np.random.default_rng(1)
+    keep = rng.random((512, 40)).argsort(axis=1) < 20
+    noise = rng.normal(size=keep.shape)
+    widths = {}
+    # Members are better told apart on some targets, or on some examples, or on all alike.
+    for name, strength in (
+        ("targets", rng.gamma(0.3, size=(1, 40))),
+        ("examples", np.repeat(rng.gamma(0.3, size=(32, 1)), 16, axis=0)),
+        ("neither", np.ones((1, 1))),
+    ):
+        found = evaluate(
+            blocks_of(noise + 2 * strength * keep), Population(np.ones(512, bool), keep, keep.sum(axis=1), 40), 0
+        )
+        value, low, high = found.metrics["auroc"]
+        assert low < value < high
+        widths[name] = high - low
+    assert widths["targets"] > 2 * widths["neither"]
+    assert widths["examples"] > 1.5 * widths["neither"]
+
+
+def test_one_target_gets_its_interval_from_the_examples():
+    rng = np.random.default_rng(2)
+    keep = rng.random((400, 1)) < 0.5
+    population = Population(np.ones(400, bool), keep, np.full(400, 5), 10)
+    value, low, high = evaluate(blocks_of(rng.normal(size=(400, 1)) + keep), population, 0).metrics["auroc"]
+    assert low < value < high
+
+
+def test_equal_seeds_agree_and_others_differ():
+    scores, keep, num_in = bernoulli_scores()
+    population = Population(np.ones(len(keep), bool), keep, num_in, 12)
+    first, same, other = (evaluate(blocks_of(scores), population, seed).metrics["auroc"] for seed in (0, 0, 1))
+    assert first == same
+    assert first[0] == other[0]
+    assert first[1:] != other[1:]
