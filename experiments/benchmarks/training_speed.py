@@ -1,6 +1,6 @@
 """Training speed of the reference engine beside Keras' `model.fit`, in one run on this machine.
 
-    python experiments/benchmarks/training_speed.py [--rounds=3] [--seconds=6]
+    python -m experiments.benchmarks.training_speed [--rounds=3] [--seconds=6]
 
 Both train the same Keras network on the same images in memory with batch 256 and SGD with
 momentum; `model.fit` has all cores and is tried with and without XLA, ours has the workers and
@@ -87,7 +87,7 @@ def measure_peak(cores: int, seconds: float) -> float:
 
 def in_process(*arguments: object) -> float:
     """Runs one measurement in a process of its own, so that none disturbs another."""
-    command = [sys.executable, __file__, "--measure", *map(str, arguments)]
+    command = [sys.executable, "-m", "experiments.benchmarks.training_speed", "--measure", *map(str, arguments)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     return json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 
