@@ -9,10 +9,11 @@ from mia_tf.analysis.roc import Pool
 from mia_tf.analysis.statistics import bootstrap_intervals
 
 FPR_LEVELS = (0.001, 0.0001)
-METRICS = ("auroc", "advantage", *(f"tpr_at_fpr_{level:g}" for level in FPR_LEVELS))
+METRICS = {"auroc": 1, "advantage": 1, **{f"tpr_at_fpr_{level:g}": round(1 / level) for level in FPR_LEVELS}}
+"""Metric -> non-members needed to resolve it."""
 _EXAMPLE_BLOCKS = 256
 _CURVE_POINTS = 300
-_BINS = 1500
+_BINS = 600
 
 ScoreBlocks = Callable[[], Iterable[tuple[int, np.ndarray]]]
 """Gives, each time it is called, (row of the first example, (n, T) float32 scores) for consecutive blocks."""
@@ -107,12 +108,10 @@ def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluati
     values = [roc.auroc, roc.advantage, *(tpr_at[level] for level in FPR_LEVELS)]
     low, high = _intervals(population, blocks, roc.threshold, np.random.default_rng(seed))
     metrics, notes = {}, {}
-    for k, (metric, value) in enumerate(zip(METRICS, values, strict=True)):
-        needed = round(1 / FPR_LEVELS[k - 2]) if k >= 2 else 1
+    for (metric, needed), value, below, above in zip(METRICS.items(), values, low, high, strict=True):
         resolved = counts[2] >= needed
         unresolved = "" if resolved else f"unresolved: {counts[2]} non-members, {needed} needed"
-        interval = np.clip([value + low[k], value + high[k]], 0, 1).tolist()
-        metrics[metric] = (value, *interval) if resolved else _UNRESOLVED
+        metrics[metric] = (value, max(value + below, 0.0), min(value + above, 1.0)) if resolved else _UNRESOLVED
         notes[metric] = "; ".join(filter(None, (unresolved, shortage)))
     points = np.column_stack([roc.fpr, roc.tpr])[np.isin(levels, drawn)]
     return Evaluation(metrics, notes, np.unique(points, axis=0), *counts)
@@ -136,4 +135,6 @@ def _intervals(
     ends = np.array([bootstrap_intervals(member, other, FPR_LEVELS, rng) for other, member in weights])
     widths = ends[:, 1] - ends[:, 0]
     wider = np.nanargmax(np.where(np.isnan(widths), -1, widths), axis=0)
-    return tuple(ends[wider, end, np.arange(len(METRICS))] for end in (0, 1))
+    low, high = (ends[wider, end, np.arange(len(METRICS))] for end in (0, 1))
+    # Drawing again adds noise, which lifts every replicate of a maximum such as the advantage: keep the value inside.
+    return np.minimum(low, 0), np.maximum(high, 0)

@@ -49,8 +49,13 @@ def binned_metrics(members: np.ndarray, nonmembers: np.ndarray, levels: tuple[fl
     tpr, fpr = (np.pad(rate, ((0, 0), (1, 0))) for rate in (tpr, fpr))
     auroc = (np.diff(fpr, axis=1) * (tpr[:, 1:] + tpr[:, :-1])).sum(axis=1) / 2
     columns = [auroc, (tpr - fpr).max(axis=1)]
+    rows = np.arange(len(fpr))
     for level in levels:
-        columns.append(np.array([np.interp(level, f, t) for f, t in zip(fpr, tpr, strict=True)]))
+        # From the last point that does not exceed the level, so that vertical steps count as in the exact ROC.
+        after = np.minimum((fpr <= level).sum(axis=1), fpr.shape[1] - 1)
+        left, right = fpr[rows, after - 1], fpr[rows, after]
+        share = np.divide(level - left, right - left, out=np.zeros(len(rows)), where=right > left)
+        columns.append(tpr[rows, after - 1] + share * (tpr[rows, after] - tpr[rows, after - 1]))
     return np.column_stack(columns)
 
 

@@ -1,19 +1,20 @@
 """From a LOGDIR's models to every number of the tables, in two passes over the examples."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf.analysis import ood
+from mia_tf.analysis.accuracy import AccuracyTally, test_image_rows
 from mia_tf.analysis.blocks import Block, PlainView, Recording, ScoreFile
 from mia_tf.analysis.evaluation import Evaluation, Population, evaluate
 from mia_tf.analysis.memorization import memorization
 from mia_tf.analysis.privacy_scores import privacy_score
-from mia_tf.analysis.statistics import mean_interval, spearman
-from mia_tf.attacks import attack_classes
+from mia_tf.analysis.statistics import spearman
+from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import recommended_online
 from mia_tf.records import OVER, UNDER, Examples
 from mia_tf.store import StoredModel
@@ -80,35 +81,19 @@ def study(
         num_models = len(models)
         num_targets = min(num_targets or num_models, num_models)
         recommended = recommended_online(num_models)
-        names = list(dict.fromkeys([*attacks, recommended]))
         running = {
             # An attack draws the same whichever others run beside it.
             name: attack_classes()[name](num_models, np.random.default_rng([seed, *name.encode()]))
-            for name in names
+            for name in dict.fromkeys([*attacks, recommended])
         }
-        columns, tally = [], AccuracyTally(num_models)
-        for block, view in progress("reading the models", recording.read(), len(recording)):
-            columns.append(example_columns(block, view))
-            tally.add(block, view, examples.groups)
-            for _, piece in block.pieces():
-                for attack in running.values():
-                    attack.observe(piece)
-        evidence = []
+        masks = group_masks(examples.groups)
+        columns, tally = _observe(recording, running, masks, progress)
         files = {name: ScoreFile(Path(scratch) / f"{name}.f32", num_targets) for name in attacks}
-        for block in progress("attacking every model", recording.reread(), len(recording)):
-            scores = {name: np.empty((len(block.phi), num_models)) for name in running}
-            for rows, piece in block.pieces():
-                for name, attack in running.items():
-                    scores[name][rows] = attack.score(piece)
-            for name, file in files.items():
-                file.append(scores[name])
-            evidence.append(mean_evidence(scores[recommended][:, :num_targets], block.keep[:, :num_targets]))
-        columns = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-        columns["lira_evidence"] = np.concatenate(evidence)
+        columns["lira_evidence"] = _attack(recording, running, files, recommended, num_targets, progress)
         populations = {
             name: Population(chosen, recording.keep[:, :num_targets], columns["n_in"], num_models)
-            for name, chosen in (("all", np.ones(len(examples.groups), bool)), ("under", examples.groups == UNDER))
-            if chosen.any()
+            for name, chosen in masks.items()
+            if name != "over"
         }
         tasks = [(name, population) for name in attacks for population in populations]
         evaluations = {
@@ -117,12 +102,47 @@ def study(
         }
     return Findings(
         columns=columns,
-        accuracy=[*tally.rows(), *test_accuracy_rows(models)],
-        correlations=correlation_rows(columns, examples.groups),
+        accuracy=[*tally.rows(), *test_image_rows(models)],
+        correlations=correlation_rows(columns, masks),
         evaluations=evaluations,
         recommended=recommended,
         num_models=num_models,
     )
+
+
+def _observe(
+    recording: Recording, running: Mapping[str, Attack], masks: Mapping[str, np.ndarray], progress: Progress
+) -> tuple[dict[str, np.ndarray], AccuracyTally]:
+    """First pass: the measured columns of examples.csv and accuracies; the attacks see every example."""
+    columns, tally = [], AccuracyTally()
+    for block, view in progress("reading the models", recording.read(), len(recording)):
+        columns.append(example_columns(block, view))
+        tally.add(block, view, masks)
+        for _, piece in block.pieces():
+            for attack in running.values():
+                attack.observe(piece)
+    return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
+
+
+def _attack(
+    recording: Recording,
+    running: Mapping[str, Attack],
+    files: Mapping[str, ScoreFile],
+    evident: str,
+    num_targets: int,
+    progress: Progress,
+) -> np.ndarray:
+    """Second pass: fills the files with the attacks' scores; gives (N,) the mean evidence of attack `evident`."""
+    evidence = []
+    for block in progress("attacking every model", recording.reread(), len(recording)):
+        scores = {name: np.empty(block.keep.shape) for name in running}
+        for rows, piece in block.pieces():
+            for name, attack in running.items():
+                scores[name][rows] = attack.score(piece)
+        for name, file in files.items():
+            file.append(scores[name])
+        evidence.append(mean_evidence(scores[evident][:, :num_targets], block.keep[:, :num_targets]))
+    return np.concatenate(evidence)
 
 
 def check_attacks(names: Sequence[str] | None) -> list[str]:
@@ -168,53 +188,16 @@ def mean_evidence(scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return sides[0] + sides[1]
 
 
-def _groups(groups: np.ndarray) -> dict[str, np.ndarray]:
+def group_masks(groups: np.ndarray) -> dict[str, np.ndarray]:
     """Name of a group, as the CSVs have it, -> (N,) bool; a group without examples is left out."""
     masks = {"all": np.ones(len(groups), bool), "over": groups == OVER, "under": groups == UNDER}
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
-class AccuracyTally:
-    """Each model's accuracy on the examples it trained on, and on the pool's others."""
-
-    def __init__(self, num_models: int):
-        self._num_models = num_models
-        self._counts: dict[tuple[str, str], np.ndarray] = {}
-
-    def add(self, block: Block, view: PlainView, groups: np.ndarray) -> None:
-        """Counts a block; `groups` (N,) are those of all examples."""
-        here = slice(block.start, block.start + len(block.keep))
-        for split, side in (("train", block.keep), ("out", ~block.keep)):
-            for name, mask in _groups(groups).items():
-                rows = mask[here]
-                counts = np.array([(view.correct & side)[rows].sum(axis=0), side[rows].sum(axis=0)])
-                self._counts[split, name] = self._counts.get((split, name), 0) + counts
-
-    def rows(self) -> list[tuple]:
-        """Rows of accuracy.csv: the mean over models and its 95% interval."""
-        rows = []
-        for (split, name), (right, total) in self._counts.items():
-            accuracies = right[total > 0] / total[total > 0]
-            if len(accuracies):
-                rows.append((split, name, *mean_interval(accuracies), len(accuracies)))
-        return rows
-
-
-def test_accuracy_rows(models: Sequence[StoredModel]) -> list[tuple]:
-    """Rows of accuracy.csv for the test images, from the models' own records, where they have them."""
-    metrics = [model.metrics() for model in models]
-    rows = []
-    for name in ("all", "over", "under"):
-        values = [found for each in metrics if (found := each.get(f"test_accuracy_{name}")) is not None]
-        if values:
-            rows.append(("test", name, *mean_interval(np.array(values)), len(values)))
-    return rows
-
-
-def correlation_rows(columns: dict[str, np.ndarray], groups: np.ndarray) -> list[tuple]:
-    """Rows of correlations.csv."""
+def correlation_rows(columns: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> list[tuple]:
+    """Rows of correlations.csv, of the columns of examples.csv."""
     return [
         (x, y, name, *spearman(columns[x][mask], columns[y][mask]))
         for x, y in CORRELATED
-        for name, mask in _groups(groups).items()
+        for name, mask in masks.items()
     ]

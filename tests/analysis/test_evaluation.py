@@ -114,3 +114,12 @@ def test_equal_seeds_agree_and_others_differ():
     assert first == same
     assert first[0] == other[0]
     assert first[1:] != other[1:]
+
+
+def test_the_interval_holds_the_value_also_of_a_maximum_over_noise():
+    rng = np.random.default_rng(3)
+    keep = rng.random((200, 8)).argsort(axis=1) < 4
+    found = evaluate(blocks_of(rng.normal(size=(200, 8))), Population(np.ones(200, bool), keep, keep.sum(axis=1), 8), 0)
+    for metric in ("auroc", "advantage"):
+        value, low, high = found.metrics[metric]
+        assert 0 <= low <= value <= high <= 1

@@ -1,0 +1,45 @@
+"""How often the models are right: on what they trained on, on the pool's other examples, on test images."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mia_tf.analysis.blocks import Block, PlainView
+from mia_tf.analysis.statistics import mean_interval
+from mia_tf.store import StoredModel
+
+
+class AccuracyTally:
+    """Each model's accuracy on the examples it trained on (train) and on the pool's others (out)."""
+
+    def __init__(self):
+        self._counts: dict[tuple[str, str], np.ndarray] = {}
+
+    def add(self, block: Block, view: PlainView, masks: Mapping[str, np.ndarray]) -> None:
+        """Counts a block; `masks` are (N,) bool, by name of the group."""
+        here = slice(block.start, block.start + len(block.keep))
+        for split, side in (("train", block.keep), ("out", ~block.keep)):
+            for name, mask in masks.items():
+                asked = side[mask[here]]
+                counts = np.array([(view.correct[mask[here]] & asked).sum(axis=0), asked.sum(axis=0)])
+                self._counts[split, name] = self._counts.get((split, name), 0) + counts
+
+    def rows(self) -> list[tuple]:
+        """Rows of accuracy.csv: the mean over models and its 95% interval."""
+        rows = []
+        for (split, name), (right, asked) in self._counts.items():
+            accuracies = right[asked > 0] / asked[asked > 0]
+            if len(accuracies):
+                rows.append((split, name, *mean_interval(accuracies), len(accuracies)))
+        return rows
+
+
+def test_image_rows(models: Sequence[StoredModel]) -> list[tuple]:
+    """Rows of accuracy.csv for the test images, from the models' own records, where these have them."""
+    metrics = [model.metrics() for model in models]
+    rows = []
+    for name in ("all", "over", "under"):
+        found = [each[key] for each in metrics if each.get(key := f"test_accuracy_{name}") is not None]
+        if found:
+            rows.append(("test", name, *mean_interval(np.array(found)), len(found)))
+    return rows
