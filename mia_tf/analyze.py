@@ -63,7 +63,7 @@ def analyze(logdir: Path, attacks: list[str] | None = None, num_targets: int | N
         }
         paths = [tables.write_table(folder, name, rows[name]) for name in rows]
     except OSError as error:
-        fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
+        fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
     print("\n".join(tables.summary_lines(findings.evaluations)))
     print("In percent, with 95% intervals; - where it cannot be resolved.")
     print(f"With {findings.num_models} models the LiRA variant to trust is {findings.recommended}.")
