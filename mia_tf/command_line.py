@@ -23,6 +23,8 @@ def run(name: str, main: Callable[[], int | None]) -> None:
             rest = flags.FLAGS(argv)[1:]
         except flags.Error as error:
             _end(name, str(error).splitlines()[0])
+        except SystemExit:  # absl has shown the help that was asked for, and calls that a failure
+            sys.exit(0)
         if rest:
             _end(name, f"Unexpected argument {rest[0]!r}: settings are given as --name=value")
         return argv
