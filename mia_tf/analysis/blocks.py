@@ -15,6 +15,8 @@ from mia_tf.validation import InputError, check, check_shape
 MIN_MODELS = 4
 _BLOCK = 1 << 21
 """Values of phi read at a time: 16 MB an array."""
+_BLOCK_LOGITS = 1 << 25
+"""Logits read at a time, kept while attacks ask for them: 128 MB."""
 _PIECE = 1 << 16
 """Values of phi attacked at a time: half a megabyte an array, so that the dozen this takes stay in the caches."""
 
@@ -41,6 +43,11 @@ class Block:
     def fits(self) -> LeaveOneOut:
         """The IN and the OUT shadow models' phi, as fitted for every target."""
         return LeaveOneOut(self.phi, self.keep)
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """(n, Q, M, C) float32 logits of all models, by example, query, model and class; for small blocks."""
+        return np.stack([self.read_logits(model) for model in range(self.keep.shape[1])], axis=2)
 
     def pieces(self) -> Iterator[tuple[slice, "Block"]]:
         """Small blocks that make up this one, and which of its rows each has."""
@@ -94,7 +101,8 @@ class Recording:
         self._models = models
         self._labels = labels
         self._scratch = scratch
-        rows = max(1, _BLOCK // (self.shape[1] * len(models)))
+        values = self.shape[1] * len(models)
+        rows = max(1, min(_BLOCK // values, _BLOCK_LOGITS // (values * classes)))
         self._ranges = [(start, min(start + rows, len(labels))) for start in range(0, len(labels), rows)]
 
     def __len__(self) -> int:

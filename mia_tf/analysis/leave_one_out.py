@@ -43,6 +43,11 @@ class LeaveOneOut:
         return self._for_every_target(medians_without_each)
 
     @cached_property
+    def means(self) -> np.ndarray:
+        """(2, n, Q, M) float64 by side, example, query and target; NaN as `medians`."""
+        return self._for_every_target(means_without_each)
+
+    @cached_property
     def squares(self) -> np.ndarray:
         """(2, n, Q, M) float64, sums of squared deviations from the mean of the models left; NaN as `medians`."""
         return self._for_every_target(squares_without_each)
@@ -101,6 +106,19 @@ def medians_without_each(samples: np.ndarray) -> np.ndarray:
         return medians
     before, after = ordered[..., middle - 1, None], ordered[..., middle, None]
     return np.where(samples <= before, after, before)
+
+
+def means_without_each(samples: np.ndarray) -> np.ndarray:
+    """Means of a sample with each of its values left out in turn.
+
+    By sums from both ends: nothing is subtracted, so that no digits are lost however large the value left out.
+
+    Args and returns: as `medians_without_each`.
+    """
+    sums = np.zeros(samples.shape)
+    np.cumsum(samples[..., :-1], axis=-1, out=sums[..., 1:])
+    sums[..., :-1] += np.cumsum(samples[..., :0:-1], axis=-1)[..., ::-1]
+    return sums / (samples.shape[-1] - 1)
 
 
 def squares_without_each(samples: np.ndarray) -> np.ndarray:

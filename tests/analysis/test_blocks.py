@@ -57,6 +57,13 @@ def test_pieces_make_up_their_block_and_have_their_own_logits(recorded):
             for model in range(MODELS):
                 here = slice(piece.start, piece.start + len(piece.phi))
                 np.testing.assert_array_equal(piece.read_logits(model), logits[model, here, 0])
+            np.testing.assert_array_equal(piece.logits, np.moveaxis(logits[:, here, 0], 0, 2))
+
+
+def test_blocks_of_many_classes_have_fewer_examples(recorded, monkeypatch, tmp_path):
+    recording = recorded[0]
+    monkeypatch.setattr(blocks, "_BLOCK_LOGITS", 4 * QUERIES * MODELS * 4)
+    assert len(Recording(recording._models, recording._labels, tmp_path)) == 16
 
 
 def test_scores_come_back_as_they_were_appended(tmp_path, monkeypatch):

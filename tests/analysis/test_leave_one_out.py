@@ -6,15 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mia_tf.analysis.leave_one_out import IN, OUT, LeaveOneOut, medians_without_each, squares_without_each
+from mia_tf.analysis.leave_one_out import (
+    IN,
+    OUT,
+    LeaveOneOut,
+    means_without_each,
+    medians_without_each,
+    squares_without_each,
+)
 
 samples = hnp.arrays(np.float64, st.integers(2, 9), elements=st.integers(-5, 5).map(float))
 
 
 def refit(values, keep, target):
-    """Medians and sums of squares, (2, n, Q), of what is left without the target and its partner."""
+    """Medians, means and sums of squares, (2, n, Q), of what is left without the target and its partner."""
     n, queries, _ = values.shape
-    medians, squares = np.full((2, 2, n, queries), np.nan)
+    medians, means, squares = np.full((3, 2, n, queries), np.nan)
     for j in range(n):
         members, others = np.flatnonzero(keep[j]).tolist(), np.flatnonzero(~keep[j]).tolist()
         own, other = (members, others) if keep[j, target] else (others, members)
@@ -27,8 +34,9 @@ def refit(values, keep, target):
                 if left:
                     sample = values[j, q, left]
                     medians[side, j, q] = np.median(sample)
+                    means[side, j, q] = np.mean(sample)
                     squares[side, j, q] = sum((x - np.mean(sample)) ** 2 for x in sample)
-    return medians, squares
+    return medians, means, squares
 
 
 @pytest.mark.parametrize("plan", ["balanced", "uneven", "bernoulli"])
@@ -44,8 +52,9 @@ def test_every_fit_is_that_of_a_refit(plan, num_models):
         keep = rng.random((15, num_models)).argsort(axis=1) < int(share * num_models)
     fits = LeaveOneOut(values, keep)
     for target in range(num_models):
-        medians, squares = refit(values, keep, target)
+        medians, means, squares = refit(values, keep, target)
         np.testing.assert_allclose(fits.medians[..., target], medians, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(fits.means[..., target], means, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(fits.squares[..., target], squares, rtol=1e-10, atol=1e-12)
 
 
@@ -99,3 +108,8 @@ def test_squares_of_a_sample_with_an_outlier_keep_their_digits(sample, size):
     sample[0] *= size  # the difference of sums of squares would have no digit left at 1e8
     expected = [np.var(np.delete(sample, k)) * (len(sample) - 1) for k in range(len(sample))]
     np.testing.assert_allclose(squares_without_each(sample), expected, rtol=1e-9, atol=1e-12 * np.abs(sample).max())
+
+
+def test_means_keep_their_digits_whatever_is_left_out():
+    sample = np.array([1e-9, 1e12, 3e-9, 5e-9])
+    np.testing.assert_allclose(means_without_each(sample)[1], 3e-9, rtol=1e-15)

@@ -15,6 +15,14 @@ def membership(rng, num_examples, num_models, pkeep=0.5, plan="balanced"):
     return uniform.argsort(axis=1) < int(pkeep * num_models) if plan == "balanced" else uniform < pkeep
 
 
+def left_for(keep, example, target):
+    """Models whose phi judges the target on an example, IN and OUT, without the target and its partner."""
+    sides = [[m for m in range(keep.shape[1]) if keep[example, m] == member] for member in (True, False)]
+    own, other = sides if keep[example, target] else sides[::-1]
+    partner = other[own.index(target) % len(other)]
+    return [[m for m in side if m not in (target, partner)] for side in sides]
+
+
 def make_block(phi, keep, start=0):
     """A block of phi (n, Q, M) whose logits say the same: phi + log 2 for the label, 0 for two other classes."""
 

@@ -3,18 +3,10 @@
 import numpy as np
 import pytest
 import scipy.stats
-from attack_helpers import membership, pooled, run
+from attack_helpers import left_for, membership, pooled, run
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from mia_tf.attacks.lira import recommended_online
-
-
-def left_for(keep, example, target):
-    """Models whose phi judges the target on an example, IN and OUT, without the target and its partner."""
-    sides = [[m for m in range(keep.shape[1]) if keep[example, m] == member] for member in (True, False)]
-    own, other = sides if keep[example, target] else sides[::-1]
-    partner = other[own.index(target) % len(other)]
-    return [[m for m in side if m not in (target, partner)] for side in sides]
 
 
 def refitted_scores(name, phi, keep):
