@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from mia_tf.figures import attacks, examples, memorization, privacy_scores, roc, style
+from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style
 from mia_tf.figures.results import METRICS, Results
 from mia_tf.records import Dataset
 
@@ -60,6 +60,19 @@ def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, 
     )
     style.footnote(figure, scale)
     yield "memorization_histogram", figure
+
+    for name, values, label in (
+        ("privacy_score", results.privacy_scores, "privacy score"),
+        ("memorization", results.memorization, "memorization"),
+    ):
+        figure = style.new_figure(7.2, 3.8)
+        for ax, detector in zip(figure.subplots(1, len(ood.OOD_LABELS), sharey=True), ood.OOD_LABELS, strict=True):
+            found = results.correlations.get(frozenset({name, detector}), {})
+            drawn = {"detector": detector, "ood": results.ood[detector], "scores": values, "spearman": found}
+            ood.draw_against_ood(ax, **drawn, label=label, **per_example)
+            ax.label_outer()
+        style.footnote(figure, f"{ood.WORDS}\n{scale}")
+        yield f"{name}_ood", figure
 
     shown = min(dataset.num_classes, examples.MAX_CLASSES)
     by_row = np.full(len(dataset.images), np.nan)

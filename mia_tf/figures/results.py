@@ -27,7 +27,8 @@ class Results:
         groups: (N,) int64 group ids.
         num_models: models that every example was in or out of.
         models_per_side: the smaller of the median numbers of models in and out.
-        spearman: group id or "all" -> (rho, p) of memorization and privacy score.
+        ood: name of an OOD score -> (N,) float64, higher = further out of distribution.
+        correlations: {one column of examples.csv, another} -> group id or "all" -> Spearman's (rho, p).
     """
 
     curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
@@ -39,7 +40,13 @@ class Results:
     groups: np.ndarray
     num_models: int
     models_per_side: int
-    spearman: dict[int | str, tuple[float, float]]
+    ood: dict[str, np.ndarray]
+    correlations: dict[frozenset[str], dict[int | str, tuple[float, float]]]
+
+    @property
+    def spearman(self) -> dict[int | str, tuple[float, float]]:
+        """Group id or "all" -> (rho, p) of memorization and privacy score."""
+        return self.correlations.get(frozenset({"memorization", "privacy_score"}), {})
 
 
 class _Table:
@@ -117,7 +124,8 @@ def read_results(logdir: Path) -> Results:
         groups=examples.group_ids(),
         num_models=int((n_in + n_out).max()),
         models_per_side=max(1, int(min(np.median(n_in), np.median(n_out)))),
-        spearman=_read_spearman(correlations),
+        ood={name: examples.numbers(name) for name in ("ood_msp", "ood_energy")},
+        correlations=_read_correlations(correlations),
     )
 
 
@@ -132,12 +140,11 @@ def _read_curves(table: _Table) -> dict[str, dict[str, tuple[np.ndarray, np.ndar
     return curves
 
 
-def _read_spearman(table: _Table) -> dict[int | str, tuple[float, float]]:
-    """Group id or "all" -> (rho, p) of memorization and privacy score, whichever is x."""
+def _read_correlations(table: _Table) -> dict[frozenset[str], dict[int | str, tuple[float, float]]]:
+    """{x, y} -> group id or "all" -> (rho, p), whichever column is x."""
     columns = (table.text("x"), table.text("y"), table.text("group"))
     pairs = zip(table.numbers("spearman"), table.numbers("p_value"), strict=True)
-    return {
-        _GROUP_IDS.get(group, group): pair
-        for x, y, group, pair in zip(*columns, pairs, strict=True)
-        if {x, y} == {"memorization", "privacy_score"}
-    }
+    found = {}
+    for x, y, group, pair in zip(*columns, pairs, strict=True):
+        found.setdefault(frozenset({x, y}), {})[_GROUP_IDS.get(group, group)] = pair
+    return found

@@ -17,7 +17,16 @@ from mia_tf.plot import plot_logdir
 from mia_tf.store import Store
 from mia_tf.validation import InputError
 
-FIGURES = ("roc", "attacks", "privacy_scores", "memorization", "memorization_histogram", "examples")
+FIGURES = (
+    "roc",
+    "attacks",
+    "privacy_scores",
+    "memorization",
+    "memorization_histogram",
+    "privacy_score_ood",
+    "memorization_ood",
+    "examples",
+)
 
 
 def _pages(logdir, arch="cnn8-3-max"):

@@ -1,0 +1,81 @@
+"""A score of the examples against how far out of distribution they lie (Choi et al., Figures 1b, 5, 9 and 10)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mia_tf.analysis.strength import SIGNIFICANT, strength
+from mia_tf.figures import style
+from mia_tf.figures.privacy_scores import count_label
+
+OOD_LABELS = {
+    "ood_msp": "MSP score  1 $-$ largest softmax probability",
+    "ood_energy": "energy score  $-$logsumexp(logits), nats",
+}
+"""Column of examples.csv -> what it is; higher = further out of distribution."""
+WORDS = (
+    r"$\rho$ is Spearman's, in the words of Choi et al.: weak below 0.4, moderate below 0.6, strong from there on. "
+    "OOD scores are means over the models that did not train on the example; higher = further out; "
+    "MSP scores under 1e-8 are drawn there."
+)
+"""What a reader must know, for the footnote."""
+_SMALLEST = 1e-8
+"""Left end of the logarithmic axis at most."""
+
+
+def draw_against_ood(
+    ax: Axes,
+    detector: str,
+    ood: np.ndarray,
+    scores: np.ndarray,
+    label: str,
+    groups: np.ndarray,
+    names: tuple[str, str],
+    spearman: Mapping[int | str, tuple[float, float]],
+) -> None:
+    """Draws one point an example, with the rank correlations and the paper's words for them in the legend.
+
+    Args:
+        ax: where to draw.
+        detector: a key of OOD_LABELS; MSP goes on a logarithmic axis, as most examples are near 0.
+        ood: (N,) float OOD scores; NaN where there is none.
+        scores: (N,) float, what is set against them; NaN likewise.
+        label: what the scores are.
+        groups: (N,) group ids.
+        names: what the groups are called, by group id.
+        spearman: group id or "all" -> (rho, p); NaN, or absent, where it could not be resolved.
+    """
+    if detector == "ood_msp":
+        ax.set_xscale("log", nonpositive="clip")
+        ood = np.maximum(ood, _SMALLEST)
+    present = np.unique(groups)
+    for group in present:
+        mine = groups == group
+        look = style.GROUP_STYLES[group]
+        ax.scatter(
+            ood[mine],
+            scores[mine],
+            s=9,
+            color=look.colour,
+            marker=look.marker,
+            alpha=0.45,
+            linewidths=0,
+            rasterized=True,
+            label=f"{count_label(ood[mine] + scores[mine], names[group])}: {_words(spearman, group)}",
+        )
+    if len(present) > 1:
+        ax.plot([], [], linestyle="", label=f"both: {_words(spearman, 'all')}")
+    ax.set(xlabel=OOD_LABELS[detector], ylabel=label)
+    style.legend_below(ax, handlelength=1.5)
+    for handle in ax.get_legend().legend_handles:
+        handle.set_alpha(1)
+
+
+def _words(spearman: Mapping[int | str, tuple[float, float]], key: int | str) -> str:
+    """One rank correlation, its p-value and its strength."""
+    rho, p_value = spearman.get(key, (np.nan, np.nan))
+    if np.isnan(rho):
+        return r"$\rho$ unresolved"
+    p_text = "p < 0.001" if p_value < SIGNIFICANT else f"p = {p_value:.3f}"
+    return rf"$\rho$ = {rho:.2f}, {p_text}, {strength(rho, p_value)}"
