@@ -1,0 +1,133 @@
+"""RMIA (Zarifzadeh, Liu and Shokri, 2024, "Low-cost high-power membership inference attacks").
+
+With p(x | theta) the target's confidence in the label of x, and p(x) what is expected of it whether or not x
+was trained on, x is compared with examples z that are known NOT to be members of the target:
+LR(x, z) = (p(x | theta) / p(x)) / (p(z | theta) / p(z)). The score is the share of z that x dominates.
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from mia_tf.analysis import signals
+from mia_tf.analysis.blocks import Block
+from mia_tf.analysis.leave_one_out import IN, OUT, LeaveOneOut
+from mia_tf.attacks.base import Attack, register
+
+MAX_POPULATION = 5000
+"""Examples drawn from the pool; each target's z are those it did not train on, some 2,500."""
+OFFLINE_A = 0.3
+"""a in p_in = a p_out + 1 - a, the default of the authors' code (ml_privacy_meter)."""
+_LEAST = 1e-300
+"""Confidences this far below the surest model's count as this much: logs must be finite."""
+_ROUNDING = 1e-16
+"""Log ratios that differ by less do so by rounding."""
+
+
+class _Rmia(Attack):
+    """The share of z with LR(x, z) >= gamma, at gamma = 1 as in the authors' code (ml_privacy_meter).
+
+    No other gamma ranks the examples of a target in another way: the share rises with p(x | theta) / p(x). Their
+    logarithms are averaged over the queries. Between two z the share is interpolated, and beyond the last z it
+    goes on by the distance to that one, so that the examples above all z, which decide the true positive rate at
+    low false positive rates, are not one tie.
+
+    x itself is never among its z. p(x) and p(z) leave the target out; that they are divided by p(z | theta) is
+    what makes the target's answers on other examples matter.
+    """
+
+    def __init__(self, num_models: int, rng: np.random.Generator):
+        super().__init__(num_models, rng)
+        self._priorities = np.empty(0)
+        self._rows = np.empty(0, np.int64)
+        self._ratios = np.empty((0, num_models))
+        self._keep = np.empty((0, num_models), bool)
+
+    def observe(self, block: Block) -> None:
+        """Draws the population: the rows with the lowest of uniform priorities, however the blocks are cut."""
+        priorities = self.rng.random(len(block.keep))
+        full = len(self._rows) == MAX_POPULATION
+        drawn = np.flatnonzero(priorities < self._priorities.max()) if full else np.arange(len(priorities))
+        if not len(drawn):
+            return
+        found = (
+            priorities[drawn],
+            block.start + drawn,
+            self._log_ratios(block.phi[drawn], block.keep[drawn]),
+            block.keep[drawn],
+        )
+        known = (self._priorities, self._rows, self._ratios, self._keep)
+        joined = [np.concatenate(parts) for parts in zip(known, found, strict=True)]
+        lowest = np.sort(joined[0].argsort()[:MAX_POPULATION])  # rows stay in ascending order
+        self._priorities, self._rows, self._ratios, self._keep = (part[lowest] for part in joined)
+
+    def score(self, block: Block) -> np.ndarray:
+        ratios = self._log_ratios(block.phi, block.keep)
+        _, drawn, here = np.intersect1d(self._rows, block.start + np.arange(len(ratios)), True, return_indices=True)
+        ratios[here] = self._ratios[drawn]  # to the last digit what stands in the population
+        own = np.zeros(ratios.shape, bool)
+        own[here] = ~block.keep[here] & ~np.isnan(ratios[here])
+        columns = zip(self._populations, ratios.T, own.T, strict=True)
+        return np.column_stack([_dominated_share(population, *column) for population, *column in columns])
+
+    @cached_property
+    def _populations(self) -> list[np.ndarray]:
+        """The log p(z | theta) / p(z) of each target's z, ascending."""
+        usable = ~self._keep & ~np.isnan(self._ratios)
+        return [np.sort(ratios[chosen]) for ratios, chosen in zip(self._ratios.T, usable.T, strict=True)]
+
+    def _log_ratios(self, phi: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """(n, M) log p(x | theta) / p(x) of phi (n, Q, M), mean over the queries; NaN without shadow models."""
+        log_confidence = -signals.loss(phi)
+        # Relative to the surest model, so that p(x) does not underflow where all models are very wrong.
+        surest = log_confidence.max(axis=2, keepdims=True)
+        relative = np.maximum(np.exp(log_confidence - surest), _LEAST)
+        log_confidence -= self._log_expected(LeaveOneOut(relative, keep).means, surest)
+        return log_confidence.mean(axis=1)
+
+    def _log_expected(self, means: np.ndarray, surest: np.ndarray) -> np.ndarray:
+        """(n, Q, M) log p(x), from the means (2, n, Q, M) of the two sides relative to exp(surest)."""
+        raise NotImplementedError
+
+
+@register("rmia")
+class Online(_Rmia):
+    """p(x) is the mean confidence of IN and OUT models, both sides weighing the same."""
+
+    def _log_expected(self, means: np.ndarray, surest: np.ndarray) -> np.ndarray:
+        return np.log((means[IN] + means[OUT]) / 2) + surest
+
+
+@register("rmia_offline")
+class Offline(_Rmia):
+    """p(x) is expected of the OUT models' mean confidence alone: (p_out + p_in) / 2 with p_in = a p_out + 1 - a."""
+
+    def _log_expected(self, means: np.ndarray, surest: np.ndarray) -> np.ndarray:
+        return np.log(((1 + OFFLINE_A) * means[OUT] * np.exp(surest) + (1 - OFFLINE_A)) / 2)
+
+
+def _dominated_share(population: np.ndarray, ratios: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Which share of a target's z each x dominates, interpolated.
+
+    Args:
+        population: (K,) float64, the log ratios of z, ascending.
+        ratios: (n,) float64, the log ratios of x.
+        own: (n,) bool, where x itself stands in the population and must not count.
+
+    Returns:
+        (n,) float64, strictly rising with `ratios`: j / K at the j-th z, 1 / K - d before the first and 1 + d after
+        the last, d the distance to it in units of its distance to the median. NaN with fewer than five z.
+    """
+    if len(population) < 5:
+        return np.full(ratios.shape, np.nan)
+    size = len(population) - own
+    dominated = np.searchsorted(population, ratios, side="right") - own
+    below = population[np.maximum(dominated - 1, 0)]
+    above = population[np.minimum(dominated + own, len(population) - 1)]
+    first, last = dominated == 0, dominated == size
+    between = (ratios - below) / np.where(first | last, 1, above - below)
+    share = (dominated + between) / size
+    median = population[len(population) // 2]
+    share[first] = 1 / size[first] - (above - ratios)[first] / np.maximum(median - above[first], _ROUNDING)
+    share[last] = 1 + (ratios - below)[last] / np.maximum(below[last] - median, _ROUNDING)
+    return share
