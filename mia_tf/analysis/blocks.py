@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.analysis import ood, signals
-from mia_tf.analysis.leave_one_out import LeaveOneOut
+from mia_tf.analysis.leave_one_out import LeaveOneOut, LimitedLeaveOneOut
 from mia_tf.store import StoredModel
 from mia_tf.validation import InputError, check, check_shape
 
@@ -31,6 +31,7 @@ class Block:
         keep: (n, M) bool, true where the example was in the model's training set.
         phi: (n, Q, M) float64 (`signals.phi`) by example, query and model.
         read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
+        chosen: (n, M) bool, K + 1 models a side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
     """
 
     start: int
@@ -38,11 +39,18 @@ class Block:
     keep: np.ndarray
     phi: np.ndarray
     read_logits: Callable[[int], np.ndarray]
+    chosen: np.ndarray | None = None
 
     @cached_property
     def fits(self) -> LeaveOneOut:
         """The IN and the OUT shadow models' phi, as fitted for every target."""
-        return LeaveOneOut(self.phi, self.keep)
+        return self.leave_one_out(self.phi)
+
+    def leave_one_out(self, values: np.ndarray, rows=slice(None)) -> LeaveOneOut:
+        """The IN and the OUT shadow models' values (n, Q, M), of these rows, as fitted for every target."""
+        if self.chosen is None:
+            return LeaveOneOut(values, self.keep[rows])
+        return LimitedLeaveOneOut(values, self.keep[rows], self.chosen[rows])
 
     @cached_property
     def logits(self) -> np.ndarray:
@@ -62,6 +70,7 @@ class Block:
                     self.keep[part],
                     self.phi[part],
                     lambda model, part=part: self.read_logits(model)[part],
+                    None if self.chosen is None else self.chosen[part],
                 ),
             )
 

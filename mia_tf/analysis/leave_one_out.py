@@ -86,6 +86,43 @@ class LeaveOneOut:
         return results.reshape(2, *self._values.shape)
 
 
+class LimitedLeaveOneOut(LeaveOneOut):
+    """As LeaveOneOut, with K shadow models a side for every target instead of all that there are.
+
+    Of each example K + 1 models a side are chosen, in pairs of an IN and an OUT model. A chosen target is judged by
+    the other K pairs. Any other target stands in the place of one of the chosen models of its side, by its position
+    on that side, and is judged by the other K pairs too: every model is a target on every example, and which
+    K models a side it meets does not depend on its membership. With all models chosen and equally many on both
+    sides this is LeaveOneOut. Where fewer than K + 1 are chosen on a side, the example has no fit.
+
+    Attributes:
+        counts: (2, n) int64: K, and 0 where there is no fit.
+    """
+
+    def __init__(self, values: np.ndarray, keep: np.ndarray, chosen: np.ndarray):
+        """Takes values (n, Q, M) float64, keep (n, M) bool and chosen (n, M) bool, K + 1 models a side or none."""
+        super().__init__(values, keep)
+        self._fitted = np.flatnonzero(chosen.any(axis=1))
+        keep, chosen = keep[self._fitted], chosen[self._fitted]
+        self._chosen = [np.nonzero(side & chosen)[1].reshape(len(keep), -1) for side in (keep, ~keep)]
+        self.counts = np.zeros_like(self.counts)
+        self.counts[:, self._fitted] = self._chosen[IN].shape[1] - 1
+        positions = np.where(keep, keep.cumsum(axis=1), (~keep).cumsum(axis=1)) - 1
+        self._pairs = positions % max(self._chosen[IN].shape[1], 1)
+        for models in self._chosen:
+            np.put_along_axis(self._pairs, models, np.arange(models.shape[1])[None], axis=1)
+
+    def _for_every_target(self, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """(2, n, Q, M) of a statistic of the chosen models of each side, without the target's pair."""
+        results = np.full((2, *self._values.shape), np.nan)
+        if len(self._fitted):
+            values = self._values[self._fitted]
+            for result, models in zip(results, self._chosen, strict=True):
+                statistic = without_each(np.take_along_axis(values, models[:, None], axis=2))
+                result[self._fitted] = np.take_along_axis(statistic, self._pairs[:, None], axis=2)
+        return results
+
+
 def medians_without_each(samples: np.ndarray) -> np.ndarray:
     """Medians of a sample with each of its values left out in turn.
 

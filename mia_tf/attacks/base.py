@@ -14,7 +14,13 @@ class Attack:
     `analyze` shows every block of examples to `observe`, and then again to `score`. Whatever is fitted for a
     target must leave that target out, and must have seen equally many models whether the example was in the
     target's training set or not (`mia_tf.analysis.leave_one_out` does both).
+
+    Attributes:
+        limitable: whether all that it takes from shadow models comes from `Block.fits` or `Block.leave_one_out`,
+            so that `analyze --num_shadow` can limit how many they are.
     """
+
+    limitable = False
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         """An attack on `num_models` models; one that draws at random takes its draws from `rng`."""

@@ -20,12 +20,17 @@ _VARIANCE_FLOOR = 1e-12
 
 
 def recommended_online(num_models: int) -> str:
-    """The online variant to trust at this number of models (LiRA, section VI.C)."""
+    """The online variant to trust at this number of models (LiRA, section VI.C).
+
+    By the number alone: whoever looks which variant does better, and reports that one, reports too much.
+    """
     return "lira_online_fixed" if num_models < FIXED_BELOW else "lira_online"
 
 
 class _Lira(Attack):
     """A variant with every example's own variance."""
+
+    limitable = True
 
     def _variance(self, block: Block, side: int) -> np.ndarray:
         """Variance of one side, broadcastable to (n, Q, M); NaN where too few models are left."""
@@ -42,7 +47,12 @@ class _Lira(Attack):
 
 
 class _FixedVariance(_Lira):
-    """One variance a side for each target: of phi about its example's mean, pooled over examples and queries."""
+    """One variance a side for each target: of phi about its example's mean, pooled over examples and queries.
+
+    Where no example leaves two models on some side (one shadow model a side), there is nothing to estimate it from
+    and both sides have variance 1. Online, equal variances rank the same whatever they are, and offline so they do
+    for one query; the mean over several queries then takes phi as it is, in nats.
+    """
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
@@ -56,9 +66,9 @@ class _FixedVariance(_Lira):
             self._degrees_of_freedom[side] += block.phi.shape[1] * (counts[enough] - 1).sum()
 
     def _variance(self, block: Block, side: int) -> np.ndarray:
-        """NaN where no example has two shadow models left."""
-        degrees_of_freedom = self._degrees_of_freedom[side] or np.nan
-        return np.maximum(self._squares[side] / degrees_of_freedom, _VARIANCE_FLOOR)
+        if not self._degrees_of_freedom.all():
+            return np.ones(self.num_models)
+        return np.maximum(self._squares[side] / self._degrees_of_freedom[side], _VARIANCE_FLOOR)
 
 
 @register("lira_online")

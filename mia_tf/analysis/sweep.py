@@ -1,0 +1,56 @@
+"""Fewer shadow models: which K models a side may be used for each example, for several K at once.
+
+An adversary who trains K shadow models with an example and K without it is measured on the models of the same
+LOGDIR: K + 1 models a side are drawn for each example, and each target meets K of each (`LimitedLeaveOneOut`).
+A smaller K uses models that a larger K uses too, so that the step from one to the other is no new draw.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from mia_tf.analysis.blocks import Block
+from mia_tf.validation import check, check_integer
+
+
+class Sweep:
+    """Numbers K of shadow models a side, and the draw of the models.
+
+    Attributes:
+        sizes: the K, ascending, each once.
+    """
+
+    def __init__(self, sizes: Iterable[int], keep: np.ndarray, seed: int):
+        """Takes the K, membership keep (N, M) bool and the seed of the draw.
+
+        Raises:
+            InputError: no example has K + 1 models a side, of which a target meets K.
+        """
+        self.sizes = sorted(set(sizes))
+        self._seed = seed
+        num_in = keep.sum(axis=1)
+        most = int(np.minimum(num_in, keep.shape[1] - num_in).max()) - 1
+        for size in self.sizes:
+            check_integer(1, num_shadow=size)
+            check(size <= most, f"must be at most {most}: a target leaves no more models on both sides", num_shadow=size)
+
+    def blocks(self, block: Block) -> Iterator[tuple[int, Block]]:
+        """Each K, and the block with K + 1 models a side to choose from; none where an example has not so many."""
+        if not self.sizes:
+            return
+        ranks = self._ranks(block)
+        for size in self.sizes:
+            chosen = ranks <= size
+            chosen[chosen.sum(axis=1) < 2 * (size + 1)] = False
+            yield size, replace(block, chosen=chosen)
+
+    def _ranks(self, block: Block) -> np.ndarray:
+        """(n, M) place of each model in the random order of its side of the example, however the blocks are cut."""
+        generator = np.random.PCG64(self._seed)
+        generator.advance(block.start * block.keep.shape[1])  # one step a number
+        order = (np.random.Generator(generator).random(block.keep.shape) - block.keep).argsort(axis=1)
+        ranks = np.empty(order.shape, np.int64)
+        np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)
+        return np.where(block.keep, ranks, ranks - block.keep.sum(axis=1, keepdims=True))
+
