@@ -1,0 +1,104 @@
+"""What the checks of the theory share: the models' answers, random halves of the models, and rows of summary.csv."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+
+from mia_tf.analysis import ood, signals
+from mia_tf.analysis import theory as t
+from mia_tf.analysis.study import group_masks
+from mia_tf.store import Store
+
+REPLICATES = 400
+STRATA = {
+    "0": (-1, 0),
+    "0 to 0.25": (0, 0.25),
+    "0.25 to 0.5": (0.25, 0.5),
+    "0.5 to 0.75": (0.5, 0.75),
+    "0.75 to 1": (0.75, 1),
+}
+"""Ranges of memorization, open below and closed above; the first has those not above 0."""
+SUMMARY = ("check", "group", "quantity", "value", "ci_low", "ci_high", "n")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the models say of the plain images: each (N, M); groups (N,)."""
+
+    phi: np.ndarray
+    correct: np.ndarray
+    msp: np.ndarray
+    keep: np.ndarray
+    groups: np.ndarray
+    names: tuple[str, str]
+    scale: str
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        return group_masks(self.groups)
+
+
+def read(logdir: Path) -> Record:
+    """Reads the first query of every model."""
+    store = Store.open(logdir)
+    examples, models, about = store.examples(), store.models(), store.about()
+    columns = {"phi": [], "correct": [], "msp": []}
+    for model in models:
+        logits = model.read_logits()[:, 0]
+        columns["phi"].append(signals.phi(logits, examples.labels))
+        columns["correct"].append(signals.correct(logits, examples.labels))
+        columns["msp"].append(ood.max_softmax(logits))
+    keep = np.column_stack([model.keep for model in models])
+    scale = f"{about['name']}: {len(models)} {store.config().get('arch', '')} models, {len(keep):,} examples."
+    names = tuple(about["group_names"])
+    scale = f"{scale}\n{about['stand_in']}".strip()
+    arrays = {name: np.column_stack(values) for name, values in columns.items()}
+    return Record(**arrays, keep=keep, groups=examples.groups, names=names, scale=scale)
+
+
+def plain_fits(record: Record, used: np.ndarray | None = None) -> t.NormalFits:
+    """Normals fitted to all or to the used models, of (N,) arrays."""
+    fits = t.fit_normals(record.phi, record.keep, np.ones((1, record.keep.shape[1])), used)
+    return t.NormalFits(*(getattr(fits, f.name)[:, 0] for f in fields(fits)))
+
+
+def halves(keep: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(N, M) bool, a random half of each example's IN and of its OUT models."""
+    chosen = np.zeros(keep.shape, bool)
+    for side in (keep, ~keep):
+        keys = np.where(side, rng.random(keep.shape), np.inf)
+        rank = np.argsort(np.argsort(keys, axis=1), axis=1)
+        chosen |= side & (rank < side.sum(axis=1, keepdims=True) // 2)
+    return chosen
+
+
+def half_memorization(record: Record, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Memorization and its standard error from some of each example's models."""
+    counts, rates, errors = [], [], []
+    for side in (record.keep & half, ~record.keep & half):
+        count, right = side.sum(axis=1), (record.correct & side).sum(axis=1)
+        smoothed = (right + 1) / (count + 2)
+        rates.append(right / count)
+        errors.append(smoothed * (1 - smoothed) / (count + 2))
+        counts.append(count)
+    return rates[0] - rates[1], np.sqrt(errors[0] + errors[1])
+
+
+def mean_rows(
+    check: str, quantity: str, record: Record, estimate: np.ndarray, replicates: np.ndarray
+) -> Iterator[tuple]:
+    """A group's mean over its examples, with a 95% interval by the bootstrap over models."""
+    for group, mask in record.masks.items():
+        low, high = np.quantile(replicates[mask].mean(axis=0), [0.025, 0.975])
+        yield check, group, quantity, estimate[mask].mean(), low, high, int(mask.sum())
+
+
+def share_rows(check: str, quantity: str, record: Record, found: np.ndarray) -> Iterator[tuple]:
+    """A group's share of examples with its Clopper-Pearson interval: examples as drawn, models as they are."""
+    for group, mask in record.masks.items():
+        count = int(found[mask].sum())
+        interval = binomtest(count, int(mask.sum())).proportion_ci(method="exact")
+        yield check, group, quantity, count / mask.sum(), interval.low, interval.high, int(mask.sum())
