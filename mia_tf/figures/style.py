@@ -73,13 +73,16 @@ _ATTACKS = {
     "yeom": AttackStyle("Yeom", BLACK, _DASHDOT),
     "shokri": AttackStyle("Shokri", GREEN, _LONG),
     "song": AttackStyle("Song", PURPLE, _DASHDOT),
+    "song_entropy": AttackStyle("Song, plain entropy", PURPLE, _DOTTED),
     "sablayrolles": AttackStyle("Sablayrolles", SKY, _DASHDOTDOT),
+    "sablayrolles_offline": AttackStyle("Sablayrolles offline", SKY, _DOTTED),
     "lira_online": AttackStyle("LiRA online", BLUE, _DASHED),
     "lira_online_fixed": AttackStyle("LiRA online, fixed variance", BLUE, "-"),
     "lira_offline": AttackStyle("LiRA offline", ORANGE, _DASHED),
     "lira_offline_fixed": AttackStyle("LiRA offline, fixed variance", ORANGE, "-"),
     "lira_offline_two_sided": AttackStyle("LiRA offline, two-sided", ORANGE, _DOTTED),
     "rmia": AttackStyle("RMIA", VERMILLION, _DASHDOT),
+    "rmia_offline": AttackStyle("RMIA offline", VERMILLION, _DOTTED),
 }
 _FURTHER = [(colour, dashes) for dashes in (_DOTTED, _LONG) for colour in (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)]
 

@@ -1,0 +1,132 @@
+"""Shokri et al. (2017), "Membership inference attacks against machine learning models": one attack network a class.
+
+A network for every true class learns to tell the softmax vectors of IN shadow models from those of OUT shadow
+models, and judges the target's. As in Choi et al. (2023) it has one hidden layer of 64 ReLU and a softmax, and
+takes the vector as it is, unsorted.
+"""
+
+import warnings
+from functools import cached_property
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from mia_tf.analysis.blocks import Block
+from mia_tf.attacks.base import Attack, register
+
+FOLDS = 2
+MAX_ROWS = 10_000
+"""Most rows that a network trains on, IN and OUT together.
+
+On 64 models of 5,000 MNIST and 250 SVHN digits the areas for all and for the under-represented examples are
+0.528 and 0.836 with 1,000 rows, 0.527 and 0.832 with 3,000, 0.529 and 0.840 with 10,000, and 0.528 and 0.830
+with the 10,500 that there are: noise of the training, no gain. `experiments/benchmarks/attacks_speed.py --caps`
+measures it on any LOGDIR.
+"""
+_MAX_EPOCHS = 50
+
+
+class _Pairs:
+    """Up to `capacity` pairs of an IN and an OUT model's logits of one example: those of lowest priority."""
+
+    def __init__(self, capacity: int, queries: int, classes: int):
+        self._capacity = capacity
+        self._priorities = np.empty(0)
+        self.logits = np.empty((0, 2, queries, classes), np.float32)
+
+    @property
+    def bound(self) -> float:
+        """Pairs of this priority or a higher one would not be kept."""
+        return self._priorities[-1] if len(self._priorities) == self._capacity else np.inf
+
+    def add(self, priorities: np.ndarray, logits: np.ndarray) -> None:
+        """Adds pairs of these priorities (k,) and logits (k, 2, Q, C)."""
+        priorities = np.concatenate([self._priorities, priorities])
+        lowest = priorities.argsort()[: self._capacity]
+        self._priorities = priorities[lowest]
+        self.logits = np.concatenate([self.logits, logits])[lowest]
+
+
+@register("shokri")
+class Shokri(Attack):
+    """Log odds of membership by the network of the example's class, averaged over the queries.
+
+    Cross-fitted: the models are dealt into two folds, and the networks that judge the models of one fold are
+    trained on those of the other. Training rows come in pairs, an IN and an OUT model's answer to the same
+    example, so that neither the place of an example nor the number of its IN models, which in a balanced plan
+    depends on whether the target is one of them, tells the label.
+    """
+
+    def __init__(self, num_models: int, rng: np.random.Generator):
+        super().__init__(num_models, rng)
+        self._folds = np.array_split(rng.permutation(num_models), FOLDS)
+        self._draws = rng.spawn(FOLDS)
+        self._pairs: dict[tuple[int, int], _Pairs] = {}
+
+    def observe(self, block: Block) -> None:
+        """Draws pairs for the networks of every fold and class."""
+        for fold, targets in enumerate(self._folds):
+            shadow = np.setdiff1d(np.arange(self.num_models), targets)
+            keep = block.keep[:, shadow]
+            num_in = keep.sum(axis=1)
+            in_first = shadow[np.argsort(~keep, axis=1, kind="stable")]
+            priorities = self._draws[fold].random((len(keep), len(shadow) // 2))
+            k = np.arange(len(shadow) // 2)
+            priorities[k >= np.minimum(num_in, len(shadow) - num_in)[:, None]] = np.inf  # no such pair
+            for label in np.unique(block.labels):
+                pairs = self._pairs_of(fold, label, block)
+                of_class = (block.labels == label)[:, None]
+                rows, k = np.nonzero(of_class & (priorities < pairs.bound))
+                models = np.stack([in_first[rows, k], in_first[rows, num_in[rows] + k]], axis=1)
+                pairs.add(priorities[rows, k], block.logits[rows[:, None], :, models])
+
+    def score(self, block: Block) -> np.ndarray:
+        scores = np.full(block.keep.shape, np.nan)
+        probabilities = softmax(block.logits.astype(np.float64), axis=-1)
+        for label, networks in self._networks.items():
+            rows = np.flatnonzero(block.labels == label)
+            for targets, network in zip(self._folds, networks, strict=True):
+                judged = probabilities[rows][:, :, targets]
+                scores[np.ix_(rows, targets)] = log_odds(network, judged).mean(axis=1)
+        return scores
+
+    def _pairs_of(self, fold: int, label: int, block: Block) -> _Pairs:
+        _, queries, _, classes = block.logits.shape
+        return self._pairs.setdefault((fold, label), _Pairs(MAX_ROWS // (2 * queries), queries, classes))
+
+    @cached_property
+    def _networks(self) -> dict[int, list[MLPClassifier]]:
+        """The networks of each class, one a fold; without the classes that lack pairs in one."""
+        networks = {}
+        for label in sorted({label for _, label in self._pairs}):
+            drawn = [self._pairs[fold, label].logits for fold in range(FOLDS)]
+            seeds = self.rng.integers(2**32, size=FOLDS)
+            if all(map(len, drawn)):
+                networks[label] = [fit(*each) for each in zip(drawn, seeds, strict=True)]
+        return networks
+
+
+def fit(logits: np.ndarray, seed: int) -> MLPClassifier:
+    """A network that tells IN (1) from OUT (0) by the softmax vectors of pairs of logits (k, 2, Q, C)."""
+    rows = softmax(logits.astype(np.float64), axis=-1).reshape(-1, logits.shape[-1])
+    member = np.broadcast_to(np.array([1, 0])[:, None], logits.shape[:3]).ravel()
+    order = np.lexsort((*rows.T, member))  # whatever the order the examples came in
+    network = MLPClassifier((64,), activation="relu", max_iter=_MAX_EPOCHS, random_state=int(seed))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return network.fit(rows[order], member[order])
+
+
+def log_odds(network: MLPClassifier, probabilities: np.ndarray) -> np.ndarray:
+    """(...) log odds of IN that a network gives softmax vectors (..., C).
+
+    scikit-learn builds the softmax of two outputs as a logistic function of their difference, the last activation
+    here: without that function nothing saturates.
+    """
+    rows = probabilities.reshape(-1, probabilities.shape[-1])
+    hidden = rows @ network.coefs_[0]
+    hidden += network.intercepts_[0]
+    np.maximum(hidden, 0, out=hidden)
+    return (hidden @ network.coefs_[1][:, 0] + network.intercepts_[1][0]).reshape(probabilities.shape[:-1])
