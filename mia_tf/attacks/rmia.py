@@ -11,7 +11,7 @@ import numpy as np
 
 from mia_tf.analysis import signals
 from mia_tf.analysis.blocks import Block
-from mia_tf.analysis.leave_one_out import IN, OUT, LeaveOneOut
+from mia_tf.analysis.leave_one_out import IN, OUT
 from mia_tf.attacks.base import Attack, register
 
 MAX_POPULATION = 5000
@@ -36,6 +36,8 @@ class _Rmia(Attack):
     what makes the target's answers on other examples matter.
     """
 
+    limitable = True
+
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
         self._priorities = np.empty(0)
@@ -53,7 +55,7 @@ class _Rmia(Attack):
         found = (
             priorities[drawn],
             block.start + drawn,
-            self._log_ratios(block.phi[drawn], block.keep[drawn]),
+            self._log_ratios(block, drawn),
             block.keep[drawn],
         )
         known = (self._priorities, self._rows, self._ratios, self._keep)
@@ -62,7 +64,7 @@ class _Rmia(Attack):
         self._priorities, self._rows, self._ratios, self._keep = (part[lowest] for part in joined)
 
     def score(self, block: Block) -> np.ndarray:
-        ratios = self._log_ratios(block.phi, block.keep)
+        ratios = self._log_ratios(block)
         _, drawn, here = np.intersect1d(self._rows, block.start + np.arange(len(ratios)), True, return_indices=True)
         ratios[here] = self._ratios[drawn]  # to the last digit what stands in the population
         own = np.zeros(ratios.shape, bool)
@@ -76,13 +78,13 @@ class _Rmia(Attack):
         usable = ~self._keep & ~np.isnan(self._ratios)
         return [np.sort(ratios[chosen]) for ratios, chosen in zip(self._ratios.T, usable.T, strict=True)]
 
-    def _log_ratios(self, phi: np.ndarray, keep: np.ndarray) -> np.ndarray:
-        """(n, M) log p(x | theta) / p(x) of phi (n, Q, M), mean over the queries; NaN without shadow models."""
-        log_confidence = -signals.loss(phi)
+    def _log_ratios(self, block: Block, rows=slice(None)) -> np.ndarray:
+        """(n, M) log p(x | theta) / p(x) of these rows, mean over the queries; NaN without shadow models."""
+        log_confidence = -signals.loss(block.phi[rows])
         # Relative to the surest model, so that p(x) does not underflow where all models are very wrong.
         surest = log_confidence.max(axis=2, keepdims=True)
         relative = np.maximum(np.exp(log_confidence - surest), _LEAST)
-        log_confidence -= self._log_expected(LeaveOneOut(relative, keep).means, surest)
+        log_confidence -= self._log_expected(block.leave_one_out(relative, rows).means, surest)
         return log_confidence.mean(axis=1)
 
     def _log_expected(self, means: np.ndarray, surest: np.ndarray) -> np.ndarray:

@@ -9,16 +9,18 @@ import numpy as np
 
 from mia_tf.analysis import signals
 from mia_tf.analysis.blocks import Block
-from mia_tf.analysis.leave_one_out import IN, OUT, LeaveOneOut
+from mia_tf.analysis.leave_one_out import IN, OUT
 from mia_tf.attacks.base import Attack, register
 
 
 class _Mast(Attack):
     """tau(z) - loss in nats, averaged over the queries; no fit but tau."""
 
+    limitable = True
+
     def score(self, block: Block) -> np.ndarray:
         loss = signals.loss(block.phi)
-        return (self._thresholds(LeaveOneOut(loss, block.keep).means) - loss).mean(axis=1)
+        return (self._thresholds(block.leave_one_out(loss).means) - loss).mean(axis=1)
 
     def _thresholds(self, means: np.ndarray) -> np.ndarray:
         """(n, Q, M) tau of every example for every target, from the mean losses (2, n, Q, M) of both sides."""

@@ -105,14 +105,14 @@ def modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     top = probability.argmax(axis=-1)
     probability -= np.take_along_axis(probability, top[..., None], axis=-1)
     np.exp(probability, out=probability)
-    probability /= probability.sum(axis=-1, keepdims=True)
+    total = probability.sum(axis=-1)
+    probability /= total[..., None]
     terms = np.minimum(probability, 0.5)
     np.negative(terms, out=terms)
     np.log1p(terms, out=terms)
     terms *= probability
-    wrong = np.nonzero(top != labels)
-    surest = (*wrong, top[wrong])
-    terms[surest] = -probability[surest] * signals.loss(-signals.phi(logits[wrong], top[wrong]))
+    wrong = np.nonzero((top != labels) & (total < 2))
+    terms[(*wrong, top[wrong])] = -signals.loss(-signals.phi(logits[wrong], top[wrong])) / total[wrong]
     np.put_along_axis(terms, labels[..., None], 0, axis=-1)
     phi = signals.phi(logits, labels)
     return np.exp(-signals.loss(-phi)) * signals.loss(phi) - terms.sum(axis=-1)
