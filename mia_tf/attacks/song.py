@@ -27,13 +27,13 @@ class _Song(Attack):
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
-        self._counts = np.zeros((0, 2, num_models, len(_THRESHOLDS) + 1), np.int64)
+        self._counts = np.zeros((0, 2, num_models, len(_THRESHOLDS) + 1), np.int32)
 
     def observe(self, block: Block) -> None:
         entropy = self._mean_entropy(block)
         missing = block.labels.max() + 1 - len(self._counts)
         if missing > 0:
-            grown = np.zeros((missing, *self._counts.shape[1:]), np.int64)
+            grown = np.zeros((missing, *self._counts.shape[1:]), np.int32)
             self._counts = np.concatenate([self._counts, grown])
         reached = np.searchsorted(_THRESHOLDS, entropy, side="right")
         cells = (block.labels[:, None], block.keep.astype(np.int64), np.arange(self.num_models), reached)

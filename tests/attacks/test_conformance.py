@@ -24,7 +24,7 @@ def recording():
 
 def test_the_registry_holds_attacks_by_the_names_of_the_tables():
     lira = [f"lira_{kind}" for kind in ("online", "online_fixed", "offline", "offline_fixed", "offline_two_sided")]
-    assert {"yeom", *lira} <= set(attack_classes())
+    assert {"yeom", "shokri", "song", "sablayrolles", "rmia", *lira} <= set(attack_classes())
     assert all(issubclass(attack, Attack) for attack in attack_classes().values())
 
 

@@ -1,0 +1,135 @@
+"""Seconds and memory that every attack takes, all in one walk over the logits, and how both grow.
+
+    OMP_NUM_THREADS=1 python experiments/benchmarks/attacks_speed.py           about a minute, 25 MB of disk
+    OMP_NUM_THREADS=1 python experiments/benchmarks/attacks_speed.py --full    about 5 minutes, 450 MB of disk
+    OMP_NUM_THREADS=1 python experiments/benchmarks/attacks_speed.py --caps=runs/mnist_svhn
+
+Fabricates LOGDIRs of random logits and times `observe` and `score` of every registered attack (--attacks for
+some) as an analysis runs them, piece by piece, every model a target. What attacks share, reading the logits and
+gathering and fitting them, is timed apart. --full ends at 256 models x 20,000 examples x 2 queries x 10 classes.
+Expected there: Shokri's attack below 5 minutes and all others together below one; seconds grow with models x
+examples (Shokri's training, once at its cap on rows, with neither), and memory hardly.
+
+--caps measures Shokri's attack on a LOGDIR with several caps on the rows that a network trains on.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from leave_one_out import fabricate
+
+from mia_tf.analysis.blocks import Block, Recording
+from mia_tf.analysis.study import study
+from mia_tf.attacks import attack_classes, shokri
+from mia_tf.store import Store
+
+SIZES = ((32, 2000), (32, 4000), (64, 2000), (64, 4000))
+FULL_SIZES = ((128, 10000), (128, 20000), (256, 10000), (256, 20000))
+"""Models and examples."""
+CAPS = (1000, 3000, 10000, 30000)
+_SHARED = "reading, logits and fits of phi"
+
+
+class Clock:
+    """Seconds of this process by what they were spent on."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._since = time.process_time()
+
+    def charge(self, name: str) -> None:
+        """Charges all time since the last charge to `name`."""
+        now = time.process_time()
+        self.seconds[name] += now - self._since
+        self._since = now
+
+
+def walk(logdir: Path, names: list[str]) -> dict[str, float]:
+    """Seconds by attack of both passes over a LOGDIR."""
+    store = Store.open(logdir)
+    models = store.models()
+    attacks = {name: attack_classes()[name](len(models), np.random.default_rng(0)) for name in names}
+    with tempfile.TemporaryDirectory(dir=logdir) as scratch:
+        recording = Recording(models, store.examples().labels, Path(scratch))
+        clock = Clock()
+        for block, _ in recording.read():
+            _pass(block, attacks, "observe", clock)
+        for block in recording.reread():
+            _pass(block, attacks, "score", clock)
+    return clock.seconds
+
+
+def _pass(block: Block, attacks: dict, step: str, clock: Clock) -> None:
+    """Shows a block to every attack, piece by piece."""
+    for _, piece in block.pieces():
+        _ = piece.logits, piece.fits.squares, step == "score" and piece.fits.medians
+        clock.charge(_SHARED)
+        for name, attack in attacks.items():
+            getattr(attack, step)(piece)
+            clock.charge(name)
+
+
+def measure(sizes: tuple, names: list[str]) -> None:
+    """Prints seconds and peak memory at each size, each in a process of its own."""
+    columns = []
+    for num_models, num_examples in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            fabricate(Path(folder), num_models, num_examples)
+            command = [sys.executable, __file__, f"--walk={folder}", f"--attacks={','.join(names)}"]
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            found = json.loads(child.stdout.read() or "{}")
+            _, status, usage = os.wait4(child.pid, 0)
+        if status:
+            raise SystemExit(f"The attacks on {num_models} models x {num_examples} examples failed.")
+        columns.append({**found, "all together": sum(found.values()), "peak memory, MiB": usage.ru_maxrss / 1024})
+        print(f"{num_models} models x {num_examples} examples done", file=sys.stderr)
+    headings = [f"{models} x {examples}" for models, examples in sizes]
+    print(f"{'seconds':<32}" + "".join(f"{heading:>14}" for heading in headings) + "   2x examples  2x models")
+    for name in columns[0]:
+        values = [column[name] for column in columns]
+        growth = values[3] / values[2], values[3] / values[1]
+        print(f"{name:<32}" + "".join(f"{value:>14.2f}" for value in values) + "{:>14.2f}{:>11.2f}".format(*growth))
+
+
+def measure_caps(logdir: Path) -> None:
+    """Prints what Shokri's attack gains from more training rows, with 95% intervals, and what they cost."""
+    store = Store.open(logdir)
+    for cap in CAPS:
+        shokri.MAX_ROWS = cap
+        started = time.process_time()
+        with tempfile.TemporaryDirectory() as folder:
+            findings = study(
+                store.models(), store.examples(), ["shokri"], None, 0, Path(folder), lambda _, steps, __: steps
+            )
+        areas = {population: found.metrics["auroc"] for (_, population), found in findings.evaluations.items()}
+        shown = ", ".join(f"{name} {a:.4f} [{low:.4f}, {high:.4f}]" for name, (a, low, high) in areas.items())
+        print(f"{cap:>6} rows: AUROC {shown}; {time.process_time() - started:.0f} s", flush=True)
+
+
+def main() -> None:
+    """Runs one of the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="up to the real size")
+    parser.add_argument("--attacks", help="some only, by name, with commas")
+    parser.add_argument("--caps", type=Path, metavar="LOGDIR", help="measure Shokri's cap on this LOGDIR")
+    parser.add_argument("--walk", type=Path, help=argparse.SUPPRESS)  # what each process of its own does
+    arguments = parser.parse_args()
+    names = arguments.attacks.split(",") if arguments.attacks else list(attack_classes())
+    if arguments.caps:
+        measure_caps(arguments.caps)
+    elif arguments.walk:
+        print(json.dumps(walk(arguments.walk, names)))
+    else:
+        measure(FULL_SIZES if arguments.full else SIZES, names)
+
+
+if __name__ == "__main__":
+    main()
