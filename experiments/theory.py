@@ -119,9 +119,8 @@ def figures(record: Record, columns, curves, inverse, models, needed, out: Path)
     for ax, (name, mask) in zip(np.atleast_1d(figure.subplots(1, len(masks))), masks.items(), strict=True):
         title = record.names[name == "under"]
         draw.draw_models_needed(ax, shadow.LADDER, {e: v[mask] for e, v in needed.items()}, title)
-    note = (
-        "From the fitted normals, which are taken for the truth: with few models they look further apart than they are."
-    )
+    note = "The fitted normals are taken for the truth; with few models they look further apart than they are."
+
     style.footnote(figure, f"{note}\n{record.scale}")
     figure.savefig(out / "models_needed.png", dpi=150)
 

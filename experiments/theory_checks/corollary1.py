@@ -56,7 +56,9 @@ def corollary1(record: Record, rng: np.random.Generator):
             forecast = predicted[rule][mine].mean(axis=0)
             curves[rule][0][stratum], curves[rule][1][stratum] = (mean, mean - reach, mean + reach), forecast
             columns = zip(models, mean, mean - reach, mean + reach, forecast, strict=True)
-            rows += [(stratum, rule, int(mine.sum()), *values) for values in columns]
+            rows += [
+                (stratum, rule, int(mine.sum()), *values) for values in columns if values[0] > 1 or rule == "fixed"
+            ]
     numbers, inverse = [], {}
     for name, distance in (("$H^2$", hellinger), ("memorization", mems)):
         found = _needed_by_bin(distance, measured["fixed"], models)
