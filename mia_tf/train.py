@@ -126,8 +126,8 @@ def check_disk(store: Store, config: ExperimentConfig, num_models: int) -> None:
     needed = num_models * about["num_examples"] * config.training.queries * about["num_classes"] * 4
     free = shutil.disk_usage(store.logdir).free
     if needed > free:
-        have = f"{store.logdir} with {free / 1e9:.2f} GB free"
-        fail(f"must have {needed / 1e9:.2f} GB free for the logits of {num_models} models", logdir=have)
+        have = f"{store.logdir} with {free / 1e6:,.1f} MB free"
+        fail(f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models", logdir=have)
 
 
 def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num_models: int) -> tuple[int, int]:
@@ -176,7 +176,12 @@ def main() -> int:
     for index, reason in sorted(failures.items()):
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     present = len(set(wanted) & store.completed())
-    print(f"{present} of {len(wanted)} models present. Next: python -m mia_tf.analyze --logdir={options.logdir}")
+    after = (
+        "The same command tries the rest again."
+        if failures
+        else f"Next: python -m mia_tf.analyze --logdir={options.logdir}"
+    )
+    print(f"{present} of {len(wanted)} models present. {after}")
     return 1 if failures else 0
 
 

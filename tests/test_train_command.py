@@ -1,6 +1,7 @@
 """The train command as a user runs it, in processes of its own."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -138,6 +139,20 @@ def test_a_diverging_run_names_its_models_and_exits_with_1(own_arrays, tmp_path)
     for index in (0, 1):
         assert f"mia_tf.train: model {index} failed: the loss was not finite at step" in done.stderr
     assert "0 of 2 models present" in done.stdout and Store.open(tmp_path).completed() == set()
+
+
+def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(own_arrays, tmp_path):
+    """A limit on the size of files stands for the disk: the first logits do not fit, what is smaller does."""
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=3", "--queries=162", *TINY]
+    done = subprocess.run(
+        command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"it could not be written to {tmp_path}: File too large" in done.stderr
+    assert "model 2 failed: not begun, because another could not be written" in done.stderr
+    assert Store(tmp_path).completed() == set()
+    assert run(*arguments).returncode == 0 and Store(tmp_path).completed() == {0, 1, 2}
 
 
 def slow_run(own_arrays, logdir):
