@@ -14,6 +14,7 @@ from mia_tf.analysis.theory import VARIANCE_FLOOR, NormalFits
 
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Numbers of shadow models per side that are tried; the last is the cap."""
+RULES = ("fixed", "own")
 _DRAWS = 256
 
 
@@ -91,6 +92,13 @@ def own_error(fits: NormalFits, models: int, seed: int) -> np.ndarray:
     return 0.5 * (1 + total / _DRAWS)
 
 
+def expected_error(fits: NormalFits, models: int, rule: str, seed: int = 0) -> np.ndarray:
+    """(n,) mean error of either of RULES with so many shadow models per side; a guess where "own" has only one."""
+    if rule == "fixed":
+        return fixed_error(fits, models)
+    return own_error(fits, models, seed) if models > 1 else np.full(np.shape(fits.mean_in), 0.5)
+
+
 def models_needed(fits: NormalFits, errors: tuple[float, ...], seed: int = 0) -> dict[float, np.ndarray]:
     """For each example the shadow models per side that suffice to decide on its membership with a given error.
 
@@ -108,17 +116,10 @@ def models_needed(fits: NormalFits, errors: tuple[float, ...], seed: int = 0) ->
         decidable, as even infinitely many models have a larger error.
     """
     tables = []
-    for rule in ("fixed", "own"):
-        rows = [
-            fixed_error(fits, k)
-            if rule == "fixed"
-            else own_error(fits, k, seed)
-            if k > 1
-            else np.full(np.shape(fits.mean_in), 0.5)
-            for k in LADDER
-        ]
+    for rule in RULES:
+        rows = np.array([expected_error(fits, k, rule, seed) for k in LADDER])
         # The largest error from each step on; what the draws add at one step cannot undo a later one.
-        tables.append(np.maximum.accumulate(np.array(rows)[::-1])[::-1])
+        tables.append(np.maximum.accumulate(rows[::-1])[::-1])
     reached = np.minimum(*tables)
     floor = limit_error(fits)
     columns = {}
@@ -138,7 +139,7 @@ def measured_advantage(
         phi: (n, M) float64 of one query; NaN leaves a model out.
         keep: (n, M) bool.
         models: numbers K of shadow models per side.
-        rule: "fixed" or "own".
+        rule: of RULES.
         repeats: how often shadow models are drawn anew for each K.
         rng: draws them.
 

@@ -120,19 +120,25 @@ def side_means(values: np.ndarray, side: np.ndarray, weights: np.ndarray) -> np.
     return (np.where(side, values, 0) @ weights.T) / np.where(total > 0, total, np.nan)
 
 
-def fit_normals(phi: np.ndarray, keep: np.ndarray, weights: np.ndarray) -> NormalFits:
+def _sides(keep: np.ndarray, used: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """OUT and IN, each (n, M) bool."""
+    return (~keep, keep) if used is None else (~keep & used, keep & used)
+
+
+def fit_normals(phi: np.ndarray, keep: np.ndarray, weights: np.ndarray, used: np.ndarray | None = None) -> NormalFits:
     """Fits both sides of each example with weighted models.
 
     Args:
         phi: (n, M) float64 of one query.
         keep: (n, M) bool.
         weights: (B, M) float64 >= 0: ones for the fit itself, random ones for its sampling error.
+        used: (n, M) bool, the models to fit; None for all.
 
     Returns:
         (n, B) arrays; standard deviations of ddof 0, as LiRA has them.
     """
     fits = []
-    for side in (~keep, keep):
+    for side in _sides(keep, used):
         centre = side_means(phi, side, np.ones((1, phi.shape[1])))
         mean = side_means(phi - centre, side, weights)
         variance = side_means(np.square(phi - centre), side, weights) - np.square(mean)
@@ -155,12 +161,17 @@ def binned_distances(
 
 
 def correctness_distances(
-    correct: np.ndarray, keep: np.ndarray, weights: np.ndarray, pseudo: np.ndarray | None = None
+    correct: np.ndarray,
+    keep: np.ndarray,
+    weights: np.ndarray,
+    used: np.ndarray | None = None,
+    pseudo: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """H^2 of the correctness indicator, and memorization, whose size is its TV (Feldman, 2020).
 
     Args:
-        correct, keep, weights: as `fit_normals`.
+        correct: (n, M) bool.
+        keep, weights, used: as `fit_normals`.
         pseudo: (B, 2, 2) weights, by side and (right, wrong), of one imaginary model each. Without them a
             side that agrees has no sampling error at all; with them its accuracy has the posterior of a uniform prior.
 
@@ -168,7 +179,7 @@ def correctness_distances(
         H^2 in [0, 1] and memorization in [-1, 1], each (n, B).
     """
     rates = []
-    for position, side in enumerate((~keep, keep)):
+    for position, side in enumerate(_sides(keep, used)):
         right, total = (side & correct) @ weights.T, side @ weights.T
         if pseudo is not None:
             right, total = right + pseudo[:, position, 0], total + pseudo[:, position].sum(axis=1)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from mia_tf.figures import style
 from mia_tf.figures.privacy_scores import count_label
@@ -97,14 +98,15 @@ def draw_predicted_numbers(
     """
     for (name, (predicted, needed)), look in zip(inverse.items(), style.GROUP_STYLES, strict=True):
         reached = np.isfinite(needed)
-        shared = {"linestyle": "", "color": look.colour, "markersize": 6}
+        shared = {"linestyle": "", "color": look.colour, "markersize": 5}
         ax.plot(predicted[reached], needed[reached], marker=look.marker, label=f"1 / {name}", **shared)
         # Not reached: hollow, above the largest number.
         ax.plot(predicted[~reached], np.full((~reached).sum(), 1.6 * largest), marker=look.marker, mfc="none", **shared)
     edge = max([2, *(p.max() for p, _ in inverse.values())])
     ax.plot([1, edge], [1, edge], color=style.GREY, linewidth=0.8, label="equal")
     ax.axhline(1.25 * largest, color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-    ax.set_xscale("log")
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set_yscale("log", base=2)
     ax.set(ylim=(0.8, 2.1 * largest), xlabel="predicted order, mean of a bin of examples")
     ax.set_ylabel(f"shadow models per side\nmeasured to reach advantage {advantage:g}")
@@ -134,5 +136,7 @@ def draw_models_needed(ax: Axes, ladder: Sequence[int], needed: Mapping[float, n
         )
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set(xlabel="shadow models per side", ylabel="share of examples decided", ylim=(0, 1), title=title)
+    ax.set(xlabel="shadow models per side", ylabel="share of examples decided", title=title)
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     style.legend_below(ax)
