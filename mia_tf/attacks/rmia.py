@@ -40,28 +40,23 @@ class _Rmia(Attack):
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
-        self._priorities = np.empty(0)
-        self._rows = np.empty(0, np.int64)
-        self._ratios = np.empty((0, num_models))
-        self._keep = np.empty((0, num_models), bool)
+        self._priorities = np.full(MAX_POPULATION, np.inf)
+        self._rows = -1 - np.arange(MAX_POPULATION)  # of no example yet
+        self._ratios = np.full((MAX_POPULATION, num_models), np.nan)
+        self._keep = np.ones((MAX_POPULATION, num_models), bool)
 
     def observe(self, block: Block) -> None:
         """Draws the population: the rows with the lowest of uniform priorities, however the blocks are cut."""
         priorities = self.rng.random(len(block.keep))
-        full = len(self._rows) == MAX_POPULATION
-        drawn = np.flatnonzero(priorities < self._priorities.max()) if full else np.arange(len(priorities))
-        if not len(drawn):
-            return
-        found = (
-            priorities[drawn],
-            block.start + drawn,
-            self._log_ratios(block, drawn),
-            block.keep[drawn],
-        )
-        known = (self._priorities, self._rows, self._ratios, self._keep)
-        joined = [np.concatenate(parts) for parts in zip(known, found, strict=True)]
-        lowest = np.sort(joined[0].argsort()[:MAX_POPULATION])  # rows stay in ascending order
-        self._priorities, self._rows, self._ratios, self._keep = (part[lowest] for part in joined)
+        size = len(self._rows)
+        lowest = np.concatenate([self._priorities, priorities]).argsort(kind="stable")[:size]
+        drawn = lowest[lowest >= size] - size
+        if len(drawn):
+            freed = np.setdiff1d(np.arange(size), lowest)
+            self._priorities[freed] = priorities[drawn]
+            self._rows[freed] = block.start + drawn
+            self._ratios[freed] = self._log_ratios(block, drawn)
+            self._keep[freed] = block.keep[drawn]
 
     def score(self, block: Block) -> np.ndarray:
         ratios = self._log_ratios(block)

@@ -22,7 +22,8 @@ class _Song(Attack):
     """Threshold of the class - entropy, in nats, averaged over the queries: positive for a member.
 
     The ROC is that of moving the thresholds of all classes up or down alike. Against the difference of their
-    logarithms this gives more area and less at low false positive rates, where neither is better than chance.
+    logarithms this gives more area, but nothing at low false positive rates, where that is no better than chance:
+    the surest examples of the class with the highest threshold are one tie in the float32 of `analyze`.
     """
 
     def __init__(self, num_models: int, rng: np.random.Generator):
