@@ -97,9 +97,7 @@ def figures(record: Record, columns, curves, inverse, models, needed, out: Path)
     }
     for ax, (name, (label, title)) in zip(figure.subplots(2, 2).ravel(), panels.items(), strict=True):
         draw.draw_distance(ax, columns["memorization"], columns[name], **groups, label=label, title=title)
-    note = (
-        "Equation 8 says that every H² lies on or under the line. For correctness it must; for LiRA's phi it need not."
-    )
+    note = "Equation 8: every H² on or under the line. It must be for correctness; for phi it need not."
     style.footnote(figure, f"{note}\n{record.scale}")
     figure.savefig(out / "distances.png", dpi=150)
 
@@ -120,7 +118,6 @@ def figures(record: Record, columns, curves, inverse, models, needed, out: Path)
         title = record.names[name == "under"]
         draw.draw_models_needed(ax, shadow.LADDER, {e: v[mask] for e, v in needed.items()}, title)
     note = "The fitted normals are taken for the truth; with few models they look further apart than they are."
-
     style.footnote(figure, f"{note}\n{record.scale}")
     figure.savefig(out / "models_needed.png", dpi=150)
 
