@@ -48,7 +48,7 @@ def draw_distance(
             label=count_label(memorization[mine] + distance[mine], names[group]),
         )
     ax.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, label="equal to memorization; grey: above it")
-    ax.set(xlabel="memorization", ylabel=label, title=title, ylim=(-0.12, 1.04))
+    ax.set(xlabel="memorization", ylabel=label, title=title, ylim=(min(0, np.nanmin(distance)) - 0.04, 1.04))
     style.legend_below(ax, handlelength=1.5)
     for handle in ax.get_legend().legend_handles:
         handle.set_alpha(1)
