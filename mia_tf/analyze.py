@@ -3,17 +3,20 @@
     python -m mia_tf.analyze --logdir=runs/mnist_svhn
 
 Reads what `mia_tf.train`, or LiRA's published code, wrote; writes LOGDIR/analysis/*.csv and prints a summary.
+While training still goes on, it takes the models that are complete. With --num_shadow=1,2,4,8,16 the attacks are
+also measured with only so many shadow models a side (sweep.csv), and with --delta=1e-5 they bound epsilon from
+below (epsilon.csv).
 """
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from absl import flags
 
 from mia_tf import command_line
-from mia_tf.validation import check_integer, fail
+from mia_tf.validation import check, check_integer, fail
 
 FLAGS = flags.FLAGS
 _SECONDS_BETWEEN_LINES = 10
@@ -24,7 +27,9 @@ def define_flags() -> None:
     flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.")
     flags.DEFINE_list("attacks", None, "Attacks to run, by the names of attacks.csv; default all.")
     flags.DEFINE_integer("num_targets", None, "Attack only the first so many models; default every model in turn.")
-    flags.DEFINE_integer("seed", 0, "Draws the bootstrap's samples.")
+    flags.DEFINE_list("num_shadow", [], "Also attack with only so many shadow models IN and OUT, such as 1,2,4,8,16.")
+    flags.DEFINE_float("delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.")
+    flags.DEFINE_integer("seed", 0, "Draws the bootstrap's samples, and all else that is drawn.")
 
 
 def main() -> int:
@@ -33,27 +38,47 @@ def main() -> int:
         fail("must be given", logdir=FLAGS.logdir)
     check_integer(1, optional=True, num_targets=FLAGS.num_targets)
     check_integer(0, seed=FLAGS.seed)
-    analyze(Path(FLAGS.logdir), FLAGS.attacks, FLAGS.num_targets, FLAGS.seed)
+    check(FLAGS.delta is None or 0 <= FLAGS.delta < 1, "must be in [0, 1)", delta=FLAGS.delta)
+    num_shadow = _whole_numbers(FLAGS.num_shadow)
+    analyze(Path(FLAGS.logdir), FLAGS.attacks, FLAGS.num_targets, FLAGS.seed, num_shadow, FLAGS.delta)
     return 0
 
 
-def analyze(logdir: Path, attacks: list[str] | None = None, num_targets: int | None = None, seed: int = 0) -> None:
-    """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths.
+def _whole_numbers(cells: list[str]) -> list[int]:
+    """The numbers of --num_shadow. Raises InputError for what is no whole number above 0."""
+    for cell in cells:
+        check(cell.isdecimal() and int(cell) > 0, "must be whole numbers above 0, with commas between", num_shadow=cell)
+    return [int(cell) for cell in cells]
+
+
+def analyze(
+    logdir: Path,
+    attacks: list[str] | None = None,
+    num_targets: int | None = None,
+    seed: int = 0,
+    num_shadow: Sequence[int] = (),
+    delta: float | None = None,
+) -> None:
+    """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths. The arguments are those of `study.study`.
 
     Raises:
-        InputError: the LOGDIR cannot be analyzed or written, or there is no such attack.
+        InputError: the LOGDIR cannot be analyzed or written, there is no such attack, or none that can be limited.
     """
     # Imported here because --help must not wait for SciPy.
     from mia_tf.analysis import study, tables
     from mia_tf.store import Store
 
     attacks = study.check_attacks(attacks)
+    if num_shadow and not study.limitable(attacks):
+        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(attacks))
     store = Store.open(logdir)
-    examples = store.examples()
+    examples, models = store.examples(), store.models()
     folder = logdir / "analysis"
     try:
         folder.mkdir(exist_ok=True)
-        findings = study.study(store.models(), examples, attacks, num_targets, seed, folder, _progress)
+        findings = study.study(
+            models, examples, attacks, num_targets, seed, folder, _progress, num_shadow=num_shadow, delta=delta
+        )
         rows = {
             "attacks": tables.attack_rows(findings.evaluations),
             "examples": tables.example_rows(examples, findings.columns),
@@ -61,12 +86,26 @@ def analyze(logdir: Path, attacks: list[str] | None = None, num_targets: int | N
             "curves": tables.curve_rows(findings.evaluations),
             "correlations": findings.correlations,
         }
+        if findings.sweep:
+            rows["sweep"] = tables.sweep_rows(findings.sweep)
+        if findings.bounds:
+            rows["epsilon"] = tables.epsilon_rows(findings.bounds, delta)
         paths = [tables.write_table(folder, name, rows[name]) for name in rows]
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
     print("\n".join(tables.summary_lines(findings.evaluations)))
     print("In percent, with 95% intervals; - where it cannot be resolved.")
-    print(f"With {findings.num_models} models the LiRA variant to trust is {findings.recommended}.")
+    if findings.sweep:
+        print("\n".join(tables.sweep_lines(findings.sweep)))
+    planned = store.config().get("num_experiments", len(models))
+    if len(models) < planned:
+        print(f"{len(models)} of {planned} models are complete; these were analyzed.")
+    print(
+        f"With {findings.num_models} models the LiRA variant to trust is {findings.recommended}: {study.REASON}. "
+        "The number of models alone says so, not these results."
+    )
+    if findings.bounds:
+        print("\n".join(tables.epsilon_lines(findings.bounds, delta)))
     if examples.stand_in:
         print(examples.stand_in)
     print("\n".join(map(str, paths)))

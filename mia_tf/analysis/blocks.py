@@ -179,7 +179,7 @@ class ScoreFile:
         self._num_targets = num_targets
 
     def append(self, scores: np.ndarray) -> None:
-        """Adds the (n, T) scores of the next examples, as float32: what lies beyond its range becomes its largest."""
+        """Adds the (n, M) scores of the next examples, as float32: what lies beyond its range becomes its largest."""
         limit = np.finfo(np.float32).max
         with open(self._path, "ab") as file:
             np.clip(scores[:, : self._num_targets], -limit, limit).astype(np.float32).tofile(file)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mia_tf.analysis.roc import Pool
-from mia_tf.analysis.statistics import bootstrap_intervals
+from mia_tf.analysis.statistics import binomial_bounds, bootstrap_intervals
 
 FPR_LEVELS = (0.001, 0.0001)
 METRICS = {"auroc": 1, "advantage": 1, **{f"tpr_at_fpr_{level:g}": round(1 / level) for level in FPR_LEVELS}}
 """Metric -> non-members needed to resolve it."""
 _EXAMPLE_BLOCKS = 256
+_FEW = 20
 _CURVE_POINTS = 300
 _BINS = 600
 
@@ -85,6 +86,13 @@ def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluati
     """Pools an attack's scores over targets and examples, and measures them.
 
     Intervals are of a bootstrap over targets and of one over random blocks of examples, whichever is wider.
+
+    A true positive rate of 0 or 1, or one that rests on a few examples, hardly changes when units are drawn again, and
+    its bootstrap interval is far too narrow: [0, 0] where no member was found. Where the members found, or those
+    missed, lie in fewer than _FEW blocks of examples, the interval is therefore extended to hold Clopper-Pearson's
+    for the same rate in as many trials as there are examples. An example is pooled once for every target, but these
+    pairs agree much, as an attack finds the same odd examples in model after model; so an example counts as one
+    trial, as if all its members were found or none.
     """
     num_targets = population.keep.shape[1]
     pool = Pool(int(np.count_nonzero(population.pooled)) * num_targets)
@@ -104,24 +112,33 @@ def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluati
     levels = np.union1d(drawn, np.union1d(np.geomspace(finest, 1, _BINS), np.linspace(0, 1, _BINS // 2)))
     roc = pool.roc(levels)
     del pool  # a gigabyte at full size
-    tpr_at = dict(zip(levels.tolist(), roc.tpr.tolist(), strict=True))
-    values = [roc.auroc, roc.advantage, *(tpr_at[level] for level in FPR_LEVELS)]
-    low, high = _intervals(population, blocks, roc.threshold, np.random.default_rng(seed))
+    asked = [levels.tolist().index(level) for level in FPR_LEVELS]
+    values = np.array([roc.auroc, roc.advantage, *roc.tpr[asked]])
+    low, high, few = _intervals(population, blocks, roc.threshold, roc.threshold[asked], np.random.default_rng(seed))
+    low, high = np.maximum(values + low, 0), np.minimum(values + high, 1)
+    trials = min(int(np.count_nonzero(scored)), counts[1])
+    least, most = binomial_bounds(values * trials, trials)
+    low, high = np.where(few, np.fmin(low, least), low), np.where(few, np.fmax(high, most), high)
     metrics, notes = {}, {}
-    for (metric, needed), value, below, above in zip(METRICS.items(), values, low, high, strict=True):
+    for (metric, needed), *triple in zip(METRICS.items(), *(x.tolist() for x in (values, low, high)), strict=True):
         resolved = counts[2] >= needed
         unresolved = "" if resolved else f"unresolved: {counts[2]} non-members, {needed} needed"
-        metrics[metric] = (value, max(value + below, 0.0), min(value + above, 1.0)) if resolved else _UNRESOLVED
+        metrics[metric] = tuple(triple) if resolved else _UNRESOLVED
         notes[metric] = "; ".join(filter(None, (unresolved, shortage)))
     points = np.column_stack([roc.fpr, roc.tpr])[np.isin(levels, drawn)]
     return Evaluation(metrics, notes, np.unique(points, axis=0), *counts)
 
 
 def _intervals(
-    population: Population, blocks: ScoreBlocks, thresholds: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets of both ends of the wider bootstrap interval of each metric, from scores binned at thresholds."""
-    descending = np.unique(-thresholds[np.isfinite(thresholds)])
+    population: Population, blocks: ScoreBlocks, edges: np.ndarray, thresholds: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Intervals by bootstrap, from scores binned at edges.
+
+    Returns:
+        By metric, offsets of both ends of the wider interval, and bool: a rate, at its one of the thresholds, that
+        too few blocks of examples make up for a bootstrap to see how it varies.
+    """
+    descending = np.unique(-edges[np.isfinite(edges)])
     examples = np.flatnonzero(population.pooled)
     unit_of_row = np.zeros(len(population.examples), np.int64)
     num_units = min(_EXAMPLE_BLOCKS, len(examples))
@@ -136,5 +153,10 @@ def _intervals(
     widths = ends[:, 1] - ends[:, 0]
     wider = np.nanargmax(np.where(np.isnan(widths), -1, widths), axis=0)
     low, high = (ends[wider, end, np.arange(len(METRICS))] for end in (0, 1))
+    members = weights[1][1]
+    few = [False] * (len(METRICS) - len(FPR_LEVELS))
+    for cut in np.searchsorted(descending, -thresholds, side="right"):
+        sides = members[:, :cut], members[:, cut:]
+        few.append(any(np.count_nonzero(side.any(axis=1)) < _FEW for side in sides))
     # Drawing again adds noise, which lifts every replicate of a maximum such as the advantage: keep the value inside.
-    return np.minimum(low, 0), np.maximum(high, 0)
+    return np.minimum(low, 0), np.maximum(high, 0), np.array(few)

@@ -1,10 +1,10 @@
 """Intervals for what is measured over models and examples."""
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 REPLICATES = 1000
-_CONFIDENCE = 0.95
+CONFIDENCE = 0.95
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> tuple[float, float, int]:
@@ -27,8 +27,25 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, np.nan, np.nan
-    reach = stdtrit(len(values) - 1, (1 + _CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(len(values))
+    reach = stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(len(values))
     return mean, float(mean - reach), float(mean + reach)
+
+
+def binomial_bounds(
+    successes: np.ndarray, trials: np.ndarray, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clopper-Pearson's interval for a probability: each end misses it at most (1 - confidence) / 2 of the time.
+
+    Args:
+        successes: in [0, trials]; need not be whole, as where a rate is taken for that of fewer trials.
+        trials: above 0.
+        confidence: of both ends together.
+    """
+    successes, trials = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
+    tail, failures = (1 - confidence) / 2, trials - successes
+    low = np.where(successes > 0, betaincinv(np.where(successes > 0, successes, 1), failures + 1, tail), 0.0)
+    high = np.where(failures > 0, betaincinv(successes + 1, np.where(failures > 0, failures, 1), 1 - tail), 1.0)
+    return low, high
 
 
 def binned_metrics(members: np.ndarray, nonmembers: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
@@ -80,6 +97,6 @@ def bootstrap_intervals(
     draws = rng.multinomial(units, np.full(units, 1 / units), size=REPLICATES).astype(np.float64)
     replicates = binned_metrics(draws @ members, draws @ nonmembers, levels)
     plain = binned_metrics(members.sum(axis=0)[None], nonmembers.sum(axis=0)[None], levels)[0]
-    tail = (1 - _CONFIDENCE) / 2
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=0)
     return low - plain, high - plain

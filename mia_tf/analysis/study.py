@@ -1,7 +1,6 @@
 """From a LOGDIR's models to every number of the tables, in two passes over the examples."""
 
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +9,16 @@ import numpy as np
 from mia_tf.analysis import ood
 from mia_tf.analysis.accuracy import AccuracyTally, test_image_rows
 from mia_tf.analysis.blocks import Block, PlainView, Recording, ScoreFile
+from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import Evaluation, Population, evaluate
 from mia_tf.analysis.memorization import memorization
 from mia_tf.analysis.privacy_scores import privacy_score
+from mia_tf.analysis.scratch import scratch_folder
 from mia_tf.analysis.statistics import spearman
+from mia_tf.analysis.sweep import Sweep
+from mia_tf.analysis.tables import in_order
 from mia_tf.attacks import Attack, attack_classes
-from mia_tf.attacks.lira import recommended_online
+from mia_tf.attacks.lira import FIXED_BELOW, recommended_online
 from mia_tf.records import OVER, UNDER, Examples
 from mia_tf.store import StoredModel
 from mia_tf.validation import check_integer, fail
@@ -27,6 +30,8 @@ CORRELATED = (
     ("privacy_score", "ood_msp"),
     ("privacy_score", "ood_energy"),
 )
+REASON = f"below {FIXED_BELOW} models one variance for all examples, from there on each example's own"
+"""Why `Findings.recommended` is what it is."""
 Progress = Callable[[str, Iterable, int], Iterable]
 """(what is being done, its steps, how many) -> the same steps, shown to whoever waits."""
 
@@ -40,6 +45,8 @@ class Findings:
         accuracy: rows of accuracy.csv.
         correlations: rows of correlations.csv.
         evaluations: (attack, population) -> Evaluation.
+        sweep: (attack, shadow models a side, population) -> Evaluation.
+        bounds: (attack, population) -> EpsilonBound.
         recommended: the online LiRA variant to trust at this number of models.
         num_models: M.
     """
@@ -48,6 +55,8 @@ class Findings:
     accuracy: list[tuple]
     correlations: list[tuple]
     evaluations: dict[tuple[str, str], Evaluation]
+    sweep: dict[tuple[str, int, str], Evaluation]
+    bounds: dict[tuple[str, str], EpsilonBound]
     recommended: str
     num_models: int
 
@@ -60,6 +69,8 @@ def study(
     seed: int,
     folder: Path,
     progress: Progress,
+    num_shadow: Sequence[int] = (),
+    delta: float | None = None,
 ) -> Findings:
     """Measures the models of a LOGDIR.
 
@@ -68,50 +79,82 @@ def study(
         examples: the pool they were trained on subsets of.
         attacks: names of `attack_classes`.
         num_targets: attack only the first so many models; None for all.
-        seed: of the bootstrap and of attacks that draw at random.
+        seed: of the bootstrap, of attacks that draw at random, of the sweep and of the bounds on epsilon.
         folder: where the scratch folder goes, which is removed at the end, also of a failure.
         progress: shows how far the work is.
+        num_shadow: numbers of shadow models a side to limit the attacks to, beside attacking with all.
+        delta: at which epsilon is bounded; None for no bounds.
 
     Raises:
         InputError: too few models, or models that do not fit together or hold NaN; names the model.
     """
     check_integer(1, optional=True, num_targets=num_targets)
-    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder) as scratch:
-        recording = Recording(list(models), examples.labels, Path(scratch))
+    with scratch_folder(folder) as scratch:
+        recording = Recording(list(models), examples.labels, scratch)
         num_models = len(models)
         num_targets = min(num_targets or num_models, num_models)
         recommended = recommended_online(num_models)
-        running = {
-            # An attack draws the same whichever others run beside it.
-            name: attack_classes()[name](num_models, np.random.default_rng([seed, *name.encode()]))
-            for name in dict.fromkeys([*attacks, recommended])
-        }
+        sweep = Sweep(num_shadow, recording.keep, seed)
+        running = {None: _attacks([*attacks, recommended], num_models, seed)}
+        running |= {size: _attacks(limitable(attacks), num_models, seed) for size in sweep.sizes}
         masks = group_masks(examples.groups)
-        columns, tally = _observe(recording, running, masks, progress)
-        files = {name: ScoreFile(Path(scratch) / f"{name}.f32", num_targets) for name in attacks}
-        columns["lira_evidence"] = _attack(recording, running, files, recommended, num_targets, progress)
+        columns, tally = _observe(recording, sweep, running, masks, progress)
+        files = {
+            (name, size): ScoreFile(scratch / f"{name}-{size}.f32", num_targets)
+            for size, among in running.items()
+            for name in among
+            if name in attacks
+        }
+        evident = recommended, num_targets
+        columns["lira_evidence"] = _attack(recording, sweep, running, files, evident, progress)
+        targets = recording.keep[:, :num_targets]
         populations = {
-            name: Population(chosen, recording.keep[:, :num_targets], columns["n_in"], num_models)
+            name: Population(chosen, targets, columns["n_in"], num_models)
             for name, chosen in masks.items()
             if name != "over"
         }
-        tasks = [(name, population) for name in attacks for population in populations]
-        evaluations = {
-            (name, population): evaluate(files[name].blocks, populations[population], seed)
-            for name, population in progress("measuring the attacks", tasks, len(tasks))
+        tasks = [(*key, population) for key in files for population in populations]
+        found = {
+            (name, size, population): evaluate(files[name, size].blocks, populations[population], seed)
+            for name, size, population in progress("measuring the attacks", tasks, len(tasks))
         }
+        bounds = {}
+        for name in progress("bounding epsilon", attacks, len(attacks)) if delta is not None else ():
+            chosen = {population: masks[population] for population in populations}
+            by_population = epsilon_bounds(files[name, None].blocks, targets, chosen, delta, seed)
+            bounds |= {(name, population): bound for population, bound in by_population.items()}
     return Findings(
         columns=columns,
         accuracy=[*tally.rows(), *test_image_rows(models)],
         correlations=correlation_rows(columns, masks),
-        evaluations=evaluations,
+        evaluations={(name, population): each for (name, size, population), each in found.items() if size is None},
+        sweep={key: each for name in attacks for key, each in found.items() if key[0] == name and key[1] is not None},
+        bounds=bounds,
         recommended=recommended,
         num_models=num_models,
     )
 
 
+def _attacks(names: Iterable[str], num_models: int, seed: int) -> dict[str, Attack]:
+    """Fresh attacks by name. An attack draws the same whichever others run beside it."""
+    return {
+        name: attack_classes()[name](num_models, np.random.default_rng([seed, *name.encode()]))
+        for name in dict.fromkeys(names)
+    }
+
+
+def _views(sweep: Sweep, piece: Block) -> Iterator[tuple[int | None, Block]]:
+    """A piece as the attacks see it, by the number of shadow models a side; None is for all."""
+    yield None, piece
+    yield from sweep.blocks(piece)
+
+
 def _observe(
-    recording: Recording, running: Mapping[str, Attack], masks: Mapping[str, np.ndarray], progress: Progress
+    recording: Recording,
+    sweep: Sweep,
+    running: Mapping[int | None, Mapping[str, Attack]],
+    masks: Mapping[str, np.ndarray],
+    progress: Progress,
 ) -> tuple[dict[str, np.ndarray], AccuracyTally]:
     """First pass: the measured columns of examples.csv and accuracies; the attacks see every example."""
     columns, tally = [], AccuracyTally()
@@ -119,42 +162,52 @@ def _observe(
         columns.append(example_columns(block, view))
         tally.add(block, view, masks)
         for _, piece in block.pieces():
-            for attack in running.values():
-                attack.observe(piece)
+            for size, seen in _views(sweep, piece):
+                for attack in running[size].values():
+                    attack.observe(seen)
     return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
 
 
 def _attack(
     recording: Recording,
-    running: Mapping[str, Attack],
-    files: Mapping[str, ScoreFile],
-    evident: str,
-    num_targets: int,
+    sweep: Sweep,
+    running: Mapping[int | None, Mapping[str, Attack]],
+    files: Mapping[tuple[str, int | None], ScoreFile],
+    evident: tuple[str, int],
     progress: Progress,
 ) -> np.ndarray:
-    """Second pass: fills the files with the attacks' scores; gives (N,) the mean evidence of attack `evident`."""
+    """Second pass: fills the files with scores; gives (N,) the mean evidence of an attack on so many targets."""
     evidence = []
     for block in progress("attacking every model", recording.reread(), len(recording)):
-        scores = {name: np.empty(block.keep.shape) for name in running}
-        for rows, piece in block.pieces():
-            for name, attack in running.items():
-                scores[name][rows] = attack.score(piece)
-        for name, file in files.items():
-            file.append(scores[name])
-        evidence.append(mean_evidence(scores[evident][:, :num_targets], block.keep[:, :num_targets]))
+        for _, piece in block.pieces():
+            for size, seen in _views(sweep, piece):
+                for name, attack in running[size].items():
+                    scores = attack.score(seen)
+                    if (name, size) in files:
+                        files[name, size].append(scores)
+                    if (name, size) == (evident[0], None):
+                        evidence.append(mean_evidence(scores[:, : evident[1]], piece.keep[:, : evident[1]]))
     return np.concatenate(evidence)
 
 
 def check_attacks(names: Sequence[str] | None) -> list[str]:
-    """The attacks to run, each once; None is for all. Raises InputError for a name that none has registered."""
-    known = attack_classes()
-    chosen = list(dict.fromkeys(known if names is None else names))
+    """The attacks to run, as tables list them; None is for all. Raises InputError for a name that none has."""
+    known = in_order(attack_classes())
+    chosen = in_order(known if names is None else names)
     for name in chosen:
         if name not in known:
             fail("must be among " + ", ".join(known), attacks=name)
     if not chosen:
         fail("must name at least one attack", attacks="")
     return chosen
+
+
+def limitable(attacks: Iterable[str]) -> list[str]:
+    """Those of the attacks whose shadow models can be limited to K a side of every example.
+
+    The others have none (Yeom), or fit one thing to the records of all models together.
+    """
+    return [name for name in attacks if attack_classes()[name].limitable]
 
 
 def example_columns(block: Block, view: PlainView) -> dict[str, np.ndarray]:
@@ -189,7 +242,13 @@ def mean_evidence(scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 
 def group_masks(groups: np.ndarray) -> dict[str, np.ndarray]:
-    """Name of a group, as the CSVs have it, -> (N,) bool; a group without examples is left out."""
+    """Name of a group, as the CSVs have it, -> (N,) bool; a group without examples is left out.
+
+    Where there is one group only, Choi et al. report as under-represented its highly memorized examples
+    (memorization above 0.4 on MNIST, 0.8 on CIFAR-10). That is not done here: memorization and the attack would be
+    measured on the same models, and an example whose models happen to differ much would be chosen for what is then
+    reported of it. Examples chosen so belong into a new pool, with new models.
+    """
     masks = {"all": np.ones(len(groups), bool), "over": groups == OVER, "under": groups == UNDER}
     return {name: mask for name, mask in masks.items() if mask.any()}
 

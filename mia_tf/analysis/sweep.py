@@ -33,7 +33,9 @@ class Sweep:
         most = int(np.minimum(num_in, keep.shape[1] - num_in).max()) - 1
         for size in self.sizes:
             check_integer(1, num_shadow=size)
-            check(size <= most, f"must be at most {most}: a target leaves no more models on both sides", num_shadow=size)
+            check(
+                size <= most, f"must be at most {most}: a target leaves no more models on both sides", num_shadow=size
+            )
 
     def blocks(self, block: Block) -> Iterator[tuple[int, Block]]:
         """Each K, and the block with K + 1 models a side to choose from; none where an example has not so many."""
@@ -53,4 +55,3 @@ class Sweep:
         ranks = np.empty(order.shape, np.int64)
         np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)
         return np.where(block.keep, ranks, ranks - block.keep.sum(axis=1, keepdims=True))
-

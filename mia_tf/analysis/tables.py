@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.evaluation import Evaluation
+from mia_tf.analysis.statistics import CONFIDENCE
 from mia_tf.files import replacing
 from mia_tf.records import UNDER, Examples
 
@@ -19,6 +21,32 @@ COLUMNS = {
         "ci_low",
         "ci_high",
         "num_targets",
+        "num_members",
+        "num_nonmembers",
+        "note",
+    ),
+    "sweep": (
+        "attack",
+        "population",
+        "num_shadow",
+        "metric",
+        "value",
+        "ci_low",
+        "ci_high",
+        "num_targets",
+        "num_members",
+        "num_nonmembers",
+        "note",
+    ),
+    "epsilon": (
+        "attack",
+        "population",
+        "delta",
+        "epsilon_lower",
+        "confidence",
+        "threshold",
+        "tpr",
+        "fpr",
         "num_members",
         "num_nonmembers",
         "note",
@@ -42,6 +70,8 @@ COLUMNS = {
     "correlations": ("x", "y", "group", "spearman", "p_value", "n"),
 }
 """Table -> its columns, in order. They do not change: programs elsewhere read them."""
+_FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia")
+"""The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA."""
 
 
 def write_table(folder: Path, name: str, rows: Iterable[Sequence]) -> Path:
@@ -68,6 +98,15 @@ def _cell(value) -> str:
     return str(value)
 
 
+def in_order(attacks: Iterable[str]) -> list[str]:
+    """Names of attacks, each once, as all tables list them; those of no family last, in the order given."""
+
+    def place(name: str) -> int:
+        return next((rank for rank, family in enumerate(_FAMILIES) if name.startswith(family)), len(_FAMILIES))
+
+    return sorted(dict.fromkeys(attacks), key=place)
+
+
 def attack_rows(evaluations: Mapping[tuple[str, str], Evaluation]) -> Iterator[tuple]:
     """Rows of attacks.csv, of (attack, population) -> Evaluation."""
     for (attack, population), found in evaluations.items():
@@ -76,11 +115,26 @@ def attack_rows(evaluations: Mapping[tuple[str, str], Evaluation]) -> Iterator[t
             yield attack, population, metric, *values, *counts, found.notes[metric]
 
 
+def sweep_rows(sweep: Mapping[tuple[str, int, str], Evaluation]) -> Iterator[tuple]:
+    """Rows of sweep.csv, of (attack, num_shadow, population) -> Evaluation."""
+    for (attack, num_shadow, population), found in sweep.items():
+        for row in attack_rows({(attack, population): found}):
+            yield *row[:2], num_shadow, *row[2:]
+
+
 def curve_rows(evaluations: Mapping[tuple[str, str], Evaluation]) -> Iterator[tuple]:
     """Rows of curves.csv."""
     for (attack, population), found in evaluations.items():
         for fpr, tpr in found.curve:
             yield attack, population, fpr, tpr
+
+
+def epsilon_rows(bounds: Mapping[tuple[str, str], EpsilonBound], delta: float) -> Iterator[tuple]:
+    """Rows of epsilon.csv, of (attack, population) -> EpsilonBound."""
+    for (attack, population), found in bounds.items():
+        counts = found.num_members, found.num_nonmembers
+        bound = delta, found.epsilon_lower, CONFIDENCE, found.threshold, found.tpr, found.fpr
+        yield attack, population, *bound, *counts, found.note
 
 
 def example_rows(examples: Examples, columns: Mapping[str, np.ndarray]) -> Iterator[tuple]:
@@ -93,14 +147,44 @@ def example_rows(examples: Examples, columns: Mapping[str, np.ndarray]) -> Itera
 
 def summary_lines(evaluations: Mapping[tuple[str, str], Evaluation]) -> list[str]:
     """A table for people, like table 2 of Choi et al.: AUROC and TPR at 0.1% FPR of every attack, in percent."""
-    attacks = list(dict.fromkeys(attack for attack, _ in evaluations))
+    return _metric_lines(
+        ["attack"], {((attack,), population): found for (attack, population), found in evaluations.items()}
+    )
+
+
+def sweep_lines(sweep: Mapping[tuple[str, int, str], Evaluation]) -> list[str]:
+    """The same for people by number of shadow models a side, as figures 3 and 8 of Choi et al. draw it."""
+    headings = ["attack", "shadow models a side"]
+    return _metric_lines(
+        headings, {((attack, str(k)), population): found for (attack, k, population), found in sweep.items()}
+    )
+
+
+def _metric_lines(headings: list[str], evaluations: Mapping[tuple[tuple[str, ...], str], Evaluation]) -> list[str]:
+    """Lines of a table of two metrics, by (first cells, population)."""
+    rows = dict.fromkeys(row for row, _ in evaluations)
     populations = list(dict.fromkeys(population for _, population in evaluations))
     shown = [("auroc", "AUROC"), ("tpr_at_fpr_0.001", "TPR@0.1%FPR")]
-    headings = [f"{label} {population}" for _, label in shown for population in populations]
-    lines = [["attack", *headings]]
-    for attack in attacks:
-        cells = [evaluations[attack, population].metrics[metric] for metric, _ in shown for population in populations]
-        lines.append([attack, *("-" if np.isnan(value) else _percent(value, *ends) for value, *ends in cells)])
+    lines = [[*headings, *(f"{label} {population}" for _, label in shown for population in populations)]]
+    for row in rows:
+        cells = [evaluations[row, population].metrics[metric] for metric, _ in shown for population in populations]
+        lines.append([*row, *("-" if np.isnan(value) else _percent(value, *ends) for value, *ends in cells)])
+    return _aligned(lines)
+
+
+def epsilon_lines(bounds: Mapping[tuple[str, str], EpsilonBound], delta: float) -> list[str]:
+    """The bounds on epsilon for people."""
+    populations = list(dict.fromkeys(population for _, population in bounds))
+    lines = [["attack", *(f"epsilon at least, {population}" for population in populations)]]
+    for attack in dict.fromkeys(attack for attack, _ in bounds):
+        found = [bounds[attack, population].epsilon_lower for population in populations]
+        lines.append([attack, *("-" if np.isnan(value) else f"{value:.3f}" for value in found)])
+    assumed = f"Each at delta = {delta:g} with 95% confidence by itself, the pairs taken for independent trials."
+    return [*_aligned(lines), assumed]
+
+
+def _aligned(lines: list[list[str]]) -> list[str]:
+    """Cells as columns of one width."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 

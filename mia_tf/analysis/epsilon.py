@@ -1,0 +1,151 @@
+"""A lower confidence bound on epsilon, from what an attack achieves: no (epsilon, delta)-DP training allows less.
+
+Against training that is (epsilon, delta)-DP for adding or removing one example, any attack at any threshold has
+TPR <= e^epsilon FPR + delta and 1 - FPR <= e^epsilon (1 - TPR) + delta (Kairouz et al., 2015). With a lower bound on
+the TPR and an upper bound on the FPR, both by Clopper-Pearson, these give a lower bound on epsilon (Jagielski et
+al., 2020; Nasr et al., 2023).
+
+- The threshold is chosen on the scores of one half of the targets, drawn at random, and tested on the other.
+- Of every example ONE pair is tested: a fair coin says whether a member or a non-member, and the target is drawn
+  among those of the tested half. So every example weighs the same on both sides whatever the plan of subsets, and
+  its scores against many targets, which agree much, are not taken for many trials. Given which coin fell, member
+  and non-member differ in the example's membership in ONE training set; all else, the fits on equally many shadow
+  models included, is distributed alike. The inequalities therefore hold for the rates over all examples.
+- Clopper-Pearson takes the pairs for independent trials. Pairs of different targets share no training run. Several
+  examples are asked of one target, though, and that these are independent given their memberships is an ASSUMPTION
+  (more targets make it matter less). Steinke et al. (2023) do without it, by guesses on independent coin flips
+  of one run, which a balanced plan of subsets is not.
+- Each bound holds with its confidence by itself; the largest of several attacks' bounds does not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mia_tf.analysis.evaluation import ScoreBlocks
+from mia_tf.analysis.statistics import binomial_bounds
+
+_DRAWS = 16
+"""Pairs an example that the threshold is chosen on."""
+_CANDIDATES = 500
+NOTE = "pairs taken for independent trials, one an example"
+
+
+@dataclass(frozen=True)
+class EpsilonBound:
+    """A bound of one attack on one population.
+
+    Attributes:
+        epsilon_lower: epsilon is at least this, with 95% confidence; 0 says nothing, NaN without pairs.
+        threshold: "member" is said of scores at or above it.
+        tpr, fpr: of the tested pairs.
+        num_members, num_nonmembers: how many pairs were tested.
+        note: what a reader must know.
+    """
+
+    epsilon_lower: float
+    threshold: float
+    tpr: float
+    fpr: float
+    num_members: int
+    num_nonmembers: int
+    note: str = NOTE
+
+
+def epsilon_bounds(
+    blocks: ScoreBlocks, keep: np.ndarray, populations: Mapping[str, np.ndarray], delta: float, seed: int
+) -> dict[str, EpsilonBound]:
+    """Population -> EpsilonBound of one attack.
+
+    Args:
+        blocks: the attack's scores, as for `evaluation.evaluate`; examples with NaN are left out.
+        keep: (N, T) bool.
+        populations: name -> (N,) bool.
+        delta: in [0, 1).
+        seed: splits the targets and draws the pairs.
+    """
+    rng = np.random.default_rng(seed)
+    halves = np.array_split(rng.permutation(keep.shape[1]), 2)
+    parts = [[], []]
+    for start, scores in blocks():
+        member = keep[start : start + len(scores)]
+        for found, targets, draws in zip(parts, halves, (_DRAWS, 1), strict=True):
+            found.append(draw_pairs(scores[:, targets], member[:, targets], draws, rng))
+    held_out, tested = ([np.concatenate(each) for each in zip(*found, strict=True)] for found in parts)
+    bounds = {}
+    for name, chosen in populations.items():
+        pairs = [(scores[chosen].ravel(), member[chosen].ravel()) for scores, member in (held_out, tested)]
+        bounds[name] = lower_bound(*(_sides(*each) for each in pairs), delta)
+    return bounds
+
+
+def draw_pairs(
+    scores: np.ndarray, member: np.ndarray, draws: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws pairs of each example: first the side by a fair coin, then the target among those of that side.
+
+    Args:
+        scores: (n, T) float, NaN where there is none.
+        member: (n, T) bool.
+        draws: pairs an example.
+        rng: draws them.
+
+    Returns:
+        (n, draws) scores, NaN for an example that has not both sides; (n, draws) bool memberships.
+    """
+    if not scores.shape[1]:
+        return np.full((len(scores), draws), np.nan), np.zeros((len(scores), draws), bool)
+    coins = rng.random((len(scores), draws)) < 0.5
+    places = rng.random((len(scores), draws))
+    drawn, counts = np.empty((2, *coins.shape)), np.empty((2, len(scores), 1), np.int64)
+    for side, usable in enumerate((~np.isnan(scores) & ~member, ~np.isnan(scores) & member)):
+        counts[side] = usable.sum(axis=1, keepdims=True)
+        targets = (~usable).argsort(axis=1, kind="stable")  # the usable ones first
+        chosen = np.take_along_axis(targets, (places * counts[side]).astype(np.int64), axis=1)
+        drawn[side] = np.take_along_axis(scores, chosen, axis=1)
+    return np.where((counts > 0).all(axis=0), np.where(coins, drawn[1], drawn[0]), np.nan), coins
+
+
+def lower_bound(
+    held_out: tuple[np.ndarray, np.ndarray], tested: tuple[np.ndarray, np.ndarray], delta: float
+) -> EpsilonBound:
+    """The bound from pairs to choose the threshold on and pairs to test it on, each (members', non-members') scores."""
+    sizes = [len(side) for side in tested]
+    if not (all(sizes) and all(map(len, held_out))):
+        return EpsilonBound(*[np.nan] * 4, *sizes, "members or non-members are missing")
+    candidates = _candidates(np.concatenate(held_out))
+    # What the tested pairs would give if they had the rates of the held-out ones.
+    expected = [_share(scores, candidates) * size for scores, size in zip(held_out, sizes, strict=True)]
+    threshold = candidates[_epsilon(*expected, *sizes, delta).argmax()]
+    tpr, fpr = (float(_share(scores, threshold)) for scores in tested)
+    found = float(_epsilon(tpr * sizes[0], fpr * sizes[1], *sizes, delta))
+    return EpsilonBound(max(found, 0.0), float(threshold), tpr, fpr, *sizes)
+
+
+def _epsilon(found: np.ndarray, false: np.ndarray, num_members: int, num_nonmembers: int, delta: float) -> np.ndarray:
+    """Lower bound on epsilon from true and false positives; -infinity or below 0 where they show nothing."""
+    least_tpr, _ = binomial_bounds(found, num_members)
+    _, most_fpr = binomial_bounds(false, num_nonmembers)
+    # Each of the two bounds fails with (1 - CONFIDENCE) / 2 at most, and both inequalities use the same two.
+    ratios = (least_tpr - delta) / most_fpr, (1 - most_fpr - delta) / (1 - least_tpr)
+    with np.errstate(divide="ignore"):
+        return np.log(np.maximum(np.maximum(*ratios), 0))
+
+
+def _candidates(scores: np.ndarray) -> np.ndarray:
+    """Thresholds to choose from, close together at both ends."""
+    distinct = np.unique(scores)
+    steps = np.unique(np.geomspace(1, len(distinct), _CANDIDATES // 2).astype(np.int64)) - 1
+    return distinct[np.union1d(steps, len(distinct) - 1 - steps)]
+
+
+def _share(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Share of scores at or above each threshold."""
+    return 1 - np.searchsorted(np.sort(scores), thresholds, side="left") / len(scores)
+
+
+def _sides(scores: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of members and of non-members, without NaN."""
+    usable = ~np.isnan(scores)
+    return scores[usable & member], scores[usable & ~member]
