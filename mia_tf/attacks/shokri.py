@@ -21,8 +21,8 @@ MAX_ROWS = 10_000
 """Most rows that a network trains on, IN and OUT together.
 
 On 64 models of 5,000 MNIST and 250 SVHN digits the areas for all and for the under-represented examples are
-0.528 and 0.836 with 1,000 rows, 0.527 and 0.832 with 3,000, 0.529 and 0.840 with 10,000, and 0.528 and 0.830
-with the 10,500 that there are: noise of the training, no gain. `experiments/benchmarks/attacks_speed.py --caps`
+0.528 and 0.832 with 1,000 rows, 0.529 and 0.835 with 3,000, 0.528 and 0.838 with 10,000, and 0.529 and 0.837
+with the 10,500 that there are, within 0.003 and 0.02: no gain. `experiments/benchmarks/attacks_speed.py --caps`
 measures it on any LOGDIR.
 """
 _MAX_EPOCHS = 50
