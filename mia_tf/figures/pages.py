@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style
+from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style, sweep
 from mia_tf.figures.results import METRICS, Results
 from mia_tf.records import Dataset
 
@@ -39,8 +39,23 @@ def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, 
     for ax, metric in zip(panels, METRICS, strict=True):
         attacks.draw_attacks(ax, metric, results.metrics[metric])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    style.footnote(figure, f"Lines are 95% bootstrap intervals.\n{scale}")
+    style.footnote(figure, f"Lines are 95% intervals.\n{scale}")
     yield "attacks", figure
+
+    if results.sweep:
+        swept = [name for name in _POPULATIONS if any(name == population for _, population in results.sweep)]
+        figure = style.new_figure((5.2, 7.2)[len(swept) > 1], 5.4 + 0.17 * rows)
+        panels = figure.subplots(len(METRICS), len(swept), sharex=True, squeeze=False)
+        for across, metric in zip(panels, METRICS, strict=True):
+            for ax, population in zip(across, swept, strict=True):
+                sweep.draw_sweep(ax, metric, results.sweep[metric, population])
+        for ax, population in zip(panels[0], swept, strict=True):
+            ax.set(title=_POPULATIONS[population], xlabel="")
+        for ax in panels[:, 1:].flat:
+            ax.set_ylabel("")
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(swept) + 1)
+        style.footnote(figure, f"{sweep.CAPTION}\n{scale}")
+        yield "sweep", figure
 
     figure = style.new_figure(5, 3.6)
     privacy_scores.draw_privacy_scores(figure.subplots(), results.privacy_scores, **per_example)

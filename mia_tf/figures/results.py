@@ -28,6 +28,8 @@ class Results:
         num_models: models that every example was in or out of.
         models_per_side: the smaller of the median numbers of models in and out.
         ood: name of an OOD score -> (N,) float64, higher = further out of distribution.
+        sweep: (metric, population) -> attack -> shadow models a side -> (value, ci_low, ci_high); {} where none was
+            asked for.
         correlations: {one column of examples.csv, another} -> group id or "all" -> Spearman's (rho, p).
     """
 
@@ -42,6 +44,7 @@ class Results:
     models_per_side: int
     ood: dict[str, np.ndarray]
     correlations: dict[frozenset[str], dict[int | str, tuple[float, float]]]
+    sweep: dict[tuple[str, str], dict[str, dict[int, tuple[float, float, float]]]]
 
     @property
     def spearman(self) -> dict[int | str, tuple[float, float]]:
@@ -126,6 +129,7 @@ def read_results(logdir: Path) -> Results:
         models_per_side=max(1, int(min(np.median(n_in), np.median(n_out)))),
         ood={name: examples.numbers(name) for name in ("ood_msp", "ood_energy")},
         correlations=_read_correlations(correlations),
+        sweep=_read_sweep(_Table(logdir, "sweep.csv")) if (logdir / "analysis" / "sweep.csv").exists() else {},
     )
 
 
@@ -147,4 +151,15 @@ def _read_correlations(table: _Table) -> dict[frozenset[str], dict[int | str, tu
     found = {}
     for x, y, group, pair in zip(*columns, pairs, strict=True):
         found.setdefault(frozenset({x, y}), {})[_GROUP_IDS.get(group, group)] = pair
+    return found
+
+
+def _read_sweep(table: _Table) -> dict[tuple[str, str], dict[str, dict[int, tuple[float, float, float]]]]:
+    """(metric, population) -> attack -> shadow models a side -> (value, ci_low, ci_high)."""
+    keys = zip(*(table.text(column) for column in ("metric", "population", "attack")), strict=True)
+    values = zip(*(table.numbers(column) for column in ("value", "ci_low", "ci_high")), strict=True)
+    found = {}
+    for (metric, population, attack), size, triple in zip(keys, table.integers("num_shadow"), values, strict=True):
+        if metric in METRICS:
+            found.setdefault((metric, population), {}).setdefault(attack, {})[int(size)] = triple
     return found

@@ -1,0 +1,45 @@
+"""A metric of the attacks against the number of shadow models (figures 3, 7 and 8 of Choi et al.)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from mia_tf.figures import style
+from mia_tf.figures.attacks import CHANCE
+
+_LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}
+CAPTION = (
+    "Each target is attacked with so many shadow models trained on the example and as many not trained on it. "
+    "Bands are 95% intervals; a line begins where the attack can be fitted."
+)
+
+
+def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[float, float, float]]]) -> None:
+    """Draws one metric of one population: a line an attack with the band of its intervals.
+
+    Args:
+        ax: where to draw.
+        metric: a key of CHANCE.
+        values: attack -> shadow models a side -> (value, ci_low, ci_high); NaN where it could not be resolved.
+    """
+    for attack, look in style.attack_styles(values).items():
+        sizes = np.array(sorted(values[attack]))
+        table = np.array([values[attack][size] for size in sizes.tolist()])
+        ax.fill_between(sizes, table[:, 1], table[:, 2], color=look.colour, alpha=0.1, linewidth=0)
+        line = {"color": look.colour, "linestyle": look.linestyle, "linewidth": 1.4, "marker": "o", "markersize": 3}
+        ax.plot(sizes, table[:, 0], **line, label=look.label)
+    ax.axhline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
+    ax.set_xscale("log", base=2)
+    sizes = sorted({size for found in values.values() for size in found})
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set(xlabel="shadow models a side", ylabel=_LABELS[metric])
+    if metric != "auroc":
+        ax.set_yscale("log", nonpositive="clip")
+        ends = [value for found in values.values() for triple in found.values() for value in triple]
+        ax.set_ylim(CHANCE[metric] / 3, 1.3 * np.nanmax([*ends, 10 * CHANCE[metric]]))
+        style.percent_axis(ax.yaxis)
+    ax.set_axisbelow(True)
+    ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
