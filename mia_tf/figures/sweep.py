@@ -37,9 +37,9 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="shadow models a side", ylabel=_LABELS[metric])
     if metric != "auroc":
-        ax.set_yscale("log", nonpositive="clip")
         ends = [value for found in values.values() for triple in found.values() for value in triple]
         ax.set_ylim(CHANCE[metric] / 3, 1.3 * np.nanmax([*ends, 10 * CHANCE[metric]]))
+        ax.set_yscale("log", nonpositive="clip")
         style.percent_axis(ax.yaxis)
     ax.set_axisbelow(True)
     ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)

@@ -12,12 +12,14 @@ from toys import make_dataset
 
 from mia_tf import analyze
 from mia_tf.analysis.statistics import spearman
+from mia_tf.analysis.tables import in_order
 from mia_tf.attacks import attack_classes
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
 from mia_tf.validation import InputError
 
 MODELS, QUERIES = 12, 2
+FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia"]
 HEADERS = {
     "attacks": "attack,population,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note",
     "examples": "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,"
@@ -150,12 +152,65 @@ def test_the_summary_names_the_stand_in_the_variant_and_the_files(tmp_path, caps
     analyze.analyze(tmp_path, attacks=["yeom", "lira_online_fixed"], num_targets=3)
     printed = capsys.readouterr().out
     assert "Rendered digits stand in for SVHN." in printed
-    assert "lira_online_fixed" in printed.split("With 12 models")[1]
+    assert "lira_online_fixed: below 64 models one variance" in printed.split("With 12 models")[1]
     assert printed.splitlines()[0].split()[:3] == ["attack", "AUROC", "all"]
     assert all(str(tmp_path / "analysis" / f"{name}.csv") in printed for name in HEADERS)
     rows = read_table(tmp_path, "attacks")
     assert {row["attack"] for row in rows} == {"yeom", "lira_online_fixed"}
     assert {row["num_targets"] for row in rows} == {"3"}
+
+
+SWEEP = "attack,population,num_shadow,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note"
+EPSILON = "attack,population,delta,epsilon_lower,confidence,threshold,tpr,fpr,num_members,num_nonmembers,note"
+
+
+def test_attacks_are_listed_as_the_papers_do(analyzed):
+    listed = list(dict.fromkeys(row["attack"] for row in read_table(analyzed[0], "attacks")))
+    families = [next(f for f in FAMILIES if name.startswith(f)) for name in listed]
+    assert families == sorted(families, key=FAMILIES.index)
+    assert set(listed) == set(attack_classes())
+    assert in_order(["zeta", "rmia", "alpha", "yeom", "rmia"]) == ["yeom", "rmia", "zeta", "alpha"]
+
+
+def test_a_sweep_and_bounds_come_beside_the_same_tables(analyzed, tmp_path, capsys):
+    logdir, dataset, keep, logits = analyzed
+    write_logdir(tmp_path, dataset, keep, logits, lambda index: {"test_accuracy_all": 0.5 + 0.01 * index})
+    analyze.analyze(tmp_path, num_shadow=[5, 1, 2], delta=1e-5)
+    printed = capsys.readouterr().out
+    for name in HEADERS:  # what is measured with all models stays as it is without a sweep
+        path = f"analysis/{name}.csv"
+        assert (tmp_path / path).read_bytes() == (logdir / path).read_bytes()
+    assert (tmp_path / "analysis" / "sweep.csv").read_text().splitlines()[0] == SWEEP
+    assert (tmp_path / "analysis" / "epsilon.csv").read_text().splitlines()[0] == EPSILON
+    full = {(row["attack"], row["population"], row["metric"]): row for row in read_table(tmp_path, "attacks")}
+    rows = read_table(tmp_path, "sweep")
+    swept = {name for name, attack in attack_classes().items() if attack.limitable}
+    assert {"yeom", "song", "shokri"}.isdisjoint(swept)
+    assert len(rows) == len(swept) * 3 * 2 * 4
+    for row in rows:
+        whole = full[row["attack"], row["population"], row["metric"]]
+        # Every model is a target on every example, however few shadow models there are.
+        assert row["num_targets"] == "12"
+        if row["num_shadow"] == "5":  # all that a target leaves
+            assert {name: row[name] for name in whole} == whole
+    unfitted = next(r for r in rows if (r["attack"], r["num_shadow"], r["metric"]) == ("lira_online", "1", "auroc"))
+    assert (unfitted["value"], unfitted["note"]) == ("", "210 examples not scored: too few models")
+    bounds = read_table(tmp_path, "epsilon")
+    assert len(bounds) == len(attack_classes()) * 2
+    assert {(row["delta"], row["confidence"]) for row in bounds} == {("1e-05", "0.95")}
+    assert all(int(row["num_members"]) + int(row["num_nonmembers"]) <= 210 for row in bounds)
+    assert "shadow models a side" in printed and "epsilon at least, under" in printed
+    assert all(str(tmp_path / "analysis" / f"{name}.csv") in printed for name in ("sweep", "epsilon"))
+
+
+def test_models_that_are_still_missing_are_counted(tmp_path, capsys):
+    dataset = make_dataset()
+    keep, logits = random_models(dataset)
+    store = Store.create(tmp_path, {"num_experiments": 40}, lambda: dataset)
+    for index in range(MODELS):
+        assert store.write(ModelRecord(index, keep[index], logits[index], 3, {"num_experiments": 40}, {}))
+    analyze.analyze(tmp_path, attacks=["yeom"])
+    assert "12 of 40 models are complete; these were analyzed." in capsys.readouterr().out
 
 
 def test_equal_seeds_write_equal_files(analyzed, tmp_path):
@@ -240,6 +295,11 @@ def command(*arguments):
         (["--logdir=/nowhere/at/all"], "logdir=/nowhere/at/all"),
         (["--logdir={logdir}", "--attacks=yeom,magic"], "attacks=magic"),
         (["--logdir={logdir}", "--num_targets=0"], "num_targets=0"),
+        (["--logdir={logdir}", "--num_shadow=2,x"], "num_shadow=x"),
+        (["--logdir={logdir}", "--num_shadow=0"], "num_shadow=0"),
+        (["--logdir={logdir}", "--num_shadow=6"], "num_shadow=6"),
+        (["--logdir={logdir}", "--num_shadow=2", "--attacks=yeom"], "attacks=yeom"),
+        (["--logdir={logdir}", "--delta=1"], "delta=1"),
         (["--logdir={logdir}", "--colour=red"], "colour"),
     ],
 )

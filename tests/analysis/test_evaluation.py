@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from mia_tf.analysis.evaluation import METRICS, Population, evaluate
@@ -123,3 +124,29 @@ def test_the_interval_holds_the_value_also_of_a_maximum_over_noise():
     for metric in ("auroc", "advantage"):
         value, low, high = found.metrics[metric]
         assert 0 <= low <= value <= high <= 1
+
+
+def test_a_rate_of_none_or_all_has_the_binomial_interval_of_its_examples():
+    """Drawing again would say [0, 0] and [1, 1]; Clopper and Pearson's interval of 200 trials has a closed form."""
+    rng = np.random.default_rng(4)
+    keep = rng.random((200, 40)).argsort(axis=1) < 20
+    population = Population(np.ones(200, bool), keep, keep.sum(axis=1), 40)
+    reach = 0.025 ** (1 / 200)
+    for gain, expected in ((-50, (0, 0, 1 - reach)), (50, (1, reach, 1))):
+        found = evaluate(blocks_of(rng.normal(size=keep.shape) + gain * keep), population, 0)
+        assert found.metrics["tpr_at_fpr_0.001"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_rate_that_rests_on_a_few_examples_has_at_least_the_interval_of_its_examples():
+    rng = np.random.default_rng(5)
+    keep = rng.random((300, 40)).argsort(axis=1) < 20
+    population = Population(np.ones(300, bool), keep, keep.sum(axis=1), 40)
+    for odd, widened in ((6, True), (60, False)):  # whose members are all found
+        scores = rng.normal(size=keep.shape) - 20 * keep
+        scores[:odd] += 40 * keep[:odd]
+        value, low, high = evaluate(blocks_of(scores), population, 0).metrics["tpr_at_fpr_0.001"]
+        assert value == pytest.approx(odd / 300)
+        exact = scipy.stats.binomtest(odd, 300).proportion_ci(method="exact")
+        assert (low <= exact.low + 1e-9 and high >= exact.high - 1e-9) == widened
+        # 95% of a share of 300 examples, by the normal approximation, which 60 allow.
+        assert high - low > 3 * np.sqrt(value * (1 - value) / 300)

@@ -6,7 +6,13 @@ import scipy.stats
 from scipy.special import ndtr
 from sklearn.metrics import roc_auc_score
 
-from mia_tf.analysis.statistics import binned_metrics, bootstrap_intervals, mean_interval, spearman
+from mia_tf.analysis.statistics import (
+    binned_metrics,
+    binomial_bounds,
+    bootstrap_intervals,
+    mean_interval,
+    spearman,
+)
 
 
 def test_spearman_leaves_out_pairs_with_nan():
@@ -31,6 +37,34 @@ def test_mean_interval_is_students():
     low, high = scipy.stats.t.interval(0.95, 6, values.mean(), scipy.stats.sem(values))
     assert mean_interval(values) == pytest.approx((values.mean(), low, high), rel=1e-12)
     assert np.isnan(mean_interval(values[:1])[1:]).all()
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.9])
+def test_binomial_bounds_are_clopper_and_pearsons(confidence):
+    for trials in (1, 7, 200):
+        for successes in {0, 1, trials // 3, trials - 1, trials}:
+            exact = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="exact")
+            found = binomial_bounds(successes, trials, confidence)
+            # SciPy finds its ends by bisection, to 2e-12.
+            assert [float(end) for end in found] == pytest.approx([exact.low, exact.high], rel=0, abs=4e-12)
+
+
+def test_binomial_bounds_at_the_ends_in_closed_form_and_for_arrays():
+    low, high = binomial_bounds(np.array([0, 30]), 30)
+    np.testing.assert_allclose(low, [0, 0.025 ** (1 / 30)], rtol=1e-12)
+    np.testing.assert_allclose(high, [1 - 0.025 ** (1 / 30), 1], rtol=1e-12)
+    # A rate taken for that of fewer trials need not make whole successes.
+    low, high = binomial_bounds(np.array([2, 2.5, 3]), 10)
+    assert (np.diff(low) > 0).all() and (np.diff(high) > 0).all()
+
+
+def test_binomial_bounds_miss_no_more_often_than_they_say():
+    """Exactly, by summing over all outcomes."""
+    for rate in (0.001, 0.03, 0.5):
+        low, high = binomial_bounds(np.arange(41), 40)
+        probability = scipy.stats.binom.pmf(np.arange(41), 40, rate)
+        assert probability[low > rate].sum() <= 0.025
+        assert probability[high < rate].sum() <= 0.025
 
 
 def test_bins_of_single_scores_give_the_exact_metrics():
