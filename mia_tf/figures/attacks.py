@@ -10,6 +10,8 @@ from mia_tf.figures import style
 
 CHANCE = {"auroc": 0.5, "tpr_at_fpr_0.001": 0.001}
 """Metric -> what random guessing gets, for the metrics of this figure."""
+_SMALLEST_RATE = 1e-4
+"""A rate below this is a triangle at the edge: intervals that reach to 0 would stretch the axis without end."""
 _LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "true positive rate at 0.1% false positives"}
 _POPULATIONS = {"all": ("all examples", style.ALL_STYLE), "under": ("under-represented", style.GROUP_STYLES[1])}
 
@@ -42,7 +44,14 @@ def draw_attacks(ax: Axes, metric: str, values: Mapping[tuple[str, str], tuple[f
             place = {"transform": across, "ha": "right", "va": "center", "bbox": patch}
             ax.text(0.98, y[row], "not resolved", fontsize=8, color=look.colour, **place)
         ax.hlines(y, table[:, 1], table[:, 2], color=look.colour, linewidth=1.6)
-        ax.plot(table[:, 0], y, linestyle="", marker=look.marker, markersize=5, color=look.colour, label=label)
+        below = table[:, 0] < _SMALLEST_RATE
+        ax.plot(
+            np.where(below, np.nan, table[:, 0]), y, linestyle="", marker=look.marker, markersize=5,
+            color=look.colour, label=label,
+        )  # fmt: skip
+        if below.any():
+            edge = np.full(np.count_nonzero(below), ax.get_xlim()[0])
+            ax.plot(edge, y[below], linestyle="", marker="<", markersize=5, color=look.colour, clip_on=False)
     ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
     ax.set(yticks=range(len(attacks)), yticklabels=[look.label for look in attacks.values()], xlabel=_LABELS[metric])
     ax.set_ylim(len(attacks) - 0.5, -0.5)
@@ -52,6 +61,6 @@ def draw_attacks(ax: Axes, metric: str, values: Mapping[tuple[str, str], tuple[f
 
 
 def _decades(rates: list[float]) -> tuple[float, float]:
-    """Whole decades around all positive rates, so that at least two ticks have labels."""
-    positive = [rate for rate in rates if rate > 0]
-    return 10 ** np.floor(np.log10(min(positive)) - 0.05), 10 ** np.ceil(np.log10(max(positive)) + 0.05)
+    """Whole decades around all rates that are drawn, so that at least two ticks have labels."""
+    drawn = [rate for rate in rates if rate >= _SMALLEST_RATE]
+    return 10 ** np.floor(np.log10(min(drawn)) - 0.05), 10 ** np.ceil(np.log10(max(drawn)) + 0.05)

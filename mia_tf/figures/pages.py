@@ -39,7 +39,7 @@ def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, 
     for ax, metric in zip(panels, METRICS, strict=True):
         attacks.draw_attacks(ax, metric, results.metrics[metric])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    style.footnote(figure, f"Lines are 95% intervals.\n{scale}")
+    style.footnote(figure, f"Lines are 95% intervals; a triangle is a rate below 0.01%.\n{scale}")
     yield "attacks", figure
 
     if results.sweep:
