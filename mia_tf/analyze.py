@@ -5,7 +5,7 @@
 Reads what `mia_tf.train`, or LiRA's published code, wrote; writes LOGDIR/analysis/*.csv and prints a summary.
 While training still goes on, it takes the models that are complete. With --num_shadow=1,2,4,8,16 the attacks are
 also measured with only so many shadow models a side (sweep.csv), and with --delta=1e-5 they bound epsilon from
-below (epsilon.csv).
+below (epsilon.csv); these two tables of an earlier analysis go, so that all tables are always of the same models.
 """
 
 import sys
@@ -91,6 +91,8 @@ def analyze(
         if findings.bounds:
             rows["epsilon"] = tables.epsilon_rows(findings.bounds, delta)
         paths = [tables.write_table(folder, name, rows[name]) for name in rows]
+        for name in {"sweep", "epsilon"} - rows.keys():
+            (folder / f"{name}.csv").unlink(missing_ok=True)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
     print("\n".join(tables.summary_lines(findings.evaluations)))

@@ -12,9 +12,11 @@ al., 2020; Nasr et al., 2023).
   and non-member differ in the example's membership in ONE training set; all else, the fits on equally many shadow
   models included, is distributed alike. The inequalities therefore hold for the rates over all examples.
 - Clopper-Pearson takes the pairs for independent trials. Pairs of different targets share no training run. Several
-  examples are asked of one target, though, and that these are independent given their memberships is an ASSUMPTION
-  (more targets make it matter less). Steinke et al. (2023) do without it, by guesses on independent coin flips
-  of one run, which a balanced plan of subsets is not.
+  examples are asked of one target, though, and that these are independent given their memberships is an ASSUMPTION.
+  Targets that differ as much as examples do leave the bounds valid in simulations; where they differed three times
+  as much, and eight were tested, 9% of the bounds exceeded the epsilon of one answer. More targets make it matter
+  less. Steinke et al. (2023) do without the assumption, by guesses on independent coin flips of one run, which a
+  balanced plan of subsets is not.
 - Each bound holds with its confidence by itself; the largest of several attacks' bounds does not.
 """
 

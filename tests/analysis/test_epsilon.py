@@ -16,6 +16,16 @@ def bounds(draw, delta, rng, runs=400):
     return np.array([lower_bound(draw(2000), draw(1000), delta).epsilon_lower for _ in range(runs)])
 
 
+def gaussian_epsilon(distance, delta):
+    """Balle and Wang (2018): delta(epsilon) = Phi(d/2 - epsilon/d) - e^epsilon Phi(-d/2 - epsilon/d)."""
+
+    def excess(epsilon):
+        tails = norm.cdf(distance / 2 - epsilon / distance), norm.cdf(-distance / 2 - epsilon / distance)
+        return tails[0] - np.exp(epsilon) * tails[1] - delta
+
+    return brentq(excess, 0, 50)
+
+
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0])
 def test_randomised_response(epsilon):
     """It answers truly with e^epsilon / (1 + e^epsilon), and both inequalities hold with equality."""
@@ -28,17 +38,31 @@ def test_randomised_response(epsilon):
 
 @pytest.mark.parametrize("distance, delta", [(0.5, 1e-5), (1.0, 1e-5), (1.0, 0.1), (2.0, 0.01)])
 def test_the_gaussian_mechanism(distance, delta):
-    """Balle and Wang (2018): delta(epsilon) = Phi(d/2 - epsilon/d) - e^epsilon Phi(-d/2 - epsilon/d)."""
     rng = np.random.default_rng(int(100 * distance))
-
-    def excess(epsilon):
-        tails = norm.cdf(distance / 2 - epsilon / distance), norm.cdf(-distance / 2 - epsilon / distance)
-        return tails[0] - np.exp(epsilon) * tails[1] - delta
-
-    truth = brentq(excess, 0, 50)
+    truth = gaussian_epsilon(distance, delta)
     found = bounds(lambda n: (rng.normal(size=n) + distance, rng.normal(size=n)), delta, rng)
     assert np.count_nonzero(found > truth) <= ALLOWED
     assert np.median(found) > 0.2 * truth
+
+
+@pytest.mark.parametrize("between_targets, between_examples", [(0, 0), (1, 0), (0, 2)])
+def test_whole_analyses_of_a_mechanism_whose_answers_agree_on_a_target_or_on_an_example(
+    between_targets, between_examples
+):
+    """One answer is normal with variance 1 + between_targets^2, its mean 1 higher for a member."""
+    rng = np.random.default_rng(11)
+    runs, exceeded, found = 100, 0, []
+    truth = gaussian_epsilon(1 / np.sqrt(1 + between_targets**2), 0.1)
+    for run in range(runs):
+        keep = rng.random((1000, 16)).argsort(axis=1) < 8
+        scores = rng.normal(size=keep.shape) + keep + between_targets * rng.normal(size=16)
+        scores = np.float32(scores + between_examples * rng.normal(size=(1000, 1)))
+        bound = epsilon_bounds(lambda scores=scores: [(0, scores)], keep, {"all": np.ones(1000, bool)}, 0.1, run)["all"]
+        found.append(bound.epsilon_lower)
+        exceeded += bound.epsilon_lower > truth
+    assert exceeded <= binom.isf(1e-4, runs, 0.05)
+    if not between_examples:  # one threshold for examples that differ much shows little
+        assert np.median(found) > 0.2 * truth
 
 
 @pytest.mark.parametrize("ties", [False, True])
