@@ -40,11 +40,12 @@ def measure(recipe: dict, num_models: int, data_dir: str, logdir: Path) -> dict:
     """Trains the models of one recipe and counts."""
     command = [sys.executable, "-m", "mia_tf.train", *SCALE, f"--num_experiments={num_models}"]
     command += [f"--data_dir={data_dir}", f"--logdir={logdir}", *(f"--{k}={v}" for k, v in recipe.items())]
-    code = subprocess.run(command, check=False).returncode
-    if code not in (0, 1):  # 1: some models diverged, which is what is counted
-        raise SystemExit(code)
+    done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
+    failures = [line for line in done.stderr.splitlines() if line.startswith("mia_tf.train: ")]
+    if done.returncode not in (0, 1) or not all("not finite" in line for line in failures):
+        raise SystemExit(done.stderr)  # a disk that is full, say: not what is counted here
     metrics = [model.metrics() for model in Store.open(logdir).models()]
-    diverged = num_models - len(metrics)
+    diverged = len(failures)
     at_chance = sum(m["at_chance"] for m in metrics)
     interval = binomtest(diverged + at_chance, num_models).proportion_ci(method="exact")
     train = [m["train_accuracy_all"] for m in metrics] or [np.nan]

@@ -21,7 +21,7 @@ def run(name: str, main: Callable[[], int | None]) -> None:
     def parse(argv: list[str]) -> list[str]:
         try:
             rest = flags.FLAGS(argv)[1:]
-        except flags.Error as error:
+        except (flags.Error, UnicodeDecodeError) as error:
             _end(name, str(error).splitlines()[0])
         except SystemExit:  # absl has shown the help that was asked for, and calls that a failure
             sys.exit(0)
@@ -34,6 +34,8 @@ def run(name: str, main: Callable[[], int | None]) -> None:
             return main()
         except InputError as error:
             _end(name, str(error))
+        except OSError as error:  # a path that is too long, or not ours to read; a disk that is full
+            _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
         except KeyboardInterrupt:
             print(f"{name}: interrupted; what is complete is kept, and the same command goes on", file=sys.stderr)
             return 130

@@ -20,7 +20,12 @@ ARCHITECTURES = {
     r"resnet(?P<depth>9|18)": "resnet{9,18}",
 }
 """Pattern of an architecture's name -> how the name is written for people."""
-MAX_QUERIES = 2 * 9**2  # both mirrorings of every crop of an image padded by 4
+PAD = 4
+"""Pixels an image is padded by, with its reflection, before it is cropped back to its size (LiRA)."""
+MAX_QUERIES = 2 * (2 * PAD + 1) ** 2
+"""Both mirrorings of every crop."""
+_MAX_MODELS = 10**6  # beyond any experiment; a slip of the keyboard
+_MAX_PROCESSES = 4096
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class DataConfig:
         check_integer(1, optional=True, num_over=self.num_over)
         check_integer(0, optional=True, num_under=self.num_under)
         check_integer(2, optional=True, dataset_size=self.dataset_size)
-        check_integer(0, seed=self.seed)
+        check_integer(0, data_seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class TrainingConfig:
         augment: one of AUGMENTATIONS.
         queries: views of each example that its logits are asked for.
         eval_steps: epochs between measurements of test accuracy; 0 for only the last.
-        patience: stop after this many epochs without a better test accuracy; None for never.
+        patience: stop once more than this many epochs have brought no better test accuracy (LiRA's rule);
+            None for never.
         save_steps: epochs between kept checkpoints; 0 for none.
         keep_ckpt: keep the final weights.
     """
@@ -107,12 +113,16 @@ class TrainingConfig:
         check_integer(0, save_steps=self.save_steps)
 
 
-def check_images_fit(arch: str, image_shape: tuple[int, int, int]) -> None:
-    """Raises InputError where images of (H, W, C) are too small for the architecture's poolings."""
-    scales = re.match(r"cnn\d+-(\d+)", arch)
+def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) -> None:
+    """Raises InputError where images of (H, W, C) are too small for a network's poolings or for their views."""
+    scales = re.match(r"cnn\d+-(\d+)", config.arch)
     poolings = int(scales[1]) if scales else 3
     side = min(image_shape[:2])
-    check(side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels", arch=arch)
+    check(side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels", arch=config.arch)
+    if side <= PAD:  # reflection shows no pixel twice
+        too_small = f"images of {side} pixels, which cannot be reflected by {PAD}"
+        check(config.augment != "weak", f"must not be weak for {too_small}", augment=config.augment)
+        check(config.queries <= 2, f"must be at most 2 for {too_small}", queries=config.queries)
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,7 @@ class ExperimentConfig:
     seed: int = 0
 
     def __post_init__(self):
-        check_integer(2, num_experiments=self.num_experiments)
+        check_integer(2, _MAX_MODELS, num_experiments=self.num_experiments)
         check(0 < self.pkeep < 1, "must be in (0, 1)", pkeep=self.pkeep)
         check_choice(SUBSET_PLANS, subsets=self.subsets)
         check_integer(1, optional=True, only_subset=self.only_subset)
@@ -172,5 +182,5 @@ class RunOptions:
 
     def __post_init__(self):
         check_integer(0, optional=True, expid=self.expid)
-        check_integer(1, optional=True, workers=self.workers)
-        check_integer(1, optional=True, threads_per_worker=self.threads_per_worker)
+        check_integer(1, _MAX_PROCESSES, optional=True, workers=self.workers)
+        check_integer(1, _MAX_PROCESSES, optional=True, threads_per_worker=self.threads_per_worker)

@@ -27,11 +27,14 @@ def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:
 def load_json(path: Path) -> dict:
     """Loads a JSON file; says in one line what is wrong with it."""
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"Missing file: {path}") from None
     except (ValueError, OSError) as error:
         raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"Cannot read {path}: it holds no JSON object")
+    return content
 
 
 def load_arrays(path: Path) -> list[np.ndarray]:
@@ -48,6 +51,14 @@ def write_array(path: Path, array: np.ndarray) -> None:
     # Not np.save into the file: on a full disk it can lose the last block without an error.
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(array), allow_pickle=False)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def write_arrays(path: Path, arrays: list[np.ndarray]) -> None:
+    """Writes an .npz file of unnamed arrays, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, *arrays)
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 

@@ -6,12 +6,14 @@ Works on models trained with --keep_ckpt or --save_steps, and writes logits/{epo
 kept epoch. An interrupted run goes on where it stopped.
 """
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from absl import flags
 
 from mia_tf import command_line
-from mia_tf.config import MAX_QUERIES, TrainingConfig
+from mia_tf.config import MAX_QUERIES, TrainingConfig, check_images_fit
 from mia_tf.files import load_arrays
 from mia_tf.store import Store, StoredModel
 from mia_tf.validation import InputError, check_integer
@@ -36,22 +38,26 @@ def main() -> int:
     import joblib
 
     check_integer(1, MAX_QUERIES, queries=FLAGS.queries)
-    check_integer(1, optional=True, threads=FLAGS.threads)
+    check_integer(1, 4096, optional=True, threads=FLAGS.threads)
     if FLAGS.logdir is None:
         raise InputError("Argument `logdir` must be given: --logdir=runs/mnist_svhn")
-    store = Store.open(FLAGS.logdir)
+    store = Store.open(os.path.expanduser(FLAGS.logdir))
     models = store.models()
     bare = [model.index for model in models if model.epoch not in model.checkpoints()]
     if bare or not models:
         which = f"{len(bare)} of {len(models)} models have none of their last epoch"
         raise InputError(f"Argument `logdir` must hold weights, kept by training with --keep_ckpt: {which}")
-    config = store.config()
-    training = TrainingConfig(**{name: config[name] for name in TrainingConfig.__dataclass_fields__})
+    config, names = store.config(), TrainingConfig.__dataclass_fields__
+    if missing := sorted(set(names) - set(config)):
+        raise InputError(f"Argument `logdir` must be of this version's mia_tf.train: config.json lacks {missing[0]}")
+    training = TrainingConfig(**{name: config[name] for name in names})
+    dataset = store.dataset()
+    check_images_fit(replace(training, queries=FLAGS.queries), dataset.images.shape[1:])
 
     from mia_tf.progress import Progress
     from mia_tf.training.worker import start_engine
 
-    engine = start_engine(store.dataset(), training, FLAGS.threads or joblib.cpu_count())
+    engine = start_engine(dataset, training, FLAGS.threads or joblib.cpu_count())
     progress = Progress(len(models), epochs=1)
     for model in models:
         for epoch, path in unanswered(model, FLAGS.queries).items():

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mia_tf.config import ARCHITECTURES, check_images_fit
+from mia_tf.config import ARCHITECTURES
 from mia_tf.validation import fail
 
 LEAKY_SLOPE = 0.1
@@ -26,16 +26,16 @@ def build(arch: str, image_shape: tuple[int, int, int], num_classes: int, seed: 
     """Builds a model with freshly drawn weights.
 
     Args:
-        arch: "cnn{F}-{S}-{max|mean}" or "wrn28-{1,2,10}" (LiRA's published code), "resnet18" (He et
-            al. 2015 with a 3x3 stem for small images) or "resnet9" (its nine-layer form for CIFAR).
+        arch: "cnn{F}-{S}-{max|mean}", no layer wider than 1,024 filters, or "wrn28-{1,2,10}" (both LiRA's
+            published code), "resnet18" (He et al. 2015 with a 3x3 stem for small images) or "resnet9"
+            (its nine-layer form for CIFAR).
         image_shape: (H, W, C) in pixels.
         num_classes: number of logits.
         seed: of the initial weights; equal seeds give equal weights.
 
     Raises:
-        InputError: unknown architecture, or images too small for its poolings.
+        InputError: unknown architecture.
     """
-    check_images_fit(arch, image_shape)
     for pattern, network in _NETWORKS.items():
         if match := re.fullmatch(pattern, arch):
             inputs = keras.Input(image_shape)

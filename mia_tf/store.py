@@ -5,7 +5,8 @@
     LOGDIR/.work/        locks and folders being written; safe to delete when nothing runs
 
 A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
-A lock is held by the kernel (flock), so whoever dies, even by kill -9, lets go of it.
+A lock is held by the kernel (flock), so whoever dies, even by kill -9, lets go of it. Machines may share
+a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with local_lock.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.files import load_array, load_json, write_array, write_json
+from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
 from mia_tf.records import OVER, Dataset, Examples, ModelRecord
 from mia_tf.validation import InputError, check_shape, fail
 
@@ -123,12 +124,26 @@ class Store:
                 if path.exists():
                     store._check_same(config)
                 else:
+                    store._check_new()
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
         return store
+
+    def _check_new(self) -> None:
+        """Raises InputError where a set-up would write over what is not ours to replace.
+
+        A marker is left first, by which a set-up that was cut short is told from somebody's own files.
+        """
+        marker = self._work / "setting-up"
+        if not marker.exists():
+            found = [name for name in _ARRAYS.values() if (self.logdir / name).exists()]
+            found += [folder.name for folder in self._folders().values()]
+            if found:
+                fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
+            marker.touch()
 
     def _check_same(self, config: dict) -> None:
         found = load_json(self.logdir / "config.json")
@@ -246,7 +261,7 @@ class Store:
             write_array(folder / "logits" / f"{record.epoch:010d}.npy", record.logits)
             for epoch, weights in record.checkpoints.items():
                 (folder / "ckpt").mkdir(exist_ok=True)
-                np.savez(folder / "ckpt" / f"{epoch:010d}.npz", *weights)
+                write_arrays(folder / "ckpt" / f"{epoch:010d}.npz", weights)
             os.rename(folder, target)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
@@ -263,7 +278,7 @@ class Store:
     def claim(self, index: int) -> Iterator[bool]:
         """Holds model `index` for this process; gives false where it is present or held by another."""
         with self._locked(f"model-{index}", wait=False) as held:
-            if not held or index in self.completed():
+            if not held or any(_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False
                 return
             for leftover in self._work.glob(f"model-{index}-*"):  # of a process that died

@@ -40,7 +40,8 @@ def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
     if config.only_subset is not None:
         keep[:, config.only_subset :] = False
     if keep.sum(axis=1).min() < 2:
-        fail("must give every model at least two examples", pkeep=config.pkeep)
+        argument = "pkeep" if config.only_subset is None else "only_subset"
+        fail("must give every model at least two examples", **{argument: getattr(config, argument)})
     return keep
 
 

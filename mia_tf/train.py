@@ -7,6 +7,7 @@ of a flag wins. The same command goes on where an earlier one stopped.
 """
 
 import dataclasses
+import os
 import shutil
 import sys
 import typing
@@ -97,7 +98,8 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     if training["queries"] is None:
         training["queries"] = 1 if training["augment"] == "none" else 2
     config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **experiment)
-    run["logdir"] = Path(run["logdir"] or f"runs/{Path(config.data.dataset).stem.replace(':', '_')}")
+    logdir = run["logdir"] or f"runs/{Path(config.data.dataset).stem.replace(':', '_')}"
+    run["logdir"] = Path(os.path.expanduser(logdir))
     options = RunOptions(**run)
     if options.expid is not None and options.expid >= config.num_experiments:
         fail(f"must be below --num_experiments={config.num_experiments}", expid=options.expid)
@@ -113,20 +115,21 @@ def load_and_check(config: ExperimentConfig) -> Dataset:
     from mia_tf import data
 
     dataset = data.load(config.data)
-    check_images_fit(config.training.arch, dataset.images.shape[1:])
+    check_images_fit(config.training, dataset.images.shape[1:])
+    patience = config.training.patience
+    check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
     smallest = int(subsets.membership(config, len(dataset.images)).sum(axis=1).min())
     batch = config.training.batch
     check(batch <= smallest, f"must not exceed the smallest model's training set of {smallest} examples", batch=batch)
     return dataset
 
 
-def check_disk(store: Store, config: ExperimentConfig, num_models: int) -> None:
+def check_disk(logdir: Path, dataset: Dataset, config: ExperimentConfig, num_models: int) -> None:
     """Raises InputError where the logits of the models still to come would not fit on the disk."""
-    about = store.about()
-    needed = num_models * about["num_examples"] * config.training.queries * about["num_classes"] * 4
-    free = shutil.disk_usage(store.logdir).free
+    needed = num_models * len(dataset.images) * config.training.queries * dataset.num_classes * 4
+    free = shutil.disk_usage(logdir).free
     if needed > free:
-        have = f"{store.logdir} with {free / 1e6:,.1f} MB free"
+        have = f"{logdir} with {free / 1e6:,.1f} MB free"
         fail(f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models", logdir=have)
 
 
@@ -151,18 +154,21 @@ def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num
 def main() -> int:
     """Runs the command; returns 1 where a model could not be trained."""
     config, options = read_config()
-    store = Store.create(options.logdir, config.to_dict(), lambda: load_and_check(config))
+    from mia_tf import data
+
+    identity = {**config.to_dict(), **data.own_archive_identity(config.data)}
+    store = Store.create(options.logdir, identity, lambda: load_and_check(config))
     store.check_whole()
-    about = store.about()
+    dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
     wanted = range(config.num_experiments) if options.expid is None else [options.expid]
     missing = sorted(set(wanted) - store.completed())
-    print(f"{about['name']}: {about['num_examples']:,} examples, {config.training.arch}, {options.logdir}")
-    if about["stand_in"]:
-        print(about["stand_in"])
+    print(f"{dataset.name}: {len(dataset.images):,} examples, {config.training.arch}, {options.logdir}")
+    if dataset.stand_in:
+        print(dataset.stand_in)
     print(f"{len(wanted) - len(missing)} of {len(wanted)} models present, {len(missing)} to train.", flush=True)
     if not missing:
         return 0
-    check_disk(store, config, len(missing))
+    check_disk(options.logdir, dataset, config, len(missing))
     workers, threads = share_cores(store, config, options, len(missing))
 
     from mia_tf.progress import Progress
@@ -176,11 +182,12 @@ def main() -> int:
     for index, reason in sorted(failures.items()):
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     present = len(set(wanted) & store.completed())
-    after = (
-        "The same command tries the rest again."
-        if failures
-        else f"Next: python -m mia_tf.analyze --logdir={options.logdir}"
-    )
+    if not failures:
+        after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}"
+    elif any("not finite" in reason for reason in failures.values()):
+        after = "Models that diverged would diverge again: take a smaller --lr or --clip_norm, in another --logdir."
+    else:
+        after = "The same command tries the rest again."
     print(f"{present} of {len(wanted)} models present. {after}")
     return 1 if failures else 0
 

@@ -98,8 +98,3 @@ def test_the_seed_alone_decides_the_weights():
 def test_unknown_architectures_are_refused(arch):
     with pytest.raises(InputError, match=r"arch.*must be one of cnn\{F\}"):
         models.build(arch, (32, 32, 3), 10, seed=0)
-
-
-def test_images_too_small_for_the_poolings_are_refused():
-    with pytest.raises(InputError, match=r"arch.*28 pixels"):
-        models.build("cnn8-5-max", (28, 28, 1), 10, seed=0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from toys import make_dataset
 
+from mia_tf.analysis import signals
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
 from mia_tf.validation import InputError
@@ -64,6 +65,36 @@ def test_files_lie_where_the_published_code_looks(store, dataset):
     # score.py visits every entry of the folder with "exp" in its name.
     others = [p.name for p in store.logdir.iterdir() if not p.name.startswith("experiment-")]
     assert not [name for name in others if name.startswith("exp") and (store.logdir / name).is_dir()]
+
+
+def test_the_published_code_s_walk_over_the_folder_gives_its_scores(store, dataset):
+    """What score.py and plot.py do, in our words: all entries with "exp", softmax, log-odds, mean over axis 1."""
+    for index in range(3):
+        store.write(make_record(dataset, index))
+    labels = np.load(store.logdir / "y_train.npy")
+    for entry in sorted(name for name in os.listdir(store.logdir) if "exp" in name):
+        folder = store.logdir / entry
+        if not (folder / "logits").exists():
+            continue
+        (folder / "scores").mkdir()
+        for name in os.listdir(folder / "logits"):
+            logits = np.load(folder / "logits" / name)
+            probabilities = np.exp(logits - logits.max(axis=3, keepdims=True)).astype(np.float64)
+            probabilities /= probabilities.sum(axis=3, keepdims=True)
+            right = probabilities[np.arange(len(labels)), :, :, labels]
+            probabilities[np.arange(len(labels)), :, :, labels] = 0
+            wrong = probabilities.sum(axis=3)
+            np.save(folder / "scores" / name, np.log(right.mean(1) + 1e-45) - np.log(wrong.mean(1) + 1e-45))
+    scores, keep = [], []
+    for root, folders, _ in os.walk(store.logdir):
+        for name in folders:
+            if name.startswith("experiment") and os.path.exists(os.path.join(root, name, "scores")):
+                last = sorted(os.listdir(os.path.join(root, name, "scores")))[-1]
+                scores.append(np.load(os.path.join(root, name, "scores", last)))
+                keep.append(np.load(os.path.join(root, name, "keep.npy")))
+    assert np.array(keep).shape == (3, 64) and np.array(keep).dtype == bool
+    ours = [signals.phi(model.read_logits(), labels[:, None]) for model in store.models()]
+    np.testing.assert_allclose(np.sort(np.ravel(scores)), np.sort(np.ravel(ours)), atol=1e-5)  # theirs is float32
 
 
 def test_a_folder_of_the_published_code_can_be_read(tmp_path):

@@ -1,6 +1,7 @@
 """The train command as a user runs it, in processes of its own."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -50,11 +51,23 @@ def own_arrays(tmp_path_factory):
         (["--pkeep=1.5"], "`pkeep` must be in (0, 1). Received: pkeep=1.5"),
         (["--pkeep=0"], "pkeep=0.0"),
         (["--pkeep=0.01"], "pkeep=0.01"),
-        (["--num_experiments=1"], "`num_experiments` must be an integer of at least 2. Received: num_experiments=1"),
+        (["--num_experiments=1"], "`num_experiments` must be an integer in [2, 1000000]. Received: num_experiments=1"),
         (["--batch=1000"], "`batch` must not exceed"),
         (["--batch=0"], "batch=0"),
         (["--lr=-1"], "lr=-1.0"),
         (["--lr=fast"], "lr"),
+        (["--lr=nan"], "lr=nan"),
+        (["--pkeep=nan"], "pkeep=nan"),
+        (["--weight_decay=nan"], "weight_decay=nan"),
+        (["--clip_norm=inf"], "clip_norm=inf"),
+        (["--num_experiments=1000000000000"], "num_experiments=1000000000000"),
+        (["--threads_per_worker=1000000000000"], "threads_per_worker=1000000000000"),
+        (["--only_subset=1"], "only_subset=1"),
+        (["--data_seed=-1"], "data_seed=-1"),
+        (["--logdir=" + "x" * 300], "File name too long"),
+        (["--dataset=npz:"], "npz:PATH"),
+        (["--dataset=npz:~nobody_at_all/a.npz"], "~nobody_at_all"),
+        (["--dataset=mnist", "--data_dir=~nobody_at_all"], "~nobody_at_all"),
         (["--epochs=0"], "epochs=0"),
         (["--augment=strong"], "`augment` must be one of none, mirror, weak. Received: augment=strong"),
         (["--subsets=odd"], "`subsets` must be one of balanced, bernoulli"),
@@ -76,6 +89,65 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, said, own_arrays, tmp_
     (line,) = done.stderr.splitlines()
     assert line.startswith("mia_tf.train: ") and said in line
     assert done.stdout == "" and not logdir.exists()
+
+
+def changed_arrays(own_arrays, path, **changes):
+    """A copy of the user's archive with other arrays; None leaves one out."""
+    arrays = {**np.load(own_arrays), **changes}
+    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--augment=weak"], "`augment` must not be weak for images of 4 pixels"),
+        (["--queries=18"], "`queries` must be at most 2 for images of 4 pixels"),
+        (["--eval_steps=1", "--patience=2"], "`patience` needs test images"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_the_data_is_refused(arguments, said, own_arrays, tmp_path):
+    images = np.load(own_arrays)["x_train"][:, :4, :4]
+    path = changed_arrays(own_arrays, tmp_path / "small.npz", x_train=images, x_test=None, y_test=None, group_test=None)
+    done = run(f"--dataset=npz:{path}", f"--logdir={tmp_path / 'run'}", *TINY, *arguments)
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_archive_under_the_same_path_is_another_configuration(own_arrays, tmp_path):
+    path = changed_arrays(own_arrays, tmp_path / "mine.npz")
+    arguments = [f"--dataset=npz:{path}", f"--logdir={tmp_path / 'run'}", "--num_experiments=2", *TINY]
+    assert run(*arguments).returncode == 0
+    (tmp_path / "moved").mkdir()
+    moved = path.rename(tmp_path / "moved" / "mine.npz")
+    assert run(f"--dataset=npz:{moved}", *arguments[1:]).returncode == 0  # the same archive, elsewhere
+    changed_arrays(own_arrays, path, x_train=255 - np.load(own_arrays)["x_train"])
+    done = run(*arguments)
+    assert done.returncode == 2 and "it differs in dataset_digest" in done.stderr
+
+
+def test_a_folder_that_is_not_ours_is_left_as_it_is(own_arrays, tmp_path):
+    """LiRA's own LOGDIR, say: it has no config.json, and its files must not be written over."""
+    np.save(tmp_path / "x_train.npy", np.zeros((10, 8, 8, 3)))
+    np.save(tmp_path / "y_train.npy", np.arange(10))
+    (tmp_path / "experiment-0_4" / "logits").mkdir(parents=True)
+    before = (tmp_path / "x_train.npy").read_bytes()
+    done = run(f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY)
+    assert done.returncode == 2 and "must be new or have a config.json; it has none, but x_train.npy" in done.stderr
+    assert (tmp_path / "x_train.npy").read_bytes() == before and not (tmp_path / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name, content", [("config.json", "[]"), ("dataset.json", "[1]"), ("x_train.npy", ""), ("y_train.npy", None)]
+)
+def test_a_damaged_logdir_is_named_before_any_worker_starts(name, content, own_arrays, tmp_path):
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=3", *TINY]
+    assert run(*arguments, "--expid=0").returncode == 0
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_text(content)
+    done = run(*arguments)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("mia_tf.train: ") and name in line
 
 
 def damaged(path, how):
@@ -138,7 +210,42 @@ def test_a_diverging_run_names_its_models_and_exits_with_1(own_arrays, tmp_path)
     assert done.returncode == 1
     for index in (0, 1):
         assert f"mia_tf.train: model {index} failed: the loss was not finite at step" in done.stderr
-    assert "0 of 2 models present" in done.stdout and Store.open(tmp_path).completed() == set()
+    assert "0 of 2 models present. Models that diverged would diverge again" in done.stdout
+    assert Store.open(tmp_path).completed() == set()
+
+
+def test_a_model_at_chance_is_kept_with_a_warning_and_the_cores_are_shared_out_by_a_measurement(own_arrays, tmp_path):
+    arguments = [argument for argument in TINY if "worker" not in argument]
+    done = run(f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=8", *arguments, "--lr=1e-9")
+    assert done.returncode == 0, done.stderr
+    warned = {int(n) for n in re.findall(r"warning: model (\d+) is no better than chance", done.stderr)}
+    # Untrained models: right as often as chance has it, which one in many exceeds by three deviations.
+    assert warned == {m.index for m in Store(tmp_path).models() if m.metrics()["at_chance"]} and len(warned) >= 6
+    if os.cpu_count() > 1 and 8 >= 2 * os.cpu_count():
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("Measured workers (")]
+        found = re.findall(r"(\d+ x \d+) threads: ([\d,]+)", line)
+        speeds = {pair: float(speed.replace(",", "")) for pair, speed in found}
+        assert line.endswith(f"taking {max(speeds, key=speeds.get)}.") and min(speeds.values()) > 0
+
+
+def test_a_model_that_another_process_holds_is_waited_for_at_rest(own_arrays, tmp_path):
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
+    assert run(*arguments, "--expid=1").returncode == 0
+
+    def processor_time(process):
+        return sum(map(int, Path(f"/proc/{process}/stat").read_text().split()[13:15])) / os.sysconf("SC_CLK_TCK")
+
+    with Store(tmp_path).claim(0) as mine:
+        assert mine
+        waiting = subprocess.Popen(
+            command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        )
+        assert waiting.stderr.readline() == "waiting for 1 models that another process is training\n"
+        before = processor_time(waiting.pid)
+        time.sleep(5)
+        assert processor_time(waiting.pid) - before < 1  # looking without a rest would take all five seconds
+    _, said = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0 and "model 0: train" in said and Store(tmp_path).completed() == {0, 1}
 
 
 def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(own_arrays, tmp_path):
@@ -196,6 +303,29 @@ def test_a_worker_that_is_killed_costs_one_model(own_arrays, tmp_path):
     assert len(present) >= 7 and (len(present) == 8 or "worker process was ended by SIGKILL" in said)
 
 
+def test_a_worker_that_dies_while_it_has_no_model_costs_nothing(own_arrays, tmp_path):
+    """The parent is stopped, so that its worker runs out of work, and only then is the worker killed."""
+    arguments = [*slow_run(own_arrays, tmp_path), "--workers=1", "--num_experiments=3", "--epochs=5"]
+    run = subprocess.Popen(arguments, cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
+    os.kill(run.pid, signal.SIGSTOP)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    (worker,) = [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
+    wait_for(lambda: asleep(worker))
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z")
+    os.kill(run.pid, signal.SIGCONT)
+    _, said = run.communicate(timeout=200)
+    assert run.returncode == 0 and Store(tmp_path).completed() == {0, 1, 2}, said
+
+
+def asleep(process, seconds=2):
+    """Whether a process has used no processor time for a while."""
+    ticks = Path(f"/proc/{process}/stat").read_text().split()[13:15]
+    time.sleep(seconds)
+    return Path(f"/proc/{process}/stat").read_text().split()[13:15] == ticks
+
+
 def test_two_processes_share_one_logdir(own_arrays, tmp_path):
     both = [
         subprocess.Popen(
@@ -237,6 +367,17 @@ def test_inference_asks_kept_weights_again(own_arrays, tmp_path):
     for arguments, said in ((["--queries=0"], "queries=0"), (["--logdir=/nowhere"], "logdir=/nowhere")):
         refused = run(f"--logdir={tmp_path}", *arguments, module="mia_tf.inference")
         assert refused.returncode == 2 and said in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
+def test_inference_on_a_logdir_of_other_code_says_so(tmp_path):
+    np.save(tmp_path / "y_train.npy", np.arange(10))
+    for part in ("logits", "ckpt"):
+        (tmp_path / "experiment-0_2" / part).mkdir(parents=True)
+    np.save(tmp_path / "experiment-0_2" / "keep.npy", np.ones(10, bool))
+    np.save(tmp_path / "experiment-0_2" / "logits" / "0000000005.npy", np.zeros((10, 1, 2, 10), "f"))
+    np.savez(tmp_path / "experiment-0_2" / "ckpt" / "0000000005.npz", np.zeros(2))
+    done = run(f"--logdir={tmp_path}", module="mia_tf.inference")
+    assert done.returncode == 2 and "config.json lacks" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_inference_without_kept_weights_says_how_to_keep_them(own_arrays, tmp_path):

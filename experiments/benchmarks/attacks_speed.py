@@ -1,8 +1,8 @@
 """Seconds and memory that every attack takes, all in one walk over the logits, and how both grow.
 
-    OMP_NUM_THREADS=1 python experiments/benchmarks/attacks_speed.py           about a minute, 25 MB of disk
-    OMP_NUM_THREADS=1 python experiments/benchmarks/attacks_speed.py --full    about 5 minutes, 450 MB of disk
-    OMP_NUM_THREADS=1 python experiments/benchmarks/attacks_speed.py --caps=runs/mnist_svhn
+    OMP_NUM_THREADS=1 python -m experiments.benchmarks.attacks_speed           about a minute, 25 MB of disk
+    OMP_NUM_THREADS=1 python -m experiments.benchmarks.attacks_speed --full    about 5 minutes, 450 MB of disk
+    OMP_NUM_THREADS=1 python -m experiments.benchmarks.attacks_speed --caps=runs/mnist_svhn
 
 Fabricates LOGDIRs of random logits and times `observe` and `score` of every registered attack (--attacks for
 some) as an analysis runs them, piece by piece, every model a target. What attacks share, reading the logits and
@@ -24,8 +24,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from leave_one_out import fabricate
 
+from experiments.benchmarks.leave_one_out import fabricate
 from mia_tf.analysis.blocks import Block, Recording
 from mia_tf.analysis.study import study
 from mia_tf.attacks import attack_classes, shokri
@@ -83,7 +83,13 @@ def measure(sizes: tuple, names: list[str]) -> None:
     for num_models, num_examples in sizes:
         with tempfile.TemporaryDirectory() as folder:
             fabricate(Path(folder), num_models, num_examples)
-            command = [sys.executable, __file__, f"--walk={folder}", f"--attacks={','.join(names)}"]
+            command = [
+                sys.executable,
+                "-m",
+                "experiments.benchmarks.attacks_speed",
+                f"--walk={folder}",
+                f"--attacks={','.join(names)}",
+            ]
             child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             found = json.loads(child.stdout.read() or "{}")
             _, status, usage = os.wait4(child.pid, 0)

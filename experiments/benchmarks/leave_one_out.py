@@ -1,7 +1,7 @@
 """Seconds a target that online LiRA takes: refitting without each target, against all targets at once.
 
-    OMP_NUM_THREADS=1 python experiments/benchmarks/leave_one_out.py             about 5 seconds, 500 MB
-    OMP_NUM_THREADS=1 python experiments/benchmarks/leave_one_out.py --memory    about 3 minutes, 4 GB of disk
+    OMP_NUM_THREADS=1 python -m experiments.benchmarks.leave_one_out             about 5 seconds, 500 MB
+    OMP_NUM_THREADS=1 python -m experiments.benchmarks.leave_one_out --memory    about 3 minutes, 4 GB of disk
 
 `refit` re-creates the cost of `generate_ours` of LiRA's published plot.py, in our own words: for a target, a
 Python loop over the examples gathers the IN and the OUT scores of the other models, and SciPy's logpdf judges

@@ -49,3 +49,14 @@ def load(config: DataConfig) -> Dataset:
         stand_in=" ".join(source.stand_in for source in read if source.stand_in),
         sources={name: source.provenance for name, source in zip(names, read, strict=True)},
     )
+
+
+def own_archive_identity(config: DataConfig) -> dict[str, str]:
+    """What tells a user's own archive from another in config.json; nothing for a mixture.
+
+    Raises:
+        InputError: there is no such archive.
+    """
+    if not config.dataset.startswith(OWN_PREFIX):
+        return {}
+    return own_arrays.identity(config.dataset.removeprefix(OWN_PREFIX))

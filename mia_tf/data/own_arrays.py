@@ -1,5 +1,7 @@
 """A user's own arrays: `--dataset=npz:PATH`."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,7 @@ def load(path: str, config: DataConfig) -> Dataset:
     Raises:
         InputError: an array is missing or not of that kind, or a group is smaller than was asked for.
     """
-    path = Path(path).expanduser()
-    check(path.is_file(), "must be npz:PATH with the path of a file", dataset=f"npz:{path}")
+    path = _existing(path)
     archive = Archive(path)
     pixels = archive.array("x_train")
     images = as_images(pixels, f"x_train in {path}")
@@ -50,6 +51,25 @@ def load(path: str, config: DataConfig) -> Dataset:
         pools[group] = Pool(images[rows], labels[rows], test_images[test_rows], test_labels[test_rows], counts[group])
     rounded = "" if pixels.dtype == np.uint8 else f", {pixels.dtype} rounded to 256 grey levels"
     return assemble(pools, config, name=path.stem, num_classes=num_classes, sources={"npz": f"{path}{rounded}"})
+
+
+def identity(path: str) -> dict[str, str]:
+    """What config.json has of a user's archive: its name and a hash of its bytes, wherever it lies.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    path = _existing(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    return {"dataset": f"npz:{path.name}", "dataset_digest": digest.hexdigest()}
+
+
+def _existing(path: str) -> Path:
+    """The path of a user's archive, which must exist."""
+    found = Path(os.path.expanduser(path))
+    check(found.is_file(), "must be npz:PATH with the path of a file", dataset=f"npz:{path}")
+    return found
 
 
 def _groups(archive: Archive, key: str, length: int) -> np.ndarray:

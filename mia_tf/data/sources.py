@@ -102,7 +102,7 @@ def folder_of_archives(data_dir: str | None) -> Path | None:
     given = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
     if not given:
         return None
-    folder = Path(given).expanduser()
+    folder = Path(os.path.expanduser(given))
     check(folder.is_dir(), f"(or {ENVIRONMENT_VARIABLE}) must be a folder that exists", data_dir=given)
     return folder
 

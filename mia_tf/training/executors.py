@@ -4,9 +4,11 @@ Several one-thread workers usually beat one process with many threads, because s
 not fill several cores; `measure_workers` finds out which is true here.
 """
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import signal
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -14,8 +16,9 @@ from mia_tf.config import ExperimentConfig
 from mia_tf.progress import Progress
 from mia_tf.store import Store
 from mia_tf.training import worker
+from mia_tf.validation import InputError
 
-_POLL_SECONDS = 1.0  # between looks at models that another process is training
+_POLL_SECONDS = 2.0  # between looks at models that another process is training
 
 
 @dataclass
@@ -43,6 +46,7 @@ def train_models(
         index -> one line, for every model that could not be trained.
     """
     todo, elsewhere, failures = deque(indices), set(), {}
+    look_again, waiting_said = 0.0, False
     pool = [_start(store, config, threads) for _ in range(min(workers, len(indices)))]
     try:
         while pool:
@@ -54,6 +58,7 @@ def train_models(
                     if member.index is not None:
                         failures[member.index] = _cause_of_death(member.process)
                         progress.finished(member.index, f"model {member.index} failed: {failures[member.index]}")
+                    if member.index is not None or member.idle:  # one that never got ready would not again
                         pool.append(_start(store, config, threads))
                     continue
                 if event == "epoch":
@@ -70,26 +75,34 @@ def train_models(
                     failures[index] = detail
                     progress.finished(index, f"model {index} failed: {detail}")
                     if event == "unwritable":  # the others would be trained in vain
-                        failures |= dict.fromkeys(todo, "not begun, because another could not be written")
+                        reason = "not begun, because another could not be written"
+                        failures |= dict.fromkeys([*todo, *elsewhere], reason)
                         todo.clear()
-            if not todo and elsewhere:
+                        elsewhere.clear()
+            if not todo and elsewhere and time.monotonic() > look_again:
+                look_again = time.monotonic() + _POLL_SECONDS
                 present = store.completed()
                 for index in sorted(elsewhere & present):
                     progress.finished(index, f"model {index} was trained by another process")
-                todo.extend(sorted(elsewhere - present))
+                elsewhere -= present
+                if elsewhere and not waiting_said:
+                    waiting_said = True
+                    progress.say(f"waiting for {len(elsewhere)} models that another process is training")
+                todo.extend(sorted(elsewhere))  # who holds them may have died: try to claim them
                 elsewhere.clear()
             for member in [m for m in pool if m.idle]:
-                if todo:
-                    member.index, member.idle = todo.popleft(), False
-                    member.pipe.send(member.index)
-                elif not elsewhere:
-                    member.pipe.send(None)
-                    pool.remove(member)
+                # A worker that died while idle is found when it is heard next; its model goes to another.
+                with contextlib.suppress(BrokenPipeError):
+                    if todo:
+                        member.pipe.send(todo[0])
+                        member.index, member.idle = todo.popleft(), False
+                    elif not elsewhere:
+                        member.pipe.send(None)
+                        pool.remove(member)
     finally:
         for member in pool:
             member.process.terminate()
-    for index in todo:
-        failures[index] = "no worker process could be started"
+    failures |= dict.fromkeys([*todo, *elsewhere], "no worker process could be started")
     return failures
 
 
@@ -119,13 +132,19 @@ def measure_workers(
             process.start()
             other.close()
             started.append((process, pipe))
-        for _, pipe in started:
-            pipe.recv()
-        for _, pipe in started:
-            pipe.send("go")
-        speeds[workers, threads] = sum(pipe.recv() for _, pipe in started)
+        try:
+            for _, pipe in started:
+                pipe.recv()
+            for _, pipe in started:
+                pipe.send("go")
+            speeds[workers, threads] = sum(pipe.recv() for _, pipe in started)
+        except (EOFError, ConnectionError):  # not enough memory for so many, most likely
+            speeds[workers, threads] = 0.0
         for process, _ in started:
+            process.terminate()
             process.join()
+    if not any(speeds.values()):
+        raise InputError("No worker process could be started: give --workers and --threads_per_worker to see why")
     return *max(speeds, key=speeds.get), speeds
 
 

@@ -9,8 +9,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-PAD = 4
-"""Pixels an image is padded by before it is cropped back to its size (LiRA: REFLECT, 4)."""
+from mia_tf.config import PAD
 
 
 def query_views(count: int) -> list[tuple[int, int, bool]]:

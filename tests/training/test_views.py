@@ -9,7 +9,7 @@ def slow_view(image, down, right, mirrored):
     """Mirror, pad by reflection, crop: the plain way."""
     if mirrored:
         image = image[:, ::-1]
-    pad = views.PAD
+    pad = 4
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
     height, width = image.shape[:2]
     return padded[pad + down : pad + down + height, pad + right : pad + right + width]
