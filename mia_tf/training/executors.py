@@ -26,6 +26,7 @@ class _Worker:
     process: multiprocessing.Process
     pipe: multiprocessing.connection.Connection
     index: int | None = None  # the model it is on
+    begun: bool = False  # an epoch of it is over
     idle: bool = False
 
 
@@ -46,7 +47,7 @@ def train_models(
         index -> one line, for every model that could not be trained.
     """
     todo, elsewhere, failures = deque(indices), set(), {}
-    look_again, waiting_said = 0.0, False
+    look_again, waiting_said, tried_again = 0.0, False, set()
     pool = [_start(store, config, threads) for _ in range(min(workers, len(indices)))]
     try:
         while pool:
@@ -55,13 +56,20 @@ def train_models(
                     event, index, detail = member.pipe.recv()
                 except (EOFError, ConnectionResetError):
                     pool.remove(member)
-                    if member.index is not None:
-                        failures[member.index] = _cause_of_death(member.process)
-                        progress.finished(member.index, f"model {member.index} failed: {failures[member.index]}")
-                    if member.index is not None or member.idle:  # one that never got ready would not again
-                        pool.append(_start(store, config, threads))
+                    if member.index is None and not member.idle:
+                        continue  # it never got ready, and another would not either
+                    pool.append(_start(store, config, threads))
+                    if member.index is None:
+                        continue
+                    if not member.begun and member.index not in tried_again:
+                        tried_again.add(member.index)  # it may have died before it read which model was next
+                        todo.appendleft(member.index)
+                        continue
+                    failures[member.index] = _cause_of_death(member.process)
+                    progress.finished(member.index, f"model {member.index} failed: {failures[member.index]}")
                     continue
                 if event == "epoch":
+                    member.begun = True
                     progress.epoch(index)
                     continue
                 member.index, member.idle = None, event == "ready"
@@ -95,7 +103,7 @@ def train_models(
                 with contextlib.suppress(BrokenPipeError):
                     if todo:
                         member.pipe.send(todo[0])
-                        member.index, member.idle = todo.popleft(), False
+                        member.index, member.idle, member.begun = todo.popleft(), False, False
                     elif not elsewhere:
                         member.pipe.send(None)
                         pool.remove(member)
