@@ -10,7 +10,7 @@ import multiprocessing.connection
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mia_tf.config import ExperimentConfig
 from mia_tf.progress import Progress
@@ -46,72 +46,119 @@ def train_models(
     Returns:
         index -> one line, for every model that could not be trained.
     """
-    todo, elsewhere, failures = deque(indices), set(), {}
-    look_again, waiting_said, tried_again = 0.0, False, set()
-    pool = [_start(store, config, threads) for _ in range(min(workers, len(indices)))]
+    run = _Run(store, config, threads, progress, deque(indices))
+    run.pool = [run.start() for _ in range(min(workers, len(indices)))]
     try:
-        while pool:
-            for member in _heard(pool):
+        while run.pool:
+            for member in _heard(run.pool):
                 try:
-                    event, index, detail = member.pipe.recv()
+                    run.hear(member, *member.pipe.recv())
                 except (EOFError, ConnectionResetError):
-                    pool.remove(member)
-                    if member.index is None and not member.idle:
-                        continue  # it never got ready, and another would not either
-                    pool.append(_start(store, config, threads))
-                    if member.index is None:
-                        continue
-                    if not member.begun and member.index not in tried_again:
-                        tried_again.add(member.index)  # it may have died before it read which model was next
-                        todo.appendleft(member.index)
-                        continue
-                    failures[member.index] = _cause_of_death(member.process)
-                    progress.finished(member.index, f"model {member.index} failed: {failures[member.index]}")
-                    continue
-                if event == "epoch":
-                    member.begun = True
-                    progress.epoch(index)
-                    continue
-                member.index, member.idle = None, event == "ready"
-                if event == "done":
-                    progress.finished(index, _summary(index, detail))
-                    if detail["at_chance"]:
-                        progress.say(f"warning: model {index} is no better than chance on its own training set")
-                elif event == "elsewhere":
-                    elsewhere.add(index)
-                elif event in ("failed", "unwritable"):
-                    failures[index] = detail
-                    progress.finished(index, f"model {index} failed: {detail}")
-                    if event == "unwritable":  # the others would be trained in vain
-                        reason = "not begun, because another could not be written"
-                        failures |= dict.fromkeys([*todo, *elsewhere], reason)
-                        todo.clear()
-                        elsewhere.clear()
-            if not todo and elsewhere and time.monotonic() > look_again:
-                look_again = time.monotonic() + _POLL_SECONDS
-                present = store.completed()
-                for index in sorted(elsewhere & present):
-                    progress.finished(index, f"model {index} was trained by another process")
-                elsewhere -= present
-                if elsewhere and not waiting_said:
-                    waiting_said = True
-                    progress.say(f"waiting for {len(elsewhere)} models that another process is training")
-                todo.extend(sorted(elsewhere))  # who holds them may have died: try to claim them
-                elsewhere.clear()
-            for member in [m for m in pool if m.idle]:
-                # A worker that died while idle is found when it is heard next; its model goes to another.
-                with contextlib.suppress(BrokenPipeError):
-                    if todo:
-                        member.pipe.send(todo[0])
-                        member.index, member.idle, member.begun = todo.popleft(), False, False
-                    elif not elsewhere:
-                        member.pipe.send(None)
-                        pool.remove(member)
+                    run.bury(member)
+            run.look_elsewhere()
+            run.hand_out()
     finally:
-        for member in pool:
+        for member in run.pool:
             member.process.terminate()
-    failures |= dict.fromkeys([*todo, *elsewhere], "no worker process could be started")
-    return failures
+    run.give_up("no worker process could be started")
+    return run.failures
+
+
+@dataclass
+class _Run:
+    """The state of `train_models`: who has which model, and what is left."""
+
+    store: Store
+    config: ExperimentConfig
+    threads: int
+    progress: Progress
+    todo: deque[int]
+    pool: list[_Worker] = field(default_factory=list)
+    elsewhere: set[int] = field(default_factory=set)  # another process holds them
+    tried_again: set[int] = field(default_factory=set)
+    failures: dict[int, str] = field(default_factory=dict)
+    look_again: float = 0.0
+    waiting_said: bool = False
+
+    def start(self) -> _Worker:
+        """Starts a worker. Spawned, not forked: TensorFlow does not survive a fork."""
+        context = multiprocessing.get_context("spawn")
+        pipe, other = context.Pipe()
+        arguments = (other, self.store.logdir, self.config, self.threads)
+        process = context.Process(target=worker.run, args=arguments, daemon=True)
+        process.start()
+        other.close()
+        return _Worker(process, pipe)
+
+    def hear(self, member: _Worker, event: str, index: int | None, detail) -> None:
+        """Takes in one message of a worker (`mia_tf.training.worker`)."""
+        if event == "epoch":
+            member.begun = True
+            self.progress.epoch(index)
+            return
+        member.index, member.idle = None, event == "ready"
+        if event == "done":
+            self.progress.finished(index, _summary(index, detail))
+            if detail["at_chance"]:
+                self.progress.say(f"warning: model {index} is no better than chance on its own training set")
+        elif event == "elsewhere":
+            self.elsewhere.add(index)
+        elif event in ("failed", "unwritable"):
+            self.fail(index, detail)
+            if event == "unwritable":  # the others would be trained in vain
+                self.give_up("not begun, because another could not be written")
+
+    def bury(self, member: _Worker) -> None:
+        """A worker has died: another takes its place, and its model where it had not begun."""
+        self.pool.remove(member)
+        if member.index is None and not member.idle:
+            return  # it never got ready, and another would not either
+        self.pool.append(self.start())
+        if member.index is None:
+            return
+        if not member.begun and member.index not in self.tried_again:
+            self.tried_again.add(member.index)  # it may have died before it read which model was next
+            self.todo.appendleft(member.index)
+        else:
+            self.fail(member.index, _cause_of_death(member.process))
+
+    def fail(self, index: int, reason: str) -> None:
+        """Records that a model could not be trained."""
+        self.failures[index] = reason
+        self.progress.finished(index, f"model {index} failed: {reason}")
+
+    def give_up(self, reason: str) -> None:
+        """Records why what is left will not be trained."""
+        self.failures |= dict.fromkeys([*self.todo, *self.elsewhere], reason)
+        self.todo.clear()
+        self.elsewhere.clear()
+
+    def look_elsewhere(self) -> None:
+        """Now and then, looks at the models of other processes; tries those again that are not present."""
+        if self.todo or not self.elsewhere or time.monotonic() < self.look_again:
+            return
+        self.look_again = time.monotonic() + _POLL_SECONDS
+        present = self.store.completed()
+        for index in sorted(self.elsewhere & present):
+            self.progress.finished(index, f"model {index} was trained by another process")
+        self.elsewhere -= present
+        if self.elsewhere and not self.waiting_said:
+            self.waiting_said = True
+            self.progress.say(f"waiting for {len(self.elsewhere)} models that another process is training")
+        self.todo.extend(sorted(self.elsewhere))  # who holds them may have died
+        self.elsewhere.clear()
+
+    def hand_out(self) -> None:
+        """Gives idle workers a model, or sends them home where there is none and none may come."""
+        for member in [m for m in self.pool if m.idle]:
+            # A worker that died while idle is buried when it is heard next; nothing was given to it.
+            with contextlib.suppress(BrokenPipeError):
+                if self.todo:
+                    member.pipe.send(self.todo[0])
+                    member.index, member.idle, member.begun = self.todo.popleft(), False, False
+                elif not self.elsewhere:
+                    member.pipe.send(None)
+                    self.pool.remove(member)
 
 
 def measure_workers(
@@ -154,16 +201,6 @@ def measure_workers(
     if not any(speeds.values()):
         raise InputError("No worker process could be started: give --workers and --threads_per_worker to see why")
     return *max(speeds, key=speeds.get), speeds
-
-
-def _start(store: Store, config: ExperimentConfig, threads: int) -> _Worker:
-    # Spawned, not forked: TensorFlow does not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pipe, other = context.Pipe()
-    process = context.Process(target=worker.run, args=(other, store.logdir, config, threads), daemon=True)
-    process.start()
-    other.close()
-    return _Worker(process, pipe)
 
 
 def _heard(pool: list[_Worker]) -> list[_Worker]:
