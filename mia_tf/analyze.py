@@ -90,7 +90,8 @@ def analyze(
             rows["sweep"] = tables.sweep_rows(findings.sweep)
         if findings.bounds:
             rows["epsilon"] = tables.epsilon_rows(findings.bounds, delta)
-        paths = [tables.write_table(folder, name, rows[name]) for name in rows]
+        note = "stand-in data" if examples.stand_in else ""
+        paths = [tables.write_table(folder, name, rows[name], note) for name in rows]
         for name in {"sweep", "epsilon"} - rows.keys():
             (folder / f"{name}.csv").unlink(missing_ok=True)
     except OSError as error:

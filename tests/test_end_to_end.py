@@ -59,6 +59,7 @@ def test_the_stand_in_is_said_everywhere(demo):
     sentence = Store.open(logdir).about()["stand_in"]
     assert "stand in" in sentence or "stand-in" in sentence
     assert sentence in trained.stdout and sentence in analyzed.stdout
+    assert all(row["note"].endswith("stand-in data") for row in table(logdir, "attacks"))
 
 
 def test_the_terminal_shows_our_lines_only(demo):

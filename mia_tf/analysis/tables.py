@@ -74,8 +74,10 @@ _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia")
 """The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA."""
 
 
-def write_table(folder: Path, name: str, rows: Iterable[Sequence]) -> Path:
+def write_table(folder: Path, name: str, rows: Iterable[Sequence], note: str = "") -> Path:
     """Writes FOLDER/NAME.csv, whole or not at all, and gives its path; NaN becomes an empty cell.
+
+    A `note` is added to the note of every row, in tables that have such a column.
 
     Raises:
         OSError: the folder cannot be written; nothing is left behind.
@@ -87,6 +89,8 @@ def write_table(folder: Path, name: str, rows: Iterable[Sequence]) -> Path:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
+            if note and columns[-1] == "note":
+                row = (*row[:-1], "; ".join(filter(None, (row[-1], note))))
             writer.writerow([_cell(value) for _, value in zip(columns, row, strict=True)])
     return path
 
