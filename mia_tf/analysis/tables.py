@@ -12,32 +12,10 @@ from mia_tf.analysis.statistics import CONFIDENCE
 from mia_tf.files import replacing
 from mia_tf.records import UNDER, Examples
 
+_MEASURED = ("metric", "value", "ci_low", "ci_high", "num_targets", "num_members", "num_nonmembers", "note")
 COLUMNS = {
-    "attacks": (
-        "attack",
-        "population",
-        "metric",
-        "value",
-        "ci_low",
-        "ci_high",
-        "num_targets",
-        "num_members",
-        "num_nonmembers",
-        "note",
-    ),
-    "sweep": (
-        "attack",
-        "population",
-        "num_shadow",
-        "metric",
-        "value",
-        "ci_low",
-        "ci_high",
-        "num_targets",
-        "num_members",
-        "num_nonmembers",
-        "note",
-    ),
+    "attacks": ("attack", "population", *_MEASURED),
+    "sweep": ("attack", "population", "num_shadow", *_MEASURED),
     "epsilon": (
         "attack",
         "population",

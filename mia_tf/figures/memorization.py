@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from mia_tf.figures import style
-from mia_tf.figures.privacy_scores import count_label, draw_group_histograms
+from mia_tf.figures import scatter
+from mia_tf.figures.privacy_scores import draw_group_histograms
 
 BINS_PER_UNIT = 20
 """At most; fewer where few models make memorization coarse."""
@@ -30,28 +30,9 @@ def draw_memorization(
         names: what the groups are called, by group id.
         spearman: group id or "all" -> (rho, p); NaN, or absent, where it could not be resolved.
     """
-    present = np.unique(groups)
-    for group in present:
-        mine = groups == group
-        look = style.GROUP_STYLES[group]
-        # Rasterized: 61,000 points would make a slow vector file. The small group comes last, on top.
-        ax.scatter(
-            memorization[mine],
-            scores[mine],
-            s=9,
-            color=look.colour,
-            marker=look.marker,
-            alpha=0.45,
-            linewidths=0,
-            rasterized=True,
-            label=f"{count_label(memorization[mine] + scores[mine], names[group])}: {_correlation(spearman, group)}",
-        )
-    if len(present) > 1:
-        ax.plot([], [], linestyle="", label=f"both: {_correlation(spearman, 'all')}")
+    scatter.draw_groups(ax, memorization, scores, groups, names, lambda group: _correlation(spearman, group))
     ax.set(title="Memorization and privacy score", xlabel="memorization", ylabel="privacy score")
-    style.legend_below(ax, handlelength=1.5)
-    for handle in ax.get_legend().legend_handles:
-        handle.set_alpha(1)
+    scatter.legend_below(ax)
 
 
 def _correlation(spearman: Mapping[int | str, tuple[float, float]], key: int | str) -> str:

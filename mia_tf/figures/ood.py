@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mia_tf.analysis.strength import SIGNIFICANT, strength
-from mia_tf.figures import style
-from mia_tf.figures.privacy_scores import count_label
+from mia_tf.figures import scatter
 
 OOD_LABELS = {
     "ood_msp": "MSP score  1 $-$ largest softmax probability",
@@ -49,27 +48,9 @@ def draw_against_ood(
     if detector == "ood_msp":
         ax.set_xscale("log", nonpositive="clip")
         ood = np.maximum(ood, _SMALLEST)
-    present = np.unique(groups)
-    for group in present:
-        mine = groups == group
-        look = style.GROUP_STYLES[group]
-        ax.scatter(
-            ood[mine],
-            scores[mine],
-            s=9,
-            color=look.colour,
-            marker=look.marker,
-            alpha=0.45,
-            linewidths=0,
-            rasterized=True,
-            label=f"{count_label(ood[mine] + scores[mine], names[group])}: {_words(spearman, group)}",
-        )
-    if len(present) > 1:
-        ax.plot([], [], linestyle="", label=f"both: {_words(spearman, 'all')}")
+    scatter.draw_groups(ax, ood, scores, groups, names, lambda group: _words(spearman, group))
     ax.set(xlabel=OOD_LABELS[detector], ylabel=label)
-    style.legend_below(ax, handlelength=1.5)
-    for handle in ax.get_legend().legend_handles:
-        handle.set_alpha(1)
+    scatter.legend_below(ax)
 
 
 def _words(spearman: Mapping[int | str, tuple[float, float]], key: int | str) -> str:

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from mia_tf.figures import style
-from mia_tf.figures.privacy_scores import count_label
+from mia_tf.figures import scatter, style
 
 STRATA_COLOURS = (style.BLACK, style.SKY, style.GREEN, style.ORANGE, style.VERMILLION, style.PURPLE)
 STRATA_MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -34,19 +33,7 @@ def draw_distance(
         title: of the panel.
     """
     ax.fill_between([0, 1], [0, 1], [1, 1], color="#EEEEEE", zorder=0, linewidth=0)
-    for group in np.unique(groups):
-        look, mine = style.GROUP_STYLES[group], groups == group
-        ax.scatter(
-            memorization[mine],
-            distance[mine],
-            s=8,
-            color=look.colour,
-            marker=look.marker,
-            alpha=0.4,
-            linewidths=0,
-            rasterized=True,
-            label=count_label(memorization[mine] + distance[mine], names[group]),
-        )
+    scatter.draw_groups(ax, memorization, distance, groups, names)
     ax.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, label="equal to memorization; grey: above it")
     ax.set(xlabel="memorization", ylabel=label, title=title, ylim=(min(0, np.nanmin(distance)) - 0.04, 1.04))
     style.legend_below(ax, handlelength=1.5)

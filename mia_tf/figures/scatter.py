@@ -1,0 +1,54 @@
+"""One point an example, by group: what several figures are made of."""
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mia_tf.figures import style
+from mia_tf.figures.privacy_scores import count_label
+
+
+def draw_groups(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray,
+    names: tuple[str, str],
+    words: Callable[[int | str], str] | None = None,
+) -> None:
+    """Draws the points; a group's entry in the legend has its number of points.
+
+    Args:
+        ax: where to draw.
+        x, y: (N,) float; a point with a NaN is not drawn.
+        groups: (N,) group ids.
+        names: what the groups are called, by group id.
+        words: group id or "all" -> what the legend says besides; None for nothing.
+    """
+    present = np.unique(groups)
+    for group in present:
+        mine = groups == group
+        look = style.GROUP_STYLES[group]
+        label = count_label(x[mine] + y[mine], names[group])
+        # Rasterized: 61,000 points would make a slow vector file. The small group comes last, on top.
+        ax.scatter(
+            x[mine],
+            y[mine],
+            s=9,
+            color=look.colour,
+            marker=look.marker,
+            alpha=0.45,
+            linewidths=0,
+            rasterized=True,
+            label=label if words is None else f"{label}: {words(group)}",
+        )
+    if words is not None and len(present) > 1:
+        ax.plot([], [], linestyle="", label=f"both: {words('all')}")
+
+
+def legend_below(ax: Axes) -> None:
+    """The legend below the axes, its markers not see-through as the points are."""
+    style.legend_below(ax, handlelength=1.5)
+    for handle in ax.get_legend().legend_handles:
+        handle.set_alpha(1)
