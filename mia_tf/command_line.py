@@ -11,7 +11,8 @@ from mia_tf.validation import InputError
 def run(name: str, main: Callable[[], int | None]) -> None:
     """Parses the flags, runs `main` and exits with what it returns.
 
-    Exit codes: 0 all done, 1 some of the work failed, 2 bad input, 130 interrupted.
+    Exit codes: 0 all done, 1 some of the work failed, 2 bad input or a file that cannot be read or
+    written, 130 interrupted.
 
     Args:
         name: the command's, as in `python -m name`.

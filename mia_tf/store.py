@@ -88,6 +88,7 @@ class Store:
     def __init__(self, logdir: Path):
         self.logdir = Path(logdir)
         self._work = self.logdir / ".work"
+        self._marker = self._work / "setting-up"
 
     # ---- opening
 
@@ -107,7 +108,7 @@ class Store:
 
         Args:
             logdir: the folder; made where it is missing.
-            config: `ExperimentConfig.to_dict()`.
+            config: `ExperimentConfig.to_dict()`, and what identifies a user's own archive.
             load_dataset: called without arguments for the Dataset, only where the LOGDIR is new.
 
         Raises:
@@ -128,6 +129,7 @@ class Store:
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
+                    store._marker.unlink()
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
         return store
@@ -135,15 +137,13 @@ class Store:
     def _check_new(self) -> None:
         """Raises InputError where a set-up would write over what is not ours to replace.
 
-        A marker is left first, by which a set-up that was cut short is told from somebody's own files.
+        A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
-        marker = self._work / "setting-up"
-        if not marker.exists():
-            found = [name for name in _ARRAYS.values() if (self.logdir / name).exists()]
-            found += [folder.name for folder in self._folders().values()]
-            if found:
-                fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
-            marker.touch()
+        found = [] if self._marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
+        found += [folder.name for folder in self._folders().values()]  # a set-up has none yet, cut short or not
+        if found:
+            fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
+        self._marker.touch()
 
     def _check_same(self, config: dict) -> None:
         found = load_json(self.logdir / "config.json")
@@ -176,7 +176,8 @@ class Store:
             "group_names": ["over-represented", "under-represented"],
             "stand_in": "",
         }
-        return {**defaults, **(load_json(path) if path.exists() else {})}
+        ours = (self.logdir / "config.json").exists()  # then it must not be missing: it names stand-ins
+        return {**defaults, **(load_json(path) if ours or path.exists() else {})}
 
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""

@@ -129,6 +129,15 @@ def test_another_configuration_is_refused_with_the_fields_that_differ(store, dat
     Store.create(store.logdir, CONFIG, lambda: pytest.fail("the data are in the folder already"))
 
 
+def test_a_set_up_that_was_cut_short_is_done_again(tmp_path, dataset):
+    (tmp_path / ".work").mkdir()
+    (tmp_path / ".work" / "setting-up").touch()
+    np.save(tmp_path / "x_train.npy", dataset.images[:3])
+    store = Store.create(tmp_path, CONFIG, lambda: dataset)
+    np.testing.assert_array_equal(store.dataset().images, dataset.images)
+    assert not (tmp_path / ".work" / "setting-up").exists()
+
+
 def test_a_full_disk_is_an_error_and_leaves_nothing_behind(store, dataset):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     record = make_record(dataset)

@@ -137,8 +137,26 @@ def test_a_folder_that_is_not_ours_is_left_as_it_is(own_arrays, tmp_path):
     assert (tmp_path / "x_train.npy").read_bytes() == before and not (tmp_path / "config.json").exists()
 
 
+def test_a_logdir_that_lost_its_config_is_left_as_it_is(own_arrays, tmp_path):
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
+    assert run(*arguments, "--expid=0").returncode == 0
+    (tmp_path / "config.json").unlink()
+    done = run(*arguments, "--data_seed=1")
+    assert done.returncode == 2 and "it has none, but x_train.npy" in done.stderr
+    (tmp_path / ".work" / "setting-up").touch()  # models are nobody's to take over, even so
+    done = run(*arguments, "--data_seed=1")
+    assert done.returncode == 2 and "it has none, but experiment-0_2" in done.stderr
+
+
 @pytest.mark.parametrize(
-    "name, content", [("config.json", "[]"), ("dataset.json", "[1]"), ("x_train.npy", ""), ("y_train.npy", None)]
+    "name, content",
+    [
+        ("config.json", "[]"),
+        ("dataset.json", "[1]"),
+        ("dataset.json", None),
+        ("x_train.npy", ""),
+        ("y_train.npy", None),
+    ],
 )
 def test_a_damaged_logdir_is_named_before_any_worker_starts(name, content, own_arrays, tmp_path):
     arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=3", *TINY]

@@ -6,7 +6,7 @@ Both train the same Keras network on the same images in memory with batch 256 an
 momentum; `model.fit` has all cores and is tried with and without XLA, ours has the workers and
 threads that `mia_tf.train` would measure to be the fastest. Rounds alternate between the two and
 the ratio is taken within a round, because the machine is noisy. The limit is TensorFlow's rate of a
-large float32 matrix product on all cores. Writes results/training_speed/training_speed.csv with --out.
+large float32 matrix product on all cores. Writes training_speed.csv to the folder of --out.
 """
 
 import argparse

@@ -5,7 +5,7 @@ import numpy as np
 from mia_tf.analysis.blocks import Block
 
 ATTACKS: dict[str, type["Attack"]] = {}
-"""Name -> class, in the order of registration. `mia_tf.attacks.names` fills it."""
+"""Name -> class, in the order of registration. `mia_tf.attacks.attack_classes` fills it."""
 
 
 class Attack:
