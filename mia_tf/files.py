@@ -1,6 +1,7 @@
 """Reads files with one clear line for what is wrong with them; writes them whole or not at all."""
 
 import contextlib
+import csv
 import io
 import json
 import os
@@ -67,6 +68,47 @@ def write_json(path: Path, content: dict) -> None:
     """Writes a JSON file, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+class Table:
+    """A CSV of LOGDIR/analysis by columns; says in one line what is wrong with it and how to make it anew."""
+
+    def __init__(self, logdir: Path, name: str):
+        self.path = logdir / "analysis" / name
+        self.remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
+        try:
+            with open(self.path, newline="") as file:
+                self._lines = list(csv.DictReader(file))
+        except FileNotFoundError:
+            raise InputError(f"Missing file: {self.path}{self.remedy}") from None
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"Cannot read {self.path}: {error}{self.remedy}") from None
+        if not self._lines:
+            raise InputError(f"No rows in {self.path}{self.remedy}")
+        if any(None in line or None in line.values() for line in self._lines):
+            raise InputError(f"Rows of {self.path} must all have as many cells as its first{self.remedy}")
+
+    def text(self, column: str) -> list[str]:
+        """A column as it stands."""
+        try:
+            return [line[column] for line in self._lines]
+        except KeyError:
+            raise InputError(f"No column {column} in {self.path}{self.remedy}") from None
+
+    def numbers(self, column: str) -> np.ndarray:
+        """A column as float64, NaN for an empty cell."""
+        cells = self.text(column)
+        try:
+            return np.array([float(cell) if cell else np.nan for cell in cells])
+        except ValueError:
+            raise InputError(f"Column {column} of {self.path} must hold numbers{self.remedy}") from None
+
+    def integers(self, column: str) -> np.ndarray:
+        """A column as int64, no cell empty."""
+        numbers = self.numbers(column)
+        if not np.isfinite(numbers).all():
+            raise InputError(f"Column {column} of {self.path} must have no empty cell{self.remedy}")
+        return numbers.astype(np.int64)
 
 
 @contextlib.contextmanager

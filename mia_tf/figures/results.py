@@ -1,11 +1,11 @@
 """Reads the finished numbers that `python -m mia_tf.analyze` wrote."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mia_tf.files import Table
 from mia_tf.records import OVER, UNDER
 from mia_tf.validation import InputError
 
@@ -52,54 +52,6 @@ class Results:
         return self.correlations.get(frozenset({"memorization", "privacy_score"}), {})
 
 
-class _Table:
-    """One CSV by columns."""
-
-    def __init__(self, logdir: Path, name: str):
-        self._path = logdir / "analysis" / name
-        self._remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
-        try:
-            with open(self._path, newline="") as file:
-                self._lines = list(csv.DictReader(file))
-        except FileNotFoundError:
-            raise InputError(f"Missing file: {self._path}{self._remedy}") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"Cannot read {self._path}: {error}{self._remedy}") from None
-        if not self._lines:
-            raise InputError(f"No rows in {self._path}{self._remedy}")
-        if any(None in line or None in line.values() for line in self._lines):
-            raise InputError(f"Rows of {self._path} must all have as many cells as its first{self._remedy}")
-
-    def text(self, column: str) -> list[str]:
-        """A column as it stands."""
-        try:
-            return [line[column] for line in self._lines]
-        except KeyError:
-            raise InputError(f"No column {column} in {self._path}{self._remedy}") from None
-
-    def numbers(self, column: str) -> np.ndarray:
-        """A column as float64, NaN for an empty cell."""
-        cells = self.text(column)
-        try:
-            return np.array([float(cell) if cell else np.nan for cell in cells])
-        except ValueError:
-            raise InputError(f"Column {column} of {self._path} must hold numbers{self._remedy}") from None
-
-    def integers(self, column: str) -> np.ndarray:
-        """A column as int64, no cell empty."""
-        numbers = self.numbers(column)
-        if not np.isfinite(numbers).all():
-            raise InputError(f"Column {column} of {self._path} must have no empty cell{self._remedy}")
-        return numbers.astype(np.int64)
-
-    def group_ids(self) -> np.ndarray:
-        """The column `group` as ids."""
-        cells = self.text("group")
-        if unknown := set(cells) - set(_GROUP_IDS):
-            raise InputError(f"Unknown group {min(unknown)!r} in {self._path}{self._remedy}")
-        return np.array([_GROUP_IDS[cell] for cell in cells])
-
-
 def read_results(logdir: Path) -> Results:
     """Reads the CSVs under LOGDIR/analysis.
 
@@ -107,7 +59,7 @@ def read_results(logdir: Path) -> Results:
         InputError: a file or column is missing or unreadable; says which command makes it.
     """
     attacks, curves, examples, correlations = (
-        _Table(logdir, f"{name}.csv") for name in ("attacks", "curves", "examples", "correlations")
+        Table(logdir, f"{name}.csv") for name in ("attacks", "curves", "examples", "correlations")
     )
     values = zip(*(attacks.numbers(column) for column in ("value", "ci_low", "ci_high")), strict=True)
     keys = zip(attacks.text("metric"), attacks.text("attack"), attacks.text("population"), strict=True)
@@ -124,16 +76,24 @@ def read_results(logdir: Path) -> Results:
         rows=examples.integers("index"),
         memorization=examples.numbers("memorization"),
         privacy_scores=examples.numbers("privacy_score"),
-        groups=examples.group_ids(),
+        groups=_group_ids(examples),
         num_models=int((n_in + n_out).max()),
         models_per_side=max(1, int(min(np.median(n_in), np.median(n_out)))),
         ood={name: examples.numbers(name) for name in ("ood_msp", "ood_energy")},
         correlations=_read_correlations(correlations),
-        sweep=_read_sweep(_Table(logdir, "sweep.csv")) if (logdir / "analysis" / "sweep.csv").exists() else {},
+        sweep=_read_sweep(Table(logdir, "sweep.csv")) if (logdir / "analysis" / "sweep.csv").exists() else {},
     )
 
 
-def _read_curves(table: _Table) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+def _group_ids(table: Table) -> np.ndarray:
+    """The column `group` as ids."""
+    cells = table.text("group")
+    if unknown := set(cells) - set(_GROUP_IDS):
+        raise InputError(f"Unknown group {min(unknown)!r} in {table.path}{table.remedy}")
+    return np.array([_GROUP_IDS[cell] for cell in cells])
+
+
+def _read_curves(table: Table) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """population -> attack -> curve, in the file's order of points."""
     attacks, populations = np.array(table.text("attack")), np.array(table.text("population"))
     fpr, tpr = table.numbers("fpr"), table.numbers("tpr")
@@ -144,7 +104,7 @@ def _read_curves(table: _Table) -> dict[str, dict[str, tuple[np.ndarray, np.ndar
     return curves
 
 
-def _read_correlations(table: _Table) -> dict[frozenset[str], dict[int | str, tuple[float, float]]]:
+def _read_correlations(table: Table) -> dict[frozenset[str], dict[int | str, tuple[float, float]]]:
     """{x, y} -> group id or "all" -> (rho, p), whichever column is x."""
     columns = (table.text("x"), table.text("y"), table.text("group"))
     pairs = zip(table.numbers("spearman"), table.numbers("p_value"), strict=True)
@@ -154,7 +114,7 @@ def _read_correlations(table: _Table) -> dict[frozenset[str], dict[int | str, tu
     return found
 
 
-def _read_sweep(table: _Table) -> dict[tuple[str, str], dict[str, dict[int, tuple[float, float, float]]]]:
+def _read_sweep(table: Table) -> dict[tuple[str, str], dict[str, dict[int, tuple[float, float, float]]]]:
     """(metric, population) -> attack -> shadow models a side -> (value, ci_low, ci_high)."""
     keys = zip(*(table.text(column) for column in ("metric", "population", "attack")), strict=True)
     values = zip(*(table.numbers(column) for column in ("value", "ci_low", "ci_high")), strict=True)
