@@ -1,7 +1,7 @@
 """Chooses examples from a pool for each group, and puts the groups together in one seeded order."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,11 @@ class Pool:
     Attributes:
         images: (n, H, W, C) uint8.
         labels: (n,) int64.
-        test_images: (t, H, W, C) uint8; all are kept.
+        test_images: (t, H, W, C) uint8.
         test_labels: (t,) int64.
         count: how many of `images` to choose, balanced over their labels; None for all.
+        test_count: the most test images to keep; None for all.
+        change: (images, labels, rng) -> what becomes of the chosen ones (`mixtures.Change.apply`); None for nothing.
     """
 
     images: np.ndarray
@@ -30,6 +32,8 @@ class Pool:
     test_images: np.ndarray
     test_labels: np.ndarray
     count: int | None
+    test_count: int | None = None
+    change: Callable | None = None
 
 
 def example_ids(images: np.ndarray) -> np.ndarray:
@@ -74,8 +78,9 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     """Puts the groups together.
 
     Pools are sorted by example id before anything is drawn, so the rows of the result depend on the
-    pixels and the seed only. Each group and the final order have a generator of their own: asking for
-    another number of one group leaves the other as it was.
+    pixels and the seed only. Each group, the final order, the test images and the changes have a generator
+    of their own: asking for another number of one group leaves the other as it was. A test image with
+    the pixels of a training example is left out, of whichever groups they are.
 
     Args:
         pools: group id -> Pool; images of all pools have one shape.
@@ -85,14 +90,29 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     Raises:
         InputError: a pool or the whole is smaller than was asked for.
     """
-    *group_rngs, order_rng = np.random.default_rng(config.seed).spawn(3)
-    train, test = [], []
+    # Children of a seed are numbered: the first three are what they were before there were more.
+    *group_rngs, order_rng, test_rng, change_rng, test_change_rng = np.random.default_rng(config.seed).spawn(6)
+    chosen = {}
     for group, pool in pools.items():
         images, labels, ids = _sorted_by_id(pool.images, pool.labels)
         count = len(labels) if pool.count is None else pool.count
         rows = choose_balanced(labels, count, group_rngs[group], argument=_COUNT_ARGUMENTS[group])
-        train.append((images[rows], labels[rows], np.full(len(rows), group, np.uint8), ids[rows]))
-        images, labels, _ = _sorted_by_id(pool.test_images, pool.test_labels)
+        chosen[group] = images[rows], labels[rows], ids[rows]
+    seen = np.concatenate([ids for _, _, ids in chosen.values()])
+    train, test = [], []
+    for group, pool in pools.items():
+        images, labels, ids = chosen[group]
+        if pool.change is not None:
+            images, labels = pool.change(images, labels, change_rng)
+            ids = example_ids(images)
+        train.append((images, labels, np.full(len(labels), group, np.uint8), ids))
+        images, labels, ids = _sorted_by_id(pool.test_images, pool.test_labels)
+        rows = np.flatnonzero(~np.isin(ids, seen))
+        if pool.test_count is not None:
+            rows = test_rng.permutation(rows)[: pool.test_count]
+        images, labels = images[rows], labels[rows]
+        if pool.change is not None and len(rows):
+            images, labels = pool.change(images, labels, test_change_rng)
         test.append((images, labels, np.full(len(labels), group, np.uint8)))
     images, labels, groups, ids = map(np.concatenate, zip(*train, strict=True))
     test_images, test_labels, test_groups = map(np.concatenate, zip(*test, strict=True))

@@ -1,9 +1,12 @@
 """From a DataConfig to the Dataset that it names."""
 
+import numpy as np
+
 from mia_tf.config import DataConfig
 from mia_tf.data import own_arrays, sources
-from mia_tf.data.assembly import Pool, assemble
-from mia_tf.data.mixtures import MIXTURES
+from mia_tf.data.assembly import Pool, assemble, example_ids
+from mia_tf.data.mixtures import MIXTURES, Change, Mixture
+from mia_tf.data.sources import SourceData
 from mia_tf.records import OVER, UNDER, Dataset
 from mia_tf.validation import check, check_choice
 
@@ -29,25 +32,59 @@ def load(config: DataConfig) -> Dataset:
         f"must be 0 or not given: `{mixture.name}` has no under-represented group",
         num_under=num_under,
     )
-    parts = [(OVER, mixture.over, mixture.transform_over, config.num_over or mixture.num_over)]
+    names, change = [mixture.over], Change()
     if num_under:
-        parts.append((UNDER, mixture.under, mixture.transform_under, num_under))
-    names = [name for _, name, _, _ in parts]
-    read = sources.read(names, config.data_source, config.data_dir)
-    pools, group_names = {}, list(mixture.group_names)
-    for (group, _, transform, count), source in zip(parts, read, strict=True):
-        images, test_images = transform(source.images), transform(source.test_images)
-        pools[group] = Pool(images, source.labels, test_images, source.test_labels, count)
-        if source.stand_in:
-            group_names[group] += " (stand-in)"
+        names.append(mixture.under)
+        embedded = config.data_source == "embedded"  # needs no folder, so none is looked for
+        change = mixture.change_under(None if embedded else sources.folder_of_archives(config.data_dir))
+    names = list(dict.fromkeys(names))
+    read = dict(zip(names, sources.read(names, config.data_source, config.data_dir), strict=True))
+    over = read[mixture.over]
+    pools = {OVER: _over_pool(mixture, over, config.num_over or mixture.num_over)}
+    stand_ins = [[over.stand_in], []]
+    if num_under:
+        under = read[mixture.under]
+        pools[UNDER] = _under_pool(mixture, under, pools[OVER], num_under, change)
+        stand_ins[UNDER] = [under.stand_in, change.stand_in]
+    group_names = zip(mixture.group_names, stand_ins, strict=True)
     return assemble(
         pools,
         config,
         name=mixture.name,
         num_classes=mixture.num_classes,
-        group_names=tuple(group_names),
-        stand_in=" ".join(source.stand_in for source in read if source.stand_in),
-        sources={name: source.provenance for name, source in zip(names, read, strict=True)},
+        group_names=tuple(name + " (stand-in)" * any(sentences) for name, sentences in group_names),
+        stand_in=" ".join(dict.fromkeys(filter(None, stand_ins[OVER] + stand_ins[UNDER]))),
+        sources={name: source.provenance for name, source in read.items()} | change.sources,
+    )
+
+
+def _over_pool(mixture: Mixture, source: SourceData, count: int | None) -> Pool:
+    """What the over-represented group is chosen from."""
+    images, test_images = mixture.transform_over(source.images), mixture.transform_over(source.test_images)
+    return Pool(images, source.labels, test_images, source.test_labels, count)
+
+
+def _under_pool(mixture: Mixture, source: SourceData, over: Pool, count: int, change: Change) -> Pool:
+    """What the under-represented group is chosen from: pictures that occur once, and not in the other group.
+
+    A copy of an example in the training set would be remembered in its place.
+    """
+    images, test_images = mixture.transform_under(source.images), mixture.transform_under(source.test_images)
+    labels, test_labels = source.labels, source.test_labels
+    if mixture.under_from == "test":
+        images, labels, test_images, test_labels = test_images, test_labels, images[:0], labels[:0]
+    same = mixture.under == mixture.over and mixture.under_from == "train"  # its examples, changed
+    elsewhere = [] if same else example_ids(over.images)
+    ids, rows, times = np.unique(example_ids(images), return_index=True, return_counts=True)
+    rows = np.sort(rows[(times == 1) & ~np.isin(ids, elsewhere)])
+    return Pool(
+        images[rows],
+        labels[rows],
+        test_images,
+        test_labels,
+        count,
+        test_count=mixture.num_test_under,
+        change=change.apply,
     )
 
 

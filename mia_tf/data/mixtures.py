@@ -1,10 +1,11 @@
-"""The named mixtures D_O + D_U of an over- and an under-represented group (Choi et al., section 4).
+"""The named mixtures D_O + D_U of an over- and an under-represented group (Choi et al., sections 4 and 6).
 
 One more mixture is one more entry of `MIXTURES`; the tests take it up by themselves.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -12,8 +13,31 @@ from mia_tf.data.resampling import resize_by_area, to_grey
 
 
 @dataclass(frozen=True)
+class Change:
+    """What is done at random to the examples that were chosen for a group.
+
+    Attributes:
+        apply: (images (n, H, W, C) uint8, labels (n,) int64, rng) -> changed images and labels, one for one
+            and of the same shape and dtype, in new arrays; None for no change. The examples come in an order
+            that follows from their pixels and the data seed, and `rng` from that seed: where `rng` draws all
+            that is random, equal seeds give equal examples whatever the order of rows in the source. Training
+            and test examples are changed in two calls, each with a generator of its own. No picture may come
+            out as it went in where the other group has that picture too: an example is known by its pixels.
+        sources: what it mixes in and where that came from, for people.
+        stand_in: a sentence where it stands in for the paper's, else "".
+    """
+
+    apply: Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    stand_in: str = ""
+
+
+@dataclass(frozen=True)
 class Mixture:
     """What a mixture is made of.
+
+    Randomness: transforms are functions of one image and draw nothing; they go over whole sources, before
+    examples are chosen by their pixels. What is random is a `Change`, which sees only the chosen examples.
 
     Attributes:
         name: what `--dataset` calls it.
@@ -24,6 +48,10 @@ class Mixture:
         group_names: what figures call the two groups.
         transform_over, transform_under: source images (n, H, W, C) uint8 -> images of the mixture, one for
             one; both groups must come out in one shape.
+        change_under: the folder of data, or None, -> the Change of the under-represented group; it is asked
+            before any data are read, so that it can say (InputError) what it lacks.
+        under_from: the split that the under-represented group is chosen from, "train" or "test".
+        num_test_under: the most test images the under-represented group has; None for all there are.
         num_classes: number of labels; both groups use the same label ids.
     """
 
@@ -35,6 +63,9 @@ class Mixture:
     group_names: tuple[str, str] = ("over-represented", "under-represented")
     transform_over: Callable[[np.ndarray], np.ndarray] = np.asarray
     transform_under: Callable[[np.ndarray], np.ndarray] = np.asarray
+    change_under: Callable[[Path | None], Change] = lambda folder: Change()
+    under_from: str = "train"
+    num_test_under: int | None = None
     num_classes: int = 10
 
 
@@ -54,6 +85,21 @@ MIXTURES = {
             num_under=1000,
             group_names=("MNIST", "SVHN"),
             transform_under=like_mnist,
+        ),
+        Mixture(
+            "mnist_cifar10",
+            over="mnist",
+            under="cifar10",
+            num_under=6000,
+            group_names=("MNIST", "CIFAR-10"),
+            transform_under=like_mnist,
+        ),
+        Mixture(
+            "cifar10_cifar100",
+            over="cifar10",
+            under="cifar100_first10",
+            num_under=1000,
+            group_names=("CIFAR-10", "CIFAR-100"),
         ),
     )
 }

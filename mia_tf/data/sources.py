@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.data.archives import Archive, as_images, as_labels
-from mia_tf.validation import InputError, check, check_choice
+from mia_tf.validation import InputError, check
 
 ENVIRONMENT_VARIABLE = "MIA_TF_DATA"
 
@@ -19,7 +19,7 @@ class Source:
 
     Attributes:
         shape: (H, W, C) of its images.
-        num_classes: number of its labels.
+        num_classes: number of its labels; where tensorflow_datasets has more, only examples of the first.
         tfds_name: its name in tensorflow_datasets.
     """
 
@@ -31,6 +31,8 @@ class Source:
 SOURCES = {
     "mnist": Source((28, 28, 1), 10, tfds_name="mnist"),
     "svhn": Source((32, 32, 3), 10, tfds_name="svhn_cropped"),
+    "cifar10": Source((32, 32, 3), 10, tfds_name="cifar10"),
+    "cifar100_first10": Source((32, 32, 3), 10, tfds_name="cifar100"),
 }
 
 
@@ -76,7 +78,10 @@ def _reader(name: str, data_source: str, data_dir: str | None) -> Callable[[], S
     if data_source == "embedded":
         from mia_tf.data import embedded
 
-        check_choice(embedded.READERS, **{"source data set": name})
+        if name not in embedded.READERS:
+            raise InputError(
+                f"--data_source=embedded has no {name}, only {' and '.join(embedded.READERS)}. {how_to_get(name)}"
+            )
         return embedded.READERS[name]
     if data_source == "tfds":
         return _tfds_reader(name)
@@ -120,7 +125,10 @@ def read_npz(name: str, path: Path) -> SourceData:
 
 def how_to_get(name: str) -> str:
     """What a user can do to have the data set `name`."""
-    return (
+    from mia_tf.data import embedded
+
+    ways = (
         f"Put {name}.npz (x_train, y_train, x_test, y_test) in a folder and give --data_dir=FOLDER, "
-        "or use --data_source=tfds where there is a network, or the stand-in with --data_source=embedded"
+        "or use --data_source=tfds where there is a network"
     )
+    return ways + ", or the stand-in with --data_source=embedded" * (name in embedded.READERS)

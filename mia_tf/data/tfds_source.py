@@ -39,7 +39,7 @@ def read(name: str) -> SourceData:
             print(f"Downloading {tfds_name} with tensorflow_datasets", file=sys.stderr)
             _prepare(builder)
         with _no_warnings():
-            train, test = (_read_split(builder, split) for split in ("train", "test"))
+            train, test = (_read_split(builder, split, SOURCES[name].num_classes) for split in ("train", "test"))
     except Exception as error:  # tfds has no one kind: requests', TensorFlow's, its own, OSError, ImportError, ...
         detail = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
         raise InputError(f"Cannot have {tfds_name} from tensorflow_datasets ({detail}). {how_to_get(name)}") from error
@@ -65,14 +65,15 @@ def _probe(builder) -> None:
         requests.head(url, timeout=_PROBE_SECONDS)
 
 
-def _read_split(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n, H, W, C) uint8 images and (n,) int64 labels."""
+def _read_split(builder, split: str, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, H, W, C) uint8 images and (n,) int64 labels, of those with a label below num_classes."""
     import tensorflow_datasets as tfds
 
     # Not batch_size=-1: where the number of examples is not known, TensorFlow reserves memory for 2^63.
     batches = builder.as_dataset(split=split, batch_size=_BATCH, as_supervised=True, shuffle_files=False)
     images, labels = map(np.concatenate, zip(*tfds.as_numpy(batches), strict=True))
-    return images, labels.astype(np.int64)
+    known = labels < num_classes
+    return images[known], labels[known].astype(np.int64)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ import pytest
 
 from mia_tf.config import DataConfig
 from mia_tf.data import load
-from mia_tf.data.mixtures import MIXTURES
+from mia_tf.data.assembly import example_ids
+from mia_tf.data.mixtures import MIXTURES, Change, Mixture, like_mnist
 from mia_tf.data.sources import SOURCES
 from mia_tf.records import OVER, UNDER
 from mia_tf.validation import InputError
@@ -39,6 +40,7 @@ def test_entry_names_known_sources(mixture):
     assert mixture.over in SOURCES
     assert mixture.under is None or mixture.under in SOURCES
     assert (mixture.num_under > 0) == (mixture.under is not None)
+    assert mixture.under_from in ("train", "test")
 
 
 def test_counts_groups_and_test_images(mixture, load_mixture):
@@ -138,14 +140,16 @@ def test_too_many_says_how_many_there_are(mixture, load_mixture):
             load_mixture(num_under=5)
 
 
-def test_mnist_svhn_has_the_papers_size():
-    mixture = MIXTURES["mnist_svhn"]
-    assert (mixture.num_over, mixture.num_under) == (None, 1000)  # Choi et al.: all of MNIST and 1,000 SVHN
+@pytest.mark.parametrize(
+    ("name", "num_under"),  # Choi et al., section 6 and Appendix C: all of MNIST or CIFAR-10, and so many
+    [("mnist_svhn", 1000), ("mnist_cifar10", 6000), ("cifar10_cifar100", 1000)],
+)
+def test_the_papers_sizes(name, num_under):
+    mixture = MIXTURES[name]
+    assert (mixture.num_over, mixture.num_under) == (None, num_under)
 
 
 def test_svhn_comes_as_grey_28x28_pictures(write_archives, tmp_path):
-    from mia_tf.data.mixtures import like_mnist
-
     dataset = load(DataConfig(data_dir=write_archives(), num_under=120))
     with np.load(tmp_path / "svhn.npz") as archive:
         expected = {image.tobytes() for image in like_mnist(archive["x_train"])}
@@ -157,3 +161,78 @@ def test_svhn_comes_as_grey_28x28_pictures(write_archives, tmp_path):
 def test_unknown_data_set():
     with pytest.raises(InputError, match=r"must be one of mnist, mnist_svhn.*npz:PATH\. Received: dataset=mnits"):
         load(DataConfig(dataset="mnits"))
+
+
+@pytest.fixture
+def noisy(monkeypatch):
+    """A mixture of CIFAR-10 with noisy CIFAR-10, and the calls of its change."""
+    calls = []
+
+    def apply(images, labels, rng):
+        calls.append(len(images))
+        noise = rng.integers(0, 256, images.shape, dtype=np.uint8)
+        return images ^ noise, labels
+
+    change = Change(apply, sources={"noise": "drawn"}, stand_in="Noise stands in.")
+    mixture = Mixture("noisy", "cifar10", "cifar10", num_under=40, change_under=lambda folder: change, num_test_under=5)
+    monkeypatch.setitem(MIXTURES, "noisy", mixture)
+    return calls
+
+
+def test_a_change_sees_the_chosen_examples_only(noisy, write_archives):
+    dataset = load(DataConfig(dataset="noisy", data_dir=write_archives(["cifar10"])))
+    assert noisy == [40, 5]
+    assert np.array_equal(dataset.example_ids, example_ids(dataset.images))
+    assert (dataset.test_groups == UNDER).sum() == 5 and (dataset.test_groups == OVER).sum() == 10 * TEST_PER_LABEL
+    assert set(dataset.sources) == {"cifar10", "noise"}
+    assert dataset.stand_in == "Noise stands in."
+    assert dataset.group_names == ("over-represented", "under-represented (stand-in)")
+
+
+def test_no_change_where_the_group_is_not_asked_for(noisy, write_archives):
+    dataset = load(DataConfig(dataset="noisy", data_dir=write_archives(["cifar10"]), num_under=0))
+    assert noisy == [] and dataset.stand_in == "" and set(dataset.sources) == {"cifar10"}
+
+
+def test_training_and_test_examples_are_changed_by_different_draws(noisy, write_archives, tmp_path):
+    folder = write_archives(["cifar10"])
+    with np.load(tmp_path / "cifar10.npz") as archive:
+        arrays = dict(archive) | {"x_test": archive["x_train"] ^ 255, "y_test": archive["y_train"]}
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    dataset = load(DataConfig(dataset="noisy", data_dir=folder, num_under=120))
+    under, test = (dataset.groups == UNDER), (dataset.test_groups == UNDER)
+    # Equal noise would leave each test picture the inverse of a training picture.
+    inverted = {image.tobytes() for image in dataset.images[under] ^ 255}
+    assert inverted.isdisjoint(image.tobytes() for image in dataset.test_images[test])
+
+
+def _plant(folder, name, **planted):
+    """Overwrites the first images and labels of an archive's splits."""
+    with np.load(folder / f"{name}.npz") as archive:
+        arrays = dict(archive)
+    for key, values in planted.items():
+        arrays[key][: len(values)] = values
+    np.savez(folder / f"{name}.npz", **arrays)
+
+
+def test_copies_of_a_picture_are_not_among_the_under_represented(write_archives, tmp_path):
+    folder = write_archives()
+    with np.load(tmp_path / "cifar10.npz") as archive:
+        of_the_other_group = archive["x_train"][:2]
+    twins = np.repeat(np.arange(3, dtype=np.uint8), 2)[:, None, None, None] + np.zeros((6, 32, 32, 3), np.uint8)
+    _plant(tmp_path, "cifar100_first10", x_train=np.concatenate([of_the_other_group, twins]))
+    with pytest.raises(InputError, match="or 112 for all"):  # 120 less 2 less 6
+        load(DataConfig(dataset="cifar10_cifar100", data_dir=folder, num_under=113))
+    dataset = load(DataConfig(dataset="cifar10_cifar100", data_dir=folder, num_under=112))
+    assert len(set(dataset.example_ids)) == len(dataset.images) == 232
+
+
+def test_a_test_picture_that_is_a_training_example_is_left_out(write_archives, tmp_path):
+    folder = write_archives()
+    with np.load(tmp_path / "cifar10.npz") as archive:
+        training_images = archive["x_train"][:4]
+    _plant(tmp_path, "cifar10", x_test=training_images[:2])
+    _plant(tmp_path, "cifar100_first10", x_test=training_images[2:])
+    dataset = load(DataConfig(dataset="cifar10_cifar100", data_dir=folder, num_under=60))
+    assert np.bincount(dataset.test_groups).tolist() == [28, 28]
+    assert set(dataset.example_ids).isdisjoint(example_ids(dataset.test_images))

@@ -7,6 +7,7 @@ import pytest
 from mia_tf.config import DataConfig
 from mia_tf.data import embedded, load, sources, tfds_source
 from mia_tf.data.assembly import example_ids
+from mia_tf.data.sources import SOURCES
 from mia_tf.validation import InputError
 
 
@@ -109,7 +110,10 @@ def test_embedded_is_a_stand_in_and_says_so(monkeypatch):
     assert set(dataset.example_ids).isdisjoint(example_ids(dataset.test_images))
 
 
-def test_embedded_has_not_every_data_set(monkeypatch):
-    monkeypatch.delitem(embedded.READERS, "svhn")
-    with pytest.raises(InputError, match=r"must be one of mnist\. Received: source data set=svhn"):
-        load(DataConfig(data_source="embedded"))
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - set(embedded.READERS)))
+def test_embedded_has_not_every_data_set(name):
+    with pytest.raises(InputError) as error:
+        sources.read([name], "embedded", None)
+    message = str(error.value)
+    assert message.startswith(f"--data_source=embedded has no {name}, only mnist and svhn. Put {name}.npz ")
+    assert "--data_source=tfds" in message and "stand-in" not in message
