@@ -9,11 +9,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mia_tf.validation import check, check_choice, check_integer, fail
+from mia_tf.validation import InputError, check, check_choice, check_integer
 
 DATA_SOURCES = ("auto", "npz", "tfds", "embedded")
 SUBSET_PLANS = ("balanced", "bernoulli")
 AUGMENTATIONS = ("none", "mirror", "weak")
+NORMS = ("batch", "group")
 ARCHITECTURES = {
     r"cnn(?P<filters>[1-9]\d*)-(?P<scales>[1-9]\d*)-(?P<pooling>max|mean)": "cnn{F}-{S}-{max|mean}",
     r"wrn28-(?P<width>1|2|10)": "wrn28-{1,2,10}",
@@ -64,6 +65,7 @@ class TrainingConfig:
 
     Attributes:
         arch: a name that one of ARCHITECTURES matches.
+        norm: one of NORMS, how an architecture with normalisation does it.
         lr: peak learning rate.
         batch: examples a step.
         epochs: passes over the model's training set.
@@ -81,6 +83,7 @@ class TrainingConfig:
     """
 
     arch: str = "cnn32-3-mean"
+    norm: str = "batch"
     lr: float = 0.1
     batch: int = 256
     epochs: int = 100
@@ -96,8 +99,7 @@ class TrainingConfig:
     keep_ckpt: bool = False
 
     def __post_init__(self):
-        if not any(re.fullmatch(pattern, self.arch) for pattern in ARCHITECTURES):
-            fail("must be one of " + ", ".join(ARCHITECTURES.values()), arch=self.arch)
+        check_architecture(self.arch, self.norm)
         check(0 < self.lr < float("inf"), "must be a positive number", lr=self.lr)
         check_integer(1, batch=self.batch)
         check_integer(1, epochs=self.epochs)
@@ -111,6 +113,35 @@ class TrainingConfig:
         check_integer(1, optional=True, patience=self.patience)
         check(self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0", patience=self.patience)
         check_integer(0, save_steps=self.save_steps)
+
+    def to_dict(self) -> dict:
+        """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
+        settings = dataclasses.asdict(self)
+        if self.norm == "batch":  # earlier versions had no other
+            del settings["norm"]
+        return settings
+
+    @classmethod
+    def from_dict(cls, settings: dict) -> "TrainingConfig":
+        """The configuration whose `to_dict` is among `settings`.
+
+        Raises:
+            InputError: one of them is missing.
+        """
+        settings = {"norm": "batch", **settings}
+        names = [field.name for field in dataclasses.fields(cls)]
+        if missing := sorted(set(names) - set(settings)):
+            raise InputError(f"config.json lacks {missing[0]}: it must be of this version's mia_tf.train")
+        return cls(**{name: settings[name] for name in names})
+
+
+def check_architecture(arch: str, norm: str) -> None:
+    """Raises InputError for an architecture or a normalisation that there is not, and for groups where none is."""
+    known = any(re.fullmatch(pattern, arch) for pattern in ARCHITECTURES)
+    check(known, "must be one of " + ", ".join(ARCHITECTURES.values()), arch=arch)
+    check_choice(NORMS, norm=norm)
+    plain = arch.startswith("cnn")
+    check(not plain or norm == "batch", f"must not be given for {arch}, which has no normalisation", norm=norm)
 
 
 def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) -> None:
@@ -157,7 +188,8 @@ class ExperimentConfig:
     def to_dict(self) -> dict:
         """The settings as one flat, JSON-serialisable dict, as config.json has them."""
         nested = dataclasses.asdict(self)
-        data, training = nested.pop("data"), nested.pop("training")
+        data, training = nested.pop("data"), self.training.to_dict()
+        del nested["training"]
         # Where a folder lies does not change what is in it.
         del data["data_dir"]
         data["data_seed"] = data.pop("seed")

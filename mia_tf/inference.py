@@ -47,10 +47,7 @@ def main() -> int:
     if bare or not models:
         which = f"{len(bare)} of {len(models)} models have none of their last epoch"
         raise InputError(f"Argument `logdir` must hold weights, kept by training with --keep_ckpt: {which}")
-    config, names = store.config(), TrainingConfig.__dataclass_fields__
-    if missing := sorted(set(names) - set(config)):
-        raise InputError(f"Argument `logdir` must be of this version's mia_tf.train: config.json lacks {missing[0]}")
-    training = TrainingConfig(**{name: config[name] for name in names})
+    training = TrainingConfig.from_dict(store.config())
     dataset = store.dataset()
     check_images_fit(replace(training, queries=FLAGS.queries), dataset.images.shape[1:])
 

@@ -4,6 +4,7 @@ Every model maps (B, H, W, C) float32 images in [-1, 1] to (B, num_classes) floa
 A new architecture is one builder here and one name pattern in `mia_tf.config.ARCHITECTURES`.
 """
 
+import math
 import re
 from collections.abc import Callable
 
@@ -11,8 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mia_tf.config import ARCHITECTURES
-from mia_tf.validation import fail
+from mia_tf.config import ARCHITECTURES, check_architecture
 
 LEAKY_SLOPE = 0.1
 MAX_FILTERS = 1024
@@ -20,9 +20,13 @@ BATCH_NORM_MOMENTUM = 0.9
 """Share of the old running statistics kept at each step. LiRA's code has 0.999, but queries its
 models with batch statistics; ours answers with the running ones, which must have settled after
 the few hundred steps of a small run."""
+GROUPS = 16
+"""Groups of a group normalisation. A width that this does not divide has their greatest common divisor."""
 
 
-def build(arch: str, image_shape: tuple[int, int, int], num_classes: int, seed: int) -> keras.Model:
+def build(
+    arch: str, image_shape: tuple[int, int, int], num_classes: int, seed: int, norm: str = "batch"
+) -> keras.Model:
     """Builds a model with freshly drawn weights.
 
     Args:
@@ -31,24 +35,27 @@ def build(arch: str, image_shape: tuple[int, int, int], num_classes: int, seed: 
             (its nine-layer form for CIFAR).
         image_shape: (H, W, C) in pixels.
         num_classes: number of logits.
-        seed: of the initial weights; equal seeds give equal weights.
+        seed: of the initial weights; equal seeds give equal weights, whatever the normalisation.
+        norm: "batch", or "group" for a group normalisation in place of every batch normalisation: answers and
+            gradients then depend on one example at a time, as private training needs.
 
     Raises:
-        InputError: unknown architecture.
+        InputError: unknown architecture or normalisation, or groups for an architecture that normalises nothing.
     """
-    for pattern, network in _NETWORKS.items():
-        if match := re.fullmatch(pattern, arch):
-            inputs = keras.Input(image_shape)
-            outputs = network(_Layers(seed), inputs, num_classes, **match.groupdict())
-            return keras.Model(inputs, outputs)
-    fail("must be one of " + ", ".join(ARCHITECTURES.values()), arch=arch)
+    check_architecture(arch, norm)
+    matches = ((network, re.fullmatch(pattern, arch)) for pattern, network in _NETWORKS.items())
+    network, match = next(found for found in matches if found[1])
+    inputs = keras.Input(image_shape)
+    outputs = network(_Layers(seed, norm), inputs, num_classes, **match.groupdict())
+    return keras.Model(inputs, outputs)
 
 
 class _Layers:
     """Makes layers, each initialised from a seed of its own that follows from the model's."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, norm: str):
         self._rng = np.random.default_rng(seed)
+        self._norm = norm
 
     def _initializer(self):
         # Normal with standard deviation 1/sqrt(fan_in), as in LiRA's published code.
@@ -65,6 +72,8 @@ class _Layers:
         return layers.ReLU()(self.norm(x))
 
     def norm(self, x):
+        if self._norm == "group":
+            return layers.GroupNormalization(math.gcd(GROUPS, x.shape[-1]), epsilon=1e-5)(x)
         return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5)(x)
 
     def dense(self, x, units: int):

@@ -20,6 +20,7 @@ from mia_tf.config import (
     ARCHITECTURES,
     AUGMENTATIONS,
     DATA_SOURCES,
+    NORMS,
     SUBSET_PLANS,
     DataConfig,
     ExperimentConfig,
@@ -43,6 +44,7 @@ HELP = {
     },
     TrainingConfig: {
         "arch": "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".",
+        "norm": "Normalisation, for architectures that have one: " + ", ".join(NORMS) + ".",
         "lr": "Peak learning rate.",
         "batch": "Examples a step.",
         "epochs": "Passes over a model's training set.",

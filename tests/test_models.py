@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from keras import layers
 
 from mia_tf import models
 from mia_tf.validation import InputError
@@ -34,6 +35,29 @@ def test_parameter_counts(arch):
     model = models.build(arch, (32, 32, 3), 10, seed=0)
     assert sum(np.prod(v.shape) for v in model.trainable_variables) == PARAMETERS[arch]
     assert model.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("arch", [name for name in PARAMETERS if not name.startswith("cnn") and name != "wrn28-10"])
+def test_groups_replace_every_batch_normalisation(arch):
+    batch, group = (models.build(arch, (32, 32, 3), 10, seed=1, norm=norm) for norm in ("batch", "group"))
+    normed = [layer for layer in batch.layers if isinstance(layer, layers.BatchNormalization)]
+    grouped = [layer for layer in group.layers if isinstance(layer, layers.GroupNormalization)]
+    assert [layer.input.shape for layer in grouped] == [layer.input.shape for layer in normed]
+    assert not any(isinstance(layer, layers.BatchNormalization) for layer in group.layers)
+    for layer in grouped:
+        width = layer.input.shape[-1]
+        assert layer.groups == (16 if width % 16 == 0 else 8) and width % layer.groups == 0 and layer.epsilon == 1e-5
+    # A scale and a shift a channel, as batch normalisation has: as many weights, with the same initial values.
+    for a, b in zip(batch.trainable_variables, group.trainable_variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert not group.non_trainable_variables
+
+
+def test_with_groups_an_answer_depends_on_its_own_image_only():
+    model = models.build("wrn28-1", (8, 8, 1), 4, seed=0, norm="group")
+    images = np.random.default_rng(0).uniform(-1, 1, (6, 8, 8, 1)).astype(np.float32)
+    # The same sums in another order: float32 rounding of logits of order one.
+    np.testing.assert_allclose(model(images, training=True)[:1], model(images[:1], training=False), atol=1e-5)
 
 
 def slow_cnn(image, weights, scales, pooling):

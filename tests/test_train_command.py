@@ -48,6 +48,7 @@ def own_arrays(tmp_path_factory):
         (["--dataset=mnist_imagenet"], "dataset=mnist_imagenet"),
         (["--arch=resnet50"], "`arch` must be one of cnn{F}-{S}-{max|mean}, wrn28-{1,2,10}, resnet{9,18}"),
         (["--arch=cnn8-9-max"], "arch=cnn8-9-max"),
+        (["--arch=cnn8-3-max", "--norm=group"], "`norm` must not be given for cnn8-3-max"),
         (["--pkeep=1.5"], "`pkeep` must be in (0, 1). Received: pkeep=1.5"),
         (["--pkeep=0"], "pkeep=0.0"),
         (["--pkeep=0.01"], "pkeep=0.01"),

@@ -4,7 +4,6 @@ The data set lies in memory as uint8, and an epoch is one call of a compiled fun
 is compiled once; for the next model the weights, momenta and statistics are set anew.
 """
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -33,7 +32,7 @@ class SingleEngine:
         self._images = tf.constant(np.ascontiguousarray(dataset.images))
         self._labels = tf.constant(dataset.labels)
         self._test_images = tf.constant(np.ascontiguousarray(dataset.test_images))
-        self._model = models.build(config.arch, self._shape, dataset.num_classes, seed=0)
+        self._model = models.build(config.arch, self._shape, dataset.num_classes, seed=0, norm=config.norm)
         self._weights = [v.value for v in self._model.trainable_variables]
         # LiRA decays weights and not biases; scales of a batch normalisation are not weights either.
         self._decayed = [v.path.rsplit("/", 1)[-1] == "kernel" for v in self._model.trainable_variables]
@@ -105,12 +104,12 @@ class SingleEngine:
             "images_per_second": step * config.batch / seconds,
             "history": history,
         }
-        hparams = {**dataclasses.asdict(config), "seed": seed}
+        hparams = {**config.to_dict(), "seed": seed}
         return ModelRecord(index, keep, logits, epoch, hparams, metrics, checkpoints)
 
     def _reset(self, seed: int) -> None:
         """Gives the compiled model the weights of a fresh one."""
-        fresh = models.build(self.config.arch, self._shape, self.dataset.num_classes, seed)
+        fresh = models.build(self.config.arch, self._shape, self.dataset.num_classes, seed, self.config.norm)
         self._model.set_weights(fresh.get_weights())
         keras.backend.clear_session()  # Keras keeps every model that was ever built
         for momentum in self._momenta:

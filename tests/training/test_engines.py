@@ -134,8 +134,8 @@ def test_batch_norm_answers_in_inference_mode(engine_of, toy):
 def test_a_diverging_model_is_named_and_the_others_go_on(engine_of, toy, monkeypatch):
     build = models.build
 
-    def build_with_one_bad(arch, shape, classes, seed):
-        model = build(arch, shape, classes, seed)
+    def build_with_one_bad(arch, shape, classes, seed, norm):
+        model = build(arch, shape, classes, seed, norm)
         if seed == 13:
             model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
         return model
