@@ -1,0 +1,95 @@
+"""Tables 2, 3 and 5 of Choi et al.: every attack by mixture and selection, ours beside the paper's."""
+
+import numpy as np
+
+from experiments.reproduction import paper_numbers
+from experiments.reproduction.command import Outcome, footnote
+from experiments.reproduction.measured import Measured
+from mia_tf.figures import comparison, style
+from mia_tf.figures.attacks import CHANCE
+
+SELECTIONS = ("random", "subpopulation", "singletons")
+_ATTACKS = {"yeom": "Yeom", "shokri": "Shokri", "sablayrolles": "Sablayrolles", "song": "Song", "carlini": "LiRA"}
+_LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}
+ALONE = "the paper chooses these examples by the models it attacks; not measured here"
+
+
+def names(mixtures: tuple[str, ...], alone: str | None = None) -> list[str]:
+    """The runs of a table."""
+    return [*([alone] if alone else []), *(f"{mixture}_{kind}" for mixture in mixtures for kind in SELECTIONS)]
+
+
+def build(table: str, found: dict[str, Measured]) -> Outcome:
+    """The rows of a table, and a figure for every mixture that has been run."""
+    rows = attack_rows(paper_numbers.attack_numbers(table), found)
+    mixtures = dict.fromkeys(run.run.mixture for run in found.values())
+    return Outcome(rows, {f"_{mixture}": _figure(rows, mixture, found) for mixture in mixtures})
+
+
+def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
+    """One row a number: those of the paper, and of the further attacks of every run.
+
+    Args:
+        paper: of `paper_numbers.attack_numbers`.
+        found: the runs by name.
+    """
+    runs = {(run.run.mixture, run.run.selection): run for run in found.values()}
+    rows = []
+    for number in paper:
+        run = runs.get((number["mixture"], number["selection"]))
+        ours = run and (run.lira if number["attack"] == "carlini" else paper_numbers.ATTACKS[number["attack"]])
+        row = _row(number, run, ours)
+        if number["selection"] == "none" and number["population"] == "under":
+            row["note"] = ALONE
+        rows.append(row)
+    for (mixture, selection), run in runs.items():
+        told = {row["our_attack"] for row in rows if (row["mixture"], row["selection"]) == (mixture, selection)}
+        for metric, values in run.results.metrics.items():
+            for attack, population in values:
+                if attack not in told:
+                    about = {"attack": "", "mixture": mixture, "selection": selection}
+                    number = {**about, "population": population, "metric": metric, "paper": np.nan}
+                    rows.append(_row(number, run, attack))
+    return rows
+
+
+def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
+    """A number of the paper with ours, or with empty cells where there is no run or no such population."""
+    key = attack, number["population"]
+    triple = run.results.metrics[number["metric"]].get(key, (np.nan,) * 3) if run else (np.nan,) * 3
+    models, counts = (run.results.num_models, run.counts) if run else ("", ("", ""))
+    return {
+        **number,
+        **dict(zip(("ours", "ci_low", "ci_high"), triple, strict=True)),
+        "our_attack": attack or "",
+        "num_models": models,
+        "num_over": counts[0],
+        "num_under": counts[1],
+        "note": "stand-in data" if run and run.stand_in else "",
+    }
+
+
+def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
+    """The five attacks of the paper on one mixture."""
+    mine = {name: run for name, run in found.items() if run.run.mixture == mixture}
+    selections = {run.run.selection for run in mine.values()}
+    shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
+    labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
+    figure = style.new_figure(7.2, 1.2 + 0.3 * len(labels))
+    panels = figure.subplots(1, 2, sharey=True)
+    for ax, metric in zip(panels, CHANCE, strict=True):
+        pairs = [
+            comparison.Pair(
+                f"{_ATTACKS[row['attack']]}, {row['selection']}".removesuffix(", none"),
+                row["population"],
+                (row["ours"], row["ci_low"], row["ci_high"]),
+                (row["paper"], np.nan, np.nan),
+            )
+            for row in shown
+            if row["metric"] == metric
+        ]
+        comparison.draw_comparison(ax, pairs, _LABELS[metric], logarithmic=metric != "auroc")
+        ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Rates under 0.01% are drawn there.", mine)
+    return figure

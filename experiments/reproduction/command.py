@@ -1,0 +1,107 @@
+"""The command line that every table and figure shares: makes its runs, builds it, writes results/NAME/SCALE.*."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments import runs
+from experiments.reproduction.measured import Measured, read
+from mia_tf.figures import style
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a table or figure comes to.
+
+    Attributes:
+        rows: of its CSV, all with the same keys.
+        figures: end of the file's name ("" for the main one) -> Figure.
+    """
+
+    rows: Sequence[Mapping]
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+Build = Callable[[dict[str, Measured]], Outcome]
+"""Finished runs by name, one or more of those asked for -> the outcome."""
+
+
+def main(name: str, document: str, names: Callable[[str], Sequence[str]], build: Build, argv=None) -> Path:
+    """Runs the command of one table or figure.
+
+    Args:
+        name: of its folder under experiments/results.
+        document: its module's docstring, shown by --help.
+        names: scale -> the runs that it is made of.
+        build: makes it.
+        argv: the command line; None for the process's own.
+
+    Returns:
+        the CSV that was written.
+    """
+    parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+    runs.add_flags(parser)
+    parser.add_argument("--present", action="store_true", help="train nothing: take the runs that are analyzed")
+    parser.add_argument("--out", type=Path, default=RESULTS / name, help="folder to write to (default: %(default)s)")
+    options = parser.parse_args(argv)
+    wanted = list(names(options.scale))
+    if not options.present:
+        runs.make(options, wanted)
+    return write(build, finished(options, wanted), options.out, options.scale)
+
+
+def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Measured]:
+    """Those of the runs that are analyzed, by name.
+
+    Raises:
+        SystemExit: there is none; names what would make them.
+    """
+    known = runs.runs(options.scale)
+    found = {name: runs.logdir(options, name) for name in wanted}
+    found = {name: read(known[name], folder) for name, folder in found.items() if runs.analyzed(folder)}
+    if missing := [name for name in wanted if name not in found]:
+        print(f"Not there: {', '.join(missing)}", file=sys.stderr)
+    if not found:
+        raise SystemExit(
+            f"None of the runs is there: `python -m experiments.runs --scale={options.scale} {missing[0]}`"
+        )
+    return found
+
+
+def write(build: Build, found: dict[str, Measured], out: Path, scale: str) -> Path:
+    """Builds it and writes OUT/SCALE.csv and OUT/SCALE*.png; gives the CSV's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context(style.RC):
+        outcome = build(found)
+        for ending, figure in outcome.figures.items():
+            figure.savefig(out / f"{scale}{ending}.png", dpi=130)
+            print(out / f"{scale}{ending}.png")
+    path = out / f"{scale}.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(outcome.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in outcome.rows)
+    print(path)
+    return path
+
+
+def _cell(value):
+    """Six digits of a number, nothing for NaN."""
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:.6g}"
+    return value
+
+
+def footnote(figure: Figure, words: str, found: Mapping[str, Measured]) -> None:
+    """What a reader must know, the scale of every run, and what stands in for real data."""
+    lines = [words, *(run.scale for run in found.values()), *dict.fromkeys(run.stand_in for run in found.values())]
+    style.footnote(figure, "\n".join(filter(None, lines)))
