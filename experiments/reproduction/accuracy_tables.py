@@ -28,8 +28,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    words = "Their interval is of models, as ours is; half of what is drawn of theirs may lie outside 0 to 100%."
-    footnote(figure, f"{comparison.WORDS} {words}", found)
+    footnote(figure, f"{comparison.WORDS} Both intervals are over models.", found)
     return Outcome(rows, {"": figure})
 
 

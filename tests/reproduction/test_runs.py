@@ -1,0 +1,115 @@
+"""The named runs: what they are, what is there of them, and how they are made."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+from toys import make_dataset
+
+from experiments import runs
+from mia_tf import train
+from mia_tf.store import Store
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def options(tmp_path, scale="smoke", **changes):
+    return argparse.Namespace(
+        **{"scale": scale, "runs": tmp_path, "data_dir": None, "workers": None, "threads_per_worker": None, **changes}
+    )
+
+
+def config(*arguments):
+    values = flags.FlagValues()
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    train.define_flags(values)
+    values(["train", *values.read_flags_from_files(arguments)])
+    return train.read_config(values)[0]
+
+
+def test_the_random_run_of_mnist_with_svhn_is_the_committed_flagfile():
+    run = runs.runs("cpu")["mnist_svhn_random"]
+    assert config(*run.flags) == config(f"--flagfile={REPOSITORY / 'flags' / 'mnist_svhn_cpu.flags'}")
+
+
+@pytest.mark.parametrize("scale", runs.SCALES)
+def test_no_run_is_attacked_with_the_models_that_chose_its_examples(scale):
+    known = runs.runs(scale)
+    chosen = [run for run in known.values() if run.scores_from]
+    assert {run.selection for run in chosen} == {"singletons"} and len(chosen) == 5
+    for run in chosen:
+        other = known[run.scores_from]
+        assert other.mixture == run.mixture and other.selection in ("random", "candidates")
+        seeds = [flag for each in (run, other) for flag in each.flags if flag.startswith("--seed=")]
+        assert len(set(seeds)) == 2
+
+
+def test_singletons_are_memorized_above_the_thresholds_of_section_6():
+    known = runs.runs("paper")
+    assert "--threshold=0.8" in known["mnist_cifar10_singletons"].flags
+    assert "--threshold=0.5" in known["cifar10_cifar100_singletons"].flags
+
+
+def test_at_the_scale_of_the_paper_nothing_is_said_of_the_number_of_examples():
+    for run in runs.runs("paper").values():
+        numbers = [flag for flag in run.flags if flag.startswith("--num_under")]
+        assert numbers == (["--num_under=0"] if run.selection == "none" else []), run.name
+        assert not any(flag.startswith("--num_over") for flag in run.flags)
+
+
+def test_list_tells_what_is_there_and_what_it_costs():
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.runs", "--scale=cpu", "--list", "--runs=/nowhere"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(runs.runs("cpu"))
+    assert all("missing" in line and "minutes on two cores" in line for line in lines)
+
+
+def test_a_run_that_does_not_exist_is_refused_by_name():
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.runs", "mnist_svnh_random"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "Received: name=mnist_svnh_random" in done.stderr
+
+
+def test_making_trains_and_analyzes_what_it_is_chosen_by_first(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(runs, "_call", called.append)
+    monkeypatch.setattr(runs, "present", lambda folder: 8)
+    runs.make(options(tmp_path, workers=2), ["mnist_svhn_singletons"])
+    assert [command[0] for command in called] == ["mia_tf.train", "mia_tf.analyze"] * 2
+    scores, singletons = called[0], called[2]
+    pool = tmp_path / "smoke" / "mnist_svhn_candidates"
+    assert f"--logdir={pool}" in scores and f"--scores_from={pool}" in singletons
+    assert "--workers=2" in scores and "--under=singletons" in singletons
+
+
+def test_smoke_uses_real_data_only_where_they_are_given(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(runs, "_call", called.append)
+    monkeypatch.delenv("MIA_TF_DATA", raising=False)
+    runs.make(options(tmp_path), ["mnist_svhn_random"])
+    assert config(*called[0][1:]).data.data_source == "embedded"
+    runs.make(options(tmp_path, data_dir="/data"), ["mnist_svhn_random"])
+    assert config(*called[-1][1:]).data.data_source == "auto"
+
+
+def test_a_command_that_fails_ends_with_its_exit_code():
+    with pytest.raises(SystemExit, match="2"):
+        runs._call(["mia_tf.analyze", "--logdir=/nowhere"])
+
+
+def test_an_analysis_is_told_from_one_without_the_sweep(tmp_path):
+    assert runs.analyzed(tmp_path) == runs.present(tmp_path / "nowhere") == 0
+    Store.create(tmp_path, {"num_experiments": 4}, make_dataset)
+    (tmp_path / "analysis").mkdir()
+    (tmp_path / "analysis" / "attacks.csv").write_text("attack,num_targets\nyeom,4\n")
+    (tmp_path / "analysis" / "examples.csv").write_text("index\n0\n")
+    assert runs.analyzed(tmp_path) == 0
+    (tmp_path / "analysis" / "sweep.csv").write_text("attack\nyeom\n")
+    assert runs.analyzed(tmp_path) == 4
