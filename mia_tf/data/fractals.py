@@ -46,7 +46,7 @@ def render(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     pictures = np.empty((count, size, size, 3), np.uint8)
     for row in range(count):
         while True:
-            visits, tone = _play(size * _SUPERSAMPLING, rng)
+            visits, tone = _frame(*_play(*_random_system(rng), rng), size * _SUPERSAMPLING, rng)
             if np.count_nonzero(visits) < _MIN_FILLED * visits.size:
                 continue
             pictures[row] = _develop(visits, tone, rng)
@@ -73,12 +73,11 @@ def _random_system(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np
     return maps, areas / areas.sum()
 
 
-def _play(cells: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The chaos game of a random system: (cells, cells) visits, and the mean tone in [0, 1] of each cell's visitors.
+def _play(maps: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The chaos game of a system: (v,) complex visited points, and (v,) tones in [0, 1].
 
     Each map has a tone; a point's tone is the mean of what it was and that of the map it jumps by.
     """
-    maps, shares = _random_system(rng)
     tone_of_map = np.linspace(0, 1, len(shares))
     points, tones = np.zeros(_POINTS, complex), np.full(_POINTS, 0.5)
     visited, seen = [], []
@@ -89,8 +88,12 @@ def _play(cells: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
         if step >= _BURN_IN:
             visited.append(points)
             seen.append(tones)
-    plane = np.stack([np.concatenate(visited).real, np.concatenate(visited).imag])
-    # A random window, half of the attractor's extent or more, each axis stretched to the frame.
+    return np.concatenate(visited), np.concatenate(seen)
+
+
+def _frame(points: np.ndarray, tones: np.ndarray, cells: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """(cells, cells) visits and mean tones of a window, half of the points' extent or more along each axis."""
+    plane = np.stack([points.real, points.imag])
     low, high = np.percentile(plane[:, :_POINTS], [1, 99], axis=1)
     zoom, place = rng.uniform([[0.5, 0.5], [0, 0]], 1)
     corner, extent = low + (high - low) * (1 - zoom) * place, (high - low) * zoom
@@ -98,8 +101,8 @@ def _play(cells: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
     inside = (0 <= column) & (column < cells) & (0 <= row) & (row < cells)
     cell = (row * cells + column)[inside]
     visits = np.bincount(cell, minlength=cells**2)
-    sums = np.bincount(cell, weights=np.concatenate(seen)[inside], minlength=cells**2)
-    return visits.reshape(cells, cells), (sums / np.maximum(visits, 1)).reshape(cells, cells)
+    tone = np.bincount(cell, weights=tones[inside], minlength=cells**2) / np.maximum(visits, 1)
+    return visits.reshape(cells, cells), tone.reshape(cells, cells)
 
 
 def _develop(visits: np.ndarray, tone: np.ndarray, rng: np.random.Generator) -> np.ndarray:

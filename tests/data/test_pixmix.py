@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mia_tf.data import pixmix as module
+from mia_tf.data.pixmix import add, multiply, pixmix, weights
+from mia_tf.validation import InputError
+
+
+def _images(count=12, channels=1, seed=0, size=16):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
+
+
+def _mix(images, pictures, seed=0, **settings):
+    return pixmix(images, pictures, np.random.default_rng(seed), **settings)
+
+
+unit = st.floats(0, 1)
+
+
+@given(x=unit, y=unit, a=st.floats(0.01, 2))
+def test_mixing_formulas(x, y, a):
+    assert add(x, y, 1, 0) == pytest.approx(x)
+    assert multiply(x, y, 1, 0) == pytest.approx(x)
+    # Middle grey mixed in changes nothing, whatever its weight; an image mixed with itself by shares is itself.
+    assert add(x, 0.5, 1, a) == pytest.approx(x)
+    assert multiply(x, 0.5, 1, a) == pytest.approx(x)
+    assert add(x, x, a, 1 - a) == pytest.approx(x)
+    assert add(x, y, a, -0.5) - 0.5 == pytest.approx(a * (x - 0.5) - 0.5 * (y - 0.5))
+    assert multiply(x, y, 2, 1) == pytest.approx(4 * x**2 * max(y, 0.5e-37))
+
+
+def test_black_is_multiplied_without_infinities():
+    black, white = np.zeros(3), np.ones(3)
+    assert np.array_equal(multiply(black, black, 1.5, -1), black)
+    assert np.array_equal(multiply(white, black, 1, 1), black.astype(float) + 1e-37)
+    assert np.isfinite(multiply(white, black, 2, -1)).all() and (multiply(white, black, 2, -0.1) > 1).all()
+
+
+@pytest.mark.parametrize("beta", [0.5, 2.0, 4.0])
+def test_weights(beta):
+    rng = np.random.default_rng(0)
+    a, b = np.array([weights(beta, rng) for _ in range(20_000)]).T
+    away = a > 1
+    assert away.mean() == pytest.approx(0.5, abs=0.02)  # 5 standard deviations of 0.0035
+    assert (b[away] < 0).all() and (b[~away] > 0).all() and (b >= -1).all() and (b <= 1).all() and (a <= 2).all()
+    # Beta(beta, 1) has the distribution function t^beta and Beta(1, beta) that of 1 minus it: uniform variables.
+    for uniform in (a[~away] ** beta, (1 - b[~away]) ** beta, (2 - a[away]) ** beta, (1 + b[away]) ** beta):
+        assert (
+            np.abs(np.sort(uniform) - np.linspace(0, 1, len(uniform))).max() < 0.025
+        )  # Kolmogorov-Smirnov, 2.5/sqrt n
+
+
+def test_without_mixing_an_image_stays_or_is_augmented_as_often(monkeypatch):
+    monkeypatch.setattr(module, "apply", lambda name, image, strength, rng: 255 - image)
+    images, pictures = _images(1000), _images(2, seed=1)
+    mixed = _mix(images, pictures, k=0)
+    stayed = (mixed == images).all((1, 2, 3))
+    assert ((mixed == 255 - images).all((1, 2, 3)) ^ stayed).all()
+    assert stayed.mean() == pytest.approx(0.5, abs=0.08)  # 5 standard deviations
+
+
+def test_rounds_are_from_none_to_k_all_as_often(monkeypatch):
+    for formula in ("add", "multiply"):
+        monkeypatch.setattr(module, formula, lambda image, other, a, b: image + 10 / 255)
+    monkeypatch.setattr(module, "apply", lambda name, image, strength, rng: image)
+    images = _images(1000) // 2
+    rounds, times = np.unique((_mix(images, images[:1], k=4) - images)[:, 0, 0, 0], return_counts=True)
+    assert rounds.tolist() == [0, 10, 20, 30, 40]
+    assert np.abs(times - 200).max() < 65  # 5 standard deviations of 12.6
+
+
+def test_what_is_mixed_in_and_how_is_drawn_evenly(monkeypatch):
+    """Each round: add or multiply, an augmented copy or the one picture of that image."""
+    seen = []
+    for formula in ("add", "multiply"):
+        monkeypatch.setattr(
+            module, formula, lambda image, other, a, b, formula=formula: seen.append((formula, other.max())) or image
+        )
+    monkeypatch.setattr(module, "apply", lambda name, image, strength, rng: np.zeros_like(image))
+    images = np.full((1, 8, 8, 1), 100, np.uint8)
+    pictures = np.full((5, 8, 8, 1), 255, np.uint8) - np.arange(5, dtype=np.uint8)[:, None, None, None]
+    drawn, kinds = [], []
+    for seed in range(1000):
+        seen.clear()
+        _mix(images, pictures, seed)
+        of_pictures = {255 - round(255 * level) for _, level in seen if level > 0}
+        assert len(of_pictures) <= 1  # one picture for all rounds of an image
+        drawn += of_pictures
+        kinds += [(formula, level > 0) for formula, level in seen]
+    for things, number in ((drawn, 5), (kinds, 4)):
+        counts = list(map(things.count, set(things)))
+        assert len(counts) == number
+        # 5 standard deviations of a count, were they independent
+        assert max(abs(count - len(things) / number) for count in counts) < 5 * np.sqrt(len(things) / number)
+
+
+def test_operations_get_strengths_up_to_the_severity_and_colour_only_for_colour(monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "apply", lambda name, image, strength, rng: seen.append((name, strength)) or image)
+    for channels, operations in ((1, 12), (3, 13)):
+        seen.clear()
+        _mix(_images(600, channels, size=8), _images(1, channels, size=8), severity=4)
+        names, strengths = zip(*seen, strict=True)
+        assert len(set(names)) == operations and ("color" in names) == (channels == 3)
+        assert min(map(names.count, set(names))) > 0.5 * len(names) / operations
+        assert 0.01 <= min(strengths) < 0.03 and 0.38 < max(strengths) <= 0.4
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    channels=st.sampled_from([1, 3]),
+    order=st.permutations(range(8)),
+    keep=st.integers(1, 8),
+)
+def test_an_image_does_not_depend_on_the_others(seed, channels, order, keep):
+    images, pictures = _images(8, channels, seed), _images(3, channels, seed + 1)
+    before = images.copy(), pictures.copy()
+    mixed = _mix(images, pictures, seed)
+    assert mixed.shape == images.shape and mixed.dtype == np.uint8
+    assert np.array_equal(_mix(images[order[:keep]], pictures, seed), mixed[order[:keep]])
+    assert np.array_equal(images, before[0]) and np.array_equal(pictures, before[1])
+
+
+def test_seeds_agree_and_differ():
+    images, pictures = _images(40), _images(3, seed=1)
+    first, again, other = (_mix(images, pictures, seed) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    # A tenth and a little more comes out unchanged each time, nothing else twice the same.
+    assert (first == other).all((1, 2, 3)).mean() < 0.15
+    rng = np.random.default_rng(0)
+    assert not np.array_equal(pixmix(images, pictures, rng), pixmix(images, pictures, rng))
+
+
+def test_a_larger_beta_mixes_less():
+    images, pictures = _images(300), _images(3, seed=1)
+    distances = [np.abs(_mix(images, pictures, beta=beta) - images.astype(float)).mean() for beta in (0.5, 2, 8)]
+    assert distances[0] > distances[1] > distances[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": _images(2)[0]}, r"`images` must have shape \(n, H, W, 1\) or \(n, H, W, 3\)"),
+        ({"images": _images(2, 2)}, r"`images` must have shape"),
+        ({"images": _images(2) / 255}, "`images` must have dtype uint8"),
+        ({"pictures": _images(2, 3)}, r"`pictures` must have shape \(any, 16, 16, 1\)"),
+        ({"pictures": _images(2, size=17)}, "`pictures` must have shape"),
+        ({"pictures": _images(0)}, "`pictures` must not be empty"),
+        ({"k": -1}, "`k` must be an integer of at least 0.*k=-1"),
+        ({"beta": 0}, "`beta` must be above 0"),
+        ({"severity": 11}, r"`severity` must be in \[0.1, 10\].*severity=11"),
+    ],
+)
+def test_bad_input(arguments, message):
+    arguments = {"images": _images(2), "pictures": _images(2)} | arguments
+    with pytest.raises(InputError, match=message):
+        pixmix(arguments.pop("images"), arguments.pop("pictures"), np.random.default_rng(0), **arguments)
