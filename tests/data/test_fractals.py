@@ -35,8 +35,8 @@ def test_each_has_something_to_see(pictures):
 def test_no_two_look_alike(pictures):
     grey = pictures.mean(axis=3).reshape(len(pictures), -1)
     correlations = np.corrcoef(grey) - np.eye(len(pictures))
-    # The greatest of all pairs of 400 was 0.81; a picture and its copy under noise of 30 grey levels have above 0.8.
-    assert np.abs(correlations).max() < 0.9
+    # The greatest of all 79,800 pairs of 400 was 0.60.
+    assert np.abs(correlations).max() < 0.75
     colours = pictures.mean(axis=(1, 2))
     assert colours.std(axis=0).min() > 20  # some are red, some are green, some are blue
     assert pictures.mean(axis=3).std(axis=(1, 2)).std() > 5  # of several contrasts
