@@ -61,7 +61,7 @@ def choose_balanced(labels: np.ndarray, count: int, rng: np.random.Generator, *,
     if count == len(labels):
         return np.arange(count)
     present, available = np.unique(labels, return_counts=True)
-    fewest = available.min()
+    fewest = min(available, default=0)
     largest = int(len(present) * fewest + np.sum(available > fewest))
     everything = f", or {len(labels)} for all" if largest < len(labels) else ""
     check(count <= largest, f"must be at most {largest}, balanced over the labels{everything}", **{argument: count})

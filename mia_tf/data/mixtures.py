@@ -1,6 +1,7 @@
-"""The named mixtures D_O + D_U of an over- and an under-represented group (Choi et al., sections 4 and 6).
+"""The named mixtures D_O + D_U of an over- and an under-represented group.
 
-One more mixture is one more entry of `MIXTURES`; the tests take it up by themselves.
+From Choi et al., sections 4 and 6, and from Carlini et al. 2022, Figure 13 (those whose labels are random, and
+CINIC-10). One more mixture is one more entry of `MIXTURES`; the tests take it up by themselves.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_tf.data.relabelling import random_labels, wrong_labels
 from mia_tf.data.resampling import resize_by_area, to_grey
 
 
@@ -18,7 +20,7 @@ class Change:
 
     Attributes:
         apply: (images (n, H, W, C) uint8, labels (n,) int64, rng) -> changed images and labels, one for one
-            and of the same shape and dtype, in new arrays; None for no change. The examples come in an order
+            and of the same shape and dtype; None for no change. The examples come in an order
             that follows from their pixels and the data seed, and `rng` from that seed: where `rng` draws all
             that is random, equal seeds give equal examples whatever the order of rows in the source. Training
             and test examples are changed in two calls, each with a generator of its own. No picture may come
@@ -51,7 +53,8 @@ class Mixture:
         change_under: the folder of data, or None, -> the Change of the under-represented group; it is asked
             before any data are read, so that it can say (InputError) what it lacks.
         under_from: the split that the under-represented group is chosen from, "train" or "test".
-        num_test_under: the most test images the under-represented group has; None for all there are.
+        num_test_under: the most test images of the under-represented group; None for all there are, 0 where
+            its labels are random, so that no model can know them.
         num_classes: number of labels; both groups use the same label ids.
     """
 
@@ -72,6 +75,11 @@ class Mixture:
 def like_mnist(images: np.ndarray) -> np.ndarray:
     """(n, H, W, 3) uint8 colour images as MNIST has them: grey, 28 x 28 by area, (n, 28, 28, 1) uint8."""
     return resize_by_area(to_grey(images), 28)
+
+
+def _relabelled(new_labels: Callable) -> Callable[[Path | None], Change]:
+    """The Change of labels only, by a function of `relabelling`, to any of ten."""
+    return lambda folder: Change(lambda images, labels, rng: (images, new_labels(labels, 10, rng)))
 
 
 MIXTURES = {
@@ -100,6 +108,34 @@ MIXTURES = {
             under="cifar100_first10",
             num_under=1000,
             group_names=("CIFAR-10", "CIFAR-100"),
+        ),
+        Mixture(
+            "cifar10_cinic10",
+            over="cifar10",
+            under="cinic10",
+            num_under=1000,
+            group_names=("CIFAR-10", "CINIC-10"),
+            num_test_under=10_000,  # of 70,000: as many as CIFAR-10 has
+        ),
+        Mixture(
+            "cifar10_mislabeled",
+            over="cifar10",
+            under="cifar10",
+            num_under=1000,
+            group_names=("CIFAR-10", "mislabeled CIFAR-10"),
+            change_under=_relabelled(wrong_labels),
+            under_from="test",
+            num_test_under=0,
+        ),
+        # The paper says CIFAR-100; these are of its first ten classes, balanced over them.
+        Mixture(
+            "cifar10_cifar100_random",
+            over="cifar10",
+            under="cifar100_first10",
+            num_under=1000,
+            group_names=("CIFAR-10", "CIFAR-100, random labels"),
+            change_under=_relabelled(random_labels),
+            num_test_under=0,
         ),
     )
 }

@@ -35,6 +35,11 @@ def test_too_many_gives_the_largest_count():
     assert len(choose_balanced(labels, 20, np.random.default_rng(0), argument="num_under")) == 20
 
 
+def test_nothing_to_choose_from():
+    with pytest.raises(InputError, match="`num_under` must be at most 0, .*num_under=1"):
+        choose_balanced(np.zeros(0, np.int64), 1, np.random.default_rng(0), argument="num_under")
+
+
 def test_the_labels_with_one_more_differ_between_seeds():
     labels = np.repeat(np.arange(10), 5)
     extras = set()

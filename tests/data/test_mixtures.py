@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from synthetic_sources import synthetic_arrays, write_source
 
 from mia_tf.config import DataConfig
 from mia_tf.data import load
@@ -11,7 +12,8 @@ from mia_tf.data.sources import SOURCES
 from mia_tf.records import OVER, UNDER
 from mia_tf.validation import InputError
 
-PER_LABEL, TEST_PER_LABEL = 12, 3
+PER_LABEL = TEST_PER_LABEL = 12
+POOL = 10 * PER_LABEL
 
 
 @pytest.fixture(params=sorted(MIXTURES))
@@ -19,13 +21,37 @@ def mixture(request):
     return MIXTURES[request.param]
 
 
+def _sources(mixture):
+    return list(dict.fromkeys(filter(None, [mixture.over, mixture.under])))
+
+
+def _arrays(mixture):
+    """What is read of each source."""
+    return {name: synthetic_arrays(name, PER_LABEL, TEST_PER_LABEL) for name in _sources(mixture)}
+
+
+def _labels_before(mixture, dataset):
+    """(N,) labels that the source gives those pictures, or where they are new pictures, their labels."""
+    known = {}
+    for name, transform in ((mixture.over, mixture.transform_over), (mixture.under, mixture.transform_under)):
+        for split in ("train", "test") if name else ():
+            arrays = synthetic_arrays(name, PER_LABEL, TEST_PER_LABEL)
+            known |= zip(example_ids(transform(arrays[f"x_{split}"])), arrays[f"y_{split}"].astype(int), strict=True)
+    return np.array([known.get(i, label) for i, label in zip(dataset.example_ids, dataset.labels, strict=True)])
+
+
+def _change(mixture):
+    """The change of the under-represented group."""
+    return mixture.change_under(None)
+
+
 @pytest.fixture
 def load_mixture(mixture, write_archives):
     """Loads the mixture from small archives; counts are those that small archives have unless given."""
-    folder = write_archives(filter(None, [mixture.over, mixture.under]))
+    folder = write_archives(_sources(mixture), per_label=PER_LABEL, test_per_label=TEST_PER_LABEL)
 
     def loader(**settings):
-        small = {"num_under": 10 * PER_LABEL // 2} if mixture.under else {}
+        small = {"num_under": POOL // 2} if mixture.under else {}
         return load(DataConfig(dataset=mixture.name, data_dir=folder, **{**small, **settings}))
 
     return loader
@@ -41,26 +67,77 @@ def test_entry_names_known_sources(mixture):
     assert mixture.under is None or mixture.under in SOURCES
     assert (mixture.num_under > 0) == (mixture.under is not None)
     assert mixture.under_from in ("train", "test")
+    assert SOURCES[mixture.over].num_classes == mixture.num_classes
 
 
 def test_counts_groups_and_test_images(mixture, load_mixture):
     dataset = load_mixture()
-    over = SOURCES[mixture.over].num_classes * PER_LABEL
-    assert (dataset.groups == OVER).sum() == min(over, mixture.num_over or over)
-    assert (dataset.test_groups == OVER).sum() == SOURCES[mixture.over].num_classes * TEST_PER_LABEL
-    assert (dataset.groups == UNDER).any() == (dataset.test_groups == UNDER).any() == (mixture.under is not None)
+    num_under = POOL // 2 if mixture.under else 0
+    assert np.bincount(dataset.groups, minlength=2).tolist() == [min(POOL, mixture.num_over or POOL), num_under]
+    left = POOL - (num_under if mixture.under_from == "test" else 0)
+    num_test_under = POOL if mixture.num_test_under is None else min(POOL, mixture.num_test_under)
+    assert np.bincount(dataset.test_groups, minlength=2).tolist() == [left, num_test_under if mixture.under else 0]
     assert len(set(dataset.example_ids)) == len(dataset.images)
     assert dataset.name == mixture.name
-    assert dataset.group_names == mixture.group_names
-    assert dataset.stand_in == ""
-    assert set(dataset.sources) == {name for name in (mixture.over, mixture.under) if name}
+    change = _change(mixture)
+    assert dataset.stand_in == change.stand_in
+    assert dataset.group_names[OVER] == mixture.group_names[OVER]
+    assert dataset.group_names[UNDER] == mixture.group_names[UNDER] + " (stand-in)" * bool(change.stand_in)
+    assert set(dataset.sources) == {*_sources(mixture), *change.sources}
+
+
+def test_no_picture_is_both_in_training_and_in_testing(mixture, load_mixture):
+    """Neither as it is trained on nor as it was before the change."""
+    dataset = load_mixture(num_under=POOL if mixture.under else 0)
+    train, test = set(dataset.example_ids), example_ids(dataset.test_images)
+    assert train.isdisjoint(test)
+    for group in np.unique(dataset.test_groups):
+        of_group = test[dataset.test_groups == group]
+        assert len(set(of_group)) == len(of_group)
+    if mixture.under_from == "test":  # all of the test set is trained on
+        assert len(dataset.test_images) == 0
+
+
+def test_label_ids_are_the_sources(mixture, load_mixture):
+    """The under-represented group's too, where its labels are not changed on purpose."""
+    if not mixture.under or _change(mixture).apply is not None:
+        pytest.skip("no unchanged under-represented group")
+    arrays, dataset = _arrays(mixture)[mixture.under], load_mixture()
+    for images, labels, groups, split in (
+        (dataset.images, dataset.labels, dataset.groups, "train"),
+        (dataset.test_images, dataset.test_labels, dataset.test_groups, "test"),
+    ):
+        known = dict(zip(example_ids(mixture.transform_under(arrays[f"x_{split}"])), arrays[f"y_{split}"], strict=True))
+        under = groups == UNDER
+        assert [known[i] for i in example_ids(images[under])] == labels[under].tolist()
+
+
+def test_equal_seeds_change_equally_and_others_do_not(mixture):
+    """A change draws everything from the generator that it is given."""
+    apply = _change(mixture).apply
+    if apply is None:
+        pytest.skip("no change")
+    arrays = _arrays(mixture)[mixture.under]
+    images, labels = mixture.transform_under(arrays["x_train"]), arrays["y_train"].astype(np.int64)
+    before = images.copy(), labels.copy()
+    first, again, other = (apply(images, labels, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(images, before[0]) and np.array_equal(labels, before[1])
+    for changed in (first, other):
+        assert changed[0].shape == images.shape and changed[0].dtype == np.uint8
+        assert changed[1].shape == labels.shape and changed[1].dtype == np.int64
+    assert all(map(np.array_equal, first, again))
+    assert not all(map(np.array_equal, first, other))
+    # Either the pictures are others or the labels, not both.
+    assert np.array_equal(first[0], images) != np.array_equal(first[1], labels)
 
 
 def test_counts_are_balanced_over_labels(mixture, load_mixture):
+    """The labels of the source, where they are changed afterwards."""
     counts = {OVER: 43} | ({UNDER: 27} if mixture.under else {})
     dataset = load_mixture(num_over=43, num_under=counts.get(UNDER, 0))
+    labels = _labels_before(mixture, dataset)
     for group, count in counts.items():
-        of_label = np.bincount(dataset.labels[dataset.groups == group], minlength=mixture.num_classes)
+        of_label = np.bincount(labels[dataset.groups == group], minlength=mixture.num_classes)
         assert of_label.sum() == count
         assert of_label.max() - of_label.min() == 1
 
@@ -77,14 +154,12 @@ def test_equal_seeds_agree_and_different_seeds_differ(load_mixture):
 
 def test_the_order_of_rows_in_the_source_does_not_matter(mixture, load_mixture, tmp_path):
     before = load_mixture(num_over=40)
-    for name in filter(None, [mixture.over, mixture.under]):
-        with np.load(tmp_path / f"{name}.npz") as archive:
-            arrays = dict(archive)
+    for name, arrays in _arrays(mixture).items():
         for split in ("train", "test"):
             order = np.random.default_rng(5).permutation(len(arrays[f"x_{split}"]))
             for key in (f"x_{split}", f"y_{split}"):
                 arrays[key] = arrays[key][order]
-        np.savez(tmp_path / f"{name}.npz", **arrays)
+        write_source(tmp_path, name, arrays)
     after = load_mixture(num_over=40)
     assert _rows(before) == _rows(after)
     assert np.array_equal(before.images, after.images)
@@ -92,11 +167,10 @@ def test_the_order_of_rows_in_the_source_does_not_matter(mixture, load_mixture, 
     assert np.array_equal(before.test_labels, after.test_labels)
 
 
-def test_images_and_labels_stay_together(mixture, load_mixture, tmp_path):
-    dataset = load_mixture()
-    with np.load(tmp_path / f"{mixture.over}.npz") as archive:
-        images = mixture.transform_over(archive["x_train"].reshape(-1, *SOURCES[mixture.over].shape))
-        known = {image.tobytes(): label for image, label in zip(images, archive["y_train"], strict=True)}
+def test_images_and_labels_stay_together(mixture, load_mixture):
+    dataset, arrays = load_mixture(), _arrays(mixture)[mixture.over]
+    images = mixture.transform_over(arrays["x_train"])
+    known = {image.tobytes(): label for image, label in zip(images, arrays["y_train"], strict=True)}
     over = dataset.groups == OVER
     for image, label in zip(dataset.images[over], dataset.labels[over], strict=True):
         assert known[image.tobytes()] == label
@@ -116,7 +190,9 @@ def test_no_under_represented_group(mixture, load_mixture, tmp_path):
     dataset = load_mixture(num_under=0)
     assert (dataset.groups == OVER).all() and (dataset.test_groups == OVER).all()
     if mixture.under and mixture.under != mixture.over:
-        (tmp_path / f"{mixture.under}.npz").unlink()  # it is not needed, and not looked for
+        found = tmp_path / mixture.under
+        # It is not needed, and not looked for.
+        found.rename(tmp_path / "away") if found.is_dir() else found.with_suffix(".npz").unlink()
         assert _rows(load_mixture(num_under=0)) == _rows(dataset)
 
 
@@ -142,7 +218,11 @@ def test_too_many_says_how_many_there_are(mixture, load_mixture):
 
 @pytest.mark.parametrize(
     ("name", "num_under"),  # Choi et al., section 6 and Appendix C: all of MNIST or CIFAR-10, and so many
-    [("mnist_svhn", 1000), ("mnist_cifar10", 6000), ("cifar10_cifar100", 1000)],
+    [
+        *[("mnist_svhn", 1000), ("mnist_cifar10", 6000), ("cifar10_cifar100", 1000)],
+        # Carlini et al. 2022, "Why Some Examples Are Less Private": 1,000 in the 50,000 of CIFAR-10.
+        *[("cifar10_cinic10", 1000), ("cifar10_mislabeled", 1000), ("cifar10_cifar100_random", 1000)],
+    ],
 )
 def test_the_papers_sizes(name, num_under):
     mixture = MIXTURES[name]
@@ -183,7 +263,7 @@ def test_a_change_sees_the_chosen_examples_only(noisy, write_archives):
     dataset = load(DataConfig(dataset="noisy", data_dir=write_archives(["cifar10"])))
     assert noisy == [40, 5]
     assert np.array_equal(dataset.example_ids, example_ids(dataset.images))
-    assert (dataset.test_groups == UNDER).sum() == 5 and (dataset.test_groups == OVER).sum() == 10 * TEST_PER_LABEL
+    assert np.bincount(dataset.test_groups).tolist() == [30, 5]
     assert set(dataset.sources) == {"cifar10", "noise"}
     assert dataset.stand_in == "Noise stands in."
     assert dataset.group_names == ("over-represented", "under-represented (stand-in)")
@@ -236,3 +316,31 @@ def test_a_test_picture_that_is_a_training_example_is_left_out(write_archives, t
     dataset = load(DataConfig(dataset="cifar10_cifar100", data_dir=folder, num_under=60))
     assert np.bincount(dataset.test_groups).tolist() == [28, 28]
     assert set(dataset.example_ids).isdisjoint(example_ids(dataset.test_images))
+
+
+@pytest.mark.parametrize("name", ["cifar10_mislabeled", "cifar10_cifar100_random"])
+def test_new_labels_for_the_same_pictures(name, write_archives):
+    mixture, sizes = MIXTURES[name], {"per_label": 60, "test_per_label": 60}
+    folder = write_archives(_sources(mixture), **sizes)
+    dataset = load(DataConfig(dataset=name, data_dir=folder, num_under=600))
+    under = dataset.groups == UNDER
+    arrays = synthetic_arrays(mixture.under, **sizes)
+    split = mixture.under_from
+    truth = dict(zip(example_ids(arrays[f"x_{split}"]), arrays[f"y_{split}"], strict=True))
+    true = np.array([truth[i] for i in dataset.example_ids[under]])
+    kept = (dataset.labels[under] == true).mean()
+    if name == "cifar10_mislabeled":
+        assert kept == 0
+    else:
+        assert abs(kept - 0.1) < 5 * np.sqrt(0.1 * 0.9 / 600)  # five standard deviations
+
+
+def test_mislabeled_pictures_leave_the_test_set(write_archives):
+    folder = write_archives(["cifar10"], test_per_label=12)
+    few, many = (load(DataConfig(dataset="cifar10_mislabeled", data_dir=folder, num_under=n)) for n in (10, 90))
+    every = set(example_ids(synthetic_arrays("cifar10", test_per_label=12)["x_test"]))
+    for dataset in (few, many):
+        trained_on = set(dataset.example_ids[dataset.groups == UNDER])
+        assert trained_on | set(example_ids(dataset.test_images)) == every
+        assert len(dataset.test_images) == 120 - len(trained_on)
+        assert (dataset.test_groups == OVER).all()

@@ -65,12 +65,23 @@ def test_tfds_is_asked_although_there_are_archives(write_archives, no_tfds):
 
 
 def test_a_missing_archive_is_told_before_anything_is_read(write_archives, monkeypatch):
-    monkeypatch.setattr(sources, "read_npz", lambda name, path: pytest.fail("read"))
+    for reader in ("read_npz", "read_images"):
+        monkeypatch.setattr(sources, reader, lambda name, path: pytest.fail("read"))
     folder = write_archives(["mnist"])
     with pytest.raises(InputError, match=r"Missing file: .*svhn\.npz\. Put svhn\.npz .*--data_source=embedded"):
         load(DataConfig(data_dir=folder, data_source="npz"))
-    with pytest.raises(InputError, match=r"needs a folder of archives.*--data_dir=FOLDER"):
+    with pytest.raises(InputError, match=r"mnist needs a folder of data\..*--data_dir=FOLDER"):
         load(DataConfig(data_source="npz"))
+
+
+@pytest.mark.parametrize("data_source", ["npz", "auto"])
+def test_a_missing_folder_of_images_says_how_to_get_it(write_archives, data_source, no_tfds, tmp_path):
+    config = {"dataset": "cifar10_cinic10", "data_source": data_source}
+    (tmp_path / "cinic10" / "train").mkdir(parents=True)
+    with pytest.raises(
+        InputError, match=r"Missing folder: .*cinic10 with the folders train and test\. Get it with .*wget"
+    ):
+        load(DataConfig(data_dir=write_archives(["cifar10"]), **config))
 
 
 def test_archives_that_are_not_the_data_set(write_archives, tmp_path):
@@ -115,5 +126,6 @@ def test_embedded_has_not_every_data_set(name):
     with pytest.raises(InputError) as error:
         sources.read([name], "embedded", None)
     message = str(error.value)
-    assert message.startswith(f"--data_source=embedded has no {name}, only mnist and svhn. Put {name}.npz ")
-    assert "--data_source=tfds" in message and "stand-in" not in message
+    assert message.startswith(f"--data_source=embedded has no {name}, only mnist and svhn. ")
+    assert "stand-in" not in message and "give --data_dir=FOLDER" in message
+    assert ("--data_source=tfds" in message) == (SOURCES[name].tfds_name is not None)
