@@ -24,6 +24,8 @@ class Pool:
         test_labels: (t,) int64.
         count: how many of `images` to choose, balanced over their labels; None for all.
         test_count: the most test images to keep; None for all.
+        from_end: choose the last of each label's random order instead of the first. Two pools of the same
+            examples, one from each end, share none as long as there are enough of each label.
         change: (images, labels, rng) -> what becomes of the chosen ones (`mixtures.Change.apply`); None for nothing.
     """
 
@@ -33,6 +35,7 @@ class Pool:
     test_labels: np.ndarray
     count: int | None
     test_count: int | None = None
+    from_end: bool = False
     change: Callable | None = None
 
 
@@ -43,7 +46,9 @@ def example_ids(images: np.ndarray) -> np.ndarray:
     return np.array(digests, dtype="U16")
 
 
-def choose_balanced(labels: np.ndarray, count: int, rng: np.random.Generator, *, argument: str) -> np.ndarray:
+def choose_balanced(
+    labels: np.ndarray, count: int, rng: np.random.Generator, *, argument: str, from_end: bool = False
+) -> np.ndarray:
     """Chooses `count` rows so that the numbers of any two labels differ by one at most.
 
     Args:
@@ -51,6 +56,7 @@ def choose_balanced(labels: np.ndarray, count: int, rng: np.random.Generator, *,
         count: how many rows; n itself takes every row, balanced or not.
         rng: chooses the rows, and the labels that have one more where `count` does not divide.
         argument: the name that a message gives to `count`.
+        from_end: take the last rows of each label's random order, not the first.
 
     Returns:
         (count,) int64 rows, grouped by label.
@@ -70,8 +76,8 @@ def choose_balanced(labels: np.ndarray, count: int, rng: np.random.Generator, *,
     with_one_more = order[available[order] > each][:rest]
     wanted = np.full(len(present), each)
     wanted[with_one_more] += 1
-    chosen = [rng.permutation(np.flatnonzero(labels == k))[:n] for k, n in zip(present, wanted, strict=True)]
-    return np.concatenate(chosen)
+    orders = [rng.permutation(np.flatnonzero(labels == k))[:: -1 if from_end else 1] for k in present]
+    return np.concatenate([order[:n] for order, n in zip(orders, wanted, strict=True)])
 
 
 def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
@@ -96,7 +102,9 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     for group, pool in pools.items():
         images, labels, ids = _sorted_by_id(pool.images, pool.labels)
         count = len(labels) if pool.count is None else pool.count
-        rows = choose_balanced(labels, count, group_rngs[group], argument=_COUNT_ARGUMENTS[group])
+        # From the end of the order that the other group has from the start: drawn by a copy of its generator.
+        rng = np.random.default_rng(config.seed).spawn(1)[OVER] if pool.from_end else group_rngs[group]
+        rows = choose_balanced(labels, count, rng, argument=_COUNT_ARGUMENTS[group], from_end=pool.from_end)
         chosen[group] = images[rows], labels[rows], ids[rows]
     seen = np.concatenate([ids for _, _, ids in chosen.values()])
     train, test = [], []

@@ -1,5 +1,7 @@
 """From a DataConfig to the Dataset that it names."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from mia_tf.config import DataConfig
@@ -67,25 +69,19 @@ def _over_pool(mixture: Mixture, source: SourceData, count: int | None) -> Pool:
 def _under_pool(mixture: Mixture, source: SourceData, over: Pool, count: int, change: Change) -> Pool:
     """What the under-represented group is chosen from: pictures that occur once, and not in the other group.
 
-    A copy of an example in the training set would be remembered in its place.
+    A copy of an example in the training set would be remembered in its place. Where the group is made of the other
+    group's source, changed, its examples are chosen from the other end.
     """
+    about = {"test_count": mixture.num_test_under, "change": change.apply}
+    if mixture.under == mixture.over and mixture.under_from == "train":
+        return replace(over, count=count, from_end=True, **about)
     images, test_images = mixture.transform_under(source.images), mixture.transform_under(source.test_images)
     labels, test_labels = source.labels, source.test_labels
     if mixture.under_from == "test":
         images, labels, test_images, test_labels = test_images, test_labels, images[:0], labels[:0]
-    same = mixture.under == mixture.over and mixture.under_from == "train"  # its examples, changed
-    elsewhere = [] if same else example_ids(over.images)
     ids, rows, times = np.unique(example_ids(images), return_index=True, return_counts=True)
-    rows = np.sort(rows[(times == 1) & ~np.isin(ids, elsewhere)])
-    return Pool(
-        images[rows],
-        labels[rows],
-        test_images,
-        test_labels,
-        count,
-        test_count=mixture.num_test_under,
-        change=change.apply,
-    )
+    rows = np.sort(rows[(times == 1) & ~np.isin(ids, example_ids(over.images))])
+    return Pool(images[rows], labels[rows], test_images, test_labels, count, **about)
 
 
 def own_archive_identity(config: DataConfig) -> dict[str, str]:

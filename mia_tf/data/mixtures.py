@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_tf.data import mixing_pictures
 from mia_tf.data.relabelling import random_labels, wrong_labels
 from mia_tf.data.resampling import resize_by_area, to_grey
 
@@ -44,7 +45,9 @@ class Mixture:
     Attributes:
         name: what `--dataset` calls it.
         over: the source data set of the over-represented group, a key of `sources.SOURCES`.
-        under: that of the under-represented group; None for no such group.
+        under: that of the under-represented group; None for no such group. Where it is `over` too, from
+            "train", the group is changed examples of it, after transform_over. Their originals are not in the
+            over-represented group as long as it leaves enough of each label; where it takes all, they all are.
         num_over: the paper's count; None for all there are.
         num_under: the paper's count.
         group_names: what figures call the two groups.
@@ -82,6 +85,21 @@ def _relabelled(new_labels: Callable) -> Callable[[Path | None], Change]:
     return lambda folder: Change(lambda images, labels, rng: (images, new_labels(labels, 10, rng)))
 
 
+def _augmented(data_folder: Path | None) -> Change:
+    """The Change of pictures by PixMix, as Choi et al. make augMNIST and augCIFAR-10 (Appendix C)."""
+    pictures = mixing_pictures.find(data_folder)
+
+    def apply(images, labels, rng):
+        from mia_tf.data.pixmix import pixmix_until_changed
+
+        in_colour = pictures.in_colour(images.shape[1])
+        grey = images.shape[3] == 1
+        to_mix = resize_by_area(to_grey(in_colour), images.shape[1]) if grey else in_colour
+        return pixmix_until_changed(images, to_mix, rng), labels
+
+    return Change(apply, sources={"mixing pictures": pictures.provenance})
+
+
 MIXTURES = {
     mixture.name: mixture
     for mixture in (
@@ -108,6 +126,28 @@ MIXTURES = {
             under="cifar100_first10",
             num_under=1000,
             group_names=("CIFAR-10", "CIFAR-100"),
+        ),
+        # Choi et al. take "1,000 images randomly chosen from the augmented train set" beside all of the train set
+        # (Appendix C). There the original of each augmented picture is an example too, whose membership is drawn
+        # apart: a model that has not seen the picture has mostly seen the original, so that the picture's own
+        # membership shows less. With a part of the train set (num_over), originals stay out and this is not so.
+        Mixture(
+            "mnist_augmnist",
+            over="mnist",
+            under="mnist",
+            num_under=1000,
+            group_names=("MNIST", "augMNIST"),
+            change_under=_augmented,
+            num_test_under=1000,
+        ),
+        Mixture(
+            "cifar10_augcifar10",
+            over="cifar10",
+            under="cifar10",
+            num_under=1000,
+            group_names=("CIFAR-10", "augCIFAR-10"),
+            change_under=_augmented,
+            num_test_under=1000,
         ),
         Mixture(
             "cifar10_cinic10",

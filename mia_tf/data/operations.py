@@ -43,7 +43,7 @@ def _enhance(kind: type) -> Callable:
 OPERATIONS: dict[str, Callable[[Image.Image, float, np.random.Generator], Image.Image]] = {
     "autocontrast": lambda picture, strength, rng: ImageOps.autocontrast(picture),
     "equalize": lambda picture, strength, rng: ImageOps.equalize(picture),
-    "posterize": lambda picture, strength, rng: ImageOps.posterize(picture, 4 - int(4 * strength)),
+    "posterize": lambda picture, strength, rng: ImageOps.posterize(picture, max(1, 4 - int(4 * strength))),
     "rotate": _rotate,
     "solarize": lambda picture, strength, rng: ImageOps.solarize(picture, 256 - int(256 * strength)),
     "shear_x": _shear_x,

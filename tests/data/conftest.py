@@ -3,6 +3,7 @@
 import pytest
 from synthetic_sources import synthetic_arrays, write_source
 
+from mia_tf.data import embedded, mixing_pictures
 from mia_tf.data.sources import SOURCES
 
 
@@ -16,6 +17,18 @@ def write_archives(tmp_path):
         return str(tmp_path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def embedded_digits():
+    """Read once: it takes seconds."""
+    return embedded.read_mnist()
+
+
+@pytest.fixture(autouse=True)
+def few_fractals(monkeypatch):
+    """Four hundred would take seconds."""
+    monkeypatch.setattr(mixing_pictures, "NUM_FRACTALS", 3)
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,20 @@ def test_chosen_labels_differ_by_one_at_most(available, data):
         assert chosen.max() - chosen.min() <= 1
 
 
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.data())
+def test_both_ends_of_one_order_share_as_little_as_can_be(available, data):
+    labels = np.repeat(np.arange(len(available)), available)
+    largest = _largest_by_search(available)
+    both = []
+    for from_end in (False, True):
+        count = data.draw(st.integers(1, largest))
+        rng = np.random.default_rng(0)
+        both.append(choose_balanced(labels, count, rng, argument="num_over", from_end=from_end))
+    counts = [np.bincount(labels[rows], minlength=len(available)) for rows in both]
+    shared = np.bincount(labels[np.intersect1d(*both)], minlength=len(available))
+    assert np.array_equal(shared, np.maximum(0, counts[0] + counts[1] - available))
+
+
 def test_too_many_gives_the_largest_count():
     labels = np.repeat([0, 1, 2], [4, 7, 9])
     # 4 of each, and one more of the two labels that have it.
@@ -36,7 +50,7 @@ def test_too_many_gives_the_largest_count():
 
 
 def test_nothing_to_choose_from():
-    with pytest.raises(InputError, match="`num_under` must be at most 0, .*num_under=1"):
+    with pytest.raises(InputError, match=r"`num_under` must be at most 0, .*num_under=1"):
         choose_balanced(np.zeros(0, np.int64), 1, np.random.default_rng(0), argument="num_under")
 
 

@@ -220,6 +220,7 @@ def test_too_many_says_how_many_there_are(mixture, load_mixture):
     ("name", "num_under"),  # Choi et al., section 6 and Appendix C: all of MNIST or CIFAR-10, and so many
     [
         *[("mnist_svhn", 1000), ("mnist_cifar10", 6000), ("cifar10_cifar100", 1000)],
+        *[("mnist_augmnist", 1000), ("cifar10_augcifar10", 1000)],
         # Carlini et al. 2022, "Why Some Examples Are Less Private": 1,000 in the 50,000 of CIFAR-10.
         *[("cifar10_cinic10", 1000), ("cifar10_mislabeled", 1000), ("cifar10_cifar100_random", 1000)],
     ],

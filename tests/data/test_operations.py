@@ -86,7 +86,7 @@ def test_rotations_are_by_at_most_30_degrees():
 def test_grey_levels_by_closed_forms():
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     assert np.array_equal(_apply("solarize", levels, 0.25), np.where(levels < 192, levels, 255 - levels))
-    for strength, bits in ((0.2, 4), (0.39, 3), (0.6, 2), (0.8, 1)):
+    for strength, bits in ((0.2, 4), (0.39, 3), (0.6, 2), (0.8, 1), (1.0, 1)):
         step = 256 >> bits
         assert np.array_equal(_apply("posterize", levels, strength), levels // step * step)
     brighter = 0.82 * levels.astype(float)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_tf.data import pixmix as module
-from mia_tf.data.pixmix import add, multiply, pixmix, weights
+from mia_tf.data.pixmix import add, multiply, pixmix, pixmix_until_changed, weights
 from mia_tf.validation import InputError
 
 
@@ -132,6 +132,18 @@ def test_seeds_agree_and_differ():
     assert (first == other).all((1, 2, 3)).mean() < 0.15
     rng = np.random.default_rng(0)
     assert not np.array_equal(pixmix(images, pictures, rng), pixmix(images, pictures, rng))
+
+
+def test_until_changed_draws_anew_only_what_came_out_as_it_went_in():
+    images, pictures = _images(200), _images(3, seed=1)
+    once, changed = _mix(images, pictures), pixmix_until_changed(images, pictures, np.random.default_rng(0))
+    same = (once == images).all((1, 2, 3))
+    assert 8 <= same.sum() <= 50  # a tenth or a little more of 200
+    assert np.array_equal(changed[~same], once[~same])
+    assert not (changed == images).all((1, 2, 3)).any()
+    # Nothing changes a middle grey by more of it.
+    grey = np.full((2, 8, 8, 1), 0, np.uint8)
+    assert pixmix_until_changed(grey, grey, np.random.default_rng(0)).shape == grey.shape
 
 
 def test_a_larger_beta_mixes_less():

@@ -101,9 +101,8 @@ def test_archives_that_are_not_the_data_set(write_archives, tmp_path):
         load(DataConfig(data_dir=folder))
 
 
-def test_embedded_is_a_stand_in_and_says_so(monkeypatch):
-    digits = embedded.read_mnist()  # takes seconds, so it is read once
-    monkeypatch.setitem(embedded.READERS, "mnist", lambda: digits)
+def test_embedded_is_a_stand_in_and_says_so(monkeypatch, embedded_digits):
+    monkeypatch.setitem(embedded.READERS, "mnist", lambda: embedded_digits)
     dataset = load(DataConfig(data_source="embedded", data_dir="/not/looked/for", num_over=500, num_under=100))
     assert "5,000 of MNIST's 60,000 digits" in dataset.stand_in
     assert "Rendered house numbers stand in for SVHN" in dataset.stand_in
