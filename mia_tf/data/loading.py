@@ -56,8 +56,13 @@ def load(config: DataConfig) -> Dataset:
         num_classes=mixture.num_classes,
         group_names=tuple(name + " (stand-in)" * any(sentences) for name, sentences in group_names),
         stand_in=" ".join(dict.fromkeys(filter(None, stand_ins[OVER] + stand_ins[UNDER]))),
-        sources={name: source.provenance for name, source in read.items()} | change.sources,
+        sources={name: _described(source) for name, source in read.items()} | change.sources,
     )
+
+
+def _described(source: SourceData) -> str:
+    """Where a source came from and how much there was: a folder may hold a part of the data set."""
+    return f"{source.provenance} ({len(source.images):,} images and {len(source.test_images):,} test images)"
 
 
 def _over_pool(mixture: Mixture, source: SourceData, count: int | None) -> Pool:

@@ -70,4 +70,4 @@ def test_cinic10_has_the_label_ids_of_cifar10_and_none_of_its_pictures(tmp_path)
         truth = dict(zip(example_ids(arrays["cinic10"][f"x_{split}"]), arrays["cinic10"][f"y_{split}"], strict=True))
         assert dict(zip(example_ids(images), labels, strict=True)) == truth
     dataset = load(DataConfig(dataset="cifar10_cinic10", data_dir=str(tmp_path), num_under=120))
-    assert dataset.sources["cinic10"] == "cinic10, a folder of images"
+    assert dataset.sources["cinic10"] == "cinic10, a folder of images (120 images and 30 test images)"

@@ -36,7 +36,8 @@ def test_npz_reads_keras_layout_with_labels_in_a_column(write_archives, tmp_path
     np.savez(tmp_path / "svhn.npz", **arrays | {"y_train": arrays["y_train"][:, np.newaxis]})
     after = load(DataConfig(data_dir=folder, data_source="npz", num_under=30))
     assert np.array_equal(before.labels, after.labels)
-    assert before.sources == {"mnist": "mnist.npz, an npz archive", "svhn": "svhn.npz, an npz archive"}
+    of_each = "an npz archive (120 images and 30 test images)"
+    assert before.sources == {"mnist": f"mnist.npz, {of_each}", "svhn": f"svhn.npz, {of_each}"}
 
 
 def test_the_environment_variable_names_the_folder(write_archives, monkeypatch, tmp_path):
