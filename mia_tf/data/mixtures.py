@@ -104,6 +104,7 @@ MIXTURES = {
     mixture.name: mixture
     for mixture in (
         Mixture("mnist", over="mnist", group_names=("MNIST", "none")),
+        Mixture("cifar10", over="cifar10", group_names=("CIFAR-10", "none")),
         Mixture(
             "mnist_svhn",
             over="mnist",
