@@ -11,7 +11,6 @@ from absl import flags
 
 from mia_tf import command_line
 from mia_tf.figures.results import read_results
-from mia_tf.files import replacing
 from mia_tf.store import Store
 from mia_tf.validation import InputError, fail
 
@@ -36,18 +35,9 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
         folder.mkdir(exist_ok=True)
         with matplotlib.rc_context(style.RC):
             for name, figure in pages.pages(results, dataset, store.config().get("arch", "")):
-                yield from _save(figure, folder, name)
+                yield from style.save(figure, folder, name)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
-
-
-def _save(figure, folder: Path, name: str) -> Iterator[Path]:
-    """Writes a figure as PNG and PDF."""
-    for kind, options in (("png", {"dpi": 150}), ("pdf", {"dpi": 300, "metadata": {"CreationDate": None}})):
-        path = folder / f"{name}.{kind}"
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=kind, **options)
-        yield path
 
 
 def define_flags() -> None:

@@ -53,16 +53,19 @@ _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia")
 
 
 def write_table(folder: Path, name: str, rows: Iterable[Sequence], note: str = "") -> Path:
-    """Writes FOLDER/NAME.csv, whole or not at all, and gives its path; NaN becomes an empty cell.
+    """Writes FOLDER/NAME.csv, a table of COLUMNS; otherwise as `write_rows`."""
+    return write_rows(folder / f"{name}.csv", COLUMNS[name], rows, note)
 
-    A `note` is added to the note of every row, in tables that have such a column.
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence], note: str = "") -> Path:
+    """Writes a CSV, whole or not at all, and gives its path; NaN becomes an empty cell.
+
+    A `note` is added to the note of every row, in tables whose last column is that.
 
     Raises:
         OSError: the folder cannot be written; nothing is left behind.
         ValueError: a row has not one cell for each column.
     """
-    path = folder / f"{name}.csv"
-    columns = COLUMNS[name]
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

@@ -4,60 +4,42 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.transforms import blended_transform_factory
 
 from mia_tf.figures import style
+from mia_tf.figures.dots import draw_dots
 
 CHANCE = {"auroc": 0.5, "tpr_at_fpr_0.001": 0.001}
 """Metric -> what random guessing gets, for the metrics of this figure."""
+POPULATIONS = {"all": ("all examples", style.ALL_STYLE), "under": ("under-represented", style.GROUP_STYLES[1])}
+"""Name of a population -> what it is called, and its look."""
 _SMALLEST_RATE = 1e-4
 """A rate below this is a triangle at the edge: intervals that reach to 0 would stretch the axis without end."""
 _LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "true positive rate at 0.1% false positives"}
-_POPULATIONS = {"all": ("all examples", style.ALL_STYLE), "under": ("under-represented", style.GROUP_STYLES[1])}
 
 
-def draw_attacks(ax: Axes, metric: str, values: Mapping[tuple[str, str], tuple[float, float, float]]) -> None:
-    """Draws one metric: a row an attack, a dot with its interval for each population.
+def draw_attacks(
+    ax: Axes,
+    metric: str,
+    values: Mapping[tuple[str, str], tuple[float, float, float]],
+    series: Mapping[str, tuple[str, style.GroupStyle]] = POPULATIONS,
+) -> None:
+    """Draws one metric: a row an attack, a dot with its interval for each of the series, by default the populations.
 
     Args:
         ax: where to draw.
         metric: a key of CHANCE.
-        values: (attack, population) -> (value, ci_low, ci_high); population is "all" or "under";
-            NaN where it could not be resolved.
+        values: (attack, name of a series) -> (value, ci_low, ci_high); NaN where it could not be resolved.
+        series: name -> (what the legend says, look).
     """
-    attacks = style.attack_styles(attack for attack, _ in values)
-    populations = [name for name in _POPULATIONS if any(name == population for _, population in values)]
-    offsets = dict(zip(populations, (-0.19, 0.19) if len(populations) > 1 else (0,), strict=True))
     logarithmic = metric != "auroc"
     if logarithmic:
         ax.set_xscale("log", nonpositive="clip")
         ax.set_xlim(_decades([CHANCE[metric], *(v for triple in values.values() for v in triple)]))
         style.percent_axis(ax.xaxis)
-    for population in populations:
-        label, look = _POPULATIONS[population]
-        rows = [y for y, attack in enumerate(attacks) if (attack, population) in values]
-        table = np.array([values[attack, population] for attack in attacks if (attack, population) in values])
-        y = np.array(rows) + offsets[population]
-        for row in np.flatnonzero(~np.isfinite(table[:, 0])):
-            across = blended_transform_factory(ax.transAxes, ax.transData)
-            patch = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            place = {"transform": across, "ha": "right", "va": "center", "bbox": patch}
-            ax.text(0.98, y[row], "not resolved", fontsize=8, color=look.colour, **place)
-        ax.hlines(y, table[:, 1], table[:, 2], color=look.colour, linewidth=1.6)
-        below = table[:, 0] < _SMALLEST_RATE
-        ax.plot(
-            np.where(below, np.nan, table[:, 0]), y, linestyle="", marker=look.marker, markersize=5,
-            color=look.colour, label=label,
-        )  # fmt: skip
-        if below.any():
-            edge = np.full(np.count_nonzero(below), ax.get_xlim()[0])
-            ax.plot(edge, y[below], linestyle="", marker="<", markersize=5, color=look.colour, clip_on=False)
+    rows = {name: look.label for name, look in style.attack_styles(attack for attack, _ in values).items()}
+    draw_dots(ax, rows, series, values, smallest=_SMALLEST_RATE)
     ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
-    ax.set(yticks=range(len(attacks)), yticklabels=[look.label for look in attacks.values()], xlabel=_LABELS[metric])
-    ax.set_ylim(len(attacks) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.set_axisbelow(True)
-    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    ax.set(xlabel=_LABELS[metric])
 
 
 def _decades(rates: list[float]) -> tuple[float, float]:

@@ -45,16 +45,11 @@ def _correlation(spearman: Mapping[int | str, tuple[float, float]], key: int | s
     return rf"Spearman's $\rho$ = {rho:.2f}, {p_text}"
 
 
-def draw_memorization_histogram(
-    ax: Axes, memorization: np.ndarray, groups: np.ndarray, names: tuple[str, str], models_per_side: int
-) -> None:
-    """Draws how many examples of each group have which memorization.
+def histogram_edges(memorization: np.ndarray, models_per_side: int) -> np.ndarray:
+    """(B + 1,) float64 edges of bins up to 1 that hold all values.
 
     Args:
-        ax: where to draw.
         memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
-        groups: (N,) group ids.
-        names: what the groups are called, by group id.
         models_per_side: a typical number of models that an example is in. Memorization is a multiple
             of its inverse, and bins that hold unequally many such values would show false combs.
     """
@@ -64,6 +59,20 @@ def draw_memorization_histogram(
     lowest = resolved.min() if resolved.size else 0
     half_step = 0.5 / models_per_side  # an edge lies halfway between two possible values
     first, last = np.floor((min(lowest, 0) + half_step) / width), np.floor((1 + half_step) / width)
-    edges = width * np.arange(first, last + 2) - half_step
+    return width * np.arange(first, last + 2) - half_step
+
+
+def draw_memorization_histogram(
+    ax: Axes, memorization: np.ndarray, groups: np.ndarray, names: tuple[str, str], edges: np.ndarray
+) -> None:
+    """Draws how many examples of each group have which memorization.
+
+    Args:
+        ax: where to draw.
+        memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
+        groups: (N,) group ids.
+        names: what the groups are called, by group id.
+        edges: of the bins, as `histogram_edges` gives them.
+    """
     draw_group_histograms(ax, memorization, groups, names, edges)
     ax.set(title="Memorization", xlabel="memorization  P[correct | in] $-$ P[correct | out]")

@@ -69,10 +69,8 @@ def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, 
     yield "memorization", figure
 
     figure = style.new_figure(5, 3.6)
-    sides = results.models_per_side
-    memorization.draw_memorization_histogram(
-        figure.subplots(), results.memorization, **per_example, models_per_side=sides
-    )
+    edges = memorization.histogram_edges(results.memorization, results.models_per_side)
+    memorization.draw_memorization_histogram(figure.subplots(), results.memorization, **per_example, edges=edges)
     style.footnote(figure, scale)
     yield "memorization_histogram", figure
 

@@ -1,13 +1,16 @@
 """The look that all figures share: sizes, colours, legends and the footnote."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import ScaledTranslation
+
+from mia_tf.files import replacing
 
 RC = {
     "font.size": 9,
@@ -110,6 +113,15 @@ def footnote(figure: Figure, text: str) -> None:
     lines = "\n".join(textwrap.fill(line, columns) for line in text.splitlines())
     figure.set_figheight(figure.get_figheight() + 0.14 * (lines.count("\n") + 1))
     figure.supxlabel(lines, x=0.01, ha="left", fontsize=8, color=GREY)
+
+
+def save(figure: Figure, folder: Path, name: str) -> Iterator[Path]:
+    """Writes FOLDER/NAME.png and FOLDER/NAME.pdf; gives each path once its file is complete."""
+    for kind, options in (("png", {"dpi": 150}), ("pdf", {"dpi": 300, "metadata": {"CreationDate": None}})):
+        path = folder / f"{name}.{kind}"
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=kind, **options)
+        yield path
 
 
 def legend_below(ax: Axes, **options) -> None:

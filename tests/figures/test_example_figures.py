@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from mia_tf.figures import examples, style
-from mia_tf.figures.memorization import draw_memorization, draw_memorization_histogram
+from mia_tf.figures.memorization import draw_memorization, draw_memorization_histogram, histogram_edges
 from mia_tf.figures.privacy_scores import draw_privacy_scores
 
 NAMES = ("MNIST", "SVHN")
@@ -79,7 +79,8 @@ def test_memorization_bins_hold_equally_many_possible_values(models):
     possible = np.arange(-models, models + 1) / models
     figure = style.new_figure(5, 4)
     ax = figure.subplots()
-    draw_memorization_histogram(ax, possible, np.zeros(len(possible), int), NAMES, models)
+    edges = histogram_edges(possible, models)
+    draw_memorization_histogram(ax, possible, np.zeros(len(possible), int), NAMES, edges)
     counts, edges = _histogram(ax)
     assert counts.sum() == len(possible)
     assert len(set(counts[1:-1])) <= 1 and counts[[0, -1]].max() <= counts.max()
