@@ -1,0 +1,88 @@
+"""Means of memorization over groups, and their intervals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mia_tf.analysis import group_memorization
+from mia_tf.analysis.group_memorization import mean_memorization, spread
+from mia_tf.analysis.memorization import memorization
+
+
+def draw(rng, count=60, num_models=16, model_effect=0.0, example_effect=1.0):
+    """correct, keep (n, M) and the mean memorization that models and examples of this kind have."""
+    keep = rng.random((num_models, count)).argsort(axis=0).T < int(0.7 * num_models)
+    easy = example_effect * rng.normal(size=(count, 1))
+    level = easy + model_effect * rng.normal(size=(1, num_models))
+    correct = rng.random(keep.shape) < 1 / (1 + np.exp(-(level + 1.5 * keep)))
+    # The truth by a fine average over both normal effects.
+    total = np.hypot(model_effect, example_effect)
+    points = total * np.random.default_rng(0).normal(size=200_000)
+    truth = np.mean(1 / (1 + np.exp(-points - 1.5)) - 1 / (1 + np.exp(-points)))
+    return correct, keep, truth
+
+
+@given(st.integers(0, 2**31))
+def test_the_mean_is_that_of_the_examples_estimates(seed):
+    rng = np.random.default_rng(seed)
+    keep, correct = rng.random((2, 20, 5)) < 0.5  # examples of all or no models are among them
+    estimates, _ = memorization(correct, keep)
+    found = mean_memorization(correct, keep, seed=0)
+    assert np.isfinite(estimates).any()
+    assert found.value == pytest.approx(np.nanmean(estimates), abs=1e-6)  # rates are kept in float32
+    assert not np.isnan(found.replicates).all()
+
+
+def test_a_group_that_no_model_leaves_out_is_not_resolved():
+    found = mean_memorization(np.ones((3, 4), bool), np.ones((3, 4), bool), seed=0)
+    assert np.isnan(found.value) and np.isnan(found.interval()).all()
+
+
+@pytest.mark.parametrize("effects", [(0.0, 0.0), (0.0, 2.0), (1.0, 1.0)])
+def test_intervals_hold_the_truth_and_are_not_much_too_wide(effects):
+    rng = np.random.default_rng(1)
+    covered, widths, values = [], [], []
+    for _ in range(150):
+        correct, keep, truth = draw(rng, 40, 16, *effects)
+        found = mean_memorization(correct, keep, seed=3)
+        low, high = found.interval()
+        covered.append(low <= truth <= high)
+        widths.append(high - low)
+        values.append(found.value)
+    # Three standard errors of a share of 0.95 in 150 trials are 0.053.
+    assert np.mean(covered) > 0.89
+    # At most sqrt(3) too wide, where noise is all there is (Owen 2007); 15% for the few trials and models.
+    assert np.mean(widths) < 2 * 1.96 * np.std(values) * np.sqrt(3) * 1.15
+
+
+def test_equal_seeds_draw_equally_whatever_the_values_and_the_pieces(monkeypatch):
+    correct, keep, _ = draw(np.random.default_rng(2))
+    found = mean_memorization(correct, keep, seed=5)
+    assert found.minus(mean_memorization(correct, keep, seed=5)) == (0, 0, 0)
+    assert mean_memorization(correct, keep, seed=6).interval() != found.interval()
+    monkeypatch.setattr(group_memorization, "_ROWS", 7)
+    np.testing.assert_allclose(mean_memorization(correct, keep, seed=5).replicates, found.replicates, atol=1e-6)
+
+
+def test_a_difference_of_runs_is_known_better_than_each():
+    # Two runs of equal models, but that the second gives members of ten examples another answer.
+    correct, keep, _ = draw(np.random.default_rng(4), example_effect=2.0)
+    changed = correct.copy()
+    changed[:10] &= ~keep[:10]
+    first, second = (mean_memorization(each, keep, seed=0) for each in (correct, changed))
+    value, low, high = first.minus(second)
+    assert value == pytest.approx(first.value - second.value) and low < value < high
+    apart = np.subtract(*first.interval()), np.subtract(*second.interval())
+    assert high - low < 0.8 * np.hypot(*apart)
+
+
+def test_the_spread_of_estimates_and_of_their_noise():
+    values = np.array([0.0, 0.5, 1.0, np.nan])
+    found = spread(values, np.array([0.1, 0.3, 0.1, np.nan]))
+    assert (found["n"], found["median"], found["q05"], found["q95"]) == pytest.approx((3, 0.5, 0.05, 0.95))
+    assert found["std"] == pytest.approx(np.std([0, 0.5, 1]))
+    assert found["standard_error"] == pytest.approx(np.sqrt((0.01 + 0.09 + 0.01) / 3))
+    assert found["share_above_0"] == pytest.approx(1 / 3)  # 0.5 is within two errors of zero
+    empty = spread(values[3:], values[3:])
+    assert empty["n"] == 0 and np.isnan(empty["std"])

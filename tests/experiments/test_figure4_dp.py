@@ -1,0 +1,70 @@
+"""`python -m experiments.figure4_dp` on fabricated LOGDIRs."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from private_helpers import GUARANTEE, make_keep, make_pool, write_run
+
+from mia_tf.analysis import private_tables
+
+STAND_IN = "Rendered digits stand in for SVHN."
+FIGURES = ("figure4", "accuracy", "attacks", "epsilon")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """LOGDIRs: plain, dp, and dp of another rate."""
+    folder = tmp_path_factory.mktemp("figure4")
+    dataset = make_pool(STAND_IN)
+    keep = make_keep(dataset)
+    write_run(folder / "plain", dataset, keep, gain=3.0)
+    write_run(folder / "dp", dataset, keep, gain=0.0, **GUARANTEE)
+    write_run(folder / "tuned", dataset, keep, gain=0.3, lr=0.5, **GUARANTEE)
+    return folder
+
+
+def command(folder, *arguments):
+    arguments = [argument.replace("DIR", str(folder)) for argument in arguments]
+    whole = [sys.executable, "-m", "experiments.figure4_dp", *arguments]
+    return subprocess.run(whole, capture_output=True, text=True, check=False)
+
+
+def test_every_table_and_figure_is_written(folder):
+    ended = command(
+        folder, "--plain=DIR/plain", "--dp=DIR/dp", "--dp=DIR/tuned", "--out=DIR/out", "--attacks=yeom,rmia"
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert STAND_IN in ended.stdout and "every lower bound is under it" in ended.stdout
+    out = folder / "out"
+    names = {f"{name}.csv" for name in private_tables.COLUMNS} | {
+        f"{n}.{kind}" for n in FIGURES for kind in ("png", "pdf")
+    }
+    assert {path.name for path in out.iterdir()} == names
+    assert all(str(out / name) in ended.stdout for name in names)
+    for name, columns in private_tables.COLUMNS.items():
+        with open(out / f"{name}.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert tuple(rows[0]) == columns
+        assert list(dict.fromkeys(row["run"] for row in rows)) == ["without DP", "DP, lr 0.1", "DP, lr 0.5"]
+        if columns[-1] == "note":
+            assert all("stand-in data" in row["note"] for row in rows)
+    assert [row["epsilon_rdp"] for row in rows] == ["", "3.188", "3.188"]  # of runs.csv, the last
+    assert [row["lr"] for row in rows] == ["0.1", "0.1", "0.5"]
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--plain=DIR/plain", "--out=DIR/none"], "`dp` must be given"),
+        (["--plain=DIR/dp", "--dp=DIR/dp", "--out=DIR/none"], "`plain` must have been trained without"),
+        (["--plain=DIR/plain", *["--dp=DIR/dp"] * 2, "--out=DIR/none"], "`dp_label` must be given once"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(folder, arguments, said):
+    ended = command(folder, *arguments)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("experiments.figure4_dp: ") and said in line
+    assert not (folder / "none").exists()
