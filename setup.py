@@ -22,6 +22,7 @@ setup(
         "tensorflow-datasets>=4.9.9",
         "importlib-resources>=6",  # tensorflow-datasets downloads nothing without it and does not declare it
         "tensorflow-privacy>=0.9.0,<0.10",
+        "dp-accounting>=0.4.3",
         "tf-keras>=2.21,<2.22",  # tensorflow-privacy imports it through tensorflow-probability
         "numpy>=1.26,<2",
         "scipy>=1.15",

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.validation import InputError, check, check_choice, check_integer
 
 DATA_SOURCES = ("auto", "npz", "tfds", "embedded")
@@ -80,6 +81,7 @@ class TrainingConfig:
             None for never.
         save_steps: epochs between kept checkpoints; 0 for none.
         keep_ckpt: keep the final weights.
+        privacy: how to train with differential privacy; None for without.
     """
 
     arch: str = "cnn32-3-mean"
@@ -97,6 +99,7 @@ class TrainingConfig:
     patience: int | None = None
     save_steps: int = 0
     keep_ckpt: bool = False
+    privacy: PrivacyConfig | None = None
 
     def __post_init__(self):
         check_architecture(self.arch, self.norm)
@@ -113,13 +116,16 @@ class TrainingConfig:
         check_integer(1, optional=True, patience=self.patience)
         check(self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0", patience=self.patience)
         check_integer(0, save_steps=self.save_steps)
+        if self.privacy is not None:
+            check(self.clip_norm == 0, "must be 0 with --dp, which clips each example's", clip_norm=self.clip_norm)
 
     def to_dict(self) -> dict:
         """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
         settings = dataclasses.asdict(self)
         if self.norm == "batch":  # earlier versions had no other
             del settings["norm"]
-        return settings
+        del settings["privacy"]
+        return settings if self.privacy is None else {**settings, "dp": True, **self.privacy.to_dict()}
 
     @classmethod
     def from_dict(cls, settings: dict) -> "TrainingConfig":
@@ -128,7 +134,8 @@ class TrainingConfig:
         Raises:
             InputError: one of them is missing.
         """
-        settings = {"norm": "batch", **settings}
+        privacy = PrivacyConfig.from_dict(settings) if "dp" in settings else None
+        settings = {"norm": "batch", **settings, "privacy": privacy}
         names = [field.name for field in dataclasses.fields(cls)]
         if missing := sorted(set(names) - set(settings)):
             raise InputError(f"config.json lacks {missing[0]}: it must be of this version's mia_tf.train")

@@ -47,7 +47,8 @@ def main() -> int:
     if bare or not models:
         which = f"{len(bare)} of {len(models)} models have none of their last epoch"
         raise InputError(f"Argument `logdir` must hold weights, kept by training with --keep_ckpt: {which}")
-    training = TrainingConfig.from_dict(store.config())
+    # Weights answer alike, however privately they were trained.
+    training = replace(TrainingConfig.from_dict(store.config()), privacy=None)
     dataset = store.dataset()
     check_images_fit(replace(training, queries=FLAGS.queries), dataset.images.shape[1:])
 

@@ -3,6 +3,7 @@
 import pytest
 
 from mia_tf.config import ExperimentConfig, TrainingConfig
+from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.validation import InputError
 
 
@@ -14,7 +15,13 @@ def test_a_normalisation_is_written_only_where_it_is_not_the_usual_one():
 
 
 @pytest.mark.parametrize(
-    "config", [TrainingConfig(), TrainingConfig(arch="resnet9", norm="group", ema=0.5, patience=None)]
+    "config",
+    [
+        TrainingConfig(),
+        TrainingConfig(arch="resnet9", norm="group", ema=0.5, patience=None),
+        TrainingConfig(clip_norm=0, privacy=PrivacyConfig(noise_multiplier=1.3, l2_norm_clip=0.5, sampling="shuffle")),
+        TrainingConfig(clip_norm=0, privacy=PrivacyConfig(target_epsilon=3.2, delta=1e-6, accountant="pld")),
+    ],
 )
 def test_a_training_configuration_is_read_back(config):
     assert TrainingConfig.from_dict({**config.to_dict(), "pkeep": 0.5}) == config
@@ -38,3 +45,50 @@ def test_a_normalisation_that_cannot_be_had_is_refused(arch, norm, said):
     with pytest.raises(InputError) as error:
         TrainingConfig(arch=arch, norm=norm)
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_privacy_is_written_only_where_there_is_any_and_without_what_changes_speed_only():
+    assert "dp" not in ExperimentConfig().to_dict() and "privacy" not in ExperimentConfig().to_dict()
+    private = [
+        TrainingConfig(clip_norm=0, privacy=PrivacyConfig(noise_multiplier=1.3, microbatch=size)) for size in (8, 64)
+    ]
+    small, large = (ExperimentConfig(training=training).to_dict() for training in private)
+    assert small == large and small["dp"] is True and small["noise_multiplier"] == 1.3
+    written = {"dp", "noise_multiplier", "target_epsilon", "l2_norm_clip", "delta", "sampling", "accountant"}
+    assert set(small) - set(ExperimentConfig().to_dict()) == written
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({}, "`noise_multiplier` must be given, or target_epsilon in its place"),
+        ({"noise_multiplier": 1.0, "target_epsilon": 3.0}, "`target_epsilon` must not be given together with"),
+        ({"noise_multiplier": -0.1}, "`noise_multiplier` must be 0 for no noise, or in [0.01, 10000]"),
+        ({"noise_multiplier": 1e-3}, "noise_multiplier=0.001"),
+        ({"noise_multiplier": float("inf")}, "noise_multiplier=inf"),
+        ({"noise_multiplier": float("nan")}, "noise_multiplier=nan"),
+        ({"target_epsilon": 0.0}, "`target_epsilon` must be a positive number. Received: target_epsilon=0.0"),
+        ({"target_epsilon": float("nan")}, "target_epsilon=nan"),
+        ({"noise_multiplier": 1.0, "l2_norm_clip": 0.0}, "`l2_norm_clip` must be a positive number"),
+        ({"noise_multiplier": 1.0, "l2_norm_clip": float("inf")}, "l2_norm_clip=inf"),
+        ({"noise_multiplier": 1.0, "delta": 0.0}, "`delta` must be in (0, 1). Received: delta=0.0"),
+        ({"noise_multiplier": 1.0, "delta": 1.0}, "delta=1.0"),
+        ({"noise_multiplier": 1.0, "sampling": "cyclic"}, "`sampling` must be one of poisson, shuffle"),
+        ({"noise_multiplier": 1.0, "accountant": "moments"}, "`accountant` must be one of rdp, pld"),
+        ({"noise_multiplier": 1.0, "microbatch": 0}, "`microbatch` must be an integer of at least 1"),
+        ({"noise_multiplier": 1.0, "microbatch": 2.5}, "microbatch=2.5"),
+    ],
+)
+def test_privacy_settings_that_make_no_sense_are_refused(settings, said):
+    with pytest.raises(InputError) as error:
+        PrivacyConfig(**settings)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_noise_is_a_setting():
+    assert PrivacyConfig(noise_multiplier=0).noise_multiplier == 0
+
+
+def test_clipping_the_whole_batch_makes_no_sense_beside_clipping_each_example():
+    with pytest.raises(InputError, match="`clip_norm` must be 0 with --dp"):
+        TrainingConfig(privacy=PrivacyConfig(noise_multiplier=1.0))
