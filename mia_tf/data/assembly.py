@@ -86,7 +86,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     Pools are sorted by example id before anything is drawn, so the rows of the result depend on the
     pixels and the seed only. Each group, the final order, the test images and the changes have a generator
     of their own: asking for another number of one group leaves the other as it was. A test image with
-    the pixels of a training example is left out, of whichever groups they are.
+    the pixels of a training example is left out, of whichever groups they are, before a change or after it.
 
     Args:
         pools: group id -> Pool; images of all pools have one shape.
@@ -106,14 +106,17 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         rng = np.random.default_rng(config.seed).spawn(1)[OVER] if pool.from_end else group_rngs[group]
         rows = choose_balanced(labels, count, rng, argument=_COUNT_ARGUMENTS[group], from_end=pool.from_end)
         chosen[group] = images[rows], labels[rows], ids[rows]
-    seen = np.concatenate([ids for _, _, ids in chosen.values()])
+    seen = [ids for _, _, ids in chosen.values()]
     train, test = [], []
     for group, pool in pools.items():
         images, labels, ids = chosen[group]
         if pool.change is not None:
             images, labels = pool.change(images, labels, change_rng)
             ids = example_ids(images)
+            seen.append(ids)
         train.append((images, labels, np.full(len(labels), group, np.uint8), ids))
+    seen = np.concatenate(seen)
+    for group, pool in pools.items():
         images, labels, ids = _sorted_by_id(pool.test_images, pool.test_labels)
         rows = np.flatnonzero(~np.isin(ids, seen))
         if pool.test_count is not None:
@@ -121,6 +124,8 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         images, labels = images[rows], labels[rows]
         if pool.change is not None and len(rows):
             images, labels = pool.change(images, labels, test_change_rng)
+            new = ~np.isin(example_ids(images), seen)
+            images, labels = images[new], labels[new]
         test.append((images, labels, np.full(len(labels), group, np.uint8)))
     images, labels, groups, ids = map(np.concatenate, zip(*train, strict=True))
     test_images, test_labels, test_groups = map(np.concatenate, zip(*test, strict=True))

@@ -31,4 +31,4 @@ def write_source(folder: Path, name: str, arrays: dict) -> None:
         for row, (image, label) in enumerate(zip(arrays[f"x_{split}"], arrays[f"y_{split}"], strict=True)):
             of_class = folder / name / split / SOURCES[name].classes[label]
             of_class.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(of_class / f"n02691156_{row}.png")
+            Image.fromarray(image).save(of_class / f"n02691156_{row}.png", compress_level=1)

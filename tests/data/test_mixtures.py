@@ -287,6 +287,19 @@ def test_training_and_test_examples_are_changed_by_different_draws(noisy, write_
     assert inverted.isdisjoint(image.tobytes() for image in dataset.test_images[test])
 
 
+def test_changes_that_give_one_picture_in_training_and_in_testing(monkeypatch, write_archives):
+    """A change that wipes pictures out gives equal ones: PixMix once made two of MNIST's black all over."""
+
+    def wiped(images, labels, rng):
+        return np.where((labels == 7)[:, None, None, None], 0, images ^ 255).astype(np.uint8), labels
+
+    mixture = Mixture("wiped", "cifar10", "cifar10", num_under=40, change_under=lambda folder: Change(wiped))
+    monkeypatch.setitem(MIXTURES, "wiped", mixture)
+    dataset = load(DataConfig(dataset="wiped", data_dir=write_archives(["cifar10"])))
+    assert set(dataset.example_ids).isdisjoint(example_ids(dataset.test_images))
+    assert np.bincount(dataset.test_labels[dataset.test_groups == UNDER], minlength=10).tolist() == [3] * 7 + [0, 3, 3]
+
+
 def _plant(folder, name, **planted):
     """Overwrites the first images and labels of an archive's splits."""
     with np.load(folder / f"{name}.npz") as archive:
