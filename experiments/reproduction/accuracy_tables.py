@@ -29,7 +29,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     footnote(figure, f"{comparison.WORDS} Both intervals are over models.", found)
-    return Outcome(rows, {"": figure})
+    return Outcome({"": rows}, {"": figure})
 
 
 def accuracy_rows(table: str, runs: dict[str, Measured]) -> list[dict]:

@@ -23,7 +23,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     """The rows of a table, and a figure for every mixture that has been run."""
     rows = attack_rows(paper_numbers.attack_numbers(table), found)
     mixtures = dict.fromkeys(run.run.mixture for run in found.values())
-    return Outcome(rows, {f"_{mixture}": _figure(rows, mixture, found) for mixture in mixtures})
+    return Outcome({"": rows}, {f"_{mixture}": _figure(rows, mixture, found) for mixture in mixtures})
 
 
 def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:

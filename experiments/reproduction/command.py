@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from experiments import runs
 from experiments.reproduction.measured import Measured, read
+from experiments.reproduction.paper_numbers import statements
 from mia_tf.figures import style
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -23,11 +24,11 @@ class Outcome:
     """What a table or figure comes to.
 
     Attributes:
-        rows: of its CSV, all with the same keys.
-        figures: end of the file's name ("" for the main one) -> Figure.
+        tables: end of the file's name ("" for the main one) -> rows of a CSV, all with the same keys.
+        figures: end of the file's name -> Figure.
     """
 
-    rows: Sequence[Mapping]
+    tables: Mapping[str, Sequence[Mapping]]
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
@@ -46,7 +47,7 @@ def main(name: str, document: str, names: Callable[[str], Sequence[str]], build:
         argv: the command line; None for the process's own.
 
     Returns:
-        the CSV that was written.
+        the main CSV that was written.
     """
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     runs.add_flags(parser)
@@ -78,20 +79,25 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
 
 
 def write(build: Build, found: dict[str, Measured], out: Path, scale: str) -> Path:
-    """Builds it and writes OUT/SCALE.csv and OUT/SCALE*.png; gives the CSV's path."""
+    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; gives the main CSV's path."""
     out.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(style.RC):
         outcome = build(found)
         for ending, figure in outcome.figures.items():
             figure.savefig(out / f"{scale}{ending}.png", dpi=130)
             print(out / f"{scale}{ending}.png")
-    path = out / f"{scale}.csv"
+        for ending, rows in outcome.tables.items():
+            write_rows(out / f"{scale}{ending}.csv", rows)
+            print(out / f"{scale}{ending}.csv")
+    return out / f"{scale}.csv"
+
+
+def write_rows(path: Path, rows: Sequence[Mapping]) -> None:
+    """Writes a CSV of rows that have the same keys."""
     with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(outcome.rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in outcome.rows)
-    print(path)
-    return path
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 
 
 def _cell(value):
@@ -101,7 +107,8 @@ def _cell(value):
     return value
 
 
-def footnote(figure: Figure, words: str, found: Mapping[str, Measured]) -> None:
-    """What a reader must know, the scale of every run, and what stands in for real data."""
-    lines = [words, *(run.scale for run in found.values()), *dict.fromkeys(run.stand_in for run in found.values())]
-    style.footnote(figure, "\n".join(filter(None, lines)))
+def footnote(figure: Figure, words: str, found: Mapping[str, Measured], item: str | None = None) -> None:
+    """What a reader must know, what the paper says of it, the scale of every run, and what stands in for real data."""
+    paper = [f"The paper: {row['says']}" for row in (statements(item) if item else ())]
+    stand_ins = dict.fromkeys(run.stand_in for run in found.values())
+    style.footnote(figure, "\n".join(filter(None, [words, *paper, *(run.scale for run in found.values()), *stand_ins])))

@@ -1,0 +1,32 @@
+"""Figure 8 of Choi et al.: true positive rate of LiRA at 0.1% false positives by the number of shadow models.
+
+    python -m experiments.figure8 --scale=cpu --data_dir=DATA
+
+Cost: that of figure 3, whose runs it shares.
+The paper: its numbers stand in the figure only. Random examples (all of the pool) above, highly memorized ones below.
+"""
+
+from experiments import runs
+from experiments.figure3 import WORDS
+from experiments.reproduction import command, panels
+
+
+def names(scale: str) -> list[str]:
+    """The runs."""
+    return [f"{mixture}_{kind}" for kind in ("random", "singletons") for mixture in (*runs.MNIST, *runs.CIFAR10)]
+
+
+def build(found) -> command.Outcome:
+    """Random examples above, highly memorized ones below."""
+    metric = "tpr_at_fpr_0.001"
+    challenges = {"random": "all", "singletons": "under"}
+    lines = [
+        ([run for run in found.values() if run.run.selection == kind], panels.draw_sweep(metric, population))
+        for kind, population in challenges.items()
+    ]
+    rows = [row for run in found.values() for row in panels.sweep_rows(run, metric, challenges[run.run.selection])]
+    return command.Outcome({"": rows}, {"": panels.page(lines, "figure8", WORDS, 3.5)})
+
+
+if __name__ == "__main__":
+    command.main("figure8", __doc__, names, build)

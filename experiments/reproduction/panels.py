@@ -1,0 +1,190 @@
+"""Figures 1, 2 and 5 to 10 of Choi et al. and 13 of the LiRA excerpt: one panel a run, of finished numbers."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.reproduction.command import footnote
+from experiments.reproduction.measured import LIRA_SWEPT, Measured
+from mia_tf.analysis.strength import strength
+from mia_tf.figures import examples, memorization, ood, privacy_scores, style, sweep
+from mia_tf.store import Store
+
+_WIDTH = 3.4
+_SWEPT = (LIRA_SWEPT, "rmia")
+_GROUPS = {0: "over", 1: "under", "all": "all"}
+_LABELS = {"privacy_score": "privacy score", "memorization": "memorization"}
+
+
+def page(
+    lines: Sequence[tuple[Sequence[Measured], Callable[[Axes, Measured], None]]], item: str, words: str, height: float
+) -> Figure:
+    """A page with a line of panels, one a run, for each of `lines`.
+
+    Args:
+        lines: the runs of each line, which may differ in number, and what draws the panel of one.
+        item: of paper/figures.csv; what it says goes into the footnote.
+        words: the footnote says first.
+        height: of a panel with its legend, in inches.
+    """
+    lines = [line for line in lines if line[0]]
+    across = max(len(shown) for shown, _ in lines)
+    figure = style.new_figure(max(_WIDTH * across, 4.6), height * len(lines))
+    for axes, (shown, draw) in zip(figure.subplots(len(lines), across, squeeze=False), lines, strict=True):
+        for ax, run in zip(axes, shown, strict=False):
+            draw(ax, run)
+            ax.set_title(run.title)
+        for ax in axes[len(shown) :]:
+            ax.remove()
+    footnote(figure, words, {run.run.name: run for shown, _ in lines for run in shown}, item)
+    return figure
+
+
+def values(run: Measured, column: str) -> np.ndarray:
+    """(N,) "memorization" or "privacy_score" of every example."""
+    return run.results.memorization if column == "memorization" else run.results.privacy_scores
+
+
+def draw_ood(detector: str, column: str) -> Callable[[Axes, Measured], None]:
+    """Draws a column of examples.csv against an OOD score."""
+
+    def draw(ax: Axes, run: Measured) -> None:
+        found = run.results.correlations.get(frozenset({column, detector}), {})
+        scores = run.results.ood[detector], values(run, column), _LABELS[column]
+        ood.draw_against_ood(ax, detector, *scores, run.results.groups, run.names, found)
+
+    return draw
+
+
+def draw_histogram(ax: Axes, run: Measured) -> None:
+    """Draws how privacy scores are distributed."""
+    privacy_scores.draw_privacy_scores(ax, run.results.privacy_scores, run.results.groups, run.names)
+
+
+def draw_memorization(ax: Axes, run: Measured) -> None:
+    """Draws memorization against privacy score."""
+    found = run.results
+    memorization.draw_memorization(
+        ax, found.memorization, found.privacy_scores, found.groups, run.names, found.spearman
+    )
+
+
+def draw_memorization_histogram(ax: Axes, run: Measured) -> None:
+    """Draws how memorization is distributed."""
+    found = run.results
+    memorization.draw_memorization_histogram(ax, found.memorization, found.groups, run.names, found.models_per_side)
+
+
+def draw_sweep(metric: str, population: str) -> Callable[[Axes, Measured], None]:
+    """Draws a metric of the attacks against the number of shadow models."""
+
+    def draw(ax: Axes, run: Measured) -> None:
+        swept = run.results.sweep.get((metric, population), {})
+        sweep.draw_sweep(ax, metric, {name: swept[name] for name in _SWEPT if name in swept})
+        style.legend_below(ax)
+
+    return draw
+
+
+def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
+    """Spearman's correlation of two columns of examples.csv, a row a group, with a 95% interval.
+
+    The interval is Bonett and Wright's (2000): Fisher's z with variance (1 + rho^2 / 2) / (n - 3).
+    """
+    for key, (rho, p_value) in run.results.correlations.get(frozenset({x, y}), {}).items():
+        counts = run.counts
+        n = sum(counts) if key == "all" else counts[key]
+        low, high = spearman_interval(rho, n)
+        yield {
+            "mixture": run.run.mixture,
+            "selection": run.run.selection,
+            "x": x,
+            "y": y,
+            "group": _GROUPS[key],
+            "spearman": rho,
+            "ci_low": low,
+            "ci_high": high,
+            "p_value": p_value,
+            "strength": strength(rho, p_value),
+            "n": n,
+            "num_models": run.results.num_models,
+            "note": "stand-in data" if run.stand_in else "",
+        }
+
+
+def spearman_interval(rho: float, n: int) -> tuple[float, float]:
+    """The 95% interval of Spearman's correlation of n pairs (Bonett and Wright, 2000); NaN for three pairs or fewer."""
+    if n <= 3 or not np.isfinite(rho):
+        return np.nan, np.nan
+    if abs(rho) >= 1:
+        return rho, rho
+    half = 1.959964 * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    return tuple(float(np.tanh(np.arctanh(rho) + side * half)) for side in (-1, 1))
+
+
+def sweep_rows(run: Measured, metric: str, population: str) -> Iterator[dict]:
+    """A metric of the swept attacks by the number of shadow models, and with all of them."""
+    swept = run.results.sweep.get((metric, population), {})
+    cells = []
+    for attack in _SWEPT:
+        cells += [(attack, size, triple) for size, triple in sorted(swept.get(attack, {}).items())]
+        if (attack, population) in run.results.metrics[metric]:
+            cells.append((attack, "all", run.results.metrics[metric][attack, population]))
+    for attack, size, (value, low, high) in cells:
+        yield {
+            "mixture": run.run.mixture,
+            "selection": run.run.selection,
+            "attack": attack,
+            "population": population,
+            "num_shadow": size,
+            "metric": metric,
+            "ours": value,
+            "ci_low": low,
+            "ci_high": high,
+            "num_models": run.results.num_models,
+            "note": "stand-in data" if run.stand_in else "",
+        }
+
+
+def distribution_rows(run: Measured, column: str, levels: dict[str, float]) -> Iterator[dict]:
+    """Mean, quartiles and shares above levels of a column of examples.csv, a row a group.
+
+    Args:
+        run: the run.
+        column: "memorization" or "privacy_score".
+        levels: name of a share -> the level that it is above.
+    """
+    for group, count in enumerate(run.counts):
+        if not count:
+            continue
+        mine = values(run, column)[run.results.groups == group]
+        mine = mine[np.isfinite(mine)]
+        quartiles = np.quantile(mine, (0.25, 0.5, 0.75)) if len(mine) else [np.nan] * 3
+        yield {
+            "mixture": run.run.mixture,
+            "selection": run.run.selection,
+            "group": _GROUPS[group],
+            "quantity": column,
+            "mean": mine.mean() if len(mine) else np.nan,
+            "mean_se": mine.std(ddof=1) / np.sqrt(len(mine)) if len(mine) > 1 else np.nan,
+            **dict(zip(("q25", "median", "q75"), quartiles, strict=True)),
+            **{name: (mine > level).mean() if len(mine) else np.nan for name, level in levels.items()},
+            "n": len(mine),
+            "num_models": run.results.num_models,
+            "note": "stand-in data" if run.stand_in else "",
+        }
+
+
+def examples_page(run: Measured) -> Figure:
+    """Random examples of low, middle and high memorization, a row a class (Choi et al., Figure 2b)."""
+    dataset = Store.open(run.folder).dataset()
+    by_row = np.full(len(dataset.images), np.nan)
+    by_row[run.results.rows] = run.results.memorization
+    chosen = examples.choose_examples(by_row, dataset.labels, dataset.num_classes, np.random.default_rng(0))
+    figure = style.new_figure(*examples.figure_size(dataset.num_classes))
+    examples.draw_examples(figure.subplots(), chosen, dataset.images, by_row, dataset.groups, dataset.group_names)
+    words = f"Random examples within {examples.WITHIN} of each level; a dash where the class has no more."
+    footnote(figure, words, {run.run.name: run})
+    return figure
