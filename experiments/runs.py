@@ -8,8 +8,9 @@ A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/
 Scales: smoke, a minute a run, tells that everything works; cpu, at most an hour a run on two cores; paper, for a GPU.
 
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
-by the models of another run. That other run is MIXTURE_candidates where the random run has too few examples to choose
-from. Every run draws its subsets and models from a seed of its own: none is attacked with the models it was chosen by.
+by the models of another run; and without the examples that those memorize most (onion), or random ones (control). That
+other run is MIXTURE_candidates where the random run has too few examples to choose from. Every run draws its subsets
+and models from a seed of its own: none is attacked with the models it was chosen by.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from experiments.reproduction import removal
 from mia_tf.store import Store
 
 FLAGS = Path(__file__).parent.parent / "flags"
@@ -28,6 +30,8 @@ MNIST = ("mnist_augmnist", "mnist_svhn", "mnist_cifar10")
 CIFAR10 = ("cifar10_augcifar10", "cifar10_cifar100")
 SHIFTS = ("cifar10_cinic10", "cifar10_cifar100_random", "cifar10_mislabeled")
 """D_U of the LiRA excerpt's Figure 13, ever further from CIFAR-10."""
+REMOVALS = ("onion", "control")
+"""Selections that leave examples out (section 8): the most memorized, or as many at random."""
 _SEEDS = {"random": 0, "candidates": 1, "subpopulation": 2, "singletons": 3, "onion": 4, "control": 5}
 
 
@@ -91,7 +95,8 @@ SCALES = {
         more={"mnist_cifar10": ("--arch=cnn64-3-max",), "cifar10_augcifar10": ("--arch=resnet18",)},
     ),
 }
-_SINGLETON_THRESHOLDS = {"mnist": 0.8, "cifar10": 0.5}  # section 6 (c)
+SINGLETON_THRESHOLDS = {"mnist": 0.8, "cifar10": 0.5}
+"""First word of a mixture -> the memorization above which an example is a singleton (section 6)."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,10 @@ def runs(scale: str) -> dict[str, Run]:
         if size.candidates:
             found.append(_run(size, mixture, "candidates", num_under=size.candidates))
         found.append(_run(size, mixture, "subpopulation", num_under=size.candidates, features=size.features))
-        threshold = _SINGLETON_THRESHOLDS[mixture.split("_")[0]]
+        threshold = SINGLETON_THRESHOLDS[mixture.split("_")[0]]
         found.append(_run(size, mixture, "singletons", f"{mixture}_{pool}", size.candidates, threshold=threshold))
+        if mixture == "mnist_svhn":
+            found += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
     found += [_run(size, mixture, "random") for mixture in SHIFTS]
     return {run.name: run for run in found}
 
@@ -189,7 +196,11 @@ def make(options: argparse.Namespace, names: list[str]) -> None:
         if run.scores_from:
             make(options, [run.scores_from])
         command = ["mia_tf.train", *run.flags, f"--logdir={folder}"]
-        if run.scores_from:
+        if run.selection in REMOVALS:
+            ids = folder.with_suffix(".ids")
+            removal.write_ids(logdir(options, run.scores_from), run.selection, ids)
+            command.append(f"--without={ids}")
+        elif run.scores_from:
             command.append(f"--scores_from={logdir(options, run.scores_from)}")
         if options.data_dir:
             command.append(f"--data_dir={options.data_dir}")

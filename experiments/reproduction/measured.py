@@ -13,7 +13,12 @@ from mia_tf.store import Store
 
 LIRA_SWEPT = "lira_online_fixed"
 """The LiRA of the figures over numbers of shadow models: with few, one variance for all examples is the one to take."""
-_TITLES = {"none": "alone", "singletons": "highly memorized"}
+_TITLES = {
+    "none": "alone",
+    "singletons": "highly memorized",
+    "onion": "without the most memorized",
+    "control": "without random ones",
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,9 @@ class Measured:
     @property
     def title(self) -> str:
         """The run for a panel's title: MNIST + SVHN (random)."""
-        both = self.names[0] if self.run.selection == "none" else " + ".join(self.names)
+        # A selection puts its name behind that of the group, which the title has anyway.
+        plain = [name.split(",")[0] for name in self.names]
+        both = plain[0] if self.run.selection == "none" else " + ".join(plain)
         return f"{both} ({_TITLES.get(self.run.selection, self.run.selection)})"
 
     @property

@@ -1,0 +1,88 @@
+"""Discussion of Choi et al. (section 8): can an out-of-distribution score stand in for memorization?
+
+    python -m experiments.ood_proxy --scale=cpu --data_dir=DATA
+
+The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST, 0.5 on CIFAR-10): its ROC, and how
+many of the examples that it puts first, as many as are highly memorized, are so.
+Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 35 minutes for the MNIST mixtures and 90 for
+CIFAR-10's, on two cores; paper 5 x 2,000 models.
+The paper: no correlation, so they cannot; it has no number of this.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from experiments import runs
+from experiments.reproduction import command, panels
+from experiments.reproduction.measured import Measured
+from mia_tf.figures import roc
+from mia_tf.figures.ood import OOD_LABELS
+
+WORDS = (
+    "Out-of-distribution scores as detectors of highly memorized examples: true positives are highly memorized ones."
+)
+
+
+def names(scale: str) -> list[str]:
+    """The runs."""
+    return [f"{mixture}_random" for mixture in (*runs.MNIST, *runs.CIFAR10)]
+
+
+def build(found) -> command.Outcome:
+    """The ROC of both scores on every mixture."""
+    found = {name: run for name, run in found.items() if highly_memorized(run, np.ones(sum(run.counts), bool)).any()}
+    rows = [row for run in found.values() for row in proxy_rows(run)]
+    figure = panels.page([(list(found.values()), _draw)], "ood_proxy", WORDS, 4.2)
+    return command.Outcome({"": rows}, {"": figure})
+
+
+def highly_memorized(run: Measured, among: np.ndarray) -> np.ndarray:
+    """(n,) bool of those `among` all examples whose scores are known."""
+    return run.results.memorization[among] > runs.SINGLETON_THRESHOLDS[run.run.mixture.split("_")[0]]
+
+
+def proxy_rows(run: Measured) -> Iterator[dict]:
+    """A row for each score, of all examples and of the under-represented ones."""
+    for population, mask in (("all", np.ones(sum(run.counts), bool)), ("under", run.results.groups == 1)):
+        for detector in OOD_LABELS:
+            known = mask & np.isfinite(run.results.ood[detector]) & np.isfinite(run.results.memorization)
+            wanted, scores = highly_memorized(run, known), run.results.ood[detector][known]
+            count = int(wanted.sum())
+            if not 0 < count < len(wanted):
+                continue
+            first = np.argsort(-scores, kind="stable")[:count]
+            hits = int(wanted[first].sum())
+            interval = binomtest(hits, count).proportion_ci(method="exact")
+            yield {
+                "mixture": run.run.mixture,
+                "population": population,
+                "detector": detector,
+                "num_examples": len(wanted),
+                "num_memorized": count,
+                "auroc": roc_auc_score(wanted, scores),
+                "precision_at_num_memorized": hits / count,
+                "ci_low": interval.low,
+                "ci_high": interval.high,
+                "by_chance": count / len(wanted),
+                "num_models": run.results.num_models,
+                "note": "stand-in data" if run.stand_in else "",
+            }
+
+
+def _draw(ax, run: Measured) -> None:
+    """The ROC of the scores on all examples."""
+    known = np.isfinite(run.results.memorization)
+    curves, aurocs = {}, {}
+    for detector in OOD_LABELS:
+        among = known & np.isfinite(run.results.ood[detector])
+        wanted, scores = highly_memorized(run, among), run.results.ood[detector][among]
+        curves[detector] = roc_curve(wanted, scores)[:2]
+        aurocs[detector] = roc_auc_score(wanted, scores)
+    roc.draw_roc(ax, curves, aurocs, 1 / np.count_nonzero(known), run.title)
+
+
+if __name__ == "__main__":
+    command.main("ood_proxy", __doc__, names, build)
