@@ -1,0 +1,90 @@
+"""The claims of Choi et al. decided on the results that are there, and the numbers of experiments/results/README.md.
+
+    python -m experiments.claims --scale=cpu
+
+Reads the CSVs of the tables and figures under experiments/results, writes results/claims/SCALE.csv, and puts what was
+run, the claims and the tables between the marks of README.md, whose prose is written by hand: no number there is ever
+older than its CSV (a test says so). Cost: a second.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+from experiments import runs
+from experiments.reproduction import judging, markdown
+from experiments.reproduction.command import RESULTS, write_rows
+from experiments.reproduction.measured import LIRA_SWEPT
+
+ATTACK_TABLES = ("table2", "table3", "table5")
+
+
+def findings(results: Path, scale: str) -> list[judging.Finding]:
+    """Every comparison that the CSVs of a scale allow, by claim."""
+    correlations = [row for name in ("figure1", "figure5", "figure2") for row in rows(results, name, scale)]
+    found = [
+        *judging.attack_findings([row for name in ATTACK_TABLES for row in rows(results, name, scale)]),
+        *judging.correlation_findings(correlations),
+        *judging.sweep_findings(rows(results, "figure3", scale), LIRA_SWEPT),
+    ]
+    return sorted(found, key=lambda finding: list(judging.CLAIMS).index(finding.claim))
+
+
+def rows(results: Path, name: str, scale: str) -> list[dict[str, str]]:
+    """The CSV of a table or figure; no rows where it has not been made."""
+    path = results / name / f"{scale}.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cells(finding: judging.Finding) -> dict:
+    """A row of claims/SCALE.csv."""
+    names = ("claim", "mixture", "selection", "case")
+    value, low, high = finding.value
+    return {
+        **{name: getattr(finding, name) for name in names},
+        "value": value,
+        "ci_low": low,
+        "ci_high": high,
+        "paper": finding.paper,
+        "holds": f"{'above' if finding.above else 'below'} {finding.threshold:g}",
+        "verdict": finding.verdict,
+    }
+
+
+def page(text: str, results: Path, scale: str) -> str:
+    """README.md with what stands between its marks made anew."""
+    attacks = {name: rows(results, name, scale) for name in ATTACK_TABLES}
+    accuracy = {name: rows(results, name, scale) for name in ("table1", "table4")}
+    parts = {
+        "runs": markdown.runs_table([row for table in attacks.values() for row in table]),
+        "claims": markdown.claims_list(findings(results, scale)),
+        **{name: markdown.attack_table(table) for name, table in attacks.items()},
+        **{name: markdown.accuracy_table(table) for name, table in accuracy.items()},
+    }
+    for name, part in parts.items():
+        text = markdown.replace_part(text, name, part)
+    return text
+
+
+def main(argv=None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", choices=tuple(runs.SCALES), default="cpu")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args(argv)
+    found = findings(options.results, options.scale)
+    if not found:
+        raise SystemExit(f"No results of --scale={options.scale} in {options.results}: make a table or figure first")
+    out = options.results / "claims"
+    out.mkdir(exist_ok=True)
+    write_rows(out / f"{options.scale}.csv", [cells(finding) for finding in found])
+    readme = options.results / "README.md"
+    if readme.exists():
+        readme.write_text(page(readme.read_text(), options.results, options.scale))
+    print("\n".join(markdown.claims_list(found)))
+
+
+if __name__ == "__main__":
+    main()

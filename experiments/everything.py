@@ -1,0 +1,49 @@
+"""Every table and figure, then the claims and the numbers of experiments/results/README.md.
+
+    python -m experiments.everything --scale=cpu --data_dir=DATA            # trains what is missing
+    python -m experiments.everything --scale=cpu --present [--only=table2]  # from the runs that are there
+
+A table or figure none of whose runs is there is passed over. Cost: that of all runs (`experiments.runs --list`), then
+a minute or two. Figure 4 (DP-SGD), which has runs of its own, is not among them: `experiments.figure4_dp`.
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from experiments import claims, runs
+from experiments.reproduction import command
+
+NAMES = (
+    *(f"table{number}" for number in range(1, 6)),
+    *(f"figure{number}" for number in (1, 2, 3, 5, 6, 7, 8, 9, 10)),
+    "lira_figure12",
+    "lira_figure13",
+    "privacy_onion",
+    "ood_proxy",
+)
+"""Modules of experiments/ with `names` and `build`."""
+
+
+def main(argv=None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    runs.add_flags(parser)
+    parser.add_argument("--present", action="store_true", help="train nothing: take the runs that are analyzed")
+    parser.add_argument("--only", choices=NAMES, action="append", help="only this one; may be given several times")
+    parser.add_argument("--results", type=Path, default=command.RESULTS, help="folder to write to")
+    options = parser.parse_args(argv)
+    for name in options.only or NAMES:
+        module = importlib.import_module(f"experiments.{name}")
+        wanted = list(module.names(options.scale))
+        if not options.present:
+            runs.make(options, wanted)
+        elif not any(runs.analyzed(runs.logdir(options, run)) for run in wanted):
+            print(f"{name}: none of its runs is there", file=sys.stderr)
+            continue
+        command.write(module.build, command.finished(options, wanted), options.results / name, options.scale)
+    claims.main([f"--scale={options.scale}", f"--results={options.results}"])
+
+
+if __name__ == "__main__":
+    main()

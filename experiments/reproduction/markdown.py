@@ -1,0 +1,125 @@
+"""The parts of experiments/results/README.md that hold numbers, as Markdown."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from experiments.reproduction.judging import ATTACKS, CLAIMS, Finding
+
+_NAMES = dict(zip(ATTACKS, ("Yeom", "Shokri", "Sablayrolles", "Song", "LiRA"), strict=True))
+_MIXTURES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "mnist_augmnist": "MNIST + augMNIST",
+    "mnist_svhn": "MNIST + SVHN",
+    "mnist_cifar10": "MNIST + CIFAR-10",
+    "cifar10_augcifar10": "CIFAR-10 + augCIFAR-10",
+    "cifar10_cifar100": "CIFAR-10 + CIFAR-100",
+}
+Rows = Sequence[Mapping[str, str]]
+NOTHING = ["*Not run yet.*"]
+
+
+def replace_part(text: str, name: str, lines: Sequence[str]) -> str:
+    """The text with what stands between <!-- NAME --> and <!-- /NAME --> replaced.
+
+    Raises:
+        ValueError: it has no such marks.
+    """
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    text, count = pattern.subn(lambda match: match[1] + "\n".join(lines) + "\n" + match[2], text)
+    if count != 1:
+        raise ValueError(f"README.md must have <!-- {name} --> and <!-- /{name} --> once; it has them {count} times")
+    return text
+
+
+def runs_table(rows: Rows) -> list[str]:
+    """Which runs the attack tables are made of, of their rows."""
+    found = {}
+    for row in rows:
+        if row["ours"]:
+            place = _MIXTURES[row["mixture"]], row["selection"].replace("none", "alone")
+            sizes = [f"{int(row[key]):,}" for key in ("num_over", "num_under", "num_models")]
+            found[place] = [*sizes, row["note"]]
+    lines = [f"| {' | '.join([*place, *cells])} |" for place, cells in found.items()]
+    head = ["| mixture | selection | over-represented | under-represented | models | |", "|---|---|---|---|---|---|"]
+    return [*head, *lines] if lines else NOTHING
+
+
+def claims_list(findings: Sequence[Finding]) -> list[str]:
+    """A bullet a claim: in how many comparisons it holds, and of every run the one that speaks most against it."""
+    lines = []
+    for claim, sentence in CLAIMS.items():
+        mine = [finding for finding in findings if finding.claim == claim]
+        if not mine:
+            lines.append(f"- **{sentence}** Not measured yet.")
+            continue
+        verdicts = [finding.verdict for finding in mine]
+        counts = f"holds in {verdicts.count('holds')} of {len(mine)} comparisons"
+        for verdict in ("fails", "undecided"):
+            if verdict in verdicts:
+                counts += f", {verdict} in {verdicts.count(verdict)}"
+        lines.append(f"- **{sentence}** {counts[0].upper()}{counts[1:]}. Of each run the comparison least in favour:")
+        for place in dict.fromkeys((finding.mixture, finding.selection) for finding in mine):
+            here = [finding for finding in mine if (finding.mixture, finding.selection) == place]
+            least = min(here, key=lambda finding: finding.value[0] * (1 if finding.above else -1))
+            lines.append(f"  - {_MIXTURES[place[0]]}, {place[1]}: {_sentence(least)}")
+    return lines
+
+
+def _sentence(finding: Finding) -> str:
+    """One comparison: its number, interval, verdict and the paper's."""
+    value, low, high = finding.value
+    paper = "" if finding.paper != finding.paper else f"; paper {finding.paper:.2f}"
+    case = finding.case
+    for attack, name in _NAMES.items():
+        case = re.sub(rf"\b{attack}\b", name, case)
+    return f"{case}: {value:.3f} [{low:.3f}, {high:.3f}], {finding.verdict}{paper}"
+
+
+def attack_table(rows: Rows) -> list[str]:
+    """The five attacks on all and on the under-represented examples: ours with its interval, (the paper's)."""
+    cells = {(r["mixture"], r["selection"], r["attack"], r["population"], r["metric"]): r for r in rows}
+    lines = []
+    for mixture, selection in dict.fromkeys((row["mixture"], row["selection"]) for row in rows if row["ours"]):
+        for attack, name in _NAMES.items():
+            found = [
+                _cell(cells[mixture, selection, attack, population, metric], metric)
+                for metric in ("auroc", "tpr_at_fpr_0.001")
+                for population in ("all", "under")
+                if (mixture, selection, attack, population, metric) in cells
+            ]
+            place = f"{_MIXTURES[mixture]}, {selection}".removesuffix(", none")
+            lines.append(f"| {place} | {name} | {' | '.join(found)} |")
+    head = [
+        "| | attack | AUROC, all | AUROC, under | TPR at 0.1% FPR, all | TPR at 0.1% FPR, under |",
+        "|---|---|---|---|---|---|",
+    ]
+    return [*head, *lines] if lines else NOTHING
+
+
+def accuracy_table(rows: Rows) -> list[str]:
+    """Accuracies: ours with its interval, the paper's in brackets."""
+    lines = []
+    for mixture in dict.fromkeys(row["mixture"] for row in rows if row["ours"]):
+        cells = {(row["split"], row["group"]): row for row in rows if row["mixture"] == mixture}
+        keys = [(split, group) for split in ("train", "test") for group in ("over", "under")]
+        found = [_cell(cells[key], "share") if key in cells else "" for key in keys]
+        lines.append(f"| {_MIXTURES[mixture]} | {' | '.join(found)} |")
+    head = ["| | members, over | members, under | test, over | test, under |", "|---|---|---|---|---|"]
+    return [*head, *lines] if lines else NOTHING
+
+
+def _cell(row: Mapping[str, str], metric: str) -> str:
+    """Ours, its interval and (the paper's)."""
+    paper = float(row["paper"]) if row["paper"] else None
+    if metric == "auroc":
+        theirs = "" if paper is None else f" ({paper:.2f})"
+        if not row["ours"]:
+            return f"-{theirs}"
+        value, low, high = (float(row[key]) for key in ("ours", "ci_low", "ci_high"))
+        return f"{value:.3f} [{low:.3f}, {high:.3f}]{theirs}"
+    theirs = "" if paper is None else f" ({100 * paper:g}%)"
+    if not row["ours"]:
+        return f"-{theirs}"
+    value, low, high = (100 * float(row[key]) for key in ("ours", "ci_low", "ci_high"))
+    return f"{value:.2f}% [{low:.2f}, {high:.2f}]{theirs}"
