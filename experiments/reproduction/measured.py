@@ -55,7 +55,7 @@ class Measured:
     def title(self) -> str:
         """The run for a panel's title: MNIST + SVHN (random)."""
         # A selection puts its name behind that of the group, which the title has anyway.
-        plain = [name.split(",")[0] for name in self.names]
+        plain = [name.removesuffix(f", {self.run.selection}") for name in self.names]
         both = plain[0] if self.run.selection == "none" else " + ".join(plain)
         return f"{both} ({_TITLES.get(self.run.selection, self.run.selection)})"
 

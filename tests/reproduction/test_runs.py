@@ -39,7 +39,7 @@ def test_the_random_run_of_mnist_with_svhn_is_the_committed_flagfile():
 def test_no_run_is_attacked_with_the_models_that_chose_its_examples(scale):
     known = runs.runs(scale)
     chosen = [run for run in known.values() if run.scores_from]
-    assert {run.selection for run in chosen} == {"singletons"} and len(chosen) == 5
+    assert {run.selection for run in chosen} == {"singletons", *runs.REMOVALS} and len(chosen) == 7
     for run in chosen:
         other = known[run.scores_from]
         assert other.mixture == run.mixture and other.selection in ("random", "candidates")

@@ -1,0 +1,38 @@
+"""Runs of invented models: small LOGDIRs where those of `experiments.runs` would be, analyzed by the real analysis."""
+
+from dataclasses import replace
+
+import numpy as np
+from toys import make_dataset
+
+from experiments import runs
+from mia_tf import analyze
+from mia_tf.records import ModelRecord
+from mia_tf.store import Store
+
+MODELS = 12
+_SPLITS = [(split, group) for split in ("test",) for group in ("all", "over", "under")]
+
+
+def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
+    """Writes and analyzes FOLDER/smoke/NAME; members of the under-represented group stand out by `strength`."""
+    run = runs.runs("smoke")[name]
+    names = ("MNIST", "SVHN") if run.selection == "random" else ("MNIST", f"SVHN, {run.selection}")
+    num_under = 0 if run.selection == "none" else num_under
+    dataset = replace(
+        make_dataset(num_over, num_under, seed=7), name=run.mixture, group_names=names, stand_in="invented"
+    )
+    rng = np.random.default_rng(seed)
+    count = len(dataset.labels)
+    keep = rng.random((MODELS, count)).argsort(axis=0) < MODELS // 2
+    logits = rng.normal(size=(MODELS, count, 1, 1, dataset.num_classes)).astype(np.float32)
+    margin = np.where(dataset.groups == 1, strength, 0.3) * keep + 2 * (dataset.groups == 0)
+    logits[:, np.arange(count), 0, 0, dataset.labels] += margin.astype(np.float32)
+    logdir = folder / "smoke" / name
+    store = Store.create(logdir, {"arch": "cnn2-1-max", "num_experiments": MODELS}, lambda: dataset)
+    metrics = {f"{split}_accuracy_{group}": 0.5 for split, group in _SPLITS} | {"train_seconds": 30.0}
+    for index in range(MODELS):
+        hparams = {"num_experiments": MODELS}
+        assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics))
+    analyze.analyze(logdir, num_shadow=(1, 2))
+    return logdir

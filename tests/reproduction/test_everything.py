@@ -1,0 +1,164 @@
+"""Every table and figure, from runs of invented models to its CSV and figure."""
+
+import csv
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from fabricated import MODELS, fabricate
+
+from experiments import claims, everything, runs
+from experiments.reproduction import command
+
+REPOSITORY = Path(__file__).parents[2]
+RUNS = ("mnist", "mnist_svhn_random", "mnist_svhn_singletons", "mnist_svhn_onion", "mnist_svhn_control")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of invented runs and the folder of all that was made of them."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, name in enumerate(RUNS):
+        fabricate(folder, name, seed, strength=6.0 if "singletons" in name else 3.0)
+    source = folder / "smoke" / "mnist_svhn_random"
+    # The other mixtures take the same models: what is tested of them is that they are drawn at all.
+    for name in ("mnist_cifar10_random", "cifar10", "cifar10_cifar100_random", "cifar10_mislabeled_random"):
+        shutil.copytree(source, folder / "smoke" / name)
+    results = folder / "results"
+    results.mkdir()
+    shutil.copy(command.RESULTS / "README.md", results)
+    everything.main([f"--runs={folder}", f"--results={results}", "--present", "--scale=smoke"])
+    return folder, results
+
+
+def rows(results, name, ending=""):
+    with open(results / name / f"smoke{ending}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", everything.NAMES)
+def test_each_has_a_csv_a_figure_and_a_docstring_that_says_its_command_cost_and_paper(made, name):
+    _, results = made
+    assert rows(results, name)
+    pictures = list((results / name).glob("smoke*.png"))
+    assert pictures
+    for picture in pictures:
+        pixels = matplotlib.image.imread(picture)[..., :3]
+        assert pixels.std() > 0.01  # an empty page has none
+    document = importlib.import_module(f"experiments.{name}").__doc__
+    for said in (f"python -m experiments.{name} --scale=", "Cost:", "The paper:", "smoke", "cpu", "paper"):
+        assert said in document, said
+
+
+@pytest.mark.parametrize("name", everything.NAMES)
+@pytest.mark.parametrize("scale", runs.SCALES)
+def test_each_asks_for_runs_that_there_are(name, scale):
+    wanted = importlib.import_module(f"experiments.{name}").names(scale)
+    assert wanted and set(wanted) <= set(runs.runs(scale)), name
+
+
+def test_a_table_has_the_papers_numbers_beside_those_of_the_analysis(made):
+    folder, results = made
+    table = rows(results, "table2")
+    with open(folder / "smoke" / "mnist_svhn_random" / "analysis" / "attacks.csv", newline="") as file:
+        analysis = {(row["attack"], row["population"], row["metric"]): row for row in csv.DictReader(file)}
+    (lira,) = [
+        row
+        for row in table
+        if (row["attack"], row["mixture"], row["selection"]) == ("carlini", "mnist_svhn", "random")
+        and (row["population"], row["metric"]) == ("under", "auroc")
+    ]
+    assert lira["our_attack"] == "lira_online_fixed"  # too few models for a variance of each example's own
+    assert float(lira["paper"]) == 0.95
+    ours = analysis["lira_online_fixed", "under", "auroc"]
+    for mine, theirs in (("ours", "value"), ("ci_low", "ci_low"), ("ci_high", "ci_high")):
+        assert float(lira[mine]) == pytest.approx(float(ours[theirs]), rel=1e-5)
+    assert (lira["num_models"], lira["num_over"], lira["num_under"]) == (str(MODELS), "120", "24")
+    assert lira["note"] == "stand-in data"
+
+
+def test_numbers_of_the_paper_stay_where_nothing_was_run_and_where_it_looks_at_what_it_attacks(made):
+    _, results = made
+    table = rows(results, "table2")
+    assert len([row for row in table if row["attack"]]) == 35 * 4
+    absent = [row for row in table if row["mixture"] == "mnist_augmnist"]
+    assert len(absent) == 60 and all(row["paper"] and not row["ours"] for row in absent)
+    alone = [row for row in table if row["mixture"] == "mnist" and row["attack"] and row["metric"] == "auroc"]
+    assert {(bool(row["ours"]), row["population"]) for row in alone} == {(True, "all"), (False, "under")}
+    assert all("not measured" in row["note"] for row in alone if row["population"] == "under")
+
+
+def test_attacks_that_the_paper_does_not_have_follow_without_a_number_of_its(made):
+    _, results = made
+    more = [row for row in rows(results, "table2") if not row["attack"]]
+    assert {"rmia", "lira_offline", "song_entropy"} <= {row["our_attack"] for row in more}
+    assert not any(row["paper"] for row in more)
+
+
+def test_the_onion_compares_examples_that_stay_in_both(made):
+    _, results = made
+    found = {row["group"]: row for row in rows(results, "privacy_onion")}
+    assert (found["over"]["n"], found["under"]["n"]) == ("120", "24")
+    for row in found.values():  # both are drawn alike
+        assert float(row["ci_low"]) < 0 < float(row["ci_high"])
+        change = float(row["memorization_without"]) - float(row["memorization_control"])
+        assert float(row["change"]) == pytest.approx(change, abs=1e-5)
+
+
+def test_sweeps_end_with_all_models(made):
+    _, results = made
+    table = [row for row in rows(results, "figure3") if row["attack"] == "lira_online_fixed"]
+    assert {row["num_shadow"] for row in table} == {"1", "2", "all"}
+    assert {row["population"] for row in table} == {"under"}
+    assert {row["population"] for row in rows(results, "figure8") if row["selection"] == "random"} == {"all"}
+
+
+def test_the_page_has_the_numbers_of_the_csvs(made):
+    _, results = made
+    text = (results / "README.md").read_text()
+    assert "| MNIST + SVHN | singletons | 120 | 24 | 12 | stand-in data |" in text
+    (row,) = [
+        row
+        for row in rows(results, "table2")
+        if (row["attack"], row["selection"], row["population"]) == ("carlini", "singletons", "under")
+        and (row["mixture"], row["metric"]) == ("mnist_svhn", "auroc")
+    ]
+    value, low, high = (float(row[key]) for key in ("ours", "ci_low", "ci_high"))
+    assert f"{value:.3f} [{low:.3f}, {high:.3f}] (1.00)" in text
+    assert claims.page(text, results, "smoke") == text
+
+
+def test_the_committed_page_is_that_of_the_committed_csvs():
+    text = (command.RESULTS / "README.md").read_text()
+    assert claims.page(text, command.RESULTS, "cpu") == text
+
+
+def test_without_runs_each_command_says_which_is_missing(tmp_path):
+    asked = ["--present", f"--runs={tmp_path}", f"--out={tmp_path}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.figure1", *asked], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "python -m experiments.runs --scale=smoke mnist_augmnist_random" in done.stderr
+
+
+def test_spearman_intervals_cover():
+    """Bonett and Wright's interval holds the correlation of normal pairs 95% of the time."""
+    from scipy.stats import spearmanr
+
+    from experiments.reproduction.panels import spearman_interval
+
+    rng = np.random.default_rng(0)
+    truth, covered = 6 / np.pi * np.arcsin(0.7 / 2), 0  # Spearman's of normals with correlation 0.7
+    for _ in range(400):
+        x = rng.normal(size=60)
+        y = 0.7 * x + np.sqrt(1 - 0.49) * rng.normal(size=60)
+        low, high = spearman_interval(spearmanr(x, y).statistic, 60)
+        covered += low <= truth <= high
+    assert 0.91 < covered / 400 < 0.98  # 0.95 with a standard error of 0.011
+    assert np.isnan(spearman_interval(0.5, 3)).all() and np.isnan(spearman_interval(np.nan, 50)).all()
