@@ -75,14 +75,14 @@ def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
     selections = {run.run.selection for run in mine.values()}
     shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
     labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
-    figure = style.new_figure(7.2, 1.2 + 0.3 * len(labels))
+    figure = style.new_figure(7.2, 1.2 + 0.4 * len(labels))
     panels = figure.subplots(1, 2, sharey=True)
     for ax, metric in zip(panels, CHANCE, strict=True):
         pairs = [
             comparison.Pair(
                 f"{_ATTACKS[row['attack']]}, {row['selection']}".removesuffix(", none"),
                 row["population"],
-                (row["ours"], row["ci_low"], row["ci_high"]),
+                None if row["note"] == ALONE else (row["ours"], row["ci_low"], row["ci_high"]),
                 (row["paper"], np.nan, np.nan),
             )
             for row in shown
@@ -91,5 +91,5 @@ def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
         comparison.draw_comparison(ax, pairs, _LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Rates under 0.01% are drawn there.", mine)
+    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles: under 0.01%.", mine)
     return figure

@@ -1,7 +1,6 @@
 """The command line that every table and figure shares: makes its runs, builds it, writes results/NAME/SCALE.*."""
 
 import argparse
-import csv
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from experiments import runs
 from experiments.reproduction.measured import Measured, read
 from experiments.reproduction.paper_numbers import statements
+from mia_tf.analysis import tables
 from mia_tf.figures import style
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -93,18 +93,14 @@ def write(build: Build, found: dict[str, Measured], out: Path, scale: str) -> Pa
 
 
 def write_rows(path: Path, rows: Sequence[Mapping]) -> None:
-    """Writes a CSV of rows that have the same keys."""
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    """Writes a CSV of rows that have the same keys, with six digits of every number."""
+    cells = ([_six_digits(value) for value in row.values()] for row in rows)
+    tables.write_rows(path, tuple(rows[0]), cells)
 
 
-def _cell(value):
-    """Six digits of a number, nothing for NaN."""
-    if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.6g}"
-    return value
+def _six_digits(value):
+    """A number as short as a reader wants it; text and counts stay."""
+    return float(f"{value:.6g}") if isinstance(value, float | np.floating) else value
 
 
 def footnote(figure: Figure, words: str, found: Mapping[str, Measured], item: str | None = None) -> None:

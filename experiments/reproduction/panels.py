@@ -74,7 +74,8 @@ def draw_memorization(ax: Axes, run: Measured) -> None:
 def draw_memorization_histogram(ax: Axes, run: Measured) -> None:
     """Draws how memorization is distributed."""
     found = run.results
-    memorization.draw_memorization_histogram(ax, found.memorization, found.groups, run.names, found.models_per_side)
+    edges = memorization.histogram_edges(found.memorization, found.models_per_side)
+    memorization.draw_memorization_histogram(ax, found.memorization, found.groups, run.names, edges)
 
 
 def draw_sweep(metric: str, population: str) -> Callable[[Axes, Measured], None]:

@@ -1,18 +1,27 @@
-"""Ours beside a paper's: one row a number, a filled point with its interval for ours, a hollow one for the paper's."""
+"""Ours beside a paper's: a row a number, a filled dot with its interval for ours, a hollow one for the paper's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from mia_tf.figures import style
+from mia_tf.figures.dots import draw_dots
 
 SMALLEST_RATE = 1e-4
-"""What lies below is drawn here on a logarithmic axis, at its left end."""
+"""On a logarithmic axis a smaller rate is a triangle at its left end."""
 WORDS = "Filled: ours, with its 95% interval. Hollow: the paper's."
-_LOOKS = {"all": style.ALL_STYLE, "over": style.GROUP_STYLES[0], "under": style.GROUP_STYLES[1]}
-_NAMES = {"all": "all examples", "over": "over-represented", "under": "under-represented"}
+_LOOKS = {
+    "all": ("all examples", style.ALL_STYLE),
+    "over": ("over-represented", style.GROUP_STYLES[0]),
+    "under": ("under-represented", style.GROUP_STYLES[1]),
+}
+_SERIES = {
+    f"{population}, {whose}": (f"{name}, {whose}", replace(look, hollow=whose == "paper"))
+    for population, (name, look) in _LOOKS.items()
+    for whose in ("paper", "ours")
+}
 
 
 @dataclass(frozen=True)
@@ -22,12 +31,13 @@ class Pair:
     Attributes:
         label: of its row; pairs with the same label share one.
         population: "all", "over" or "under".
-        ours, paper: (value, low, high) of the 95% interval, NaN for what is not known.
+        ours: (value, low, high) of its 95% interval; a NaN value could not be resolved, None was not measured.
+        paper: the same, NaN ends where no interval is given.
     """
 
     label: str
     population: str
-    ours: tuple[float, float, float]
+    ours: tuple[float, float, float] | None
     paper: tuple[float, float, float]
 
 
@@ -40,29 +50,12 @@ def draw_comparison(ax: Axes, pairs: Sequence[Pair], xlabel: str, logarithmic: b
         xlabel: what the numbers are.
         logarithmic: for rates: a logarithmic axis in percent.
     """
-    labels = list(dict.fromkeys(pair.label for pair in pairs))
-    populations = [name for name in _LOOKS if any(pair.population == name for pair in pairs)]
-    spread = 0.18 if len(populations) > 1 else 0
-    offsets = dict(zip(populations, np.linspace(-spread, spread, len(populations)), strict=True))
-    for population in populations:
-        look, mine = _LOOKS[population], [pair for pair in pairs if pair.population == population]
-        y = np.array([labels.index(pair.label) for pair in mine]) + offsets[population]
-        for values, face, name in (
-            (np.array([pair.paper for pair in mine], float), "white", f"{_NAMES[population]}, paper"),
-            (np.array([pair.ours for pair in mine], float), look.colour, f"{_NAMES[population]}, ours"),
-        ):
-            if logarithmic:
-                values = np.maximum(values, SMALLEST_RATE)
-            ax.hlines(y, values[:, 1], values[:, 2], color=look.colour, linewidth=1.2, zorder=1)
-            ax.plot(
-                values[:, 0], y, linestyle="", marker=look.marker, markersize=4.5, color=look.colour,
-                markerfacecolor=face, label=name, clip_on=False, zorder=2 + (face != "white"),
-            )  # fmt: skip
     if logarithmic:
-        ax.set_xscale("log")
+        ax.set_xscale("log", nonpositive="clip")
         ax.set_xlim(SMALLEST_RATE, 1)
         style.percent_axis(ax.xaxis)
-    ax.set(yticks=range(len(labels)), yticklabels=labels, xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
-    ax.tick_params(axis="y", length=0)
-    ax.set_axisbelow(True)
-    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    values = {(pair.label, f"{pair.population}, paper"): pair.paper for pair in pairs}
+    values |= {(pair.label, f"{pair.population}, ours"): pair.ours for pair in pairs if pair.ours is not None}
+    smallest = SMALLEST_RATE if logarithmic else -np.inf
+    draw_dots(ax, {pair.label: pair.label for pair in pairs}, _SERIES, values, smallest)
+    ax.set(xlabel=xlabel)

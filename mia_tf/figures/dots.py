@@ -43,10 +43,13 @@ def draw_dots(
         ax.hlines(y, table[:, 1], table[:, 2], color=look.colour, linewidth=1.6)
         below = table[:, 0] < smallest
         shown = np.where(below, np.nan, table[:, 0])
-        ax.plot(shown, y, linestyle="", marker=look.marker, markersize=5, color=look.colour, label=label)
+        dots = {"linestyle": "", "markersize": 5, "color": look.colour}
+        if look.hollow:
+            dots["markerfacecolor"] = "white"
+        ax.plot(shown, y, marker=look.marker, label=label, **dots)
         if below.any():
             edge = np.full(np.count_nonzero(below), ax.get_xlim()[0])
-            ax.plot(edge, y[below], linestyle="", marker="<", markersize=5, color=look.colour, clip_on=False)
+            ax.plot(edge, y[below], marker="<", clip_on=False, **dots)
     ax.set(yticks=range(len(rows)), yticklabels=list(rows.values()))
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

@@ -43,12 +43,13 @@ GREY = "#707070"
 
 @dataclass(frozen=True)
 class GroupStyle:
-    """How one group or population is drawn everywhere."""
+    """How one group or population is drawn everywhere; hollow markers are of numbers that others measured."""
 
     colour: str
     marker: str
     linestyle: str
     hatch: str
+    hollow: bool = False
 
 
 ALL_STYLE = GroupStyle(BLACK, "o", "-", "")

@@ -7,8 +7,6 @@ from figure_helpers import drawn_texts, layout_faults
 from mia_tf.figures import comparison, style
 from mia_tf.figures.comparison import Pair
 
-NONE = (np.nan, np.nan, np.nan)
-
 
 def draw(pairs, **options):
     with matplotlib.rc_context(style.RC):
@@ -20,22 +18,32 @@ def draw(pairs, **options):
 
 
 def points(ax):
-    """Label of the legend -> its points."""
+    """Label of the legend -> (x of its points, the rows they are in, whether they are hollow)."""
     handles, labels = ax.get_legend_handles_labels()
-    return {label: handle.get_xydata() for handle, label in zip(handles, labels, strict=True)}
+    return {
+        label: (
+            handle.get_xdata().tolist(),
+            np.round(handle.get_ydata()).tolist(),
+            handle.get_markerfacecolor() == "white",
+        )
+        for handle, label in zip(handles, labels, strict=True)
+    }
 
 
 def test_pairs_of_a_label_share_a_row_and_both_numbers_are_where_they_belong():
     pairs = [
         Pair("Yeom", "all", (0.52, 0.5, 0.54), (0.5, np.nan, np.nan)),
         Pair("Yeom", "under", (0.8, 0.7, 0.9), (0.77, np.nan, np.nan)),
-        Pair("LiRA", "under", (0.95, 0.9, 1.0), NONE),
+        Pair("LiRA", "under", None, (0.9, np.nan, np.nan)),
     ]
     figure, ax = draw(pairs)
     found = points(ax)
-    np.testing.assert_allclose(found["all examples, ours"], [[0.52, -0.18]])
-    np.testing.assert_allclose(found["under-represented, ours"], [[0.8, 0.18], [0.95, 1.18]])
-    np.testing.assert_allclose(found["under-represented, paper"], [[0.77, 0.18], [np.nan, 1.18]])
+    assert found == {
+        "all examples, paper": ([0.5], [0], True),
+        "all examples, ours": ([0.52], [0], False),
+        "under-represented, paper": ([0.77, 0.9], [0, 1], True),
+        "under-represented, ours": ([0.8], [0], False),
+    }
     assert [text.get_text() for text in ax.get_yticklabels()] == ["Yeom", "LiRA"]
     assert layout_faults(figure) == []
     assert {"AUROC", "Yeom", "LiRA"} <= {text for text, _ in drawn_texts(figure)}
@@ -43,6 +51,7 @@ def test_pairs_of_a_label_share_a_row_and_both_numbers_are_where_they_belong():
 
 def test_rates_below_the_smallest_are_drawn_at_the_edge():
     _, ax = draw([Pair("Song", "under", (0.0, 0.0, 0.02), (0.0286, np.nan, np.nan))], logarithmic=True)
-    found = points(ax)
-    assert found["under-represented, ours"][0, 0] == comparison.SMALLEST_RATE == ax.get_xlim()[0]
-    assert found["under-represented, paper"][0, 0] == 0.0286
+    assert np.isnan(points(ax)["under-represented, ours"][0]).all()
+    assert points(ax)["under-represented, paper"][0] == [0.0286]
+    (triangle,) = [line for line in ax.lines if line.get_marker() == "<"]
+    assert triangle.get_xdata().tolist() == [comparison.SMALLEST_RATE] == [ax.get_xlim()[0]]
