@@ -141,9 +141,14 @@ def test_until_changed_draws_anew_only_what_came_out_as_it_went_in():
     assert 8 <= same.sum() <= 50  # a tenth or a little more of 200
     assert np.array_equal(changed[~same], once[~same])
     assert not (changed == images).all((1, 2, 3)).any()
-    # Nothing changes a middle grey by more of it.
-    grey = np.full((2, 8, 8, 1), 0, np.uint8)
-    assert pixmix_until_changed(grey, grey, np.random.default_rng(0)).shape == grey.shape
+
+
+def test_until_changed_gives_up(monkeypatch):
+    calls = []
+    monkeypatch.setattr(module, "pixmix", lambda images, pictures, rng: calls.append(len(images)) or images)
+    images = _images(3)
+    assert np.array_equal(pixmix_until_changed(images, images, np.random.default_rng(0)), images)
+    assert calls == [3] * 100
 
 
 def test_a_larger_beta_mixes_less():
