@@ -18,6 +18,7 @@ from experiments.reproduction import command
 NAMES = (
     *(f"table{number}" for number in range(1, 6)),
     *(f"figure{number}" for number in (1, 2, 3, 5, 6, 7, 8, 9, 10)),
+    "lira_figure12",
     "lira_figure13",
     "privacy_onion",
     "ood_proxy",

@@ -32,6 +32,7 @@ SHIFTS = ("cifar10_cinic10", "cifar10_cifar100_random", "cifar10_mislabeled")
 """D_U of the LiRA excerpt's Figure 13, ever further from CIFAR-10."""
 REMOVALS = ("onion", "control")
 """Selections that leave examples out (section 8): the most memorized, or as many at random."""
+_PKEEP = 0.8333  # LiRA's 50,000 of 60,000
 _SEEDS = {"random": 0, "candidates": 1, "subpopulation": 2, "singletons": 3, "onion": 4, "control": 5}
 
 
@@ -47,6 +48,7 @@ class Scale:
         candidates: examples of D_U to choose from; None where the random run itself offers them.
         features: architecture whose features make the subpopulations.
         architectures: of the LiRA excerpt's Figure 12.
+        one_group: the data set that they are trained on, alone.
         num_shadow: numbers of shadow models a side that the attacks are also measured with.
         more: mixture -> further flags.
     """
@@ -58,6 +60,7 @@ class Scale:
     candidates: int | None
     features: str
     architectures: tuple[str, ...]
+    one_group: str
     num_shadow: tuple[int, ...]
     more: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -71,6 +74,7 @@ SCALES = {
         candidates=120,
         features="cnn8-2-max",
         architectures=("cnn8-2-max", "cnn8-2-mean"),
+        one_group="mnist",
         num_shadow=(1, 2),
     ),
     "cpu": Scale(
@@ -81,6 +85,7 @@ SCALES = {
         candidates=1000,
         features="cnn8-3-max",
         architectures=("cnn8-3-max", "cnn16-2-max", "cnn16-3-max"),
+        one_group="cifar10",
         num_shadow=(1, 2, 4, 8, 16),
     ),
     "paper": Scale(
@@ -91,6 +96,7 @@ SCALES = {
         candidates=None,
         features="efficientnetb0",
         architectures=("resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16"),
+        one_group="cifar10",
         num_shadow=(1, 2, 5, 10, 20, 50, 100, 200, 500),
         more={"mnist_cifar10": ("--arch=cnn64-3-max",), "cifar10_augcifar10": ("--arch=resnet18",)},
     ),
@@ -134,6 +140,8 @@ def runs(scale: str) -> dict[str, Run]:
         if mixture == "mnist_svhn":
             found += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
     found += [_run(size, mixture, "random") for mixture in SHIFTS]
+    for seed, arch in enumerate(size.architectures, len(_SEEDS)):
+        found.append(_run(size, size.one_group, arch, arch=arch, pkeep=_PKEEP, seed=seed))
     return {run.name: run for run in found}
 
 
@@ -143,11 +151,9 @@ def _run(
     """One run: its scale's flagfile, and what sets it apart."""
     base = mixture.split("_")[0]
     flags = [f"--flagfile={FLAGS / size.flags[base]}.flags", f"--dataset={mixture}", *size.more.get(mixture, ())]
-    flags.append(f"--seed={_SEEDS.get(selection, 0)}")
+    settings = {"seed": _SEEDS.get(selection, 0), **settings}
     num_under = num_under or size.num_under
-    if selection == "none":
-        flags.append("--num_under=0")
-    elif num_under:
+    if num_under and "_" in mixture:  # else there is no under-represented group
         flags.append(f"--num_under={num_under}")
     if selection in ("subpopulation", "singletons"):
         flags.append(f"--under={selection}")
@@ -213,6 +219,28 @@ def make(options: argparse.Namespace, names: list[str]) -> None:
         if analyzed(folder) != present(folder):
             sizes = ",".join(map(str, SCALES[options.scale].num_shadow))
             _call(["mia_tf.analyze", f"--logdir={folder}", f"--num_shadow={sizes}"])
+        if run.selection in SCALES[options.scale].architectures:
+            _cross(options, name)
+
+
+def architectures(scale: str) -> list[str]:
+    """The runs of one architecture each, whose models attack one another."""
+    size = SCALES[scale]
+    return [f"{size.one_group}_{arch}" for arch in size.architectures]
+
+
+def crossed(target: Path, shadow: Path) -> Path:
+    """Where the analysis of a run attacked with the models of another is."""
+    return target / "analysis" / f"shadow_{shadow.name}"
+
+
+def _cross(options: argparse.Namespace, name: str) -> None:
+    """Attacks a run with the models of the other architectures that are there, and those with its own."""
+    mine = logdir(options, name)
+    for other in (logdir(options, other) for other in architectures(options.scale) if other != name):
+        for target, shadow in ((mine, other), (other, mine)):
+            if present(other) and not (crossed(target, shadow) / "attacks.csv").exists():
+                _call(["mia_tf.analyze", f"--logdir={target}", f"--shadow_logdir={shadow}"])
 
 
 def _call(command: list[str]) -> None:

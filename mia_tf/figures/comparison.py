@@ -32,13 +32,13 @@ class Pair:
         label: of its row; pairs with the same label share one.
         population: "all", "over" or "under".
         ours: (value, low, high) of its 95% interval; a NaN value could not be resolved, None was not measured.
-        paper: the same, NaN ends where no interval is given.
+        paper: the same, NaN ends where no interval is given; None for no number.
     """
 
     label: str
     population: str
     ours: tuple[float, float, float] | None
-    paper: tuple[float, float, float]
+    paper: tuple[float, float, float] | None
 
 
 def draw_comparison(ax: Axes, pairs: Sequence[Pair], xlabel: str, logarithmic: bool = False) -> None:
@@ -54,8 +54,11 @@ def draw_comparison(ax: Axes, pairs: Sequence[Pair], xlabel: str, logarithmic: b
         ax.set_xscale("log", nonpositive="clip")
         ax.set_xlim(SMALLEST_RATE, 1)
         style.percent_axis(ax.xaxis)
-    values = {(pair.label, f"{pair.population}, paper"): pair.paper for pair in pairs}
-    values |= {(pair.label, f"{pair.population}, ours"): pair.ours for pair in pairs if pair.ours is not None}
+    values = {}
+    for pair in pairs:
+        for whose, triple in (("paper", pair.paper), ("ours", pair.ours)):
+            if triple is not None:
+                values[pair.label, f"{pair.population}, {whose}"] = triple
     smallest = SMALLEST_RATE if logarithmic else -np.inf
     draw_dots(ax, {pair.label: pair.label for pair in pairs}, _SERIES, values, smallest)
     ax.set(xlabel=xlabel)

@@ -18,7 +18,7 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
     """Writes and analyzes FOLDER/smoke/NAME; members of the under-represented group stand out by `strength`."""
     run = runs.runs("smoke")[name]
     names = ("MNIST", "SVHN") if run.selection == "random" else ("MNIST", f"SVHN, {run.selection}")
-    num_under = 0 if run.selection == "none" else num_under
+    num_under = num_under if "_" in run.mixture else 0
     dataset = replace(
         make_dataset(num_over, num_under, seed=7), name=run.mixture, group_names=names, stand_in="invented"
     )
@@ -29,7 +29,8 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
     margin = np.where(dataset.groups == 1, strength, 0.3) * keep + 2 * (dataset.groups == 0)
     logits[:, np.arange(count), 0, 0, dataset.labels] += margin.astype(np.float32)
     logdir = folder / "smoke" / name
-    store = Store.create(logdir, {"arch": "cnn2-1-max", "num_experiments": MODELS}, lambda: dataset)
+    arch = run.selection if run.selection.startswith("cnn") else "cnn2-1-max"
+    store = Store.create(logdir, {"arch": arch, "num_experiments": MODELS}, lambda: dataset)
     metrics = {f"{split}_accuracy_{group}": 0.5 for split, group in _SPLITS} | {"train_seconds": 30.0}
     for index in range(MODELS):
         hparams = {"num_experiments": MODELS}

@@ -16,6 +16,7 @@ from experiments import claims, everything, runs
 from experiments.reproduction import command
 
 REPOSITORY = Path(__file__).parents[2]
+ARCHITECTURES = runs.architectures("smoke")
 RUNS = ("mnist", "mnist_svhn_random", "mnist_svhn_singletons", "mnist_svhn_onion", "mnist_svhn_control")
 
 
@@ -26,6 +27,12 @@ def made(tmp_path_factory):
     for seed, name in enumerate(RUNS):
         fabricate(folder, name, seed, strength=6.0 if "singletons" in name else 3.0)
     source = folder / "smoke" / "mnist_svhn_random"
+    for seed, name in enumerate(ARCHITECTURES, 10):
+        fabricate(folder, name, seed)
+    for target, shadow in (ARCHITECTURES, ARCHITECTURES[::-1]):
+        crossed = runs.crossed(folder / "smoke" / target, folder / "smoke" / shadow)
+        crossed.mkdir()
+        shutil.copy(folder / "smoke" / target / "analysis" / "attacks.csv", crossed)
     # The other mixtures take the same models: what is tested of them is that they are drawn at all.
     for name in ("mnist_cifar10_random", "cifar10", "cifar10_cifar100_random", "cifar10_mislabeled_random"):
         shutil.copytree(source, folder / "smoke" / name)
@@ -108,6 +115,12 @@ def test_the_onion_compares_examples_that_stay_in_both(made):
         assert float(row["ci_low"]) < 0 < float(row["ci_high"])
         change = float(row["memorization_without"]) - float(row["memorization_control"])
         assert float(row["change"]) == pytest.approx(change, abs=1e-5)
+
+
+def test_every_architecture_is_attacked_with_every_one(made):
+    _, results = made
+    table = rows(results, "lira_figure12")
+    assert len(table) == 2 * len(ARCHITECTURES) ** 2 and {row["attack"] for row in table} == {"lira_online_fixed"}
 
 
 def test_sweeps_end_with_all_models(made):

@@ -56,7 +56,7 @@ def test_singletons_are_memorized_above_the_thresholds_of_section_6():
 def test_at_the_scale_of_the_paper_nothing_is_said_of_the_number_of_examples():
     for run in runs.runs("paper").values():
         numbers = [flag for flag in run.flags if flag.startswith("--num_under")]
-        assert numbers == (["--num_under=0"] if run.selection == "none" else []), run.name
+        assert numbers == [], run.name
         assert not any(flag.startswith("--num_over") for flag in run.flags)
 
 

@@ -1,0 +1,73 @@
+"""Figure 12 of Carlini et al. (LiRA): a target's architecture and that of the shadow models, each with each.
+
+    python -m experiments.lira_figure12 --scale=cpu --data_dir=DATA
+
+Every model of every run is a target, attacked with the models of its own architecture and with those of each other one,
+trained on 5/6 of the same examples; with so few OUT models LiRA takes one variance for all examples, as the paper does.
+Cost: smoke 3 minutes; cpu 100 minutes on two cores (small CNNs, 64 models each); paper 6 x 256 models on a GPU.
+The paper: TPR at 0.1% FPR against ResNet-34 is 5% with ResNet-34 shadow models, 4% with ResNet-18 or ResNet-50;
+ResNet-18 is easier to attack than MobileNet-v2. Its targets are pre-trained on all of CIFAR-10's training set.
+"""
+
+from experiments import runs
+from experiments.reproduction import command
+from experiments.reproduction.measured import LIRA_SWEPT, Measured
+from mia_tf.figures import attacks, comparison, style
+from mia_tf.files import Table
+
+_LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}
+
+
+def names(scale: str) -> list[str]:
+    """The runs."""
+    return runs.architectures(scale)
+
+
+def build(found) -> command.Outcome:
+    """A row for every target and shadow architecture that have been attacked with each other."""
+    rows = [row for target in found.values() for shadow in found.values() for row in pair_rows(target, shadow)]
+    pairs = len({(row["target"], row["shadow"]) for row in rows})
+    figure = style.new_figure(7.2, 1.2 + 0.28 * pairs)
+    panels = figure.subplots(1, 2, sharey=True)
+    for ax, metric in zip(panels, attacks.CHANCE, strict=True):
+        shown = [
+            comparison.Pair(f"{row['target']} by {row['shadow']}", "all", _triple(row), None)
+            for row in rows
+            if row["metric"] == metric
+        ]
+        comparison.draw_comparison(ax, shown, _LABELS[metric], logarithmic=metric != "auroc")
+        ax.axvline(attacks.CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
+    words = "Rows: a target's architecture by the shadow models'. LiRA online with one variance; 95% intervals."
+    command.footnote(figure, words, found, "lira_figure12")
+    return command.Outcome({"": rows}, {"": figure})
+
+
+def pair_rows(target: Measured, shadow: Measured) -> list[dict]:
+    """AUROC and TPR of one architecture attacked with the models of one; none where it has not been."""
+    inside = "" if target is shadow else f"{runs.crossed(target.folder, shadow.folder).name}/"
+    if not (target.folder / "analysis" / f"{inside}attacks.csv").exists():
+        return []
+    table = Table(target.folder, f"{inside}attacks.csv")
+    keys = zip(*(table.text(name) for name in ("attack", "population", "metric")), strict=True)
+    values = zip(*(table.numbers(name) for name in ("value", "ci_low", "ci_high")), strict=True)
+    found = dict(zip(keys, values, strict=True))
+    return [
+        {
+            "target": target.arch,
+            "shadow": shadow.arch,
+            "attack": LIRA_SWEPT,
+            "metric": metric,
+            **dict(zip(("ours", "ci_low", "ci_high"), found[LIRA_SWEPT, "all", metric], strict=True)),
+            "num_models": shadow.results.num_models,
+            "note": "stand-in data" if target.stand_in else "",
+        }
+        for metric in attacks.CHANCE
+    ]
+
+
+def _triple(row: dict) -> tuple[float, float, float]:
+    return row["ours"], row["ci_low"], row["ci_high"]
+
+
+if __name__ == "__main__":
+    command.main("lira_figure12", __doc__, names, build)
