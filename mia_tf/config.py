@@ -19,7 +19,10 @@ NORMS = ("batch", "group")
 ARCHITECTURES = {
     r"cnn(?P<filters>[1-9]\d*)-(?P<scales>[1-9]\d*)-(?P<pooling>max|mean)": "cnn{F}-{S}-{max|mean}",
     r"wrn28-(?P<width>1|2|10)": "wrn28-{1,2,10}",
-    r"resnet(?P<depth>9|18)": "resnet{9,18}",
+    r"resnet(?P<depth>9|18|34|50)": "resnet{9,18,34,50}",
+    "mobilenetv2": "mobilenetv2",
+    "densenet121": "densenet121",
+    "vgg16": "vgg16",
 }
 """Pattern of an architecture's name -> how the name is written for people."""
 PAD = 4

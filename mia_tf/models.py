@@ -31,8 +31,10 @@ def build(
 
     Args:
         arch: "cnn{F}-{S}-{max|mean}", no layer wider than 1,024 filters, or "wrn28-{1,2,10}" (both LiRA's
-            published code), "resnet18" (He et al. 2015 with a 3x3 stem for small images) or "resnet9"
-            (its nine-layer form for CIFAR).
+            published code); "resnet9" (nine layers, for CIFAR); or one of LiRA's figure 12 as it is usual on images
+            of 32 pixels, where the stem halves nothing: "resnet{18,34,50}" (He et al. 2015), "mobilenetv2" (Sandler
+            et al. 2018), "densenet121" (Huang et al. 2017), "vgg16" (Simonyan and Zisserman 2015, with
+            normalisation and one dense layer).
         image_shape: (H, W, C) in pixels.
         num_classes: number of logits.
         seed: of the initial weights; equal seeds give equal weights, whatever the normalisation.
@@ -57,15 +59,21 @@ class _Layers:
         self._rng = np.random.default_rng(seed)
         self._norm = norm
 
-    def _initializer(self):
+    def _initializer(self, scale: float = 1.0):
         # Normal with standard deviation 1/sqrt(fan_in), as in LiRA's published code.
         seed = int(self._rng.integers(2**31))
-        return keras.initializers.VarianceScaling(1.0, "fan_in", "untruncated_normal", seed=seed)
+        return keras.initializers.VarianceScaling(scale, "fan_in", "untruncated_normal", seed=seed)
 
     def conv(self, x, filters: int, size: int = 3, strides: int = 1, use_bias: bool = False):
         layer = layers.Conv2D(
             filters, size, strides, padding="same", use_bias=use_bias, kernel_initializer=self._initializer()
         )
+        return layer(x)
+
+    def depthwise_conv(self, x, strides: int = 1):
+        # Keras counts all channels into fan_in, of which each output has one.
+        initializer = self._initializer(scale=x.shape[-1])
+        layer = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, depthwise_initializer=initializer)
         return layer(x)
 
     def norm_relu(self, x):
@@ -115,7 +123,14 @@ def _wide_resnet(make: _Layers, x, num_classes: int, width: str):
 
 
 def _resnet(make: _Layers, x, num_classes: int, depth: str):
-    return {"9": _resnet9, "18": _resnet18}[depth](make, x, num_classes)
+    if depth == "9":
+        return _resnet9(make, x, num_classes)
+    block, blocks = {
+        "18": (_basic_branch, (2, 2, 2, 2)),
+        "34": (_basic_branch, (3, 4, 6, 3)),
+        "50": (_bottleneck_branch, (3, 4, 6, 3)),
+    }[depth]
+    return _deep_resnet(make, x, num_classes, block, blocks)
 
 
 def _resnet9(make: _Layers, x, num_classes: int):
@@ -133,18 +148,76 @@ def _resnet9(make: _Layers, x, num_classes: int):
     return make.dense(layers.GlobalMaxPooling2D()(x), num_classes)
 
 
-def _resnet18(make: _Layers, x, num_classes: int):
-    """Four stages of two basic blocks, with a 3x3 stem and no initial pooling."""
+def _deep_resnet(make: _Layers, x, num_classes: int, branch_of: Callable, blocks: tuple[int, ...]):
+    """Four stages of residual blocks, with a 3x3 stem and no initial pooling."""
     x = make.norm_relu(make.conv(x, 64))
-    for stage, filters in enumerate((64, 128, 256, 512)):
-        for block in range(2):
+    for stage, (filters, count) in enumerate(zip((64, 128, 256, 512), blocks, strict=True)):
+        for block in range(count):
             strides = 2 if stage > 0 and block == 0 else 1
-            branch = make.norm_relu(make.conv(x, filters, 3, strides))
-            branch = make.norm(make.conv(branch, filters))
-            changed = strides > 1 or x.shape[-1] != filters
-            shortcut = make.norm(make.conv(x, filters, 1, strides)) if changed else x
+            branch = branch_of(make, x, filters, strides)
+            changed = x.shape[1:] != branch.shape[1:]
+            shortcut = make.norm(make.conv(x, branch.shape[-1], 1, strides)) if changed else x
             x = layers.ReLU()(layers.Add()([branch, shortcut]))
     return make.dense(layers.GlobalAveragePooling2D()(x), num_classes)
 
 
-_NETWORKS: dict[str, Callable] = dict(zip(ARCHITECTURES, (_cnn, _wide_resnet, _resnet), strict=True))
+def _basic_branch(make: _Layers, x, filters: int, strides: int):
+    x = make.norm_relu(make.conv(x, filters, 3, strides))
+    return make.norm(make.conv(x, filters))
+
+
+def _bottleneck_branch(make: _Layers, x, filters: int, strides: int):
+    x = make.norm_relu(make.conv(x, filters, 1))
+    x = make.norm_relu(make.conv(x, filters, 3, strides))
+    return make.norm(make.conv(x, 4 * filters, 1))
+
+
+def _mobilenetv2(make: _Layers, x, num_classes: int):
+    """Seven stages of inverted residual blocks; the stem and the first two stages keep the size.
+
+    In the variant for CIFAR every block that keeps the size has a shortcut, projected where the width changes,
+    and rectifiers have no upper bound.
+    """
+    x = make.norm_relu(make.conv(x, 32))
+    stages = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+    for expansion, filters, count, first_strides in stages:
+        for block in range(count):
+            strides = first_strides if block == 0 else 1
+            branch = make.norm_relu(make.conv(x, expansion * x.shape[-1], 1))
+            branch = make.norm_relu(make.depthwise_conv(branch, strides))
+            branch = make.norm(make.conv(branch, filters, 1))
+            if strides == 1:
+                shortcut = x if x.shape[-1] == filters else make.norm(make.conv(x, filters, 1))
+                branch = layers.Add()([branch, shortcut])
+            x = branch
+    x = make.norm_relu(make.conv(x, 1280, 1))
+    return make.dense(layers.GlobalAveragePooling2D()(x), num_classes)
+
+
+def _densenet121(make: _Layers, x, num_classes: int):
+    """Four dense blocks of growth 32, with transitions that halve width and size between them."""
+    growth = 32
+    x = make.conv(x, 2 * growth)
+    for block, count in enumerate((6, 12, 24, 16)):
+        if block > 0:
+            x = layers.AveragePooling2D(2)(make.conv(make.norm_relu(x), x.shape[-1] // 2, 1))
+        for _ in range(count):
+            added = make.conv(make.norm_relu(x), 4 * growth, 1)
+            added = make.conv(make.norm_relu(added), growth)
+            x = layers.Concatenate()([x, added])
+    return make.dense(layers.GlobalAveragePooling2D()(make.norm_relu(x)), num_classes)
+
+
+def _vgg16(make: _Layers, x, num_classes: int):
+    """Thirteen 3x3 convolutions with biases, each normalised, in five scales."""
+    for count, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+        for _ in range(count):
+            x = make.norm_relu(make.conv(x, filters, use_bias=True))
+        # Rounding up, which changes nothing at 32 pixels: 28 can be halved five times so.
+        x = layers.MaxPooling2D(2, padding="same")(x)
+    return make.dense(layers.GlobalAveragePooling2D()(x), num_classes)
+
+
+_NETWORKS: dict[str, Callable] = dict(
+    zip(ARCHITECTURES, (_cnn, _wide_resnet, _resnet, _mobilenetv2, _densenet121, _vgg16), strict=True)
+)

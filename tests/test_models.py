@@ -1,8 +1,11 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from keras import layers
 
 from mia_tf import models
+from mia_tf.config import TrainingConfig, check_images_fit
 from mia_tf.validation import InputError
 
 
@@ -27,37 +30,93 @@ PARAMETERS = {  # trainable ones, at 32x32x3 and ten classes
     "wrn28-10": 36_479_194,
     "resnet9": 6_573_130,
     "resnet18": 11_173_962,
+    # Those of the public implementations for CIFAR-10 (pytorch-cifar).
+    "resnet34": 21_282_122,
+    "resnet50": 23_520_842,
+    "mobilenetv2": 2_296_922,
+    "densenet121": 6_956_298,
+    "vgg16": 14_728_266,
 }
 
 
-@pytest.mark.parametrize("arch", PARAMETERS)
-def test_parameter_counts(arch):
-    model = models.build(arch, (32, 32, 3), 10, seed=0)
+@pytest.fixture(scope="module", params=PARAMETERS)
+def built(request):
+    """An architecture's name, and its model at 32x32x3 and ten classes."""
+    return request.param, models.build(request.param, (32, 32, 3), 10, seed=1)
+
+
+def test_parameter_counts(built):
+    arch, model = built
     assert sum(np.prod(v.shape) for v in model.trainable_variables) == PARAMETERS[arch]
     assert model.output_shape == (None, 10)
 
 
-@pytest.mark.parametrize("arch", [name for name in PARAMETERS if not name.startswith("cnn") and name != "wrn28-10"])
-def test_groups_replace_every_batch_normalisation(arch):
-    batch, group = (models.build(arch, (32, 32, 3), 10, seed=1, norm=norm) for norm in ("batch", "group"))
+CONVOLUTIONS = {  # by the side of the maps they give, added up from the tables of the papers
+    "resnet18": {32: 1 + 4, 16: 4 + 1, 8: 4 + 1, 4: 4 + 1},
+    "resnet34": {32: 1 + 6, 16: 8 + 1, 8: 12 + 1, 4: 6 + 1},
+    # Strides are in the 3x3 convolutions: the first 1x1 of a stage still works at the size before.
+    "resnet50": {32: 1 + 9 + 1 + 1, 16: 11 + 1 + 1, 8: 17 + 1 + 1, 4: 8 + 1},
+    "mobilenetv2": {32: 1 + 4 + 7 + 1, 16: 2 + 6 + 1, 8: 2 + 9 + 10 + 1, 4: 2 + 6 + 4 + 1},
+    "densenet121": {32: 1 + 12 + 1, 16: 24 + 1, 8: 48 + 1, 4: 32},
+    "vgg16": {32: 2, 16: 2, 8: 3, 4: 3, 2: 3},
+}
+
+
+def test_sizes_are_those_for_small_images(built):
+    arch, model = built
+    sides = Counter(
+        layer.output.shape[1] for layer in model.layers if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D)
+    )
+    assert sides == CONVOLUTIONS.get(arch, sides)
+
+
+def test_initial_weights_have_the_published_spread(built):
+    _, model = built
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D | layers.Dense):
+            kernel = layer.kernel.numpy()
+            depthwise = isinstance(layer, layers.DepthwiseConv2D)
+            fan_in = np.prod(kernel.shape[:2]) if depthwise else np.prod(kernel.shape[:-1])
+            # Five standard errors of the deviation and of the mean.
+            assert kernel.std() * np.sqrt(fan_in) == pytest.approx(1, abs=5 / np.sqrt(2 * kernel.size))
+            assert abs(kernel.mean()) * np.sqrt(fan_in) < 5 / np.sqrt(kernel.size)
+            assert layer.bias is None or not layer.bias.numpy().any()
+
+
+def test_groups_replace_every_batch_normalisation(built):
+    arch, batch = built
+    if arch.startswith("cnn"):
+        with pytest.raises(InputError, match="norm"):
+            models.build(arch, (28, 28, 1), 10, seed=1, norm="group")
+        return
+    if arch == "wrn28-10":
+        pytest.skip("its layers are wrn28-1's")
+    group = models.build(arch, (28, 28, 1), 10, seed=1, norm="group")
     normed = [layer for layer in batch.layers if isinstance(layer, layers.BatchNormalization)]
     grouped = [layer for layer in group.layers if isinstance(layer, layers.GroupNormalization)]
-    assert [layer.input.shape for layer in grouped] == [layer.input.shape for layer in normed]
+    assert [layer.input.shape[-1] for layer in grouped] == [layer.input.shape[-1] for layer in normed]
     assert not any(isinstance(layer, layers.BatchNormalization) for layer in group.layers)
     for layer in grouped:
         width = layer.input.shape[-1]
         assert layer.groups == (16 if width % 16 == 0 else 8) and width % layer.groups == 0 and layer.epsilon == 1e-5
-    # A scale and a shift a channel, as batch normalisation has: as many weights, with the same initial values.
-    for a, b in zip(batch.trainable_variables, group.trainable_variables, strict=True):
+    # A scale and a shift a channel, as batch normalisation has: the same weights but in the convolution of one
+    # channel, of the same initial values.
+    first, *others = zip(batch.trainable_variables, group.trainable_variables, strict=True)
+    assert first[0].shape[-1] == first[1].shape[-1]
+    for a, b in others:
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert not group.non_trainable_variables
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 28, 28, 1)).astype(np.float32)
+    together, alone = np.asarray(group(images, training=True)), np.asarray(group(images[:1], training=False))
+    assert together.shape == (3, 10) and together.std(axis=0).min() > 0
+    # An answer depends on its own image only: the same sums in another order, float32 rounding of a deep network.
+    np.testing.assert_allclose(together[:1], alone, atol=1e-4 * np.abs(together).max())
 
 
-def test_with_groups_an_answer_depends_on_its_own_image_only():
-    model = models.build("wrn28-1", (8, 8, 1), 4, seed=0, norm="group")
-    images = np.random.default_rng(0).uniform(-1, 1, (6, 8, 8, 1)).astype(np.float32)
-    # The same sums in another order: float32 rounding of logits of order one.
-    np.testing.assert_allclose(model(images, training=True)[:1], model(images[:1], training=False), atol=1e-5)
+@pytest.mark.parametrize("arch", PARAMETERS)
+def test_every_architecture_takes_the_images_of_the_papers(arch):
+    for shape in ((28, 28, 1), (32, 32, 3)):
+        check_images_fit(TrainingConfig(arch=arch), shape)
 
 
 def slow_cnn(image, weights, scales, pooling):
@@ -96,15 +155,6 @@ def test_cnn_is_the_published_network(name, pooling):
     np.testing.assert_allclose(model(images), expected, atol=1e-5)
 
 
-def test_initial_weights_have_the_published_spread():
-    kernel, bias = models.build("cnn64-3-max", (32, 32, 3), 10, seed=0).get_weights()[4:6]
-    fan_in = 9 * 64
-    # 73,728 draws: the standard error of their deviation is a quarter of a percent.
-    assert kernel.std() * np.sqrt(fan_in) == pytest.approx(1, abs=0.0125)
-    assert abs(kernel.mean()) * np.sqrt(fan_in) < 5 / np.sqrt(kernel.size)
-    assert not bias.any()
-
-
 def test_the_seed_alone_decides_the_weights():
     one, again, other = (models.build("resnet9", (16, 16, 1), 10, seed=s).get_weights() for s in (3, 3, 4))
     for a, b in zip(one, again, strict=True):
@@ -118,7 +168,7 @@ def test_the_seed_alone_decides_the_weights():
         shapes.setdefault(kernel.shape, []).append(kernel)
 
 
-@pytest.mark.parametrize("arch", ["cnn0-3-max", "cnn8-3-min", "cnn8-3", "wrn28-4", "resnet50", "CNN8-3-max", ""])
+@pytest.mark.parametrize("arch", ["cnn0-3-max", "cnn8-3-min", "cnn8-3", "wrn28-4", "resnet51", "CNN8-3-max", ""])
 def test_unknown_architectures_are_refused(arch):
     with pytest.raises(InputError, match=r"arch.*must be one of cnn\{F\}"):
         models.build(arch, (32, 32, 3), 10, seed=0)

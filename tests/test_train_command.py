@@ -46,7 +46,7 @@ def own_arrays(tmp_path_factory):
     "arguments, said",
     [
         (["--dataset=mnist_imagenet"], "dataset=mnist_imagenet"),
-        (["--arch=resnet50"], "`arch` must be one of cnn{F}-{S}-{max|mean}, wrn28-{1,2,10}, resnet{9,18}"),
+        (["--arch=resnet51"], "`arch` must be one of cnn{F}-{S}-{max|mean}, wrn28-{1,2,10}, resnet{9,18,34,50}, mob"),
         (["--arch=cnn8-9-max"], "arch=cnn8-9-max"),
         (["--arch=cnn8-3-max", "--norm=group"], "`norm` must not be given for cnn8-3-max"),
         (["--pkeep=1.5"], "`pkeep` must be in (0, 1). Received: pkeep=1.5"),
