@@ -6,16 +6,23 @@ Reads what `mia_tf.train`, or LiRA's published code, wrote; writes LOGDIR/analys
 While training still goes on, it takes the models that are complete. With --num_shadow=1,2,4,8,16 the attacks are
 also measured with only so many shadow models a side (sweep.csv), and with --delta=1e-5 they bound epsilon from
 below (epsilon.csv); these two tables of an earlier analysis go, so that all tables are always of the same models.
+
+With --shadow_logdir=SHADOWS the models of LOGDIR are attacked with those of SHADOWS, such as another architecture's,
+which saw the same examples; the tables go to LOGDIR/analysis/shadow_SHADOWS/, by the path from LOGDIR's folder.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from mia_tf import command_line
+from mia_tf.records import Examples
+from mia_tf.store import Store, StoredModel
 from mia_tf.validation import check, check_integer, fail
 
 FLAGS = flags.FLAGS
@@ -25,6 +32,7 @@ _SECONDS_BETWEEN_LINES = 10
 def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.")
+    flags.DEFINE_string("shadow_logdir", None, "Attack with the models of this folder; default with LOGDIR's own.")
     flags.DEFINE_list("attacks", None, "Attacks to run, by the names of attacks.csv; default all.")
     flags.DEFINE_integer("num_targets", None, "Attack only the first so many models; default every model in turn.")
     flags.DEFINE_list("num_shadow", [], "Also attack with only so many shadow models IN and OUT, such as 1,2,4,8,16.")
@@ -40,7 +48,8 @@ def main() -> int:
     check_integer(0, seed=FLAGS.seed)
     check(FLAGS.delta is None or 0 <= FLAGS.delta < 1, "must be in [0, 1)", delta=FLAGS.delta)
     num_shadow = _whole_numbers(FLAGS.num_shadow)
-    analyze(Path(FLAGS.logdir), FLAGS.attacks, FLAGS.num_targets, FLAGS.seed, num_shadow, FLAGS.delta)
+    shadow_logdir = Path(FLAGS.shadow_logdir) if FLAGS.shadow_logdir else None
+    analyze(Path(FLAGS.logdir), FLAGS.attacks, FLAGS.num_targets, FLAGS.seed, num_shadow, FLAGS.delta, shadow_logdir)
     return 0
 
 
@@ -58,26 +67,42 @@ def analyze(
     seed: int = 0,
     num_shadow: Sequence[int] = (),
     delta: float | None = None,
+    shadow_logdir: Path | None = None,
 ) -> None:
     """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths. The arguments are those of `study.study`.
 
+    With a `shadow_logdir` its models are the shadow models, and the tables go to a folder in LOGDIR/analysis.
+
     Raises:
-        InputError: the LOGDIR cannot be analyzed or written, there is no such attack, or none that can be limited.
+        InputError: a LOGDIR cannot be analyzed or written, they are not of the same examples, there is no such attack,
+            or none that can be limited.
     """
     # Imported here because --help must not wait for SciPy.
     from mia_tf.analysis import study, tables
-    from mia_tf.store import Store
 
     attacks = study.check_attacks(attacks)
     if num_shadow and not study.limitable(attacks):
         fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(attacks))
     store = Store.open(logdir)
     examples, models = store.examples(), store.models()
-    folder = logdir / "analysis"
+    folder, shadow_models = logdir / "analysis", []
+    if shadow_logdir is not None:
+        shadow_models = _shadow_models(Store.open(shadow_logdir), examples, models)
+        way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
+        folder /= "shadow_" + way.replace(os.sep, "+")
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         findings = study.study(
-            models, examples, attacks, num_targets, seed, folder, _progress, num_shadow=num_shadow, delta=delta
+            models,
+            examples,
+            attacks,
+            num_targets,
+            seed,
+            folder,
+            _progress,
+            num_shadow=num_shadow,
+            delta=delta,
+            shadow_models=shadow_models,
         )
         rows = {
             "attacks": tables.attack_rows(findings.evaluations),
@@ -112,6 +137,28 @@ def analyze(
     if examples.stand_in:
         print(examples.stand_in)
     print("\n".join(map(str, paths)))
+
+
+def _shadow_models(store: Store, examples: Examples, models: list[StoredModel]) -> list[StoredModel]:
+    """The models of another LOGDIR. Raises InputError unless they answered the same queries on the same examples."""
+    others, shadow_models = store.examples(), store.models()
+    for name in ("example_ids", "labels"):
+        mine, theirs = getattr(examples, name), getattr(others, name)
+        check(
+            np.array_equal(mine, theirs),
+            f"must be of the same examples in the same order as --logdir; the {name} differ",
+            shadow_logdir=store.logdir,
+        )
+    check(len(models) > 0, "must hold complete models", logdir="none")
+    check(len(shadow_models) > 0, "must hold complete models", shadow_logdir=store.logdir)
+    asked, answered = models[0].logits_shape()[1:], shadow_models[0].logits_shape()[1:]
+    check(
+        asked == answered,
+        f"must have answered as many queries of as many classes as --logdir, {asked[0]} and {asked[1]}, "
+        f"not {answered[0]} and {answered[1]}",
+        shadow_logdir=store.logdir,
+    )
+    return shadow_models
 
 
 def _progress(doing: str, steps: Iterable, total: int) -> Iterator:

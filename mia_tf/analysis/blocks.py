@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.analysis import ood, signals
-from mia_tf.analysis.leave_one_out import LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.analysis.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.analysis.lineup import Lineup
 from mia_tf.store import StoredModel
 from mia_tf.validation import InputError, check, check_shape
 
@@ -32,6 +33,7 @@ class Block:
         phi: (n, Q, M) float64 (`signals.phi`) by example, query and model.
         read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
         chosen: (n, M) bool, K + 1 models a side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
+        lineup: which are targets and which shadow models; by default every model is both.
     """
 
     start: int
@@ -40,6 +42,11 @@ class Block:
     phi: np.ndarray
     read_logits: Callable[[int], np.ndarray]
     chosen: np.ndarray | None = None
+    lineup: Lineup | None = None
+
+    def __post_init__(self):
+        if self.lineup is None:
+            object.__setattr__(self, "lineup", Lineup.of_one_logdir(self.keep.shape[1]))
 
     @cached_property
     def fits(self) -> LeaveOneOut:
@@ -48,9 +55,12 @@ class Block:
 
     def leave_one_out(self, values: np.ndarray, rows=slice(None)) -> LeaveOneOut:
         """The IN and the OUT shadow models' values (n, Q, M), of these rows, as fitted for every target."""
-        if self.chosen is None:
+        chosen = None if self.chosen is None else self.chosen[rows]
+        if self.lineup.apart:
+            return FitsOfOthers(values, self.keep[rows], self.lineup, chosen)
+        if chosen is None:
             return LeaveOneOut(values, self.keep[rows])
-        return LimitedLeaveOneOut(values, self.keep[rows], self.chosen[rows])
+        return LimitedLeaveOneOut(values, self.keep[rows], chosen)
 
     @cached_property
     def logits(self) -> np.ndarray:
@@ -71,6 +81,7 @@ class Block:
                     self.phi[part],
                     lambda model, part=part: self.read_logits(model)[part],
                     None if self.chosen is None else self.chosen[part],
+                    self.lineup,
                 ),
             )
 
@@ -92,13 +103,17 @@ class PlainView:
 class Recording:
     """Every model's logits of every example. `read` them once; `reread` gives the same blocks from a scratch folder."""
 
-    def __init__(self, models: list[StoredModel], labels: np.ndarray, scratch: Path):
+    def __init__(self, models: list[StoredModel], labels: np.ndarray, scratch: Path, num_targets: int | None = None):
         """Checks that all models are of the same (N, Q, C) and of these labels (N,); reads no logits.
 
+        The first `num_targets` models are attacked with the others; None for every model with all others.
+
         Raises:
-            InputError: fewer than MIN_MODELS models, or shapes that differ; names the model.
+            InputError: fewer than MIN_MODELS shadow models, or shapes that differ, which names the model; or subsets
+                that `Lineup.of_two_logdirs` refuses.
         """
-        check(len(models) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=len(models))
+        count = len(models) - (num_targets or 0)
+        check(count >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=count)
         self.shape = models[0].logits_shape()
         for model in models:
             _check_model(model, self.shape, len(labels))
@@ -107,6 +122,8 @@ class Recording:
             raise InputError(f"The labels must lie in [0, {classes - 1}]. Received: {labels.min()} to {labels.max()}")
         self.keep = np.column_stack([model.keep for model in models])
         """(N, M) bool."""
+        apart = num_targets is not None
+        self.lineup = Lineup.of_two_logdirs(self.keep, num_targets) if apart else Lineup.of_one_logdir(len(models))
         self._models = models
         self._labels = labels
         self._scratch = scratch
@@ -157,6 +174,7 @@ class Recording:
             self.keep[start:stop],
             phi,
             cache(lambda model: self._models[model].read_logits(start, stop)),
+            lineup=self.lineup,
         )
 
 

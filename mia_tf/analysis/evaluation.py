@@ -54,31 +54,36 @@ class Population:
     Attributes:
         examples: (N,) bool.
         keep: (N, T) bool, membership in the training sets of the T targets.
-        num_in: (N,) integers, m.
+        num_in: (N,) integers, m; None where memberships of the targets were drawn independently of the shadow
+            models', so that all examples and pairs count alike.
         num_models: M.
     """
 
     examples: np.ndarray
     keep: np.ndarray
-    num_in: np.ndarray
+    num_in: np.ndarray | None
     num_models: int
 
     @property
     def pooled(self) -> np.ndarray:
         """(N,) bool, the examples that have both members and non-members."""
+        if self.num_in is None:
+            return self.examples
         return self.examples & (self.num_in > 0) & (self.num_in < self.num_models)
 
     def pairs(self, blocks: ScoreBlocks) -> Iterator[tuple[np.ndarray, ...]]:
         """Scores, memberships, sizes (a pair weighs 1 / size), rows and targets of each block's pairs."""
         pooled = self.pooled
-        equal = len(np.unique(self.num_in[pooled])) <= 1
+        equal = self.num_in is None or len(np.unique(self.num_in[pooled])) <= 1
         for start, scores in blocks():
             rows, targets = np.nonzero(pooled[start : start + len(scores), None] & ~np.isnan(scores))
             scores = scores[rows, targets]
             rows += start
             member = self.keep[rows, targets]
-            num_in = self.num_in[rows]
-            sizes = np.ones_like(num_in) if equal else np.where(member, num_in, self.num_models - num_in)
+            sizes = np.ones_like(rows)
+            if not equal:
+                num_in = self.num_in[rows]
+                sizes = np.where(member, num_in, self.num_models - num_in)
             yield scores, member, sizes, rows, targets
 
 

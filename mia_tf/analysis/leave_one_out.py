@@ -15,6 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
+from mia_tf.analysis.lineup import NONE, Lineup
+
 IN, OUT = 0, 1
 """The two sides: models whose training set has the example, and those whose training set lacks it."""
 _CANCELLED = 1e-5
@@ -121,6 +123,68 @@ class LimitedLeaveOneOut(LeaveOneOut):
                 statistic = without_each(np.take_along_axis(values, models[:, None], axis=2))
                 result[self._fitted] = np.take_along_axis(statistic, self._pairs[:, None], axis=2)
         return results
+
+
+class FitsOfOthers(LeaveOneOut):
+    """As LeaveOneOut, for targets that are not among the shadow models; what is fitted to these is the targets'.
+
+    Where no target has a twin among the shadow models (`Lineup`), none is left out, and all targets have one fit.
+    Where there are twins, a target's own is left out, and its partner; a target without one stands in the place
+    of a shadow model of its side, so that all fits rest on as many models. So it does where K models are chosen.
+
+    Attributes:
+        counts: (2, n) int64, models in each fit.
+    """
+
+    def __init__(self, values: np.ndarray, keep: np.ndarray, lineup: Lineup, chosen: np.ndarray | None = None):
+        """Takes values (n, Q, M) float64, keep (n, M) bool, and None or chosen (n, M) bool, K + 1 models a side."""
+        super().__init__(values, keep)
+        self._lineup = lineup
+        first = lineup.first_shadow
+        parts = values[..., first:], keep[:, first:]
+        self._shadows = LeaveOneOut(*parts) if chosen is None else LimitedLeaveOneOut(*parts, chosen[:, first:])
+        self._all = chosen is None and (lineup.twins == NONE).all()
+        num_in = parts[1].sum(axis=1)
+        self.counts = np.array([num_in, parts[1].shape[1] - num_in]) if self._all else self._shadows.counts
+
+    def _for_every_target(self, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """(2, n, Q, M) of a statistic; NaN for the shadow models."""
+        results = np.full((2, *self._values.shape), np.nan)
+        of_targets = results[..., : self._lineup.num_targets]
+        if self._all:
+            keep = self._shadows._keep
+            for result, side in zip(of_targets, (keep, ~keep), strict=True):
+                result[:] = _of_side(self._shadows._values, side, without_each)[..., None]
+        else:
+            fitted = self._shadows._for_every_target(without_each)
+            of_targets[:] = np.take_along_axis(fitted, self._stand_ins()[None, :, None], axis=3)
+        return results
+
+    def _stand_ins(self) -> np.ndarray:
+        """(n, T) places of the shadow models whose fits the targets take: their twins, or one of their side."""
+        twins, keep = self._lineup.twins, self._shadows._keep
+        member = self._keep[:, : len(twins)]
+        num_in = keep.sum(axis=1, keepdims=True)
+        pairs = np.maximum(np.minimum(num_in, keep.shape[1] - num_in), 1)
+        in_first = np.argsort(~keep, axis=1, kind="stable")
+        # Counted round by the shorter side: the k-th IN and the k-th OUT model are each other's partners. Where one
+        # side is empty, a target of either side takes the k-th of the other.
+        ranks = np.arange(len(twins)) % pairs + np.where(member, 0, num_in % keep.shape[1])
+        by_side = np.take_along_axis(in_first, ranks, axis=1)
+        return np.where(twins == NONE, by_side, twins)
+
+
+def _of_side(values: np.ndarray, side: np.ndarray, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(n, Q) of a statistic of the values (n, Q, S) of one side (n, S) bool; NaN where it is empty."""
+    result = np.full(values.shape[:2], np.nan)
+    counts = side.sum(axis=1)
+    for count in np.unique(counts[counts > 0]):
+        rows = np.flatnonzero(counts == count)
+        models = np.nonzero(side[rows])[1].reshape(len(rows), 1, count)
+        samples = np.take_along_axis(values[rows], models, axis=2)
+        # One more, which is then left out.
+        result[rows] = without_each(np.concatenate([samples, samples[..., :1]], axis=2))[..., -1]
+    return result
 
 
 def medians_without_each(samples: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from mia_tf.analysis.accuracy import AccuracyTally, test_image_rows
 from mia_tf.analysis.blocks import Block, PlainView, Recording, ScoreFile
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import Evaluation, Population, evaluate
+from mia_tf.analysis.lineup import NONE
 from mia_tf.analysis.memorization import memorization
 from mia_tf.analysis.privacy_scores import privacy_score
 from mia_tf.analysis.scratch import scratch_folder
@@ -48,7 +49,7 @@ class Findings:
         sweep: (attack, shadow models a side, population) -> Evaluation.
         bounds: (attack, population) -> EpsilonBound.
         recommended: the online LiRA variant to trust at this number of models.
-        num_models: M.
+        num_models: how many shadow models there are, a target itself among them or not.
     """
 
     columns: dict[str, np.ndarray]
@@ -71,6 +72,7 @@ def study(
     progress: Progress,
     num_shadow: Sequence[int] = (),
     delta: float | None = None,
+    shadow_models: Sequence[StoredModel] = (),
 ) -> Findings:
     """Measures the models of a LOGDIR.
 
@@ -84,17 +86,22 @@ def study(
         progress: shows how far the work is.
         num_shadow: numbers of shadow models a side to limit the attacks to, beside attacking with all.
         delta: at which epsilon is bounded; None for no bounds.
+        shadow_models: those of another LOGDIR on the same examples, which then alone are the shadow models.
 
     Raises:
-        InputError: too few models, or models that do not fit together or hold NaN; names the model.
+        InputError: too few models, or models that do not fit together or hold NaN, which names the model; or subsets
+            of two LOGDIRs that are too much alike (`Lineup.of_two_logdirs`).
     """
     check_integer(1, optional=True, num_targets=num_targets)
     with scratch_folder(folder) as scratch:
-        recording = Recording(list(models), examples.labels, scratch)
-        num_models = len(models)
-        num_targets = min(num_targets or num_models, num_models)
-        recommended = recommended_online(num_models)
-        sweep = Sweep(num_shadow, recording.keep, seed)
+        everyone = [*models, *shadow_models]
+        recording = Recording(everyone, examples.labels, scratch, len(models) if shadow_models else None)
+        lineup = recording.lineup
+        num_models = len(everyone)
+        num_shadow_models = num_models - lineup.first_shadow
+        num_targets = min(num_targets or len(models), len(models))
+        recommended = recommended_online(num_shadow_models)
+        sweep = Sweep(num_shadow, recording.keep[:, lineup.first_shadow :], seed)
         running = {None: _attacks([*attacks, recommended], num_models, seed)}
         running |= {size: _attacks(limitable(attacks), num_models, seed) for size in sweep.sizes}
         masks = group_masks(examples.groups)
@@ -108,10 +115,9 @@ def study(
         evident = recommended, num_targets
         columns["lira_evidence"] = _attack(recording, sweep, running, files, evident, progress)
         targets = recording.keep[:, :num_targets]
+        num_in = None if (lineup.twins == NONE).all() else columns["n_in"]
         populations = {
-            name: Population(chosen, targets, columns["n_in"], num_models)
-            for name, chosen in masks.items()
-            if name != "over"
+            name: Population(chosen, targets, num_in, len(models)) for name, chosen in masks.items() if name != "over"
         }
         tasks = [(*key, population) for key in files for population in populations]
         found = {
@@ -131,7 +137,7 @@ def study(
         sweep={key: each for name in attacks for key, each in found.items() if key[0] == name and key[1] is not None},
         bounds=bounds,
         recommended=recommended,
-        num_models=num_models,
+        num_models=num_shadow_models,
     )
 
 
@@ -159,13 +165,22 @@ def _observe(
     """First pass: the measured columns of examples.csv and accuracies; the attacks see every example."""
     columns, tally = [], AccuracyTally()
     for block, view in progress("reading the models", recording.read(), len(recording)):
-        columns.append(example_columns(block, view))
-        tally.add(block, view, masks)
+        targets = _targets_alone(block, view)
+        columns.append(example_columns(*targets))
+        tally.add(*targets, masks)
         for _, piece in block.pieces():
             for size, seen in _views(sweep, piece):
                 for attack in running[size].values():
                     attack.observe(seen)
     return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
+
+
+def _targets_alone(block: Block, view: PlainView) -> tuple[Block, PlainView]:
+    """A block and its view without the models that are no targets."""
+    targets = slice(block.lineup.num_targets)
+    keep, phi = block.keep[:, targets], block.phi[..., targets]
+    of_targets = PlainView(view.correct[:, targets], view.ood_msp[:, targets], view.ood_energy[:, targets])
+    return Block(block.start, block.labels, keep, phi, block.read_logits), of_targets
 
 
 def _attack(

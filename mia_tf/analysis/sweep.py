@@ -22,7 +22,7 @@ class Sweep:
     """
 
     def __init__(self, sizes: Iterable[int], keep: np.ndarray, seed: int):
-        """Takes the K, membership keep (N, M) bool and the seed of the draw.
+        """Takes the K, membership keep (N, S) bool of the shadow models and the seed of the draw.
 
         Raises:
             InputError: no example has K + 1 models a side, of which a target meets K.
@@ -41,17 +41,19 @@ class Sweep:
         """Each K, and the block with K + 1 models a side to choose from; none where an example has not so many."""
         if not self.sizes:
             return
-        ranks = self._ranks(block)
+        first = block.lineup.first_shadow
+        ranks = self._ranks(block.start, block.keep[:, first:])
         for size in self.sizes:
-            chosen = ranks <= size
+            chosen = np.zeros(block.keep.shape, bool)
+            chosen[:, first:] = ranks <= size
             chosen[chosen.sum(axis=1) < 2 * (size + 1)] = False
             yield size, replace(block, chosen=chosen)
 
-    def _ranks(self, block: Block) -> np.ndarray:
-        """(n, M) place of each model in the random order of its side of the example, however the blocks are cut."""
+    def _ranks(self, start: int, keep: np.ndarray) -> np.ndarray:
+        """(n, S) place of each model in the random order of its side of the example, however the blocks are cut."""
         generator = np.random.PCG64(self._seed)
-        generator.advance(block.start * block.keep.shape[1])  # one step a number
-        order = (np.random.Generator(generator).random(block.keep.shape) - block.keep).argsort(axis=1)
+        generator.advance(start * keep.shape[1])  # one step a number
+        order = (np.random.Generator(generator).random(keep.shape) - keep).argsort(axis=1)
         ranks = np.empty(order.shape, np.int64)
         np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)
-        return np.where(block.keep, ranks, ranks - block.keep.sum(axis=1, keepdims=True))
+        return np.where(keep, ranks, ranks - keep.sum(axis=1, keepdims=True))

@@ -11,6 +11,8 @@ ATTACKS: dict[str, type["Attack"]] = {}
 class Attack:
     """A membership-inference attack on every model in turn, all other models being its shadow models.
 
+    Or on the targets of another LOGDIR, all of which stand before the shadow models (`Block.lineup`).
+
     `analyze` shows every block of examples to `observe`, and then again to `score`. Whatever is fitted for a
     target must leave that target out, and must have seen equally many models whether the example was in the
     target's training set or not (`mia_tf.analysis.leave_one_out` does both).
@@ -33,7 +35,8 @@ class Attack:
     def score(self, block: Block) -> np.ndarray:
         """(n, M) float64 scores of a block's examples against each target model.
 
-        HIGHER means more likely a member. NaN where there are too few shadow models to score the example.
+        HIGHER means more likely a member. NaN where there are too few shadow models to score the example. What stands
+        for models that are no targets is not looked at.
         """
         raise NotImplementedError
 

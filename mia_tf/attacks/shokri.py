@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from mia_tf.analysis.blocks import Block
+from mia_tf.analysis.lineup import NONE, Lineup
 from mia_tf.attacks.base import Attack, register
 
 FOLDS = 2
@@ -67,8 +68,9 @@ class Shokri(Attack):
 
     def observe(self, block: Block) -> None:
         """Draws pairs for the networks of every fold and class."""
-        for fold, targets in enumerate(self._folds):
-            shadow = np.setdiff1d(np.arange(self.num_models), targets)
+        self._folds = [_with_twins(fold, block.lineup) for fold in self._folds]
+        for fold, judged in enumerate(self._folds):
+            shadow = np.setdiff1d(np.arange(block.lineup.first_shadow, self.num_models), judged)
             keep = block.keep[:, shadow]
             num_in = keep.sum(axis=1)
             in_first = shadow[np.argsort(~keep, axis=1, kind="stable")]
@@ -87,9 +89,8 @@ class Shokri(Attack):
         probabilities = softmax(block.logits.astype(np.float64), axis=-1)
         for label, networks in self._networks.items():
             rows = np.flatnonzero(block.labels == label)
-            for targets, network in zip(self._folds, networks, strict=True):
-                judged = probabilities[rows][:, :, targets]
-                scores[np.ix_(rows, targets)] = log_odds(network, judged).mean(axis=1)
+            for judged, network in zip(self._folds, networks, strict=True):
+                scores[np.ix_(rows, judged)] = log_odds(network, probabilities[rows][:, :, judged]).mean(axis=1)
         return scores
 
     def _pairs_of(self, fold: int, label: int, block: Block) -> _Pairs:
@@ -106,6 +107,13 @@ class Shokri(Attack):
             if all(map(len, drawn)):
                 networks[label] = [fit(*each) for each in zip(drawn, seeds, strict=True)]
         return networks
+
+
+def _with_twins(fold: np.ndarray, lineup: Lineup) -> np.ndarray:
+    """The positions of a fold, where each target that has a twin is where its twin is."""
+    targets = np.flatnonzero(lineup.twins != NONE)
+    moved = np.isin(lineup.first_shadow + lineup.twins[targets], fold)
+    return np.union1d(np.setdiff1d(fold, targets), targets[moved])
 
 
 def fit(logits: np.ndarray, seed: int) -> MLPClassifier:

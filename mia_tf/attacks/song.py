@@ -12,6 +12,7 @@ import numpy as np
 
 from mia_tf.analysis import signals
 from mia_tf.analysis.blocks import Block
+from mia_tf.analysis.lineup import NONE
 from mia_tf.attacks.base import Attack, register
 
 _THRESHOLDS = np.exp2(np.arange(-40, 10 + 1 / 16, 1 / 8))
@@ -31,6 +32,7 @@ class _Song(Attack):
         self._counts = np.zeros((0, 2, num_models, len(_THRESHOLDS) + 1), np.int32)
 
     def observe(self, block: Block) -> None:
+        self._lineup = block.lineup
         entropy = self._mean_entropy(block)
         missing = block.labels.max() + 1 - len(self._counts)
         if missing > 0:
@@ -46,9 +48,12 @@ class _Song(Attack):
     @cached_property
     def _thresholds(self) -> np.ndarray:
         """(C, M) by class and target; NaN for a class in which the shadow models of some target have one side only."""
-        thresholds = np.empty((len(self._counts), self.num_models))
-        for of_class, counts in zip(thresholds, self._counts, strict=True):
-            below = (counts.sum(axis=1, keepdims=True) - counts).cumsum(axis=-1)
+        thresholds = np.full((len(self._counts), self.num_models), np.nan)
+        twins = self._lineup.twins
+        targets = thresholds[:, : len(twins)]
+        for of_class, counts in zip(targets, self._counts[:, :, self._lineup.first_shadow :], strict=True):
+            left_out = np.where(twins[:, None] == NONE, 0, counts[:, twins])
+            below = (counts.sum(axis=1, keepdims=True) - left_out).cumsum(axis=-1)
             nonmembers, members = below / np.where(below[..., -1:].all(), below[..., -1:], np.nan)
             best = (members - nonmembers)[:, :-1].argmax(axis=-1)
             of_class[:] = _THRESHOLDS[best] + 0 * members[:, -1]

@@ -8,8 +8,8 @@ from mia_tf.config import TrainingConfig
 from mia_tf.records import ModelRecord
 from mia_tf.training.single import SingleEngine
 
-SLOW = ("resnet18", "resnet34", "resnet50", "densenet121")  # to compile
-ARCHS = ["vgg16", "mobilenetv2", *(pytest.param(arch, marks=pytest.mark.slow) for arch in SLOW)]
+SLOW = ("mobilenetv2", "resnet18", "resnet34", "resnet50", "densenet121")  # to compile
+ARCHS = ["vgg16", *(pytest.param(arch, marks=pytest.mark.slow) for arch in SLOW)]
 
 
 @pytest.mark.parametrize("arch", ARCHS)

@@ -1,0 +1,83 @@
+"""Who is attacked with whose help: which models are targets, which shadow models, and which of these is left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mia_tf.validation import InputError
+
+NONE = -1
+_RELATED = 8
+"""Standard errors: two subsets drawn independently do not agree by more, however many pairs are compared."""
+_COMPARED = 10_000
+"""Examples by which subsets are compared: more than enough to see that one was made of the other."""
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """M models by their position.
+
+    Attributes:
+        num_targets: T; the first T models are attacked.
+        first_shadow: the models from this position on are shadow models: 0, or T where they are others.
+        twins: (T,) int64, the place among the shadow models of the one that must not be used against a target, as
+            it is the target or was trained on the same subset; NONE where there is no such model.
+    """
+
+    num_targets: int
+    first_shadow: int
+    twins: np.ndarray
+
+    @classmethod
+    def of_one_logdir(cls, num_models: int) -> "Lineup":
+        """Every model is a target, and the shadow model of all others."""
+        return cls(num_models, 0, np.arange(num_models))
+
+    @classmethod
+    def of_two_logdirs(cls, keep: np.ndarray, num_targets: int) -> "Lineup":
+        """The first T models attacked with the others, which come from another LOGDIR.
+
+        What a target says of an example depends on what else it trained on. A shadow model of the very same subset
+        says alike, and is on the target's side of every example: it would give membership away where nothing is
+        remembered. So it is left out, as the target itself is where it is among the shadow models.
+
+        Args:
+            keep: (N, M) bool, membership in the training sets.
+            num_targets: T.
+
+        Raises:
+            InputError: a target's and a shadow model's subsets agree more than chance, and are not the same; or two
+                shadow models have the subset of one target. No leaving out makes up for that.
+        """
+        targets, shadows = keep[:, :num_targets], keep[:, num_targets:]
+        places: dict[bytes, list[int]] = {}
+        for place, column in enumerate(np.packbits(shadows, axis=0).T):
+            places.setdefault(column.tobytes(), []).append(place)
+        same = [places.get(column.tobytes(), []) for column in np.packbits(targets, axis=0).T]
+        twins = np.array([found[0] if found else NONE for found in same])
+        agreement = _agreement(targets, shadows)
+        agreement[twins != NONE, twins[twins != NONE]] = 0
+        target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)
+        if agreement[target, shadow] > _RELATED or any(len(found) > 1 for found in same):
+            raise InputError(
+                "The shadow models' subsets must be drawn apart from the targets', by another --seed, or be the same, "
+                f"each once: that of shadow model {shadow} is too much like that of target {target}"
+            )
+        return cls(num_targets, num_targets, twins)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the targets are not among the shadow models."""
+        return self.first_shadow > 0
+
+
+def _agreement(targets: np.ndarray, shadows: np.ndarray) -> np.ndarray:
+    """(T, S) correlations of the memberships (N, T) and (N, S) in standard errors, over examples that may be either."""
+    num_in = shadows.sum(axis=1)
+    rows = np.flatnonzero((num_in > 0) & (num_in < shadows.shape[1]))[:_COMPARED]
+    columns = []
+    for keep in (targets[rows], shadows[rows]):
+        centred = keep - keep.mean(axis=0, dtype=np.float32)
+        norms = np.sqrt(np.square(centred).sum(axis=0))
+        columns.append(centred / np.where(norms, norms, 1))
+    return columns[0].T @ columns[1] * np.sqrt(len(rows))

@@ -1,0 +1,120 @@
+"""Which shadow models must not be used against a target of another LOGDIR."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mia_tf.analysis.leave_one_out import IN, OUT, FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.analysis.lineup import NONE, Lineup
+from mia_tf.config import ExperimentConfig
+from mia_tf.subsets import membership
+from mia_tf.validation import InputError
+
+STATISTICS = {
+    "medians": np.median,
+    "means": np.mean,
+    "squares": lambda x: np.square(x - x.mean()).sum(),
+}
+
+
+def plan(count, seed, num_models=8, **settings):
+    return membership(ExperimentConfig(num_experiments=num_models, seed=seed, **settings), count).T
+
+
+@pytest.mark.parametrize("subsets", ["balanced", "bernoulli"])
+@pytest.mark.parametrize("only_subset", [None, 150])
+def test_plans_of_two_seeds_have_no_twins_and_those_of_one_have_all(subsets, only_subset):
+    one, same, other = (plan(300, seed, subsets=subsets, only_subset=only_subset) for seed in (1, 1, 2))
+    lineup = Lineup.of_two_logdirs(np.concatenate([one[:, :5], other], axis=1), 5)
+    assert lineup.apart and lineup.num_targets == lineup.first_shadow == 5
+    np.testing.assert_array_equal(lineup.twins, NONE)
+    lineup = Lineup.of_two_logdirs(np.concatenate([one[:, [3, 0, 6]], same], axis=1), 3)
+    np.testing.assert_array_equal(lineup.twins, [3, 0, 6])
+
+
+def test_targets_with_and_without_twins_may_stand_together():
+    one, other = plan(300, 1), plan(300, 2)
+    lineup = Lineup.of_two_logdirs(np.column_stack([other[:, 0], one[:, 2], one]), 2)
+    np.testing.assert_array_equal(lineup.twins, [NONE, 2])
+
+
+@pytest.mark.parametrize("pkeep", [0.4, 0.6, 0.8])
+def test_subsets_that_were_made_of_one_another_are_refused(pkeep):
+    # One seed and another --pkeep: of each pair of models one subset holds the other.
+    for subsets in ("balanced", "bernoulli"):
+        keep = np.concatenate([plan(600, 1, 10, subsets=subsets, pkeep=p) for p in (0.5, pkeep)], axis=1)
+        with pytest.raises(InputError, match="another --seed") as error:
+            Lineup.of_two_logdirs(keep, 10)
+        assert "\n" not in str(error.value)
+
+
+def test_two_shadow_models_of_one_subset_are_refused():
+    one = plan(300, 1)
+    with pytest.raises(InputError, match="each once"):
+        Lineup.of_two_logdirs(np.column_stack([one[:, 0], one, one[:, 0]]), 1)
+
+
+def randoms(seed, num_targets, num_shadow):
+    rng = np.random.default_rng(seed)
+    keep = rng.random((20, num_targets + num_shadow)) < 0.5
+    return rng.normal(size=(20, 2, num_targets + num_shadow)), keep
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 9))
+def test_without_twins_every_target_is_judged_by_all_shadow_models(seed, num_targets, num_shadow):
+    values, keep = randoms(seed, num_targets, num_shadow)
+    fits = FitsOfOthers(values, keep, Lineup(num_targets, num_targets, np.full(num_targets, NONE)))
+    for side, members in ((IN, keep), (OUT, ~keep)):
+        members = members[:, num_targets:]
+        np.testing.assert_array_equal(fits.counts[side], members.sum(axis=1))
+        for name, statistic in STATISTICS.items():
+            found = getattr(fits, name)[side]
+            for i, models in enumerate(members):
+                for q in range(2):
+                    expected = statistic(values[i, q, num_targets:][models]) if models.any() else np.nan
+                    np.testing.assert_allclose(found[i, q, :num_targets], expected, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_twin_is_left_out_as_the_target_would_be(seed):
+    values, keep = randoms(seed, 3, 8)
+    keep[:, :3] = keep[:, [5, 3, 10]]
+    fits = FitsOfOthers(values, keep, Lineup(3, 3, np.array([2, 0, 7])))
+    expected = LeaveOneOut(values[..., 3:], keep[:, 3:])
+    for name in STATISTICS:
+        np.testing.assert_array_equal(getattr(fits, name)[..., :3], getattr(expected, name)[..., [2, 0, 7]])
+    np.testing.assert_array_equal(fits.counts, expected.counts)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_fits_do_not_depend_on_what_a_target_without_a_twin_trained_on(seed, limited):
+    values, keep = randoms(seed, 3, 10)
+    keep[:, 1] = keep[:, 3 + 4]
+    chosen = None
+    if limited:
+        chosen = np.zeros(keep.shape, bool)
+        for row, members in zip(chosen[:, 3:], keep[:, 3:], strict=True):
+            sides = [np.flatnonzero(side)[:3] for side in (members, ~members)]
+            if min(map(len, sides)) == 3:
+                row[np.concatenate(sides)] = True
+    lineup = Lineup(3, 3, np.array([NONE, 4, NONE]))
+    changed = keep.copy()
+    changed[:, [0, 2]] = ~changed[:, [0, 2]]
+    one, two = (FitsOfOthers(values, each, lineup, chosen) for each in (keep, changed))
+    inner = LeaveOneOut(values[..., 3:], keep[:, 3:])
+    if limited:
+        inner = LimitedLeaveOneOut(values[..., 3:], keep[:, 3:], chosen[:, 3:])
+    np.testing.assert_array_equal(one.counts, inner.counts)
+    for name in STATISTICS:
+        found, fitted = getattr(one, name), getattr(inner, name)
+        np.testing.assert_array_equal(found[..., 1], fitted[..., 4])
+        if not limited:  # else by which K pairs goes by position on the side, as for any model
+            np.testing.assert_array_equal(found, getattr(two, name))
+        # A fit of some pair of models left out, like those of the shadow models among themselves.
+        for target in (0, 2):
+            same = (found[..., target, None] == fitted) | (np.isnan(found[..., target, None]) & np.isnan(fitted))
+            assert same.all(axis=(0, 2)).any(axis=-1).all()
