@@ -43,6 +43,7 @@ class DataConfig:
         data_dir: the folder of npz archives; None for none.
         num_over, num_under: how many examples of each group, balanced over the labels; None for
             as many as the paper has (all of the over-represented group).
+        pool_test: let the test images be examples too, beside the training images; none are left to test with.
         dataset_size: keep only this many examples of the mixture, in its order; None for all.
         seed: chooses the examples.
     """
@@ -52,6 +53,7 @@ class DataConfig:
     data_dir: str | None = None
     num_over: int | None = None
     num_under: int | None = None
+    pool_test: bool = False
     dataset_size: int | None = None
     seed: int = 0
 
@@ -202,6 +204,8 @@ class ExperimentConfig:
         del nested["training"]
         # Where a folder lies does not change what is in it.
         del data["data_dir"]
+        if not data["pool_test"]:  # earlier versions could not
+            del data["pool_test"]
         data["data_seed"] = data.pop("seed")
         return {**data, **training, **nested}
 

@@ -39,6 +39,7 @@ HELP = {
         "data_dir": "Folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA.",
         "num_over": "Over-represented examples, balanced over the labels; default as in the paper.",
         "num_under": "Under-represented examples, balanced over the labels; default as in the paper.",
+        "pool_test": "Let the test images be examples too; none are left to test with.",
         "dataset_size": "Keep this many examples of the mixture; default all.",
         "data_seed": "Chooses the examples.",
     },

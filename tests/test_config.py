@@ -2,7 +2,7 @@
 
 import pytest
 
-from mia_tf.config import ExperimentConfig, TrainingConfig
+from mia_tf.config import DataConfig, ExperimentConfig, TrainingConfig
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.validation import InputError
 
@@ -92,3 +92,8 @@ def test_no_noise_is_a_setting():
 def test_clipping_the_whole_batch_makes_no_sense_beside_clipping_each_example():
     with pytest.raises(InputError, match="`clip_norm` must be 0 with --dp"):
         TrainingConfig(privacy=PrivacyConfig(noise_multiplier=1.0))
+
+
+def test_that_test_images_are_examples_is_written_only_where_they_are():
+    assert "pool_test" not in ExperimentConfig().to_dict()
+    assert ExperimentConfig(data=DataConfig(pool_test=True)).to_dict()["pool_test"] is True

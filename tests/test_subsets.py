@@ -56,3 +56,10 @@ def test_only_subset_leaves_later_examples_out_of_every_model():
     keep = membership(ExperimentConfig(num_experiments=8, only_subset=30), 100)
     assert not keep[:, 30:].any()
     assert (keep[:, :30].sum(axis=0) == 4).all()
+
+
+def test_training_on_50000_of_60000_examples_is_five_sixths():
+    # LiRA, section VII.B: of 256 models 213 have an example and 43 have not.
+    keep = membership(ExperimentConfig(num_experiments=256, pkeep=5 / 6), 600)
+    assert (keep.sum(axis=0) == 213).all() and (~keep).sum(axis=0).max() == 43
+    assert keep.sum(axis=1).mean() == pytest.approx(600 * 213 / 256)

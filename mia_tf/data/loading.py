@@ -41,6 +41,8 @@ def load(config: DataConfig) -> Dataset:
         change = mixture.change_under(None if embedded else sources.folder_of_archives(config.data_dir))
     names = list(dict.fromkeys(names))
     read = dict(zip(names, sources.read(names, config.data_source, config.data_dir), strict=True))
+    if config.pool_test:
+        read = {name: _with_test_images(source) for name, source in read.items()}
     over = read[mixture.over]
     pools = {OVER: _over_pool(mixture, over, config.num_over or mixture.num_over)}
     stand_ins = [[over.stand_in], []]
@@ -57,6 +59,18 @@ def load(config: DataConfig) -> Dataset:
         group_names=tuple(name + " (stand-in)" * any(sentences) for name, sentences in group_names),
         stand_in=" ".join(dict.fromkeys(filter(None, stand_ins[OVER] + stand_ins[UNDER]))),
         sources={name: _described(source) for name, source in read.items()} | change.sources,
+    )
+
+
+def _with_test_images(source: SourceData) -> SourceData:
+    """The test images among the others, of which none are left."""
+    return replace(
+        source,
+        images=np.concatenate([source.images, source.test_images]),
+        labels=np.concatenate([source.labels, source.test_labels]),
+        test_images=source.test_images[:0],
+        test_labels=source.test_labels[:0],
+        provenance=f"{source.provenance}, test images included",
     )
 
 

@@ -40,6 +40,10 @@ def load(path: str, config: DataConfig) -> Dataset:
         test_groups = _groups(archive, "group_test", len(test_images))
     else:
         test_images, test_labels, test_groups = images[:0], labels[:0], groups[:0]
+    if config.pool_test:
+        images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
+        groups = np.concatenate([groups, test_groups])
+        test_images, test_labels, test_groups = images[:0], labels[:0], groups[:0]
     counts = {OVER: config.num_over, UNDER: config.num_under}
     if not (groups == UNDER).any():
         check(not config.num_under, f"must be 0 or not given: {path} has no group 1", num_under=config.num_under)

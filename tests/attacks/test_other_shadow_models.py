@@ -35,8 +35,7 @@ def noise(rng, keep):
 
 
 @every_attack
-@pytest.mark.parametrize("num_targets", [1, 6])
-@pytest.mark.parametrize("plan", ["balanced", "bernoulli"])
+@pytest.mark.parametrize("num_targets, plan", [(1, "bernoulli"), (6, "balanced")])
 def test_noise_gives_no_advantage(name, num_targets, plan):
     rng = np.random.default_rng([num_targets, len(plan)])
     count = 24_000 // num_targets
@@ -45,7 +44,7 @@ def test_noise_gives_no_advantage(name, num_targets, plan):
     )
     lineup = Lineup.of_two_logdirs(keep, num_targets)
     value, low, high = auroc(scores_of_targets(name, noise(rng, keep), keep, lineup), keep)
-    # As in the conformance tests: twice the width of a 95% interval, for three dozen cases.
+    # As in the conformance tests: twice the width of a 95% interval, for two dozen cases.
     assert abs(value - 0.5) < high - low < 0.04
 
 
@@ -58,16 +57,15 @@ def alike(rng, plan):
 
 
 @every_attack
-@pytest.mark.parametrize("plan", ["balanced", "bernoulli"])
-def test_a_shadow_model_of_the_same_subset_does_not_give_membership_away(name, plan):
-    phi, keep = alike(np.random.default_rng(len(plan)), plan)
+def test_a_shadow_model_of_the_same_subset_does_not_give_membership_away(name):
+    phi, keep = alike(np.random.default_rng(9), "bernoulli")
     lineup = Lineup.of_two_logdirs(keep, SHADOW)
     scores = scores_of_targets(name, phi, keep, lineup)
     value, low, high = auroc(scores, keep, keep[:, :SHADOW].sum(axis=1))
     assert abs(value - 0.5) < high - low < 0.04
 
 
-@pytest.mark.parametrize("name", ["lira_online", "sablayrolles"])
+@pytest.mark.parametrize("name", ["lira_online", "lira_online_fixed"])  # which tell the sides apart by one model more
 def test_it_would_give_membership_away_where_it_was_not_left_out(name):
     phi, keep = alike(np.random.default_rng(8), "balanced")
     without_twins = Lineup(SHADOW, SHADOW, np.full(SHADOW, NONE))

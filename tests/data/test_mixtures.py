@@ -358,3 +358,20 @@ def test_mislabeled_pictures_leave_the_test_set(write_archives):
         assert trained_on | set(example_ids(dataset.test_images)) == every
         assert len(dataset.test_images) == 120 - len(trained_on)
         assert (dataset.test_groups == OVER).all()
+
+
+def test_test_images_may_be_examples_too(mixture, load_mixture):
+    if mixture.under_from == "test":
+        with pytest.raises(InputError, match="num_under"):
+            load_mixture(pool_test=True)
+        return
+    dataset = load_mixture(pool_test=True, num_over=POOL + 10 * TEST_PER_LABEL)
+    arrays = synthetic_arrays(mixture.over, PER_LABEL, TEST_PER_LABEL)
+    expected = [mixture.transform_over(arrays[f"x_{split}"]) for split in ("train", "test")]
+    over = dataset.example_ids[dataset.groups == OVER]
+    assert sorted(over) == sorted(np.concatenate([example_ids(images) for images in expected]))
+    assert len(dataset.test_images) == len(dataset.test_labels) == 0
+    # The same again, whatever is in which file; and other examples than without the flag.
+    again = load_mixture(pool_test=True, num_over=POOL + 10 * TEST_PER_LABEL)
+    np.testing.assert_array_equal(dataset.images, again.images)
+    assert all("test images included" in source for source in dataset.sources.values() if "images" in source)

@@ -198,3 +198,20 @@ def test_damage_anywhere_is_told_in_one_line_or_changes_nothing(tmp_path):
             assert np.array_equal(dataset.images, expected.images)
             told += 1
     assert told == 300
+
+
+def test_own_test_images_may_be_examples_too(own):
+    arrays = _arrays()
+    extra = _arrays(count=12, seed=1)
+    groups = {"group_train": np.repeat([0, 1], 20), "group_test": np.repeat([0, 1], 6)}
+    tests = {"x_test": extra["x_train"], "y_test": extra["y_train"]}
+    dataset = own({**arrays, **tests, **groups}, pool_test=True)
+    assert len(dataset.images) == 52 and len(dataset.test_images) == 0
+    known = zip(
+        np.concatenate([arrays["x_train"], extra["x_train"]]),
+        np.concatenate([arrays["y_train"], extra["y_train"]]),
+        np.concatenate(list(groups.values())),
+        strict=True,
+    )
+    found = zip(dataset.images, dataset.labels, dataset.groups, strict=True)
+    assert {(i.tobytes(), int(y), int(g)) for i, y, g in found} == {(i.tobytes(), int(y), int(g)) for i, y, g in known}

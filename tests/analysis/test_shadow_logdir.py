@@ -1,0 +1,127 @@
+"""`python -m mia_tf.analyze --shadow_logdir`: one LOGDIR's models attacked with another's."""
+
+import csv
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from toys import make_dataset
+
+from mia_tf import analyze
+from mia_tf.attacks import attack_classes
+from mia_tf.records import ModelRecord
+from mia_tf.store import Store
+from mia_tf.validation import InputError
+
+QUERIES = 2
+
+
+def write_logdir(logdir, dataset, num_models, seed, queries=QUERIES, gain=3.0):
+    """A LOGDIR of models surer of their members, on subsets of the seed; gives keep (M, N)."""
+    rng = np.random.default_rng(seed)
+    count = len(dataset.labels)
+    keep = rng.random((num_models, count)).argsort(axis=0) < num_models // 2
+    logits = rng.normal(size=(num_models, count, 1, queries, dataset.num_classes)).astype(np.float32)
+    logits[:, np.arange(count), 0, :, dataset.labels] += np.float32(gain) * keep.T[..., None]
+    store = Store.create(logdir, {}, lambda: dataset)
+    for index in range(num_models):
+        store.write(ModelRecord(index, keep[index], logits[index], 3, {"num_experiments": num_models}, {}))
+    return keep
+
+
+def read_table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def aurocs(folder, population="all"):
+    rows = read_table(folder / "attacks.csv")
+    return {r["attack"]: float(r["value"]) for r in rows if (r["metric"], r["population"]) == ("auroc", population)}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return make_dataset(num_over=180, num_under=30)
+
+
+def test_a_copy_of_the_logdir_gives_what_the_logdir_itself_gives(dataset, tmp_path):
+    write_logdir(tmp_path / "run", dataset, 12, seed=0)
+    shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    # Not Shokri's attack, which deals the models into folds at random, here twice as many.
+    attacks = ["yeom", "song", "sablayrolles", "lira_online_fixed", "lira_offline", "rmia"]
+    analyze.analyze(tmp_path / "run", attacks, num_shadow=[2], delta=1e-5)
+    analyze.analyze(tmp_path / "run", attacks, num_shadow=[2], delta=1e-5, shadow_logdir=tmp_path / "copy")
+    own, other = tmp_path / "run" / "analysis", tmp_path / "run" / "analysis" / "shadow_copy"
+    names = sorted(path.name for path in other.iterdir())
+    assert names == sorted(path.name for path in own.iterdir() if path.is_file())
+    for name in names:
+        mine, theirs = read_table(own / name), read_table(other / name)
+        assert mine and mine == theirs
+
+
+def test_targets_of_another_logdir_are_attacked_with_all_shadow_models(dataset, tmp_path):
+    num_targets = 5
+    keep = write_logdir(tmp_path / "a" / "targets", dataset, 6, seed=1)
+    write_logdir(tmp_path / "b" / "shadows", dataset, 16, seed=2)
+    analyze.analyze(tmp_path / "a" / "targets", None, num_targets, shadow_logdir=tmp_path / "b" / "shadows")
+    folder = tmp_path / "a" / "targets" / "analysis" / "shadow_..+b+shadows"
+    found = aurocs(folder)
+    assert set(found) == set(attack_classes())
+    assert min(found.values()) > 0.7
+    rows = read_table(folder / "attacks.csv")
+    members = int(keep[:num_targets].sum())
+    counts = {(r["num_targets"], r["num_members"], r["num_nonmembers"]) for r in rows if r["population"] == "all"}
+    assert counts == {(str(num_targets), str(members), str(210 * num_targets - members))}
+    # What is said of the examples is said of the targets.
+    np.testing.assert_array_equal([int(r["n_in"]) for r in read_table(folder / "examples.csv")], keep.sum(axis=0))
+
+
+def test_one_target_model_is_enough(dataset, tmp_path):
+    write_logdir(tmp_path / "targets", dataset, 2, seed=1)
+    shutil.rmtree(next((tmp_path / "targets").glob("experiment-1_*")))
+    write_logdir(tmp_path / "shadows", dataset, 16, seed=2)
+    analyze.analyze(tmp_path / "targets", delta=1e-5, num_shadow=[3], shadow_logdir=tmp_path / "shadows")
+    assert min(aurocs(tmp_path / "targets" / "analysis" / "shadow_shadows").values()) > 0.7
+
+
+def test_several_shadow_logdirs_have_tables_of_their_own(dataset, tmp_path):
+    write_logdir(tmp_path / "targets", dataset, 4, seed=1)
+    for seed, name in enumerate(("one", "two"), start=2):
+        write_logdir(tmp_path / name, dataset, 8, seed=seed)
+        analyze.analyze(tmp_path / "targets", ["lira_online"], shadow_logdir=tmp_path / name)
+    one, two = (aurocs(tmp_path / "targets" / "analysis" / f"shadow_{name}") for name in ("one", "two"))
+    assert one != two
+
+
+@pytest.mark.parametrize(
+    "what, said",
+    [
+        ("order", "same examples in the same order as --logdir; the example_ids differ"),
+        ("labels", "the labels differ"),
+        ("size", "the example_ids differ"),
+        ("queries", "as many queries of as many classes as --logdir, 2 and 4, not 1 and 4"),
+        ("models", "`complete_models` must be at least 4"),
+        ("subsets", "by another --seed"),
+    ],
+)
+def test_a_shadow_logdir_that_does_not_fit_is_refused(dataset, tmp_path, what, said):
+    shadows, settings, num_models = dataset, {}, 3 if what == "models" else 8
+    if what == "order":
+        shadows = dataclasses.replace(dataset, example_ids=dataset.example_ids[::-1])
+    if what == "labels":
+        shadows = dataclasses.replace(dataset, labels=dataset.labels[::-1].copy())
+    if what == "size":
+        shadows = make_dataset(num_over=179, num_under=30)
+    if what == "queries":
+        settings = {"queries": 1}
+    write_logdir(tmp_path / "targets", dataset, 4, seed=1)
+    write_logdir(tmp_path / "shadows", shadows, num_models, seed=2, **settings)
+    if what == "subsets":
+        for target in (tmp_path / "targets").glob("experiment-2_*"):
+            keep = np.load(target / "keep.npy")
+            keep[:10] = ~keep[:10]
+            np.save(next((tmp_path / "shadows").glob("experiment-5_*")) / "keep.npy", keep)
+    with pytest.raises(InputError) as error:
+        analyze.analyze(tmp_path / "targets", shadow_logdir=tmp_path / "shadows")
+    assert said in str(error.value) and "\n" not in str(error.value)
