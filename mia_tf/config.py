@@ -14,6 +14,9 @@ from mia_tf.validation import InputError, check, check_choice, check_integer
 
 DATA_SOURCES = ("auto", "npz", "tfds", "embedded")
 SUBSET_PLANS = ("balanced", "bernoulli")
+SELECTIONS = ("random", "subpopulation", "singletons")
+"""How the under-represented examples are selected (Choi et al., section 6)."""
+CLUSTERED = ("mixture", "under")
 AUGMENTATIONS = ("none", "mirror", "weak")
 NORMS = ("batch", "group")
 ARCHITECTURES = {
@@ -25,6 +28,8 @@ ARCHITECTURES = {
     "vgg16": "vgg16",
 }
 """Pattern of an architecture's name -> how the name is written for people."""
+EFFICIENTNET = "efficientnetb0"
+"""The network of Choi et al. whose features tell subpopulations apart."""
 PAD = 4
 """Pixels an image is padded by, with its reflection, before it is cropped back to its size (LiRA)."""
 MAX_QUERIES = 2 * (2 * PAD + 1) ** 2
@@ -45,7 +50,16 @@ class DataConfig:
             as many as the paper has (all of the over-represented group).
         pool_test: let the test images be examples too, beside the training images; none are left to test with.
         dataset_size: keep only this many examples of the mixture, in its order; None for all.
-        seed: chooses the examples.
+        seed: chooses the examples, and trains the network of `features`.
+        under: one of SELECTIONS: the examples of the under-represented group that stay (`mia_tf.data.selection`).
+        features: for "subpopulation", the network whose features are clustered: EFFICIENTNET or an architecture;
+            None for EFFICIENTNET.
+        clustered: for "subpopulation", one of CLUSTERED: clusters of the whole mixture, as in the paper, or of the
+            under-represented group alone, for mixtures whose groups lie so far apart that one of the paper's clusters
+            has all of it.
+        scores_from: for "singletons", an analyzed LOGDIR with the memorization of the same examples.
+        threshold: for "singletons", the memorization above which they stay; None for the paper's.
+        without: a text file of ids of examples to leave out, one a line; None for none.
     """
 
     dataset: str = "mnist_svhn"
@@ -56,6 +70,12 @@ class DataConfig:
     pool_test: bool = False
     dataset_size: int | None = None
     seed: int = 0
+    under: str = "random"
+    features: str | None = None
+    clustered: str = "mixture"
+    scores_from: str | None = None
+    threshold: float | None = None
+    without: str | None = None
 
     def __post_init__(self):
         check_choice(DATA_SOURCES, data_source=self.data_source)
@@ -63,6 +83,20 @@ class DataConfig:
         check_integer(0, optional=True, num_under=self.num_under)
         check_integer(2, optional=True, dataset_size=self.dataset_size)
         check_integer(0, data_seed=self.seed)
+        check_choice(SELECTIONS, under=self.under)
+        needed_by = {"features": "subpopulation", "scores_from": "singletons", "threshold": "singletons"}
+        for name, under in needed_by.items():
+            value = getattr(self, name)
+            check(value is None or self.under == under, f"needs --under={under}", **{name: value})
+        check_choice(CLUSTERED, clustered=self.clustered)
+        whole = self.clustered == "mixture"
+        check(whole or self.under == "subpopulation", "needs --under=subpopulation", clustered=self.clustered)
+        if self.features not in (None, EFFICIENTNET):
+            check_arch(EFFICIENTNET, features=self.features)
+        if self.under == "singletons":
+            check(self.scores_from is not None, "needs --scores_from, an analyzed LOGDIR", under=self.under)
+        if self.threshold is not None:
+            check(-1 <= self.threshold < 1, "must be in [-1, 1)", threshold=self.threshold)
 
 
 @dataclass(frozen=True)
@@ -149,19 +183,32 @@ class TrainingConfig:
 
 def check_architecture(arch: str, norm: str) -> None:
     """Raises InputError for an architecture or a normalisation that there is not, and for groups where none is."""
-    known = any(re.fullmatch(pattern, arch) for pattern in ARCHITECTURES)
-    check(known, "must be one of " + ", ".join(ARCHITECTURES.values()), arch=arch)
+    check_arch(arch=arch)
     check_choice(NORMS, norm=norm)
     plain = arch.startswith("cnn")
     check(not plain or norm == "batch", f"must not be given for {arch}, which has no normalisation", norm=norm)
 
 
-def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) -> None:
-    """Raises InputError where images of (H, W, C) are too small for a network's poolings or for their views."""
-    scales = re.match(r"cnn\d+-(\d+)", config.arch)
+def check_arch(*others: str, **argument) -> None:
+    """Raises InputError unless the value is the name of an architecture; `others` are named as allowed too."""
+    ((_, value),) = argument.items()
+    known = any(re.fullmatch(pattern, value) for pattern in ARCHITECTURES)
+    check(known, "must be one of " + ", ".join([*others, *ARCHITECTURES.values()]), **argument)
+
+
+def check_arch_fits(image_shape: tuple[int, int, int], **argument) -> None:
+    """Raises InputError where images of (H, W, C) are too small for the poolings of the architecture given."""
+    ((_, arch),) = argument.items()
+    scales = re.match(r"cnn\d+-(\d+)", arch)
     poolings = int(scales[1]) if scales else 3
     side = min(image_shape[:2])
-    check(side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels", arch=config.arch)
+    check(side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels", **argument)
+
+
+def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) -> None:
+    """Raises InputError where images of (H, W, C) are too small for a network's poolings or for their views."""
+    check_arch_fits(image_shape, arch=config.arch)
+    side = min(image_shape[:2])
     if side <= PAD:  # reflection shows no pixel twice
         too_small = f"images of {side} pixels, which cannot be reflected by {PAD}"
         check(config.augment != "weak", f"must not be weak for {too_small}", augment=config.augment)
@@ -202,10 +249,13 @@ class ExperimentConfig:
         nested = dataclasses.asdict(self)
         data, training = nested.pop("data"), self.training.to_dict()
         del nested["training"]
-        # Where a folder lies does not change what is in it.
-        del data["data_dir"]
-        if not data["pool_test"]:  # earlier versions could not
-            del data["pool_test"]
+        # Where a folder or a file lies does not change what is in it.
+        for name in ("data_dir", "scores_from", "without"):
+            del data[name]
+        # What earlier versions could not do is written where it is asked for, so that their LOGDIRs go on.
+        for name in ("pool_test", "under", "features", "clustered", "threshold"):
+            if data[name] == getattr(DataConfig, name):
+                del data[name]
         data["data_seed"] = data.pop("seed")
         return {**data, **training, **nested}
 

@@ -13,14 +13,18 @@ import sys
 import typing
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from mia_tf import command_line, subsets
 from mia_tf.config import (
     ARCHITECTURES,
     AUGMENTATIONS,
+    CLUSTERED,
     DATA_SOURCES,
+    EFFICIENTNET,
     NORMS,
+    SELECTIONS,
     SUBSET_PLANS,
     DataConfig,
     ExperimentConfig,
@@ -42,6 +46,12 @@ HELP = {
         "pool_test": "Let the test images be examples too; none are left to test with.",
         "dataset_size": "Keep this many examples of the mixture; default all.",
         "data_seed": "Chooses the examples.",
+        "under": "Under-represented examples that stay: " + ", ".join(SELECTIONS) + ".",
+        "features": f"Network whose features are clustered: {EFFICIENTNET} (default) or an architecture.",
+        "clustered": "What is clustered: " + ", ".join(CLUSTERED) + "; the paper: mixture.",
+        "scores_from": "Analyzed LOGDIR whose memorization singles out the singletons.",
+        "threshold": "Memorization of a singleton; default the paper's, 0.8 on MNIST, 0.5 on CIFAR-10.",
+        "without": "Text file of ids of examples to leave out, one a line.",
     },
     TrainingConfig: {
         "arch": "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".",
@@ -116,15 +126,25 @@ def load_and_check(config: ExperimentConfig) -> Dataset:
         InputError: the data cannot be had, or do not fit the rest of the configuration.
     """
     from mia_tf import data
+    from mia_tf.training import features
 
-    dataset = data.load(config.data)
+    def extract_features(mixture: Dataset, network: str, seed: int) -> np.ndarray:
+        check_fits(config, mixture)  # before minutes of work
+        return features.extract(mixture, network, seed)
+
+    dataset = data.load(config.data, extract_features)
+    check_fits(config, dataset)
+    return dataset
+
+
+def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
+    """Raises InputError where the configuration cannot train on a data set."""
     check_images_fit(config.training, dataset.images.shape[1:])
     patience = config.training.patience
     check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
     smallest = int(subsets.membership(config, len(dataset.images)).sum(axis=1).min())
     batch = config.training.batch
     check(batch <= smallest, f"must not exceed the smallest model's training set of {smallest} examples", batch=batch)
-    return dataset
 
 
 def check_disk(logdir: Path, dataset: Dataset, config: ExperimentConfig, num_models: int) -> None:
@@ -159,15 +179,17 @@ def main() -> int:
     config, options = read_config()
     from mia_tf import data
 
-    identity = {**config.to_dict(), **data.own_archive_identity(config.data)}
+    identity = {**config.to_dict(), **data.identity(config.data)}
+    data.check_new_models(config.data, identity, options.logdir)
     store = Store.create(options.logdir, identity, lambda: load_and_check(config))
     store.check_whole()
     dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
     wanted = range(config.num_experiments) if options.expid is None else [options.expid]
     missing = sorted(set(wanted) - store.completed())
     print(f"{dataset.name}: {len(dataset.images):,} examples, {config.training.arch}, {options.logdir}")
-    if dataset.stand_in:
-        print(dataset.stand_in)
+    for said in (dataset.sources.get("without"), dataset.sources.get("selection"), dataset.stand_in):
+        if said:
+            print(said)
     print(f"{len(wanted) - len(missing)} of {len(wanted)} models present, {len(missing)} to train.", flush=True)
     if not missing:
         return 0

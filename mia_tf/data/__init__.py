@@ -1,5 +1,6 @@
-"""Data sets: where pictures come from, and how two groups of them are mixed."""
+"""Data sets: where pictures come from, how two groups of them are mixed, and which of them are selected."""
 
-from mia_tf.data.loading import load, own_archive_identity
+from mia_tf.data.loading import identity, load
+from mia_tf.data.selection import check_new_models
 
-__all__ = ["load", "own_archive_identity"]
+__all__ = ["check_new_models", "identity", "load"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mia_tf.config import DataConfig
-from mia_tf.data import own_arrays, sources
+from mia_tf.data import own_arrays, selection, sources
 from mia_tf.data.assembly import Pool, assemble, example_ids
 from mia_tf.data.mixtures import MIXTURES, Change, Mixture
 from mia_tf.data.sources import SourceData
@@ -15,17 +15,28 @@ from mia_tf.validation import check, check_choice
 OWN_PREFIX = "npz:"
 
 
-def load(config: DataConfig) -> Dataset:
+def load(config: DataConfig, extract_features: selection.FeatureExtractor | None = None) -> Dataset:
     """Loads the examples that `config` names: a mixture of `MIXTURES`, or "npz:PATH" for a user's own arrays.
 
     The examples and their order depend on the pixels and `config.seed`, not on the order of rows in the source.
+
+    Args:
+        config: which examples.
+        extract_features: what `selection.select` needs for subpopulations.
 
     Raises:
         InputError: the data set is unknown, its data cannot be had (with the commands that would
             help) or are not images and labels, or fewer examples exist than were asked for.
     """
     if config.dataset.startswith(OWN_PREFIX):
-        return own_arrays.load(config.dataset.removeprefix(OWN_PREFIX), config)
+        dataset = own_arrays.load(config.dataset.removeprefix(OWN_PREFIX), config)
+    else:
+        dataset = _load_mixture(config)
+    return selection.select(dataset, config, extract_features)
+
+
+def _load_mixture(config: DataConfig) -> Dataset:
+    """The random mixture that `config` names."""
     check_choice([*MIXTURES, OWN_PREFIX + "PATH"], dataset=config.dataset)
     mixture = MIXTURES[config.dataset]
     num_under = mixture.num_under if config.num_under is None else config.num_under
@@ -103,12 +114,12 @@ def _under_pool(mixture: Mixture, source: SourceData, over: Pool, count: int, ch
     return Pool(images[rows], labels[rows], test_images, test_labels, count, **about)
 
 
-def own_archive_identity(config: DataConfig) -> dict[str, str]:
-    """What tells a user's own archive from another in config.json; nothing for a mixture.
+def identity(config: DataConfig) -> dict:
+    """What config.json has of the data besides the settings: what tells files apart whose paths it does not hold.
 
     Raises:
-        InputError: there is no such archive.
+        InputError: there is no such file.
     """
-    if not config.dataset.startswith(OWN_PREFIX):
-        return {}
-    return own_arrays.identity(config.dataset.removeprefix(OWN_PREFIX))
+    own = config.dataset.startswith(OWN_PREFIX)
+    archive = own_arrays.identity(config.dataset.removeprefix(OWN_PREFIX)) if own else {}
+    return {**archive, **selection.identity(config)}

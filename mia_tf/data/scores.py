@@ -1,0 +1,86 @@
+"""The memorization that an earlier run has measured, by example."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.files import Table
+from mia_tf.store import Store
+from mia_tf.validation import check, check_integer
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What examples.csv of an analyzed LOGDIR says of its n examples.
+
+    Attributes:
+        logdir: the run's folder.
+        config: its config.json.
+        stand_in: as in Dataset.
+        example_ids: (n,) str.
+        under: (n,) bool, true for the under-represented group.
+        memorization: (n,) float64 in [-1, 1], NaN where no model was in or none was out.
+        memorization_se: (n,) float64, its standard error.
+        num_models: models that the memorization was measured with.
+    """
+
+    logdir: Path
+    config: Mapping
+    stand_in: str
+    example_ids: np.ndarray
+    under: np.ndarray
+    memorization: np.ndarray
+    memorization_se: np.ndarray
+    num_models: int
+
+    @property
+    def config_digest(self) -> str:
+        """16 hexadecimal digits that tell the run's configuration from another."""
+        return digest_of([json.dumps(self.config, sort_keys=True)])
+
+    def most_memorized(self, count: int) -> np.ndarray:
+        """(count,) ids of the most memorized examples, the most memorized first; equals in the order of their ids.
+
+        Raises:
+            InputError: there are not so many examples whose memorization is known.
+        """
+        known = np.flatnonzero(np.isfinite(self.memorization))
+        check_integer(1, len(known), count=count)
+        order = np.lexsort((self.example_ids[known], -self.memorization[known]))
+        return self.example_ids[known[order[:count]]]
+
+
+def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
+    """Reads the memorization of a LOGDIR that `mia_tf.train` wrote and `mia_tf.analyze` has analyzed.
+
+    Args:
+        logdir: the folder.
+        argument: the name that a message gives to it.
+
+    Raises:
+        InputError: there is no such LOGDIR, or it is not analyzed.
+    """
+    folder = Path(os.path.expanduser(logdir))
+    trained = (folder / "config.json").is_file()
+    check(trained, "must be a LOGDIR that `python -m mia_tf.train` wrote", **{argument: logdir})
+    store, table = Store.open(folder), Table(folder, "examples.csv")
+    return Scores(
+        logdir=folder,
+        config=store.config(),
+        stand_in=store.about()["stand_in"],
+        example_ids=np.array(table.text("example_id")),
+        under=np.array(table.text("group")) == "under",
+        memorization=table.numbers("memorization"),
+        memorization_se=table.numbers("memorization_se"),
+        num_models=int((table.integers("n_in") + table.integers("n_out")).max()),
+    )
+
+
+def digest_of(lines: Iterable[str]) -> str:
+    """16 hexadecimal digits that tell a set of lines from another, whatever their order."""
+    return hashlib.blake2b("\n".join(sorted(set(lines))).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,218 @@
+"""Which examples of the under-represented group D_U stay in a mixture (Choi et al., section 6), and which leave it.
+
+A selection starts from the random mixture that the rest of the configuration names, so `num_under` counts the
+examples that are selected FROM. The over-represented group and the test images stay as they are.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.config import EFFICIENTNET, DataConfig
+from mia_tf.data import scores
+from mia_tf.data.mixtures import MIXTURES
+from mia_tf.data.scores import digest_of
+from mia_tf.records import UNDER, Dataset
+from mia_tf.validation import InputError, check, check_shape, fail
+
+FeatureExtractor = Callable[[Dataset, str, int], np.ndarray]
+"""(dataset, name of a network, seed) -> (N, D) features of its images by that network, trained on them."""
+COMPONENTS, CLUSTERS = 10, 5
+"""Of the PCA and of KMeans (Choi et al., section 6)."""
+THRESHOLDS = {"mnist": 0.8, "cifar10": 0.5}
+"""Over-represented data set -> the memorization above which an example is a singleton (Choi et al., section 6)."""
+
+
+def select(dataset: Dataset, config: DataConfig, extract_features: FeatureExtractor | None = None) -> Dataset:
+    """Leaves out the examples of `config.without`, then all of D_U but what `config.under` selects.
+
+    Args:
+        dataset: the random mixture.
+        config: of the mixture and its selection.
+        extract_features: needed for "subpopulation"; trains, so it is handed in by who may import a training engine.
+
+    Returns:
+        The rest of the mixture in the same order. Its `sources` say what was selected and how, and so does the name
+        of the under-represented group.
+
+    Raises:
+        InputError: nothing can be selected so.
+    """
+    if config.without is not None:
+        dataset = _without(dataset, config.without)
+    if config.under == "random":
+        return dataset
+    under = dataset.groups == UNDER
+    check(under.any(), f"needs an under-represented group, and {dataset.name} has none", under=config.under)
+    if config.under == "subpopulation":
+        chosen, how = _subpopulation(dataset, config, extract_features)
+    else:
+        chosen, how = _singletons(dataset, config)
+    over_name, under_name = dataset.group_names
+    ids = digest_of(dataset.example_ids[chosen])
+    said = f"{config.under}: {chosen.sum():,} of {under.sum():,} {under_name} {how} (ids {ids})"
+    return replace(
+        _keep(dataset, chosen | ~under, {"selection": said}), group_names=(over_name, f"{under_name}, {config.under}")
+    )
+
+
+def identity(config: DataConfig) -> dict:
+    """What config.json has of a selection besides the settings: defaults as numbers and names, ids as digests.
+
+    Raises:
+        InputError: a file that the selection needs cannot be read, or a threshold has no default.
+    """
+    found = {}
+    if config.without is not None:
+        found["without_digest"] = digest_of(_read_ids(config.without))
+    if config.under == "subpopulation":
+        found["features"] = config.features or EFFICIENTNET
+    if config.under == "singletons":
+        found["threshold"] = _threshold(config)
+        found["singletons_digest"] = digest_of(_above(scores.read(config.scores_from), found["threshold"]))
+    return found
+
+
+def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> None:
+    """Sees to it that nothing is chosen by models and then attacked with the same ones.
+
+    A model is the same where its examples, its initial weights and its order are; examples may be (a threshold
+    of -1 selects them all), and the seed decides the rest. So a run on singletons has a LOGDIR and a seed of its
+    own.
+
+    Args:
+        config: of the new run.
+        identity: what its config.json will hold.
+        logdir: its folder.
+
+    Raises:
+        InputError: the models could be the same, or the memorization is that of another data set.
+    """
+    if config.under != "singletons":
+        return
+    earlier = scores.read(config.scores_from)
+    own = earlier.logdir.resolve() == Path(logdir).resolve()
+    check(not own, "must not be --logdir: singletons are trained with new models", scores_from=config.scores_from)
+    for name in ("dataset", "dataset_digest"):
+        then, now = earlier.config.get(name), identity.get(name)
+        check(then == now, f"must be of the same data: {name} is {then} there, {now} now", scores_from=earlier.logdir)
+    if identity["seed"] == earlier.config.get("seed"):
+        fail(f"must differ from that of {earlier.logdir}, whose models chose the singletons", seed=identity["seed"])
+
+
+def smallest_cluster(features: np.ndarray, under: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """D_U's members of the smallest of the clusters that all the examples fall into (Choi et al., section 6).
+
+    Features are projected on their first ten principal components and clustered by KMeans, ten starts of it.
+    Of clusters of one size, that with more of D_U counts as the smallest.
+
+    Args:
+        features: (N, D) floats, of the whole mixture in the paper.
+        under: (N,) bool, true for D_U.
+        seed: of PCA and KMeans.
+
+    Returns:
+        (N,) bool, the members, and (5, 2) int64: the size of each cluster and its number of D_U's examples,
+        the smallest cluster first.
+
+    Raises:
+        InputError: features that are not finite, or fewer different ones than clusters.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
+
+    check_shape((len(under), None), features=features)
+    check(np.isfinite(features).all(), "must be finite", features="NaN or infinity")
+    different = len(np.unique(features, axis=0))
+    check(different >= CLUSTERS, f"must tell {CLUSTERS} examples apart", features=f"{different} different ones")
+    with threadpool_limits(1):  # threads add up in any order, which is enough to move an example
+        projected = PCA(min(COMPONENTS, *features.shape), random_state=seed).fit_transform(features.astype(np.float64))
+        cluster = KMeans(CLUSTERS, n_init=10, random_state=seed).fit_predict(projected)
+    sizes, of_under = (np.bincount(cluster[rows], minlength=CLUSTERS) for rows in (np.ones_like(under), under))
+    order = np.lexsort((-of_under, sizes))
+    return under & (cluster == order[0]), np.stack([sizes, of_under], axis=1)[order]
+
+
+def _subpopulation(dataset: Dataset, config: DataConfig, extract_features: FeatureExtractor | None):
+    """(N,) bool of the chosen, and how they were chosen."""
+    if extract_features is None:
+        fail("needs a function that computes features (mia_tf.training.features.extract)", under=config.under)
+    network = config.features or EFFICIENTNET
+    features = extract_features(dataset, network, config.seed)
+    under = dataset.groups == UNDER
+    clustered = under if config.clustered == "under" else np.ones_like(under)
+    chosen = np.zeros_like(under)
+    chosen[clustered], clusters = smallest_cluster(features[clustered], under[clustered], config.seed)
+    what = "D_U" if config.clustered == "under" else "the mixture"
+    told = ", ".join(f"{of_under:,} of {size:,}" for size, of_under in clusters)
+    if not chosen.any():
+        remedy = f"({told}); --clustered=under takes clusters of D_U alone"
+        fail(f"finds none of D_U in the smallest cluster of {network}'s features {remedy}", under=config.under)
+    return chosen, f"in the smallest cluster of {network}'s features (clusters of {what}: {told})"
+
+
+def _singletons(dataset: Dataset, config: DataConfig):
+    """(N,) bool of the chosen, and how they were chosen."""
+    earlier, threshold = scores.read(config.scores_from), _threshold(config)
+    if bool(earlier.stand_in) != bool(dataset.stand_in):
+        fail("must be a run on the same data, not a stand-in for one of the two", scores_from=config.scores_from)
+    under = dataset.groups == UNDER
+    known = earlier.example_ids[earlier.under & np.isfinite(earlier.memorization)]
+    unknown = under & ~np.isin(dataset.example_ids, known)
+    if unknown.any():
+        which = f"{unknown.sum()} of its {under.sum()} have none there"
+        fail(f"must have the memorization of all of D_U's examples; {which}", scores_from=config.scores_from)
+    chosen = under & np.isin(dataset.example_ids, _above(earlier, threshold))
+    scored = earlier.under & np.isin(earlier.example_ids, dataset.example_ids[under])
+    if not chosen.any():
+        fail(f"must be below {earlier.memorization[scored].max():.3g}, the highest memorization", threshold=threshold)
+    error = np.median(earlier.memorization_se[scored])
+    measured = f"by {earlier.num_models} models of {earlier.logdir} (configuration {earlier.config_digest})"
+    return chosen, f"with memorization above {threshold:g} {measured}, standard error {error:.2g} in the median"
+
+
+def _threshold(config: DataConfig) -> float:
+    """The one given, or the paper's for the over-represented data set."""
+    if config.threshold is not None:
+        return config.threshold
+    over = MIXTURES[config.dataset].over if config.dataset in MIXTURES else None
+    if over not in THRESHOLDS:
+        raise InputError(f"Argument `threshold` must be given: there is no default for dataset={config.dataset}")
+    return THRESHOLDS[over]
+
+
+def _above(earlier: scores.Scores, threshold: float) -> np.ndarray:
+    """Ids of the earlier run's D_U with memorization above the threshold."""
+    return earlier.example_ids[earlier.under & (earlier.memorization > threshold)]
+
+
+def _without(dataset: Dataset, path: str) -> Dataset:
+    """The mixture without the examples whose ids a file names."""
+    ids = _read_ids(path)
+    unknown = sorted(set(ids) - set(dataset.example_ids.tolist()))
+    if unknown:
+        fail(f"must name examples of {dataset.name}; {len(unknown)} are not, {unknown[0]} first", without=path)
+    leave = np.isin(dataset.example_ids, ids)
+    counts = f"{leave.sum():,} of {len(leave):,} examples, {leave[dataset.groups == UNDER].sum():,} of D_U,"
+    return _keep(dataset, ~leave, {"without": f"{counts} left out as {path} says (ids {digest_of(ids)})"})
+
+
+def _read_ids(path: str) -> list[str]:
+    """The different lines of a text file, in order; empty ones do not count."""
+    try:
+        lines = Path(os.path.expanduser(path)).read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"must be a text file of example ids, one a line ({getattr(error, 'strerror', error)})", without=path)
+    check(bool(lines), "must name an example, one a line", without=path)
+    return sorted(set(lines))
+
+
+def _keep(dataset: Dataset, rows: np.ndarray, sources: Mapping[str, str]) -> Dataset:
+    """The examples of (N,) bool `rows`, with more said of where they come from."""
+    names = ("images", "labels", "groups", "example_ids")
+    arrays = {name: getattr(dataset, name)[rows] for name in names}
+    return replace(dataset, **arrays, sources={**dataset.sources, **sources})
