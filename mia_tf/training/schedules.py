@@ -17,7 +17,9 @@ def lira_learning_rate(peak: float, warmup: float, progress: tf.Tensor) -> tf.Te
     return rate
 
 
-def example_order(members: np.ndarray, batch: int, epochs: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def example_order(
+    members: np.ndarray, batch: int, epochs: int, steps: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
     """The examples of every step, an epoch at a time.
 
     A fresh permutation of the members follows another without a gap, and batches are cut from that
@@ -26,16 +28,40 @@ def example_order(members: np.ndarray, batch: int, epochs: int, rng: np.random.G
     Args:
         members: (n,) int row numbers of the training set.
         batch: examples a step, at most n.
-        epochs: passes.
+        epochs: parts that the steps are yielded in, as even as can be.
+        steps: steps in all.
         rng: the source of the permutations.
 
     Yields:
-        For each epoch (steps, batch) int32 row numbers; steps is n / batch rounded down or up so
-        that the epochs together make n * epochs // batch steps.
+        For each epoch (steps of the epoch, batch) int32 row numbers.
     """
-    rest = np.empty(0, np.int32)
-    for _ in range(epochs):
-        stream = np.concatenate([rest, rng.permutation(members).astype(np.int32)])
-        steps = len(stream) // batch
-        yield stream[: steps * batch].reshape(steps, batch)
-        rest = stream[steps * batch :]
+    stream = np.empty(0, np.int32)
+    for count in _steps_of_epochs(epochs, steps):
+        while len(stream) < count * batch:
+            stream = np.concatenate([stream, rng.permutation(members).astype(np.int32)])
+        yield stream[: count * batch].reshape(count, batch)
+        stream = stream[count * batch :]
+
+
+def poisson_order(
+    members: np.ndarray, rate: float, epochs: int, steps: int, rng: np.random.Generator
+) -> Iterator[list[np.ndarray]]:
+    """Poisson-sampled batches: every member is in every step's batch with probability `rate`, by itself.
+
+    Args:
+        members, epochs, steps: as in `example_order`.
+        rate: in (0, 1].
+        rng: the source of the draws.
+
+    Yields:
+        For each epoch a list of int32 row numbers for each of its steps; their number varies and may be 0.
+    """
+    for count in _steps_of_epochs(epochs, steps):
+        sizes = rng.binomial(len(members), rate, size=count)
+        # A binomial number of members chosen without replacement is one coin toss for each member.
+        yield [rng.choice(members, size, replace=False).astype(np.int32) for size in sizes]
+
+
+def _steps_of_epochs(epochs: int, steps: int) -> Iterator[int]:
+    for epoch in range(epochs):
+        yield (epoch + 1) * steps // epochs - epoch * steps // epochs

@@ -5,7 +5,7 @@ is compiled once; for the next model the weights, momenta and statistics are set
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from mia_tf.training import accuracy as accuracy_of
 from mia_tf.training import schedules, views
 
 MOMENTUM = 0.9
-_ORDER, _AUGMENTATION = 1, 2  # streams of randomness that follow from a model's seed
+ORDER, AUGMENTATION = 1, 2  # streams of randomness that follow from a model's seed
 _INFERENCE_BATCH = 500
 
 
@@ -65,11 +65,10 @@ class SingleEngine:
         config, started = self.config, time.perf_counter()
         self._reset(seed)
         rows = np.flatnonzero(keep)
-        total_steps = config.epochs * len(rows) // config.batch
-        augmentation_seed = np.random.default_rng([seed, _AUGMENTATION]).integers(2**31, dtype=np.int32)
-        order_rng = np.random.default_rng([seed, _ORDER])
+        total_steps = self._total_steps(rows)
+        augmentation_seed = np.random.default_rng([seed, AUGMENTATION]).integers(2**31, dtype=np.int32)
         history, checkpoints, step, best_accuracy, best_epoch = [], {}, 0, -1.0, 0
-        for epoch, order in enumerate(schedules.example_order(rows, config.batch, config.epochs, order_rng), start=1):
+        for epoch, order in enumerate(self._orders(rows, seed), start=1):
             loss, completed = self._epoch(order, augmentation_seed, np.int32(step), np.int32(total_steps))
             step += int(completed)
             if int(completed) < len(order):
@@ -106,6 +105,14 @@ class SingleEngine:
         }
         hparams = {**config.to_dict(), "seed": seed}
         return ModelRecord(index, keep, logits, epoch, hparams, metrics, checkpoints)
+
+    def _total_steps(self, rows: np.ndarray) -> int:
+        return self.config.epochs * len(rows) // self.config.batch
+
+    def _orders(self, rows: np.ndarray, seed: int) -> Iterator[Sequence[np.ndarray]]:
+        """For each epoch, the examples of each of its steps."""
+        config, rng = self.config, np.random.default_rng([seed, ORDER])
+        return schedules.example_order(rows, config.batch, config.epochs, self._total_steps(rows), rng)
 
     def _reset(self, seed: int) -> None:
         """Gives the compiled model the weights of a fresh one."""
@@ -154,11 +161,14 @@ class SingleEngine:
             logits = self._model(views.to_input(images), training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         gradients = tape.gradient(loss, self._weights)
-        decay = self.config.weight_decay
-        gradients = [g + decay * w if d else g for g, w, d in zip(gradients, self._weights, self._decayed, strict=True)]
+        gradients = self._with_decay(gradients)
         if self.config.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm)
         return loss, gradients
+
+    def _with_decay(self, gradients):
+        decay = self.config.weight_decay
+        return [g + decay * w if d else g for g, w, d in zip(gradients, self._weights, self._decayed, strict=True)]
 
     def _update(self, gradients, rate):
         """SGD with momentum as in LiRA's code: v = 0.9 v + g, w = w - rate * v."""

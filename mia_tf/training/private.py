@@ -1,0 +1,117 @@
+"""The private engine: the reference engine with DP-SGD (Abadi et al. 2016) in place of SGD.
+
+Each example's gradient is clipped, the sum gets Gaussian noise, and the noised sum over the EXPECTED batch
+size takes the place of the batch's mean gradient. What follows it (weight decay, momentum, the schedule) only
+sees the noised sum, and costs no privacy.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from mia_tf.config import TrainingConfig
+from mia_tf.records import Dataset
+from mia_tf.training import schedules, views
+from mia_tf.training.accounting import PrivacyGuarantee
+from mia_tf.training.clipping import ClippedGradients
+from mia_tf.training.single import ORDER, SingleEngine
+from mia_tf.training.tf_privacy import GaussianSumQuery
+
+_NOISE = 3  # the stream of a model's seed that its noise comes from
+_ROUND = 8  # microbatches are multiples of it: oneDNN and cuDNN keep a plan for each size that occurs
+
+
+class PrivateEngine(SingleEngine):
+    """Trains models one at a time under DP-SGD; every model has the same guarantee.
+
+    Noise follows from a model's seed: whoever knows the seed can subtract it. That is right for a measurement
+    that others can repeat, and wrong for weights that are published.
+    """
+
+    def __init__(self, dataset: Dataset, config: TrainingConfig, guarantee: PrivacyGuarantee):
+        super().__init__(dataset, config)
+        self.guarantee = guarantee
+        self._clipped = ClippedGradients(self._model, guarantee.l2_norm_clip)
+        self._query = GaussianSumQuery(guarantee.l2_norm_clip, guarantee.l2_norm_clip * guarantee.noise_multiplier)
+        self._query_state = self._query.initial_global_state()
+        self._sizes = [math.prod(weight.shape) for weight in self._weights]
+
+    # ---- what differs from the reference engine
+
+    def _reset(self, seed: int) -> None:
+        super()._reset(seed)
+        # TF-Privacy draws its noise from TensorFlow's global generator.
+        tf.random.set_seed(int(np.random.default_rng([seed, _NOISE]).integers(2**31)))
+
+    def _total_steps(self, rows: np.ndarray) -> int:
+        return self.guarantee.steps
+
+    def _orders(self, rows: np.ndarray, seed: int) -> Iterator[Sequence[np.ndarray]]:
+        if self.guarantee.sampling == "shuffle":
+            return super()._orders(rows, seed)
+        rng = np.random.default_rng([seed, ORDER])
+        return schedules.poisson_order(rows, self.guarantee.sampling_rate, self.config.epochs, self.guarantee.steps, rng)
+
+    def _epoch(self, order, augmentation_seed, first_step, total_steps):
+        total, completed = 0.0, 0
+        for rows in order:
+            step = first_step + completed
+            loss, clipped = self._clipped_sum(rows, np.array([augmentation_seed, step], np.int32))
+            if not np.isfinite(loss):
+                break
+            noised, _, _ = self._query.get_noised_result(clipped, self._query_state)
+            self._private_update(noised, np.int32(step), total_steps)
+            total += float(loss) / max(len(rows), 1)
+            completed += 1
+        return total, completed
+
+    def _hparams(self) -> dict:
+        return {**super()._hparams(), **self.guarantee.to_dict()}
+
+    def images_per_second(self, seconds: float) -> float:
+        order = [np.arange(self.config.batch, dtype=np.int32) % len(self.dataset.images)] * 2
+        started, images = None, 0
+        while started is None or time.perf_counter() - started < seconds:
+            _, completed = self._epoch(order, np.int32(0), np.int32(0), np.int32(10**6))
+            if started is None:
+                started = time.perf_counter()
+            else:
+                images += completed * self.config.batch
+        return images / (time.perf_counter() - started)
+
+    # ---- one step
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)])
+    def _clipped_sum(self, rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The sum of the losses, and the (D,) sum of the clipped gradients of all weights, over a batch.
+
+        The batch is cut into microbatches of one size, filled up with images that count for nothing.
+        """
+        count, limit = tf.shape(rows)[0], self.config.privacy.microbatch
+        chunks = -(-count // limit)
+        size = tf.minimum(limit, -(-count // (tf.maximum(chunks, 1) * _ROUND)) * _ROUND)
+        images = views.augment(tf.gather(self._images, rows), self.config.augment, seed)
+        labels = tf.gather(self._labels, rows)
+        fill = chunks * size - count
+        images = tf.pad(images, [[0, fill], [0, 0], [0, 0], [0, 0]])
+        labels = tf.pad(labels, [[0, fill]])
+        mask = tf.pad(tf.ones([count]), [[0, fill]])
+        loss, clipped = tf.constant(0.0), tf.zeros([sum(self._sizes)])
+        for start in tf.range(0, chunks * size, tf.maximum(size, 1)):
+            part = slice(start, start + size)
+            inputs = tf.ensure_shape(views.to_input(images[part]), [None, *self._shape])
+            chunk_loss, gradients, _ = self._clipped.sum(inputs, labels[part], mask[part])
+            loss += chunk_loss
+            clipped += gradients
+        return loss, clipped
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None]), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)]
+    )
+    def _private_update(self, noised: tf.Tensor, step: tf.Tensor, total_steps: tf.Tensor) -> None:
+        parts = tf.split(noised / self.config.batch, self._sizes)
+        gradients = [tf.reshape(part, w.shape) for part, w in zip(parts, self._weights, strict=True)]
+        self._update(self._with_decay(gradients), self._learning_rate(step, total_steps))
