@@ -26,13 +26,14 @@ class ClippedGradients:
         self._order = {variable.path: k for k, variable in enumerate(model.trainable_variables)}
 
     def _call_tapped(self, layer, *args, **kwargs):
-        if not layer.trainable_variables:
+        if not getattr(layer, "trainable_variables", ()):  # an operation has none
             return layer(*args, **kwargs)
         if any(tap.layer is layer for tap in self._taps):
             refuse(layer, "it is used more than once")
         self._taps.append(_Tap(layer, self._registry.lookup(layer)))
         return self._taps[-1](*args, **kwargs)
 
+    @tf.autograph.experimental.do_not_convert  # nothing here depends on values
     def sum(self, inputs: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The clipped sum; to be called while a tf.function is traced.
 

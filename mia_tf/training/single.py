@@ -103,7 +103,7 @@ class SingleEngine:
             "images_per_second": step * config.batch / seconds,
             "history": history,
         }
-        hparams = {**config.to_dict(), "seed": seed}
+        hparams = {**self._hparams(), "seed": seed}
         return ModelRecord(index, keep, logits, epoch, hparams, metrics, checkpoints)
 
     def _total_steps(self, rows: np.ndarray) -> int:
@@ -113,6 +113,9 @@ class SingleEngine:
         """For each epoch, the examples of each of its steps."""
         config, rng = self.config, np.random.default_rng([seed, ORDER])
         return schedules.example_order(rows, config.batch, config.epochs, self._total_steps(rows), rng)
+
+    def _hparams(self) -> dict:
+        return self.config.to_dict()
 
     def _reset(self, seed: int) -> None:
         """Gives the compiled model the weights of a fresh one."""
