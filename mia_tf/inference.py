@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import flags
 
 from mia_tf import command_line
-from mia_tf.config import MAX_QUERIES, TrainingConfig, check_images_fit
+from mia_tf.config import MAX_QUERIES, ExperimentConfig, TrainingConfig, check_images_fit
 from mia_tf.files import load_arrays
 from mia_tf.store import Store, StoredModel
 from mia_tf.validation import InputError, check_integer
@@ -55,7 +55,7 @@ def main() -> int:
     from mia_tf.progress import Progress
     from mia_tf.training.worker import start_engine
 
-    engine = start_engine(dataset, training, FLAGS.threads or joblib.cpu_count())
+    engine = start_engine(dataset, ExperimentConfig(training=training), FLAGS.threads or joblib.cpu_count())
     progress = Progress(len(models), epochs=1)
     for model in models:
         for epoch, path in unanswered(model, FLAGS.queries).items():

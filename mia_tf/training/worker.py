@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig, TrainingConfig
+from mia_tf.config import ExperimentConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset, ModelFailure
 from mia_tf.store import Store
@@ -31,7 +31,7 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int) 
     try:
         dataset = store.dataset()
         plan = subsets.membership(config, len(dataset.images))
-        engine = start_engine(dataset, config.training, threads)
+        engine = start_engine(dataset, config, threads)
         pipe.send(("ready", None, None))
         while (index := pipe.recv()) is not None:
             pipe.send(_train_model(pipe, store, engine, config, plan, index))
@@ -40,8 +40,8 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int) 
         return  # the parent died; whatever is stored is whole
 
 
-def start_engine(dataset: Dataset, config: TrainingConfig, threads: int):
-    """The reference engine in this process, on `threads` threads."""
+def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int):
+    """The engine that the configuration asks for, in this process, on `threads` threads."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
     with native_messages_held_back():
         import tensorflow as tf
@@ -51,9 +51,14 @@ def start_engine(dataset: Dataset, config: TrainingConfig, threads: int):
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
 
-        from mia_tf.training.single import SingleEngine
+        if config.training.privacy is None:
+            from mia_tf.training.single import SingleEngine
 
-        return SingleEngine(dataset, config)
+            return SingleEngine(dataset, config.training)
+        from mia_tf.training.accounting import guarantee
+        from mia_tf.training.private import PrivateEngine
+
+        return PrivateEngine(dataset, config.training, guarantee(config, len(dataset.images)))
 
 
 def _train_model(pipe, store, engine, config, plan, index):
@@ -77,7 +82,7 @@ def measure(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: i
     """Trains for a while and sends the images per second; starts when the parent says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
-    engine = start_engine(dataset, config.training, threads)
+    engine = start_engine(dataset, config, threads)
     engine.images_per_second(seconds=0.0)  # compiles
     pipe.send("ready")
     pipe.recv()

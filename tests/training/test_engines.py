@@ -11,12 +11,26 @@ import tensorflow as tf
 from toys import make_dataset
 
 from mia_tf import models
-from mia_tf.config import TrainingConfig
+from mia_tf.config import ExperimentConfig, TrainingConfig
+from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.records import ModelFailure, ModelRecord
-from mia_tf.training import single
+from mia_tf.training import private, single
+from mia_tf.training.accounting import guarantee
 from mia_tf.training.schedules import example_order
 
-ENGINES = {"single": single.SingleEngine}
+
+
+def private_engine(dataset, config):
+    """DP-SGD without noise does all that the reference engine does."""
+    privacy = PrivacyConfig(noise_multiplier=0.0, sampling="shuffle", microbatch=4)
+    norm = "batch" if config.arch.startswith("cnn") else "group"
+    config = dataclasses.replace(config, clip_norm=0.0, norm=norm, privacy=privacy)
+    experiment = ExperimentConfig(training=config, pkeep=PKEEP)
+    return private.PrivateEngine(dataset, config, guarantee(experiment, len(dataset.images)))
+
+
+ENGINES = {"single": single.SingleEngine, "private": private_engine}
+PKEEP = 0.6
 SMALL = TrainingConfig(arch="cnn4-2-max", lr=0.05, batch=8, epochs=12, augment="none", queries=2)
 
 
@@ -26,7 +40,8 @@ def engine_of(request):
 
 
 def members_of(dataset, count, seed=0):
-    return np.random.default_rng(seed).uniform(size=(count, len(dataset.images))) < 0.6
+    draws = np.random.default_rng(seed).uniform(size=(count, len(dataset.images)))
+    return draws.argsort(axis=1).argsort(axis=1) < round(PKEEP * len(dataset.images))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +103,7 @@ def slow_training(dataset, keep, seed, config):
     velocity = [np.zeros_like(w) for w in weights]
     rows = np.flatnonzero(keep)
     total = config.epochs * len(rows) // config.batch
-    order = example_order(rows, config.batch, config.epochs, np.random.default_rng([seed, 1]))
+    order = example_order(rows, config.batch, config.epochs, total, np.random.default_rng([seed, 1]))
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     for step, batch in enumerate(b for epoch in order for b in epoch):
         x = (dataset.images[batch] / 127.5 - 1).astype(np.float32)
@@ -108,12 +123,14 @@ def slow_training(dataset, keep, seed, config):
 
 
 @pytest.mark.parametrize("arch, clip_norm", [("cnn4-2-mean", 0.0), ("cnn4-2-max", 0.05), ("resnet9", 1.0)])
-def test_it_is_the_published_optimiser(engine_of, toy, arch, clip_norm):
+def test_it_is_the_published_optimiser(toy, arch, clip_norm):
+    """The reference engine; others are compared with it in tests of their own."""
     config = dataclasses.replace(
         SMALL, arch=arch, epochs=2, clip_norm=clip_norm, weight_decay=0.05, warmup=0.2, queries=1
     )
-    members = members_of(toy, 1)
-    (record,) = engine_of(toy, config).train(members, [11])
+    # With seed 0, an input of resnet9's ReLUs comes within rounding of zero, and the paths part.
+    members = members_of(toy, 1, seed=1)
+    (record,) = single.SingleEngine(toy, config).train(members, [11])
     expected = slow_training(toy, members[0], 11, config)
     # float32 rounding over nine steps; logits are of order one.
     np.testing.assert_allclose(record.logits[:, 0, 0], expected, atol=2e-3)

@@ -23,7 +23,7 @@ def test_no_warmup_starts_at_the_peak():
 def test_every_example_is_seen_equally_often(count, batch, epochs, seed):
     batch = min(batch, count)
     members = np.arange(count) * 3 + 1
-    steps = list(example_order(members, batch, epochs, np.random.default_rng(seed)))
+    steps = list(example_order(members, batch, epochs, count * epochs // batch, np.random.default_rng(seed)))
     assert len(steps) == epochs
     seen = np.concatenate([s.ravel() for s in steps])
     assert len(seen) == (count * epochs // batch) * batch
