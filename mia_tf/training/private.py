@@ -53,7 +53,9 @@ class PrivateEngine(SingleEngine):
         if self.guarantee.sampling == "shuffle":
             return super()._orders(rows, seed)
         rng = np.random.default_rng([seed, ORDER])
-        return schedules.poisson_order(rows, self.guarantee.sampling_rate, self.config.epochs, self.guarantee.steps, rng)
+        return schedules.poisson_order(
+            rows, self.guarantee.sampling_rate, self.config.epochs, self.guarantee.steps, rng
+        )
 
     def _epoch(self, order, augmentation_seed, first_step, total_steps):
         total, completed = 0.0, 0
@@ -108,9 +110,7 @@ class PrivateEngine(SingleEngine):
             clipped += gradients
         return loss, clipped
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None]), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)]
-    )
+    @tf.function(input_signature=[tf.TensorSpec([None]), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)])
     def _private_update(self, noised: tf.Tensor, step: tf.Tensor, total_steps: tf.Tensor) -> None:
         parts = tf.split(noised / self.config.batch, self._sizes)
         gradients = [tf.reshape(part, w.shape) for part, w in zip(parts, self._weights, strict=True)]

@@ -19,7 +19,6 @@ from mia_tf.training.accounting import guarantee
 from mia_tf.training.schedules import example_order
 
 
-
 def private_engine(dataset, config):
     """DP-SGD without noise does all that the reference engine does."""
     privacy = PrivacyConfig(noise_multiplier=0.0, sampling="shuffle", microbatch=4)

@@ -27,7 +27,9 @@ def toy():
 
 def private_engine(dataset, config=PLAIN, **privacy):
     config = dataclasses.replace(config, privacy=dataclasses.replace(NO_NOISE, **privacy))
-    return PrivateEngine(dataset, config, guarantee(ExperimentConfig(training=config, pkeep=PKEEP), len(dataset.images)))
+    return PrivateEngine(
+        dataset, config, guarantee(ExperimentConfig(training=config, pkeep=PKEEP), len(dataset.images))
+    )
 
 
 def members_of(dataset, count=1):
