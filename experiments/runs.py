@@ -153,8 +153,8 @@ def _run(
     flags = [f"--flagfile={FLAGS / size.flags[base]}.flags", f"--dataset={mixture}", *size.more.get(mixture, ())]
     settings = {"seed": _SEEDS.get(selection, 0), **settings}
     num_under = num_under or size.num_under
-    if num_under and "_" in mixture:  # else there is no under-represented group
-        flags.append(f"--num_under={num_under}")
+    if num_under:  # which the flagfile gives too; a data set alone has no such group
+        flags.append(f"--num_under={num_under if '_' in mixture else 0}")
     if selection in ("subpopulation", "singletons"):
         flags.append(f"--under={selection}")
     flags += [f"--{name}={value}" for name, value in settings.items()]
