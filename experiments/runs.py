@@ -18,7 +18,7 @@ import csv
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiments.reproduction import removal
@@ -32,7 +32,7 @@ SHIFTS = ("cifar10_cinic10", "cifar10_cifar100_random", "cifar10_mislabeled")
 """D_U of the LiRA excerpt's Figure 13, ever further from CIFAR-10."""
 REMOVALS = ("onion", "control")
 """Selections that leave examples out (section 8): the most memorized, or as many at random."""
-_PKEEP = 0.8333  # LiRA's 50,000 of 60,000
+_PKEEP = 0.8334  # LiRA's 50,000 of 60,000
 _SEEDS = {"random": 0, "candidates": 1, "subpopulation": 2, "singletons": 3, "onion": 4, "control": 5}
 
 
@@ -49,6 +49,7 @@ class Scale:
         features: architecture whose features make the subpopulations.
         architectures: of the LiRA excerpt's Figure 12.
         one_group: the data set that they are trained on, alone.
+        one_group_flags: further flags of these runs.
         num_shadow: numbers of shadow models a side that the attacks are also measured with.
         more: mixture -> further flags.
     """
@@ -62,6 +63,7 @@ class Scale:
     architectures: tuple[str, ...]
     one_group: str
     num_shadow: tuple[int, ...]
+    one_group_flags: tuple[str, ...] = ()
     more: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -98,6 +100,7 @@ SCALES = {
         architectures=("resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16"),
         one_group="cifar10",
         num_shadow=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+        one_group_flags=("--pool_test", "--num_experiments=256"),
         more={"mnist_cifar10": ("--arch=cnn64-3-max",), "cifar10_augcifar10": ("--arch=resnet18",)},
     ),
 }
@@ -141,7 +144,8 @@ def runs(scale: str) -> dict[str, Run]:
             found += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
     found += [_run(size, mixture, "random") for mixture in SHIFTS]
     for seed, arch in enumerate(size.architectures, len(_SEEDS)):
-        found.append(_run(size, size.one_group, arch, arch=arch, pkeep=_PKEEP, seed=seed))
+        run = _run(size, size.one_group, arch, arch=arch, pkeep=_PKEEP, seed=seed)
+        found.append(replace(run, flags=(*run.flags, *size.one_group_flags)))
     return {run.name: run for run in found}
 
 
