@@ -5,7 +5,8 @@
 
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
 `mia_tf.analyze`, which this command only calls. Whatever is interrupted goes on with the same command.
-Scales: smoke, a minute a run, tells that everything works; cpu, at most an hour a run on two cores; paper, for a GPU.
+Scales: smoke, a minute a run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
+cpu, at most an hour a run on two cores; paper, for a GPU.
 
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
 by the models of another run; and without the examples that those memorize most (onion), or random ones (control). That
@@ -18,94 +19,17 @@ import csv
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.reproduction import removal
+from experiments.reproduction.scales import CIFAR10, MNIST, REMOVALS, SCALES, SHIFTS, SINGLETON_THRESHOLDS, Scale
 from mia_tf.store import Store
 
 FLAGS = Path(__file__).parent.parent / "flags"
-MNIST = ("mnist_augmnist", "mnist_svhn", "mnist_cifar10")
-"""V1, V2 and V3 of section 4."""
-CIFAR10 = ("cifar10_augcifar10", "cifar10_cifar100")
-SHIFTS = ("cifar10_cinic10", "cifar10_cifar100_random", "cifar10_mislabeled")
-"""D_U of the LiRA excerpt's Figure 13, ever further from CIFAR-10."""
-REMOVALS = ("onion", "control")
-"""Selections that leave examples out (section 8): the most memorized, or as many at random."""
 _PKEEP = 0.8334  # LiRA's 50,000 of 60,000
 _SEEDS = {"random": 0, "candidates": 1, "subpopulation": 2, "singletons": 3, "onion": 4, "control": 5}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What one scale has of everything.
-
-    Attributes:
-        flags: first word of a mixture -> flagfile.
-        minutes: first word of a mixture -> estimated cost of a run, None where nobody has measured it.
-        machine: what `minutes` are measured on.
-        num_under: examples of D_U in a random run; None for as many as the paper has.
-        candidates: examples of D_U to choose from; None where the random run itself offers them.
-        features: architecture whose features make the subpopulations.
-        architectures: of the LiRA excerpt's Figure 12.
-        one_group: the data set that they are trained on, alone.
-        one_group_flags: further flags of these runs.
-        num_shadow: numbers of shadow models a side that the attacks are also measured with.
-        more: mixture -> further flags.
-    """
-
-    flags: dict[str, str]
-    minutes: dict[str, float | None]
-    machine: str
-    num_under: int | None
-    candidates: int | None
-    features: str
-    architectures: tuple[str, ...]
-    one_group: str
-    num_shadow: tuple[int, ...]
-    one_group_flags: tuple[str, ...] = ()
-    more: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-SCALES = {
-    "smoke": Scale(
-        flags={"mnist": "smoke", "cifar10": "smoke"},
-        minutes={"mnist": 1, "cifar10": 1},
-        machine="two cores",
-        num_under=60,
-        candidates=120,
-        features="cnn8-2-max",
-        architectures=("cnn8-2-max", "cnn8-2-mean"),
-        one_group="mnist",
-        num_shadow=(1, 2),
-    ),
-    "cpu": Scale(
-        flags={"mnist": "mnist_svhn_cpu", "cifar10": "cifar10_cpu"},
-        minutes={"mnist": 11, "cifar10": 45},
-        machine="two cores",
-        num_under=250,
-        candidates=1000,
-        features="cnn8-3-max",
-        architectures=("cnn8-3-max", "cnn16-2-max", "cnn16-3-max"),
-        one_group="cifar10",
-        num_shadow=(1, 2, 4, 8, 16),
-    ),
-    "paper": Scale(
-        flags={"mnist": "mnist_paper", "cifar10": "cifar10_paper"},
-        minutes={"mnist": None, "cifar10": None},
-        machine="a GPU",
-        num_under=None,
-        candidates=None,
-        features="efficientnetb0",
-        architectures=("resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16"),
-        one_group="cifar10",
-        num_shadow=(1, 2, 5, 10, 20, 50, 100, 200, 500),
-        one_group_flags=("--pool_test", "--num_experiments=256"),
-        more={"mnist_cifar10": ("--arch=cnn64-3-max",), "cifar10_augcifar10": ("--arch=resnet18",)},
-    ),
-}
-SINGLETON_THRESHOLDS = {"mnist": 0.8, "cifar10": 0.5}
-"""First word of a mixture -> the memorization above which an example is a singleton (section 6)."""
 
 
 @dataclass(frozen=True)
@@ -194,37 +118,54 @@ def analyzed(folder: Path) -> int:
         return int(next(csv.DictReader(file))["num_targets"])
 
 
-def make(options: argparse.Namespace, names: list[str]) -> None:
-    """Trains and analyzes the runs, with those they are chosen by; what is whole is passed over.
+def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
+    """Trains and analyzes the runs, each with the one it is chosen by; what is whole is passed over.
+
+    Returns:
+        name -> exit code of the command that failed and has said why, such as 2 where a data set is not there; the
+        other runs are made.
 
     Raises:
-        SystemExit: with the exit code of the command that failed, which has said why.
+        SystemExit: with code 130, interrupted.
     """
-    known = runs(options.scale)
+    failed = {}
     for name in names:
-        run, folder = known[name], logdir(options, name)
-        if run.scores_from:
-            make(options, [run.scores_from])
-        command = ["mia_tf.train", *run.flags, f"--logdir={folder}"]
+        if code := _make(options, runs(options.scale)[name]):
+            if code == 130:
+                raise SystemExit(code)
+            print(f"{name} could not be made (exit code {code})", file=sys.stderr)
+            failed[name] = code
+    return failed
+
+
+def _make(options: argparse.Namespace, run: Run) -> int:
+    """Makes one run; gives the exit code of the first command that fails."""
+    folder = logdir(options, run.name)
+    command = ["mia_tf.train", *run.flags, f"--logdir={folder}"]
+    if run.scores_from:
+        chooser = logdir(options, run.scores_from)
+        if code := _make(options, runs(options.scale)[run.scores_from]):
+            return code
         if run.selection in REMOVALS:
             ids = folder.with_suffix(".ids")
-            removal.write_ids(logdir(options, run.scores_from), run.selection, ids)
+            removal.write_ids(chooser, run.selection, ids)
             command.append(f"--without={ids}")
-        elif run.scores_from:
-            command.append(f"--scores_from={logdir(options, run.scores_from)}")
-        if options.data_dir:
-            command.append(f"--data_dir={options.data_dir}")
-        if options.scale == "smoke" and (options.data_dir or os.environ.get("MIA_TF_DATA")):
-            command.append("--data_source=auto")
-        for flag in ("workers", "threads_per_worker"):
-            if getattr(options, flag):
-                command.append(f"--{flag}={getattr(options, flag)}")
-        _call(command)
-        if analyzed(folder) != present(folder):
-            sizes = ",".join(map(str, SCALES[options.scale].num_shadow))
-            _call(["mia_tf.analyze", f"--logdir={folder}", f"--num_shadow={sizes}"])
-        if run.selection in SCALES[options.scale].architectures:
-            _cross(options, name)
+        else:
+            command.append(f"--scores_from={chooser}")
+    if options.data_dir:
+        command.append(f"--data_dir={options.data_dir}")
+    if options.scale == "smoke" and (options.data_dir or os.environ.get("MIA_TF_DATA")):
+        command.append("--data_source=auto")
+    for flag in ("workers", "threads_per_worker"):
+        if getattr(options, flag):
+            command.append(f"--{flag}={getattr(options, flag)}")
+    code = _call(command)
+    if not code and analyzed(folder) != present(folder):
+        sizes = ",".join(map(str, SCALES[options.scale].num_shadow))
+        code = _call(["mia_tf.analyze", f"--logdir={folder}", f"--num_shadow={sizes}"])
+    if not code and run.selection in SCALES[options.scale].architectures:
+        code = _cross(options, run.name)
+    return code
 
 
 def architectures(scale: str) -> list[str]:
@@ -238,24 +179,27 @@ def crossed(target: Path, shadow: Path) -> Path:
     return target / "analysis" / f"shadow_{shadow.name}"
 
 
-def _cross(options: argparse.Namespace, name: str) -> None:
+def _cross(options: argparse.Namespace, name: str) -> int:
     """Attacks a run with the models of the other architectures that are there, and those with its own."""
     mine = logdir(options, name)
-    for other in (logdir(options, other) for other in architectures(options.scale) if other != name):
-        for target, shadow in ((mine, other), (other, mine)):
-            if present(other) and not (crossed(target, shadow) / "attacks.csv").exists():
-                _call(["mia_tf.analyze", f"--logdir={target}", f"--shadow_logdir={shadow}"])
+    others = [logdir(options, other) for other in architectures(options.scale) if other != name]
+    pairs = [pair for other in others if analyzed(other) for pair in ((mine, other), (other, mine))]
+    commands = [
+        ["mia_tf.analyze", f"--logdir={target}", f"--shadow_logdir={shadow}"]
+        for target, shadow in pairs
+        if not (crossed(target, shadow) / "attacks.csv").exists()
+    ]
+    return next((code for code in map(_call, commands) if code), 0)
 
 
-def _call(command: list[str]) -> None:
-    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop."""
+def _call(command: list[str]) -> int:
+    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop; gives its exit code."""
     process = subprocess.Popen([sys.executable, "-m", *command])
     try:
-        code = process.wait()
+        return process.wait()
     except KeyboardInterrupt:
-        code = process.wait()  # it was asked too, and keeps what is complete
-    if code:
-        raise SystemExit(code)
+        process.wait()  # it was asked too, and keeps what is complete
+        return 130
 
 
 def state_lines(options: argparse.Namespace) -> list[str]:
@@ -265,7 +209,7 @@ def state_lines(options: argparse.Namespace) -> list[str]:
     for run in runs(options.scale).values():
         folder = logdir(options, run.name)
         count = present(folder)
-        estimate = "not measured" if run.minutes is None else f"about {run.minutes:g} minutes on {size.machine}"
+        estimate = "not measured" if run.minutes is None else f"about {run.minutes:g} min on {size.machine}"
         state, cost = "missing", estimate
         if count:
             store = Store(folder)
@@ -290,8 +234,8 @@ def main() -> None:
             parser.error(f"Argument `name` must be one of {', '.join(known)}. Received: name={name}")
     if options.list:
         print("\n".join(state_lines(options)))
-    else:
-        make(options, options.names or list(known))
+    elif failed := make(options, options.names or list(known)):
+        raise SystemExit(max(failed.values()))
 
 
 if __name__ == "__main__":

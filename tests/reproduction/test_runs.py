@@ -67,7 +67,7 @@ def test_list_tells_what_is_there_and_what_it_costs():
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(runs.runs("cpu"))
-    assert all("missing" in line and "minutes on two cores" in line for line in lines)
+    assert all("missing" in line and "min on two cores" in line for line in lines)
 
 
 def test_a_run_that_does_not_exist_is_refused_by_name():
@@ -81,7 +81,7 @@ def test_making_trains_and_analyzes_what_it_is_chosen_by_first(tmp_path, monkeyp
     called = []
     monkeypatch.setattr(runs, "_call", called.append)
     monkeypatch.setattr(runs, "present", lambda folder: 8)
-    runs.make(options(tmp_path, workers=2), ["mnist_svhn_singletons"])
+    assert runs.make(options(tmp_path, workers=2), ["mnist_svhn_singletons"]) == {}
     assert [command[0] for command in called] == ["mia_tf.train", "mia_tf.analyze"] * 2
     scores, singletons = called[0], called[2]
     pool = tmp_path / "smoke" / "mnist_svhn_candidates"
@@ -99,9 +99,50 @@ def test_smoke_uses_real_data_only_where_they_are_given(tmp_path, monkeypatch):
     assert config(*called[-1][1:]).data.data_source == "auto"
 
 
-def test_a_command_that_fails_ends_with_its_exit_code():
-    with pytest.raises(SystemExit, match="2"):
-        runs._call(["mia_tf.analyze", "--logdir=/nowhere"])
+def test_what_cannot_be_made_is_told_and_the_rest_is_made(tmp_path, monkeypatch, capsys):
+    called = []
+
+    def call(command):
+        called.append(command)
+        return 2 if "--dataset=mnist_cifar10" in command else 0
+
+    monkeypatch.setattr(runs, "_call", call)
+    wanted = ["mnist_cifar10_singletons", "mnist_svhn_random"]
+    assert runs.make(options(tmp_path), wanted) == {"mnist_cifar10_singletons": 2}
+    assert "mnist_cifar10_singletons could not be made (exit code 2)" in capsys.readouterr().err
+    assert len(called) == 2  # neither the singletons nor their analysis without the run that they are chosen by
+
+
+def test_an_interrupt_ends_all(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(runs, "_call", lambda command: called.append(command) or 130)
+    with pytest.raises(SystemExit, match="130"):
+        runs.make(options(tmp_path), ["mnist_svhn_random", "mnist"])
+    assert len(called) == 1
+
+
+def test_the_exit_code_is_that_of_the_command():
+    assert runs._call(["mia_tf.analyze", "--logdir=/nowhere"]) == 2
+
+
+def test_architectures_attack_one_another_and_each_pair_once(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(runs, "_call", called.append)
+    monkeypatch.setattr(runs, "present", lambda folder: 8)
+    monkeypatch.setattr(runs, "analyzed", lambda folder: 8)
+    first, second = runs.architectures("smoke")
+    for target, shadow in ((first, second), (second, first)):
+        folder = runs.crossed(tmp_path / "smoke" / target, tmp_path / "smoke" / shadow)
+        assert folder.name == f"shadow_{shadow}"
+    runs.make(options(tmp_path), [first])
+    crossed = [(Path(c[1].split("=")[1]).name, Path(c[2].split("=")[1]).name) for c in called if "analyze" in c[0]]
+    assert crossed == [(first, second), (second, first)]
+    folder = runs.crossed(tmp_path / "smoke" / first, tmp_path / "smoke" / second)
+    folder.mkdir(parents=True)
+    (folder / "attacks.csv").touch()
+    called.clear()
+    runs.make(options(tmp_path), [second])
+    assert [command[0] for command in called] == ["mia_tf.train", "mia_tf.analyze"]
 
 
 def test_an_analysis_is_told_from_one_without_the_sweep(tmp_path):

@@ -1,0 +1,83 @@
+"""The three scales of the papers' experiments, and the mixtures that they are made of."""
+
+from dataclasses import dataclass, field
+
+MNIST = ("mnist_augmnist", "mnist_svhn", "mnist_cifar10")
+"""V1, V2 and V3 of section 4."""
+CIFAR10 = ("cifar10_augcifar10", "cifar10_cifar100")
+SHIFTS = ("cifar10_cinic10", "cifar10_cifar100_random", "cifar10_mislabeled")
+"""D_U of the LiRA excerpt's Figure 13, ever further from CIFAR-10."""
+REMOVALS = ("onion", "control")
+"""Selections that leave examples out (section 8): the most memorized, or as many at random."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What one scale has of everything.
+
+    Attributes:
+        flags: first word of a mixture -> flagfile.
+        minutes: first word of a mixture -> estimated cost of a run, None where nobody has measured it.
+        machine: what `minutes` are measured on.
+        num_under: examples of D_U in a random run; None for as many as the paper has.
+        candidates: examples of D_U to choose from; None where the random run itself offers them.
+        features: architecture whose features make the subpopulations.
+        architectures: of the LiRA excerpt's Figure 12.
+        one_group: the data set that they are trained on, alone.
+        one_group_flags: further flags of these runs.
+        num_shadow: numbers of shadow models a side that the attacks are also measured with.
+        more: mixture -> further flags.
+    """
+
+    flags: dict[str, str]
+    minutes: dict[str, float | None]
+    machine: str
+    num_under: int | None
+    candidates: int | None
+    features: str
+    architectures: tuple[str, ...]
+    one_group: str
+    num_shadow: tuple[int, ...]
+    one_group_flags: tuple[str, ...] = ()
+    more: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+SCALES = {
+    "smoke": Scale(
+        flags={"mnist": "smoke", "cifar10": "smoke"},
+        minutes={"mnist": 1, "cifar10": 1},
+        machine="two cores",
+        num_under=60,
+        candidates=120,
+        features="cnn8-2-max",
+        architectures=("cnn8-2-max", "cnn8-2-mean"),
+        one_group="mnist",
+        num_shadow=(1, 2),
+    ),
+    "cpu": Scale(
+        flags={"mnist": "mnist_svhn_cpu", "cifar10": "cifar10_cpu"},
+        minutes={"mnist": 11, "cifar10": 45},
+        machine="two cores",
+        num_under=250,
+        candidates=1000,
+        features="cnn8-3-max",
+        architectures=("cnn8-3-max", "cnn16-2-max", "cnn16-3-max"),
+        one_group="cifar10",
+        num_shadow=(1, 2, 4, 8, 16),
+    ),
+    "paper": Scale(
+        flags={"mnist": "mnist_paper", "cifar10": "cifar10_paper"},
+        minutes={"mnist": None, "cifar10": None},
+        machine="a GPU",
+        num_under=None,
+        candidates=None,
+        features="efficientnetb0",
+        architectures=("resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16"),
+        one_group="cifar10",
+        num_shadow=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+        one_group_flags=("--pool_test", "--num_experiments=256"),
+        more={"mnist_cifar10": ("--arch=cnn64-3-max",), "cifar10_augcifar10": ("--arch=resnet18",)},
+    ),
+}
+SINGLETON_THRESHOLDS = {"mnist": 0.8, "cifar10": 0.5}
+"""First word of a mixture -> the memorization above which an example is a singleton (section 6)."""
