@@ -32,9 +32,8 @@ def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict) -> N
 
 
 def _say_cost(config, options, identity, dataset, missing) -> None:
-    check_disk(
-        next(folder for folder in options.logdir.absolute().parents if folder.is_dir()), dataset, config, missing
-    )
+    logdir = options.logdir.absolute()
+    check_disk(next(folder for folder in (logdir, *logdir.parents) if folder.is_dir()), dataset, config, missing)
     batch, size = config.training.batch, logits_bytes(dataset, config) / 1e6
     steps = config.training.epochs * subsets.nominal_size(config, len(dataset.images)) // batch
     print(f"A model: {steps:,} steps of {batch:,}, {steps * batch:,} images; {size:,.1f} MB of logits.", flush=True)
