@@ -157,6 +157,8 @@ class TrainingConfig:
         check_integer(0, save_steps=self.save_steps)
         if self.privacy is not None:
             check(self.clip_norm == 0, "must be 0 with --dp, which clips each example's", clip_norm=self.clip_norm)
+            allowed = "must not have batch norm with --dp, because it mixes the examples of a batch: take --norm=group"
+            check(self.norm != "batch" or not has_norm(self.arch), allowed, arch=self.arch)
 
     def to_dict(self) -> dict:
         """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
@@ -185,8 +187,13 @@ def check_architecture(arch: str, norm: str) -> None:
     """Raises InputError for an architecture or a normalisation that there is not, and for groups where none is."""
     check_arch(arch=arch)
     check_choice(NORMS, norm=norm)
-    plain = arch.startswith("cnn")
-    check(not plain or norm == "batch", f"must not be given for {arch}, which has no normalisation", norm=norm)
+    fits = norm == "batch" or has_norm(arch)
+    check(fits, f"must not be given for {arch}, which has no normalisation", norm=norm)
+
+
+def has_norm(arch: str) -> bool:
+    """Whether an architecture normalises."""
+    return not arch.startswith("cnn")
 
 
 def check_arch(*others: str, **argument) -> None:
@@ -269,12 +276,14 @@ class RunOptions:
         expid: train only this model, as one task of a cluster's array job does; None for all.
         workers: processes that train at the same time; None to measure.
         threads_per_worker: threads of each; None to measure.
+        dry_run: check everything and say what it would cost, but train nothing.
     """
 
     logdir: Path
     expid: int | None = None
     workers: int | None = None
     threads_per_worker: int | None = None
+    dry_run: bool = False
 
     def __post_init__(self):
         check_integer(0, optional=True, expid=self.expid)

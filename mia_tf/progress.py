@@ -36,7 +36,7 @@ class Progress:
         if self._bar.disable:
             spent = time.monotonic() - self._started
             left = spent / self._finished * (self._num_models - self._finished)
-            self.say(f"[{self._finished}/{self._num_models}, {_duration(left)} left] {message}")
+            self.say(f"[{self._finished}/{self._num_models}, {duration(left)} left] {message}")
         self._describe()
 
     def say(self, line: str) -> None:
@@ -51,6 +51,7 @@ class Progress:
         self._bar.set_description_str(f"{self._finished}/{self._num_models} models")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A span of time, for people."""
     minutes = round(seconds / 60)
     return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -126,6 +126,7 @@ class Store:
                     store._check_same(config)
                 else:
                     store._check_new()
+                    store._marker.touch()
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
@@ -133,6 +134,30 @@ class Store:
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
         return store
+
+    @classmethod
+    def check(cls, logdir, config: dict) -> bool:
+        """Whether a LOGDIR is there, to be continued; changes nothing.
+
+        Args:
+            logdir: the folder.
+            config: as `create` takes it.
+
+        Raises:
+            InputError: `create` would refuse: the folder cannot be made, is another's, holds another
+                configuration or is damaged.
+        """
+        store = cls(logdir)
+        if (store.logdir / "config.json").exists():
+            store._check_same(config)
+            store.check_whole()
+            return True
+        there = next(path for path in (store.logdir, *store.logdir.absolute().parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            fail("must be a folder that can be written", logdir=logdir)
+        if there == store.logdir:
+            store._check_new()
+        return False
 
     def _check_new(self) -> None:
         """Raises InputError where a set-up would write over what is not ours to replace.
@@ -143,7 +168,6 @@ class Store:
         found += [folder.name for folder in self._folders().values()]  # a set-up has none yet, cut short or not
         if found:
             fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
-        self._marker.touch()
 
     def _check_same(self, config: dict) -> None:
         found = load_json(self.logdir / "config.json")

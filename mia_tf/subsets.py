@@ -45,6 +45,11 @@ def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
     return keep
 
 
+def nominal_size(config: ExperimentConfig, num_examples: int) -> int:
+    """Examples that a model trains on, by its experiment's settings; single models have some more or fewer."""
+    return round(config.pkeep * min(num_examples, config.only_subset or num_examples))
+
+
 def model_seed(seed: int, index: int) -> int:
     """The seed of one model: of its initial weights, the order of its examples and their augmentation."""
     return int(np.random.default_rng([seed, _MODELS, index]).integers(2**31))

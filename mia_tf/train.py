@@ -8,15 +8,13 @@ of a flag wins. The same command goes on where an earlier one stopped.
 
 import dataclasses
 import os
-import shutil
 import sys
 import typing
 from pathlib import Path
 
-import numpy as np
 from absl import flags
 
-from mia_tf import command_line, subsets
+from mia_tf import command_line
 from mia_tf.config import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -30,11 +28,11 @@ from mia_tf.config import (
     ExperimentConfig,
     RunOptions,
     TrainingConfig,
-    check_images_fit,
 )
-from mia_tf.records import Dataset
+from mia_tf.preparation import announce, check_disk, load_and_check, share_cores
+from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
 from mia_tf.store import Store
-from mia_tf.validation import check, fail
+from mia_tf.validation import fail
 
 HELP = {
     DataConfig: {
@@ -61,7 +59,7 @@ HELP = {
         "epochs": "Passes over a model's training set.",
         "weight_decay": "L2 penalty on weights, not on biases.",
         "warmup": "Share of training in which the rate rises (LiRA: 0.01).",
-        "clip_norm": "Largest norm of a step's gradient; 0 for no limit (LiRA).",
+        "clip_norm": "Largest norm of a step's gradient; 0 for no limit (LiRA); default 1, with --dp 0.",
         "ema": "Decay of averaged weights for test accuracy (LiRA: 0.999); 0 for none.",
         "augment": "Augmentation: " + ", ".join(AUGMENTATIONS) + ".",
         "queries": "Views of each example to ask; default 1 without augmentation, else 2.",
@@ -69,6 +67,15 @@ HELP = {
         "patience": "Stop after so many epochs without a better test accuracy.",
         "save_steps": "Epochs between kept checkpoints; 0 for none.",
         "keep_ckpt": "Keep the final weights, for mia_tf.inference.",
+    },
+    PrivacyConfig: {
+        "noise_multiplier": "With --dp: noise on a step's summed gradient, in units of --l2_norm_clip.",
+        "target_epsilon": "With --dp: take the noise that gives this epsilon.",
+        "l2_norm_clip": "With --dp: largest norm of one example's gradient; default 1.",
+        "delta": "With --dp: of the guarantee (epsilon, delta); default 1e-5.",
+        "sampling": "With --dp: how batches are drawn: " + ", ".join(SAMPLINGS) + "; default poisson.",
+        "accountant": "With --dp: whose epsilon is recorded: " + ", ".join(ACCOUNTANTS) + "; default rdp.",
+        "microbatch": "With --dp: examples whose gradients are held at the same time; changes memory and speed only.",
     },
     ExperimentConfig: {
         "num_experiments": "Shadow models.",
@@ -82,6 +89,7 @@ HELP = {
         "expid": "Train this model only, as one task of an array job.",
         "workers": "Processes that train at the same time; default by a measurement.",
         "threads_per_worker": "Threads of each process; default by a measurement.",
+        "dry_run": "Check everything and say what it would cost; train nothing.",
     },
 }
 """The flags: each sets the field of its own name, but --data_seed, which is DataConfig's seed."""
@@ -96,8 +104,10 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         for name, text in texts.items():
             field = fields["seed" if name == "data_seed" else name]
             kind = next(iter(typing.get_args(field.type)), field.type)  # `int | None` is an int
-            default = None if name in ("queries", "logdir") else field.default
-            _DEFINE[kind](name, default, text, flag_values=values)
+            # None where the default follows from other flags, or where it matters whether a flag was given.
+            derived = owner is PrivacyConfig or name in ("queries", "clip_norm", "logdir")
+            _DEFINE[kind](name, None if derived else field.default, text, flag_values=values)
+    flags.DEFINE_bool("dp", False, "Train with differential privacy (DP-SGD).", flag_values=values)
 
 
 def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfig, RunOptions]:
@@ -106,10 +116,14 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     Raises:
         InputError: a flag has a value that is not allowed.
     """
-    data, training, experiment, run = ({name: values[name].value for name in texts} for texts in HELP.values())
+    settings = ({name: values[name].value for name in texts} for texts in HELP.values())
+    data, training, privacy, experiment, run = settings
     data["seed"] = data.pop("data_seed")
     if training["queries"] is None:
         training["queries"] = 1 if training["augment"] == "none" else 2
+    training["privacy"] = _read_privacy(values.dp, {k: v for k, v in privacy.items() if v is not None})
+    if training["clip_norm"] is None:
+        training["clip_norm"] = 0.0 if values.dp else TrainingConfig.clip_norm
     config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **experiment)
     logdir = run["logdir"] or f"runs/{Path(config.data.dataset).stem.replace(':', '_')}"
     run["logdir"] = Path(os.path.expanduser(logdir))
@@ -119,59 +133,12 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     return config, options
 
 
-def load_and_check(config: ExperimentConfig) -> Dataset:
-    """The data set, once it is certain that the configuration can train on it.
-
-    Raises:
-        InputError: the data cannot be had, or do not fit the rest of the configuration.
-    """
-    from mia_tf import data
-    from mia_tf.training import features
-
-    def extract_features(mixture: Dataset, network: str, seed: int) -> np.ndarray:
-        check_fits(config, mixture)  # before minutes of work
-        return features.extract(mixture, network, seed)
-
-    dataset = data.load(config.data, extract_features)
-    check_fits(config, dataset)
-    return dataset
-
-
-def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
-    """Raises InputError where the configuration cannot train on a data set."""
-    check_images_fit(config.training, dataset.images.shape[1:])
-    patience = config.training.patience
-    check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
-    smallest = int(subsets.membership(config, len(dataset.images)).sum(axis=1).min())
-    batch = config.training.batch
-    check(batch <= smallest, f"must not exceed the smallest model's training set of {smallest} examples", batch=batch)
-
-
-def check_disk(logdir: Path, dataset: Dataset, config: ExperimentConfig, num_models: int) -> None:
-    """Raises InputError where the logits of the models still to come would not fit on the disk."""
-    needed = num_models * len(dataset.images) * config.training.queries * dataset.num_classes * 4
-    free = shutil.disk_usage(logdir).free
-    if needed > free:
-        have = f"{logdir} with {free / 1e6:,.1f} MB free"
-        fail(f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models", logdir=have)
-
-
-def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num_models: int) -> tuple[int, int]:
-    """Worker processes and threads of each: as asked for, or by a measurement on this machine."""
-    import joblib
-
-    from mia_tf.training import executors
-
-    cores = joblib.cpu_count()
-    if options.workers and options.threads_per_worker:
-        return options.workers, options.threads_per_worker
-    if options.workers or options.threads_per_worker or num_models < 2 * cores:
-        workers = options.workers or max(1, min(num_models, cores) // (options.threads_per_worker or 1))
-        return workers, options.threads_per_worker or max(1, cores // workers)
-    workers, threads, speeds = executors.measure_workers(store, config, cores)
-    said = ", ".join(f"{w} x {t} threads: {speed:,.0f} images/s" for (w, t), speed in speeds.items())
-    print(f"Measured workers ({said}); taking {workers} x {threads}.", flush=True)
-    return workers, threads
+def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
+    if private:
+        return PrivacyConfig(**given)
+    for name, value in given.items():
+        fail("needs --dp", **{name: value})
+    return None
 
 
 def main() -> int:
@@ -181,16 +148,17 @@ def main() -> int:
 
     identity = {**config.to_dict(), **data.identity(config.data)}
     data.check_new_models(config.data, identity, options.logdir)
+    if options.dry_run:
+        from mia_tf.dry_run import rehearse
+
+        rehearse(config, options, identity)
+        return 0
     store = Store.create(options.logdir, identity, lambda: load_and_check(config))
     store.check_whole()
     dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
     wanted = range(config.num_experiments) if options.expid is None else [options.expid]
     missing = sorted(set(wanted) - store.completed())
-    print(f"{dataset.name}: {len(dataset.images):,} examples, {config.training.arch}, {options.logdir}")
-    for said in (dataset.sources.get("without"), dataset.sources.get("selection"), dataset.stand_in):
-        if said:
-            print(said)
-    print(f"{len(wanted) - len(missing)} of {len(wanted)} models present, {len(missing)} to train.", flush=True)
+    announce(dataset, config, options.logdir, len(wanted), len(missing))
     if not missing:
         return 0
     check_disk(options.logdir, dataset, config, len(missing))

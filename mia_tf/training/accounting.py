@@ -16,6 +16,7 @@ import dp_accounting
 from dp_accounting import pld, rdp
 from dp_accounting.mechanism_calibration import ExplicitBracketInterval
 
+from mia_tf import subsets
 from mia_tf.config import ExperimentConfig
 from mia_tf.privacy_config import NOISE_LIMITS
 from mia_tf.validation import check
@@ -70,6 +71,7 @@ class PrivacyGuarantee:
         return {name: None if value == math.inf else value for name, value in fields.items()}
 
 
+@functools.lru_cache  # a target's noise takes seconds to find
 def guarantee(config: ExperimentConfig, num_examples: int) -> PrivacyGuarantee:
     """The guarantee of an experiment whose training has `config.training.privacy`.
 
@@ -86,7 +88,7 @@ def guarantee(config: ExperimentConfig, num_examples: int) -> PrivacyGuarantee:
             too small for the chosen accountant.
     """
     privacy, batch = config.training.privacy, config.training.batch
-    num_members = round(config.pkeep * min(num_examples, config.only_subset or num_examples))
+    num_members = subsets.nominal_size(config, num_examples)
     check(batch <= num_members, f"must not exceed the {num_members} examples that a model trains on", batch=batch)
     if privacy.accountant == "pld":
         check(privacy.delta >= _PLD_DELTA, f"must be at least {_PLD_DELTA} with accountant=pld", delta=privacy.delta)

@@ -175,32 +175,55 @@ def measure_workers(
     Returns:
         (workers, threads of each, {(workers, threads): images per second}).
     """
-    context = multiprocessing.get_context("spawn")
     speeds = {}
     for threads in sorted({2**k for k in range(cores.bit_length()) if 2**k <= cores} | {cores}):
         workers = max(1, cores // threads)
-        started = []
-        for _ in range(workers):
-            pipe, other = context.Pipe()
-            arguments = (other, store.logdir, config, threads, seconds)
-            process = context.Process(target=worker.measure, args=arguments, daemon=True)
-            process.start()
-            other.close()
-            started.append((process, pipe))
-        try:
-            for _, pipe in started:
-                pipe.recv()
-            for _, pipe in started:
-                pipe.send("go")
-            speeds[workers, threads] = sum(pipe.recv() for _, pipe in started)
-        except (EOFError, ConnectionError):  # not enough memory for so many, most likely
-            speeds[workers, threads] = 0.0
+        # Not enough memory for so many, most likely.
+        with contextlib.suppress(InputError):
+            speeds[workers, threads], _ = measure(store, config, workers, threads, seconds)
+    if not speeds:
+        raise _not_started()
+    return *max(speeds, key=speeds.get), speeds
+
+
+def measure(
+    store: Store, config: ExperimentConfig, workers: int, threads: int, seconds: float = 2.0
+) -> tuple[float, int]:
+    """Trains for a while, and keeps nothing of it.
+
+    Returns:
+        (images per second of all workers together, bytes of memory that one needed at most).
+
+    Raises:
+        InputError: the workers do not all run.
+    """
+    context = multiprocessing.get_context("spawn")
+    started = []
+    for _ in range(workers):
+        pipe, other = context.Pipe()
+        arguments = (other, store.logdir, config, threads, seconds)
+        process = context.Process(target=worker.measure, args=arguments, daemon=True)
+        process.start()
+        other.close()
+        started.append((process, pipe))
+    try:
+        for _, pipe in started:
+            pipe.recv()
+        for _, pipe in started:
+            pipe.send("go")
+        found = [pipe.recv() for _, pipe in started]
+    except (EOFError, ConnectionError):
+        raise _not_started() from None
+    finally:
         for process, _ in started:
             process.terminate()
             process.join()
-    if not any(speeds.values()):
-        raise InputError("No worker process could be started: give --workers and --threads_per_worker to see why")
-    return *max(speeds, key=speeds.get), speeds
+    speeds, memory = zip(*found, strict=True)
+    return sum(speeds), max(memory)
+
+
+def _not_started() -> InputError:
+    return InputError("No worker process could be started: give --workers and --threads_per_worker to see why")
 
 
 def _heard(pool: list[_Worker]) -> list[_Worker]:

@@ -13,6 +13,7 @@ None, the end. To the parent go tuples (event, index, detail):
 
 import dataclasses
 import os
+import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -79,11 +80,12 @@ def _train_model(pipe, store, engine, config, plan, index):
 
 
 def measure(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int, seconds: float) -> None:
-    """Trains for a while and sends the images per second; starts when the parent says so."""
+    """Trains for a while when the parent says so, and sends the images per second and its peak memory in bytes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
     engine = start_engine(dataset, config, threads)
     engine.images_per_second(seconds=0.0)  # compiles
     pipe.send("ready")
     pipe.recv()
-    pipe.send(engine.images_per_second(seconds))
+    speed = engine.images_per_second(seconds)
+    pipe.send((speed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))

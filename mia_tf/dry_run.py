@@ -1,0 +1,48 @@
+"""A rehearsal of the train command: everything is checked and its cost measured, and nothing is trained or kept."""
+
+import tempfile
+
+from mia_tf import subsets
+from mia_tf.config import ExperimentConfig, RunOptions
+from mia_tf.preparation import announce, check_disk, load_and_check, logits_bytes, share_cores
+from mia_tf.progress import duration
+from mia_tf.store import Store
+from mia_tf.training import executors
+
+
+def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict) -> None:
+    """Checks what training would check, and prints what it would train, promise and cost on this machine.
+
+    Args:
+        config: the experiment.
+        options: where and how fast; its LOGDIR is neither made nor changed.
+        identity: what the LOGDIR's config.json holds, or would.
+
+    Raises:
+        InputError: the training would be refused.
+    """
+    begun = Store.check(options.logdir, identity)
+    dataset = Store(options.logdir).dataset() if begun else load_and_check(config)
+    wanted = set(range(config.num_experiments) if options.expid is None else [options.expid])
+    missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)
+    announce(dataset, config, options.logdir, len(wanted), missing)
+    if missing:
+        _say_cost(config, options, identity, dataset, missing)
+    print("Nothing was trained: this was a dry run.")
+
+
+def _say_cost(config, options, identity, dataset, missing) -> None:
+    logdir = options.logdir.absolute()
+    check_disk(next(folder for folder in (logdir, *logdir.parents) if folder.is_dir()), dataset, config, missing)
+    batch, size = config.training.batch, logits_bytes(dataset, config) / 1e6
+    steps = config.training.epochs * subsets.nominal_size(config, len(dataset.images)) // batch
+    print(f"A model: {steps:,} steps of {batch:,}, {steps * batch:,} images; {size:,.1f} MB of logits.", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Store.create(folder, identity, lambda: dataset)
+        workers, threads = share_cores(trial, config, options, missing)
+        speed, memory = executors.measure(trial, config, workers, threads)
+    needed = missing * steps * batch / speed
+    print(
+        f"{missing} models: {missing * size:,.1f} MB of logits and about {duration(needed)} of training here, at "
+        f"{speed:,.0f} images/s as measured ({workers} x {threads} threads); memory of a worker {memory / 1e6:,.0f} MB."
+    )

@@ -1,0 +1,96 @@
+"""What is settled before anything trains: whether the data fit, whether the disk suffices, who gets which cores."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf import subsets
+from mia_tf.config import ExperimentConfig, RunOptions, check_images_fit
+from mia_tf.quiet import native_messages_held_back
+from mia_tf.records import Dataset
+from mia_tf.store import Store
+from mia_tf.validation import check, fail
+
+
+def load_and_check(config: ExperimentConfig) -> Dataset:
+    """The data set, once it is certain that the configuration can train on it.
+
+    Raises:
+        InputError: the data cannot be had, or do not fit the rest of the configuration.
+    """
+    from mia_tf import data
+    from mia_tf.training import features
+
+    def extract_features(mixture: Dataset, network: str, seed: int) -> np.ndarray:
+        check_fits(config, mixture)  # before minutes of work
+        return features.extract(mixture, network, seed)
+
+    dataset = data.load(config.data, extract_features)
+    check_fits(config, dataset)
+    return dataset
+
+
+def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
+    """Raises InputError where the configuration cannot train on a data set."""
+    training, shape = config.training, dataset.images.shape[1:]
+    check_images_fit(training, shape)
+    patience = training.patience
+    check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
+    smallest = int(subsets.membership(config, len(dataset.images)).sum(axis=1).min())
+    batch = training.batch
+    check(batch <= smallest, f"must not exceed the smallest model's training set of {smallest} examples", batch=batch)
+    if training.privacy:
+        from mia_tf.training import accounting
+
+        accounting.guarantee(config, len(dataset.images))  # a target may be out of reach
+        with native_messages_held_back():
+            from mia_tf import models
+            from mia_tf.training.norm_rules import check_supported
+
+            check_supported(models.build(training.arch, shape, dataset.num_classes, seed=0, norm=training.norm))
+
+
+def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: int, missing: int) -> None:
+    """Prints what will be trained, on which data, and what it promises."""
+    print(f"{dataset.name}: {len(dataset.images):,} examples, {config.training.arch}, {logdir}")
+    for said in (dataset.sources.get("without"), dataset.sources.get("selection"), dataset.stand_in):
+        if said:
+            print(said)
+    print(f"{wanted - missing} of {wanted} models present, {missing} to train.", flush=True)
+    if config.training.privacy and missing:
+        from mia_tf.training import accounting
+
+        print(accounting.statement(accounting.guarantee(config, len(dataset.images))), flush=True)
+
+
+def logits_bytes(dataset: Dataset, config: ExperimentConfig) -> int:
+    """Size of one model's logits on the disk, in bytes."""
+    return len(dataset.images) * config.training.queries * dataset.num_classes * 4
+
+
+def check_disk(folder: Path, dataset: Dataset, config: ExperimentConfig, num_models: int) -> None:
+    """Raises InputError where the logits of the models still to come would not fit on the disk of a folder."""
+    needed = num_models * logits_bytes(dataset, config)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        have = f"{folder} with {free / 1e6:,.1f} MB free"
+        fail(f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models", logdir=have)
+
+
+def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num_models: int) -> tuple[int, int]:
+    """Worker processes and threads of each: as asked for, or by a measurement on this machine."""
+    import joblib
+
+    from mia_tf.training import executors
+
+    cores = joblib.cpu_count()
+    if options.workers and options.threads_per_worker:
+        return options.workers, options.threads_per_worker
+    if options.workers or options.threads_per_worker or num_models < 2 * cores:
+        workers = options.workers or max(1, min(num_models, cores) // (options.threads_per_worker or 1))
+        return workers, options.threads_per_worker or max(1, cores // workers)
+    workers, threads, speeds = executors.measure_workers(store, config, cores)
+    said = ", ".join(f"{w} x {t} threads: {speed:,.0f} images/s" for (w, t), speed in speeds.items())
+    print(f"Measured workers ({said}); taking {workers} x {threads}.", flush=True)
+    return workers, threads
