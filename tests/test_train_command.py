@@ -360,8 +360,8 @@ def test_two_processes_share_one_logdir(own_arrays, tmp_path):
 
 def test_ctrl_c_keeps_what_is_complete(own_arrays, tmp_path):
     run = subprocess.Popen(
-        slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        [*slow_run(own_arrays, tmp_path), "--num_experiments=200"],  # more than can be over before the signal
+        cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
     os.killpg(run.pid, signal.SIGINT)

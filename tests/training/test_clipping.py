@@ -52,7 +52,13 @@ def check_against_slow(model, seed=0, clip_quantile=0.5):
     np.testing.assert_allclose(loss, mask @ losses.numpy(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("arch", ["cnn4-3-max", "cnn4-2-mean", "wrn28-1", "resnet9"])
+LARGE = ("wrn28-2", "resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16")
+
+
+@pytest.mark.parametrize(
+    "arch",
+    ["cnn4-3-max", "cnn4-2-mean", "wrn28-1", "resnet9", *(pytest.param(a, marks=pytest.mark.slow) for a in LARGE)],
+)
 def test_architectures(arch):
     shape = (32, 32, 3) if arch != "cnn4-3-max" else (28, 28, 1)
     norm = "batch" if arch.startswith("cnn") else "group"
