@@ -7,7 +7,7 @@ from mia_tf.validation import check, check_choice, check_integer
 
 SAMPLINGS = ("poisson", "shuffle")
 ACCOUNTANTS = ("rdp", "pld")
-NOISE_LIMITS = (0.01, 10_000.0)
+NOISE_LIMITS = (0.01, 1_000.0)
 """Noise multipliers that the accountants resolve; less of it promises next to nothing."""
 
 

@@ -184,7 +184,7 @@ def test_noise_calibrated_by_pld_meets_the_target_and_is_less(target):
     assert found.noise_multiplier < promise_of(**config).noise_multiplier
 
 
-@pytest.mark.parametrize("noise", [0.01, 0.1, 10_000])
+@pytest.mark.parametrize("noise", [0.01, 0.1, 1_000])
 @pytest.mark.parametrize("num_members, batch, epochs", [(100, 100, 1), (100, 100, 10_000), (50_000, 1, 1)])
 def test_the_limits_of_the_noise_are_within_reach_of_both_accountants(noise, num_members, batch, epochs):
     found = promise_of(num_members, batch=batch, epochs=epochs, noise_multiplier=noise)
