@@ -62,7 +62,7 @@ def runs(scale: str) -> dict[str, Run]:
         if size.candidates:
             found.append(_run(size, mixture, "candidates", num_under=size.candidates))
         found.append(_run(size, mixture, "subpopulation", num_under=size.candidates, features=size.features))
-        threshold = SINGLETON_THRESHOLDS[mixture.split("_")[0]]
+        threshold = size.threshold or SINGLETON_THRESHOLDS[mixture.split("_")[0]]
         found.append(_run(size, mixture, "singletons", f"{mixture}_{pool}", size.candidates, threshold=threshold))
         if mixture == "mnist_svhn":
             found += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]

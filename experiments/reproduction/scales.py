@@ -21,6 +21,7 @@ class Scale:
         machine: what `minutes` are measured on.
         num_under: examples of D_U in a random run; None for as many as the paper has.
         candidates: examples of D_U to choose from; None where the random run itself offers them.
+        threshold: memorization of a singleton; None for the paper's, SINGLETON_THRESHOLDS.
         features: architecture whose features make the subpopulations.
         architectures: of the LiRA excerpt's Figure 12.
         one_group: the data set that they are trained on, alone.
@@ -34,6 +35,7 @@ class Scale:
     machine: str
     num_under: int | None
     candidates: int | None
+    threshold: float | None
     features: str
     architectures: tuple[str, ...]
     one_group: str
@@ -49,6 +51,7 @@ SCALES = {
         machine="two cores",
         num_under=60,
         candidates=120,
+        threshold=0.4,
         features="cnn8-2-max",
         architectures=("cnn8-2-max", "cnn8-2-mean"),
         one_group="mnist",
@@ -60,6 +63,7 @@ SCALES = {
         machine="two cores",
         num_under=250,
         candidates=1000,
+        threshold=None,
         features="cnn8-3-max",
         architectures=("cnn8-3-max", "cnn16-2-max", "cnn16-3-max"),
         one_group="cifar10",
@@ -71,6 +75,7 @@ SCALES = {
         machine="a GPU",
         num_under=None,
         candidates=None,
+        threshold=None,
         features="efficientnetb0",
         architectures=("resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16"),
         one_group="cifar10",

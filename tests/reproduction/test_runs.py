@@ -60,6 +60,18 @@ def test_at_the_scale_of_the_paper_nothing_is_said_of_the_number_of_examples():
         assert not any(flag.startswith("--num_over") for flag in run.flags)
 
 
+@pytest.mark.parametrize("scale", runs.SCALES)
+def test_every_run_is_a_configuration_that_train_accepts(scale, tmp_path):
+    found = {}
+    for run in runs.runs(scale).values():
+        chooser = [f"--scores_from={tmp_path}"] if run.selection == "singletons" else []
+        found[run.name] = config(*run.flags, *chooser)
+        assert found[run.name].data.dataset == run.mixture
+    assert len({(each.data.dataset, each.data.under, each.training.arch, each.seed) for each in found.values()}) == len(
+        found
+    )
+
+
 def test_list_tells_what_is_there_and_what_it_costs():
     done = subprocess.run(
         [sys.executable, "-m", "experiments.runs", "--scale=cpu", "--list", "--runs=/nowhere"],
