@@ -3,9 +3,9 @@
     python -m experiments.figure4_dp --plain=LOGDIR --dp=LOGDIR --out=experiments/results/figure4_dp \
         [--dp=ANOTHER --dp_label="DP" --dp_label="DP, tuned"]
 
-The LOGDIRs hold the same examples and subsets, trained without and with differential privacy: one command line of
-mia_tf.train, with and without --dp. The models that all of them have are compared. --dp may be given again, for
-instance for another learning rate.
+The LOGDIRs hold the same examples and subsets, trained without and with differential privacy, each by a recipe that
+suits it: flags/dp_mnist_svhn_cpu_plain.flags and flags/dp_mnist_svhn_cpu.flags. The models that all of them have are
+compared. --dp may be given again, for instance for another learning rate.
 
 About 10 s a LOGDIR on one core for 16 models of 5,250 examples. Writes to --out: memorization.csv (by group, with
 intervals), memorization_bins.csv (the histograms), attacks.csv, accuracy.csv, epsilon.csv (each attack's lower bound
@@ -13,7 +13,7 @@ beside the accountant's upper bounds, at one delta), runs.csv (what was run), an
 
 Expected, by the paper: "samples that belong to the under-represented population also have low memorization scores".
 It calls its DP models "low utility" and gives no number. With 16 models single examples cannot be told apart, as
-the memorization of one has a standard error of about 0.15; groups can.
+the memorization of one has a standard error of 0.15 to 0.2; groups can.
 """
 
 import logging

@@ -53,7 +53,8 @@ class ClippedGradients:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_sum(losses * mask)
         below = tape.gradient(loss, [tap.z for tap in self._taps])
-        norms = tf.sqrt(tf.add_n([tap.sqr_norms(g) for tap, g in zip(self._taps, below, strict=True)]))
+        squares = tf.add_n([tap.sqr_norms(g) for tap, g in zip(self._taps, below, strict=True)])
+        norms = tf.sqrt(tf.maximum(squares, 0.0))  # a Gram matrix's sum may round below zero
         weights = mask * compute_clip_weights(self._clip, norms)
         sums = [None] * len(self._order)
         for tap, gradient in zip(self._taps, below, strict=True):
