@@ -22,6 +22,9 @@ from mia_tf.training.single import ORDER, SingleEngine
 from mia_tf.training.tf_privacy import GaussianSumQuery
 
 _NOISE = 3  # the stream of a model's seed that its noise comes from
+_KERNELS_KEPT = 1000
+"""Steps between clearings: TensorFlow keeps a kernel, 30 kB, for every draw of noise; dropping them drops those of the
+compiled functions too, and these take a second to come back."""
 _ROUND = 8  # microbatches are multiples of it: oneDNN and cuDNN keep a plan for each size that occurs
 
 
@@ -69,8 +72,8 @@ class PrivateEngine(SingleEngine):
             self._private_update(noised, np.int32(step), total_steps)
             total += float(loss) / max(len(rows), 1)
             completed += 1
-        # TensorFlow keeps a kernel, 30 kB, for every draw of noise; the draws do not depend on it.
-        keras.backend.clear_session()
+            if (step + 1) % _KERNELS_KEPT == 0:
+                keras.backend.clear_session()  # of the kernels; the draws do not depend on it
         return total, completed
 
     def _hparams(self) -> dict:
