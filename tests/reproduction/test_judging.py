@@ -112,6 +112,14 @@ def test_claims_about_correlations():
     assert better.value == pytest.approx((0.1, 0.05, 0.15))
 
 
+def test_a_strong_negative_correlation_is_strong():
+    rows = [correlation_row("ood_msp", "all", -0.8, 0.05), correlation_row("memorization", "all", 0.7, 0.01)]
+    found = {finding.claim: finding for finding in judging.correlation_findings(rows)}
+    ood, better = found["ood"], found["better"]
+    assert ood.verdict == "fails" and ood.value == pytest.approx((0.8, 0.75, 0.85))
+    assert better.verdict == "fails" and better.value[0] == pytest.approx(-0.1)
+
+
 def test_claims_about_the_number_of_shadow_models():
     curves = {"random": (0.7, 0.8, 0.9), "singletons": (0.97, 0.985, 0.99)}
     rows = []
