@@ -22,6 +22,9 @@ _GHOST_ADVANTAGE = 5.0
 gradients. They are wider in memory and need the weighted sum by a second product: measured, with oneDNN on
 AVX-512, both cost the same at about five."""
 
+_RULED = ("kernel", "bias", "gamma", "beta", "embeddings")
+"""Names of the weights that the rules know."""
+
 
 def make_registry():
     """TF-Privacy's LayerRegistry with its own rules and ours."""
@@ -40,8 +43,14 @@ def check_supported(model: keras.Model) -> None:
             refuse(layer, "it mixes the examples of a batch; --norm=group takes its place in residual networks")
         if layer.trainable_variables and not registry.is_elem(layer):
             refuse(layer, "there is no rule for its per-example gradients")
-        if isinstance(layer, keras.layers.Conv2D) and (layer.groups != 1 or layer.data_format != "channels_last"):
-            refuse(layer, "only one group of channels, the channels last, is supported")
+        # A rule norms the gradients of these and of all of these: others, such as a LoRA's, would go unclipped.
+        trained, own = layer.trainable_variables, [v for v in layer.weights if v.name in _RULED]
+        if trained and [id(v) for v in trained] != [id(v) for v in own]:
+            refuse(layer, "it must train all of its own weights and no others, such as an activation's")
+        if isinstance(layer, keras.layers.Conv2D) and layer.groups != 1:
+            refuse(layer, "only one group of channels is supported")
+        if getattr(layer, "data_format", "channels_last") != "channels_last" and trained:
+            refuse(layer, "only the channels last are supported")
         if isinstance(layer, keras.layers.GroupNormalization) and layer.axis not in (-1, layer.input.ndim - 1):
             refuse(layer, "only the last axis is supported")
 

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -68,6 +69,8 @@ class PrivateEngine(SingleEngine):
             self._private_update(noised, np.int32(step), total_steps)
             total += float(loss) / max(len(rows), 1)
             completed += 1
+        # TensorFlow keeps a kernel, 30 kB, for every draw of noise; the draws do not depend on it.
+        keras.backend.clear_session()
         return total, completed
 
     def _hparams(self) -> dict:
