@@ -12,7 +12,7 @@ OTHERS = ATTACKS[:-1]
 STRONG = 0.6
 """Spearman's correlation from here on is strong (section 4.1)."""
 FEW, CLOSE = 4, 0.02
-"""Shadow models a side that suffice for singletons if they come this close to the AUROC of all."""
+"""Shadow models a side that suffice for singletons if they come this close to the AUROC of all (section 7: 5)."""
 _ORDER = (("singletons", "subpopulation"), ("subpopulation", "random"), ("singletons", "random"))
 
 

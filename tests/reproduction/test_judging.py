@@ -5,6 +5,7 @@ import pytest
 
 from experiments.reproduction import judging
 from experiments.reproduction.judging import Finding, difference
+from experiments.reproduction.scales import SCALES
 
 
 def attack_row(mixture, selection, attack, population, ours, half, paper=0.5):
@@ -110,6 +111,11 @@ def test_claims_about_correlations():
     }
     better = next(f for f in found if f.claim == "better" and f.case.startswith("all"))
     assert better.value == pytest.approx((0.1, 0.05, 0.15))
+
+
+@pytest.mark.parametrize("scale", ["cpu", "paper"])
+def test_the_few_shadow_models_are_among_those_that_are_swept(scale):
+    assert {1, judging.FEW} <= set(SCALES[scale].num_shadow)
 
 
 def test_a_strong_negative_correlation_is_strong():
