@@ -8,6 +8,7 @@ choosing them, so that the difference is no regression to the mean.
 Cost: three runs, one of which the singletons share: smoke 3 minutes; cpu 35 minutes on two cores; paper 3 x 2,000
 models.
 The paper: examples of low memorization get a high one, and accuracy on their kind falls; it has no number of this.
+That accuracy is in accuracy.csv of each run, and not compared here.
 """
 
 import numpy as np
@@ -39,7 +40,7 @@ def build(found) -> command.Outcome:
 
 
 def effect_rows(onion: Measured, control: Measured) -> list[dict]:
-    """What the removal changed in memorization and accuracy without the example, on examples that stay in both.
+    """What the removal changed in memorization, on examples that stay in both.
 
     Returns:
         a row a group: the means in both runs and their mean difference with its 95% interval over examples.

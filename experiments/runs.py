@@ -187,9 +187,16 @@ def _cross(options: argparse.Namespace, name: str) -> int:
     commands = [
         ["mia_tf.analyze", f"--logdir={target}", f"--shadow_logdir={shadow}"]
         for target, shadow in pairs
-        if not (crossed(target, shadow) / "attacks.csv").exists()
+        if not _is_crossed(target, shadow)
     ]
     return next((code for code in map(_call, commands) if code), 0)
+
+
+def _is_crossed(target: Path, shadow: Path) -> bool:
+    """Whether a run has been attacked with another's models since either was last analyzed, maybe with more models."""
+    made = crossed(target, shadow) / "attacks.csv"
+    own = [folder / "analysis" / "attacks.csv" for folder in (target, shadow)]
+    return made.exists() and all(not each.exists() or each.stat().st_mtime <= made.stat().st_mtime for each in own)
 
 
 def _call(command: list[str]) -> int:

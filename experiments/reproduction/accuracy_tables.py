@@ -7,6 +7,9 @@ from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
 from mia_tf.figures import comparison, style
 
+INTERVALS = "Ours is of the mean over models; the paper's, up to 21.7% wide a side, can only be of single models."
+"""Of 2,000 models a mean is known 45 times better than a single one."""
+
 
 def build(table: str, found: dict[str, Measured]) -> Outcome:
     """The rows of a table, and its figure."""
@@ -28,7 +31,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    footnote(figure, f"{comparison.WORDS} Both intervals are over models.", found)
+    footnote(figure, f"{comparison.WORDS} {INTERVALS}", found)
     return Outcome({"": rows}, {"": figure})
 
 

@@ -12,7 +12,7 @@ OTHERS = ATTACKS[:-1]
 STRONG = 0.6
 """Spearman's correlation from here on is strong (section 4.1)."""
 FEW, CLOSE = 4, 0.02
-"""Shadow models a side that suffice for singletons if they come this close to the AUROC of all."""
+"""Shadow models a side that suffice for singletons if they come this close to the AUROC of all (section 7: 5)."""
 _ORDER = (("singletons", "subpopulation"), ("subpopulation", "random"), ("singletons", "random"))
 
 
@@ -55,7 +55,8 @@ CLAIMS = {
     "order": "Singletons are easier to attack than a subpopulation, and that than random under-represented examples "
     "(AUROC on them).",
     "lira": "LiRA beats the other four attacks of the paper (AUROC).",
-    "ood": f"OOD scores do not correlate strongly with the privacy score (Spearman's correlation below {STRONG:g}).",
+    "ood": "OOD scores do not correlate strongly with the privacy score (absolute value of Spearman's correlation "
+    f"below {STRONG:g}).",
     "memorization": f"Memorization correlates strongly with the privacy score (Spearman's correlation of {STRONG:g} "
     "or more).",
     "better": "Memorization correlates better with the privacy score than OOD scores do (difference of the two).",
@@ -120,6 +121,8 @@ def correlation_findings(rows: Sequence[Mapping[str, str]]) -> Iterator[Finding]
         if other == "memorization":
             yield Finding("memorization", mixture, selection, group, value, np.nan, STRONG)
             continue
+        if value[0] < 0:  # strong or not, whatever its sign (section 4.1)
+            value = tuple(-end for end in (value[0], value[2], value[1]))
         yield Finding("ood", mixture, selection, f"{group}, {other}", value, np.nan, STRONG, above=False)
         if (mixture, selection, group, "memorization") in found:
             better = difference(found[mixture, selection, group, "memorization"], value)

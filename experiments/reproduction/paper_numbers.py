@@ -55,7 +55,7 @@ def accuracy_numbers(name: str) -> list[dict]:
 
     Returns:
         dicts of mixture, split ("train" | "test"), group ("over" | "under"), paper and paper_pm: the mean and half
-        of its 95% interval as shares.
+        of the 95% interval that is printed, as shares; it is too wide to be that of a mean of 2,000 models.
     """
     return [
         {

@@ -79,7 +79,7 @@ SCALES = {
         features="efficientnetb0",
         architectures=("resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16"),
         one_group="cifar10",
-        num_shadow=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+        num_shadow=(1, 2, 4, 5, 10, 20, 50, 100, 200, 500),
         one_group_flags=("--pool_test", "--num_experiments=256"),
         more={"mnist_cifar10": ("--arch=cnn64-3-max",), "cifar10_augcifar10": ("--arch=resnet18",)},
     ),

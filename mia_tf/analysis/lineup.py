@@ -41,13 +41,17 @@ class Lineup:
         says alike, and is on the target's side of every example: it would give membership away where nothing is
         remembered. So it is left out, as the target itself is where it is among the shadow models.
 
+        Different models of one balanced plan are no help either: an example is IN so many of them, so that the fewer
+        shadow models it is IN, the more targets it is IN.
+
         Args:
             keep: (N, M) bool, membership in the training sets.
             num_targets: T.
 
         Raises:
             InputError: a target's and a shadow model's subsets agree more than chance, and are not the same; or two
-                shadow models have the subset of one target. No leaving out makes up for that.
+                shadow models have the subset of one target; or none has that of any, but how many of them an example
+                is IN goes with how many targets it is IN. No leaving out makes up for that.
         """
         targets, shadows = keep[:, :num_targets], keep[:, num_targets:]
         places: dict[bytes, list[int]] = {}
@@ -55,13 +59,21 @@ class Lineup:
             places.setdefault(column.tobytes(), []).append(place)
         same = [places.get(column.tobytes(), []) for column in np.packbits(targets, axis=0).T]
         twins = np.array([found[0] if found else NONE for found in same])
-        agreement = _agreement(targets, shadows)
+        num_in = shadows.sum(axis=1)
+        rows = np.flatnonzero((num_in > 0) & (num_in < shadows.shape[1]))[:_COMPARED]
+        agreement = _agreement(targets[rows], shadows[rows])
         agreement[twins != NONE, twins[twins != NONE]] = 0
         target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)
         if agreement[target, shadow] > _RELATED or any(len(found) > 1 for found in same):
             raise InputError(
                 "The shadow models' subsets must be drawn apart from the targets', by another --seed, or be the same, "
                 f"each once: that of shadow model {shadow} is too much like that of target {target}"
+            )
+        counted = _agreement(targets[rows].sum(axis=1, keepdims=True), num_in[rows, None])
+        if (twins == NONE).all() and abs(counted.item()) > _RELATED:
+            raise InputError(
+                "The shadow models' subsets must be drawn apart from the targets', by another --seed, or be the same, "
+                "each once: these are other models of the targets' own plan"
             )
         return cls(num_targets, num_targets, twins)
 
@@ -72,12 +84,10 @@ class Lineup:
 
 
 def _agreement(targets: np.ndarray, shadows: np.ndarray) -> np.ndarray:
-    """(T, S) correlations of the memberships (N, T) and (N, S) in standard errors, over examples that may be either."""
-    num_in = shadows.sum(axis=1)
-    rows = np.flatnonzero((num_in > 0) & (num_in < shadows.shape[1]))[:_COMPARED]
+    """(T, S) correlations of memberships, or of their sums, (N, T) and (N, S) in standard errors."""
     columns = []
-    for keep in (targets[rows], shadows[rows]):
+    for keep in (targets, shadows):
         centred = keep - keep.mean(axis=0, dtype=np.float32)
         norms = np.sqrt(np.square(centred).sum(axis=0))
         columns.append(centred / np.where(norms, norms, 1))
-    return columns[0].T @ columns[1] * np.sqrt(len(rows))
+    return columns[0].T @ columns[1] * np.sqrt(len(targets))

@@ -11,7 +11,7 @@ from mia_tf.analysis.accuracy import AccuracyTally, test_image_rows
 from mia_tf.analysis.blocks import Block, PlainView, Recording, ScoreFile
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import Evaluation, Population, evaluate
-from mia_tf.analysis.lineup import NONE
+from mia_tf.analysis.lineup import NONE, Lineup
 from mia_tf.analysis.memorization import memorization
 from mia_tf.analysis.privacy_scores import privacy_score
 from mia_tf.analysis.scratch import scratch_folder
@@ -115,10 +115,8 @@ def study(
         evident = recommended, num_targets
         columns["lira_evidence"] = _attack(recording, sweep, running, files, evident, progress)
         targets = recording.keep[:, :num_targets]
-        num_in = None if (lineup.twins == NONE).all() else columns["n_in"]
-        populations = {
-            name: Population(chosen, targets, num_in, len(models)) for name, chosen in masks.items() if name != "over"
-        }
+        sides = _sides(lineup, columns["n_in"], targets)
+        populations = {name: Population(chosen, targets, *sides) for name, chosen in masks.items() if name != "over"}
         tasks = [(*key, population) for key in files for population in populations]
         found = {
             (name, size, population): evaluate(files[name, size].blocks, populations[population], seed)
@@ -139,6 +137,24 @@ def study(
         recommended=recommended,
         num_models=num_shadow_models,
     )
+
+
+def _sides(lineup: Lineup, num_in: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray | None, int]:
+    """What `Population` weighs pairs by: of how many models each example is IN, and how many models these are.
+
+    Args:
+        lineup: who is attacked.
+        num_in: (N,) int64, over all models of the LOGDIR.
+        targets: (N, T) bool, membership in the training sets of those that are attacked.
+    """
+    alone = lineup.twins == NONE
+    if alone.all():
+        return None, lineup.num_targets
+    if alone.any():
+        # In a balanced plan the memberships of targets without a twin go with the number of shadow models left, so
+        # that each example must weigh the same on both sides whichever targets are attacked.
+        return targets.sum(axis=1), targets.shape[1]
+    return num_in, lineup.num_targets
 
 
 def _attacks(names: Iterable[str], num_models: int, seed: int) -> dict[str, Attack]:

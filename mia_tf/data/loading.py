@@ -47,6 +47,8 @@ def _load_mixture(config: DataConfig) -> Dataset:
     )
     names, change = [mixture.over], Change()
     if num_under:
+        pooled = config.pool_test and mixture.under_from == "test"
+        check(not pooled, f"leaves no test images, of which `{mixture.name}` takes its group", pool_test=True)
         names.append(mixture.under)
         embedded = config.data_source == "embedded"  # needs no folder, so none is looked for
         change = mixture.change_under(None if embedded else sources.folder_of_archives(config.data_dir))

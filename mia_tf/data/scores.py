@@ -11,7 +11,7 @@ import numpy as np
 
 from mia_tf.files import Table
 from mia_tf.store import Store
-from mia_tf.validation import check, check_integer
+from mia_tf.validation import check
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Scores:
         config: its config.json.
         stand_in: as in Dataset.
         example_ids: (n,) str.
+        labels: (n,) int64.
         under: (n,) bool, true for the under-represented group.
         memorization: (n,) float64 in [-1, 1], NaN where no model was in or none was out.
         memorization_se: (n,) float64, its standard error.
@@ -33,6 +34,7 @@ class Scores:
     config: Mapping
     stand_in: str
     example_ids: np.ndarray
+    labels: np.ndarray
     under: np.ndarray
     memorization: np.ndarray
     memorization_se: np.ndarray
@@ -42,17 +44,6 @@ class Scores:
     def config_digest(self) -> str:
         """16 hexadecimal digits that tell the run's configuration from another."""
         return digest_of([json.dumps(self.config, sort_keys=True)])
-
-    def most_memorized(self, count: int) -> np.ndarray:
-        """(count,) ids of the most memorized examples, the most memorized first; equals in the order of their ids.
-
-        Raises:
-            InputError: there are not so many examples whose memorization is known.
-        """
-        known = np.flatnonzero(np.isfinite(self.memorization))
-        check_integer(1, len(known), count=count)
-        order = np.lexsort((self.example_ids[known], -self.memorization[known]))
-        return self.example_ids[known[order[:count]]]
 
 
 def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
@@ -74,6 +65,7 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
         config=store.config(),
         stand_in=store.about()["stand_in"],
         example_ids=np.array(table.text("example_id")),
+        labels=table.integers("label"),
         under=np.array(table.text("group")) == "under",
         memorization=table.numbers("memorization"),
         memorization_se=table.numbers("memorization_se"),

@@ -161,10 +161,12 @@ def _singletons(dataset: Dataset, config: DataConfig):
     if bool(earlier.stand_in) != bool(dataset.stand_in):
         fail("must be a run on the same data, not a stand-in for one of the two", scores_from=config.scores_from)
     under = dataset.groups == UNDER
-    known = earlier.example_ids[earlier.under & np.isfinite(earlier.memorization)]
-    unknown = under & ~np.isin(dataset.example_ids, known)
+    # Where labels are drawn at random, another mixture has the same pictures under other labels.
+    known = earlier.under & np.isfinite(earlier.memorization)
+    ours, theirs = _labelled(dataset.example_ids, dataset.labels), _labelled(earlier.example_ids, earlier.labels)
+    unknown = under & ~np.isin(ours, theirs[known])
     if unknown.any():
-        which = f"{unknown.sum()} of its {under.sum()} have none there"
+        which = f"{unknown.sum()} of its {under.sum()} have none there under their labels"
         fail(f"must have the memorization of all of D_U's examples; {which}", scores_from=config.scores_from)
     chosen = under & np.isin(dataset.example_ids, _above(earlier, threshold))
     scored = earlier.under & np.isin(earlier.example_ids, dataset.example_ids[under])
@@ -173,6 +175,11 @@ def _singletons(dataset: Dataset, config: DataConfig):
     error = np.median(earlier.memorization_se[scored])
     measured = f"by {earlier.num_models} models of {earlier.logdir} (configuration {earlier.config_digest})"
     return chosen, f"with memorization above {threshold:g} {measured}, standard error {error:.2g} in the median"
+
+
+def _labelled(example_ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N,) str that tell a picture under one label from any other."""
+    return np.char.add(example_ids, np.char.mod(" %d", labels))
 
 
 def _threshold(config: DataConfig) -> float:

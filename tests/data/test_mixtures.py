@@ -362,7 +362,7 @@ def test_mislabeled_pictures_leave_the_test_set(write_archives):
 
 def test_test_images_may_be_examples_too(mixture, load_mixture):
     if mixture.under_from == "test":
-        with pytest.raises(InputError, match="num_under"):
+        with pytest.raises(InputError, match="`pool_test` leaves no test images, of which"):
             load_mixture(pool_test=True)
         return
     dataset = load_mixture(pool_test=True, num_over=POOL + 10 * TEST_PER_LABEL)

@@ -154,10 +154,11 @@ def write_run(logdir, dataset, memorization, config=(), errors=None):
     (store.logdir / "analysis").mkdir()
     with open(store.logdir / "analysis" / "examples.csv", "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["example_id", "group", "n_in", "n_out", "memorization", "memorization_se"])
+        writer.writerow(["example_id", "label", "group", "n_in", "n_out", "memorization", "memorization_se"])
         for i, value in enumerate(memorization):
             cell = "" if np.isnan(value) else value
-            writer.writerow([dataset.example_ids[i], ("over", "under")[dataset.groups[i]], 5, 3, cell, 0.1])
+            about = [dataset.example_ids[i], dataset.labels[i], ("over", "under")[dataset.groups[i]]]
+            writer.writerow([*about, 5, 3, cell, 0.1])
     return str(logdir)
 
 
@@ -219,7 +220,7 @@ def test_a_threshold_above_all_is_refused_with_the_highest(dataset, memorization
     "change, said",
     [
         ({"stand_in": "rendered"}, "`scores_from` must be a run on the same data, not a stand-in"),
-        ({"example_ids": np.array([f"{i:016x}" for i in range(1, 65)])}, "1 of its 16 have none there"),
+        ({"example_ids": np.array([f"{i:016x}" for i in [*range(63), 99]])}, "1 of its 16 have none there"),
         ({"groups": np.repeat(np.uint8([0, 1]), [50, 14])}, "2 of its 16 have none there"),
     ],
     ids=["stand-in", "other examples", "other groups"],
@@ -228,6 +229,20 @@ def test_the_memorization_of_other_data_is_refused(change, said, dataset, memori
     logdir = write_run(tmp_path, dataclasses.replace(dataset, **change), memorization)
     with pytest.raises(InputError, match=said):
         select(dataset, singletons(logdir))
+
+
+def test_memorization_under_other_labels_is_refused(write_archives, tmp_path):
+    """Fewer of the same pictures draw other random labels: what was memorized of a picture is of its old label."""
+    config = DataConfig(
+        dataset="cifar10_mislabeled", num_over=40, num_under=30, data_source="npz", data_dir=write_archives(["cifar10"])
+    )
+    all_of_them = load(config)
+    memorization = np.where(all_of_them.groups == UNDER, 0.9, 0.0)
+    logdir = write_run(tmp_path / "run", all_of_them, memorization)
+    config = dataclasses.replace(config, under="singletons", scores_from=logdir)
+    assert np.array_equal(load(config).labels, all_of_them.labels)
+    with pytest.raises(InputError, match=r"\d+ of its 20 have none there under their labels"):
+        load(dataclasses.replace(config, num_under=20))
 
 
 def test_memorization_that_could_not_be_measured_is_refused(dataset, memorization, tmp_path):
@@ -267,14 +282,6 @@ def test_a_run_that_is_not_analyzed_or_not_ours_is_refused(dataset, tmp_path):
     Store.create(tmp_path / "run", {"dataset": "toy"}, lambda: dataset)
     with pytest.raises(InputError, match=r"Missing file: .*examples.csv; make it with `python -m mia_tf.analyze"):
         identity(singletons(str(tmp_path / "run")))
-
-
-def test_the_most_memorized_come_in_order_and_equals_by_their_ids(dataset, memorization, tmp_path):
-    memorization[:4] = 0.95, np.nan, 1, 0.95
-    found = scores.read(write_run(tmp_path, dataset, memorization)).most_memorized(5)
-    assert found.tolist() == [dataset.example_ids[i] for i in (2, 0, 3, 5, 7)]
-    with pytest.raises(InputError, match=r"`count` must be an integer in \[1, 63\]. Received: count=64"):
-        scores.read(tmp_path).most_memorized(64)
 
 
 # ---- examples that are left out

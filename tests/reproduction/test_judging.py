@@ -5,6 +5,7 @@ import pytest
 
 from experiments.reproduction import judging
 from experiments.reproduction.judging import Finding, difference
+from experiments.reproduction.scales import SCALES
 
 
 def attack_row(mixture, selection, attack, population, ours, half, paper=0.5):
@@ -110,6 +111,19 @@ def test_claims_about_correlations():
     }
     better = next(f for f in found if f.claim == "better" and f.case.startswith("all"))
     assert better.value == pytest.approx((0.1, 0.05, 0.15))
+
+
+@pytest.mark.parametrize("scale", ["cpu", "paper"])
+def test_the_few_shadow_models_are_among_those_that_are_swept(scale):
+    assert {1, judging.FEW} <= set(SCALES[scale].num_shadow)
+
+
+def test_a_strong_negative_correlation_is_strong():
+    rows = [correlation_row("ood_msp", "all", -0.8, 0.05), correlation_row("memorization", "all", 0.7, 0.01)]
+    found = {finding.claim: finding for finding in judging.correlation_findings(rows)}
+    ood, better = found["ood"], found["better"]
+    assert ood.verdict == "fails" and ood.value == pytest.approx((0.8, 0.75, 0.85))
+    assert better.verdict == "fails" and better.value[0] == pytest.approx(-0.1)
 
 
 def test_claims_about_the_number_of_shadow_models():

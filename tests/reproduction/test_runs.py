@@ -1,6 +1,7 @@
 """The named runs: what they are, what is there of them, and how they are made."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -155,6 +156,18 @@ def test_architectures_attack_one_another_and_each_pair_once(tmp_path, monkeypat
     called.clear()
     runs.make(options(tmp_path), [second])
     assert [command[0] for command in called] == ["mia_tf.train", "mia_tf.analyze"]
+
+
+def test_an_attack_by_another_run_is_made_again_once_either_has_been_analyzed_anew(tmp_path):
+    target, shadow = tmp_path / "one", tmp_path / "two"
+    tables = [runs.crossed(target, shadow), target / "analysis", shadow / "analysis"]
+    for age, folder in enumerate(tables):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "attacks.csv").touch()
+        os.utime(folder / "attacks.csv", (1000 - age, 1000 - age))
+    assert runs._is_crossed(target, shadow) and not runs._is_crossed(shadow, target)
+    os.utime(shadow / "analysis" / "attacks.csv", (1001, 1001))
+    assert not runs._is_crossed(target, shadow)
 
 
 def test_an_analysis_is_told_from_one_without_the_sweep(tmp_path):
