@@ -55,7 +55,7 @@ class ClippedGradients:
         below = tape.gradient(loss, [tap.z for tap in self._taps])
         squares = tf.add_n([tap.sqr_norms(g) for tap, g in zip(self._taps, below, strict=True)])
         norms = tf.sqrt(tf.maximum(squares, 0.0))  # a Gram matrix's sum may round below zero
-        weights = mask * compute_clip_weights(self._clip, norms)
+        weights = mask * compute_clip_weights(tf.constant(self._clip, norms.dtype), norms)
         sums = [None] * len(self._order)
         for tap, gradient in zip(self._taps, below, strict=True):
             parts = tap.weighted_sum(weights, gradient)
