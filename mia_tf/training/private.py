@@ -6,7 +6,6 @@ sees the noised sum, and costs no privacy.
 """
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -78,17 +77,6 @@ class PrivateEngine(SingleEngine):
 
     def _hparams(self) -> dict:
         return {**super()._hparams(), **self.guarantee.to_dict()}
-
-    def images_per_second(self, seconds: float) -> float:
-        order = [np.arange(self.config.batch, dtype=np.int32) % len(self.dataset.images)] * 2
-        started, images = None, 0
-        while started is None or time.perf_counter() - started < seconds:
-            _, completed = self._epoch(order, np.int32(0), np.int32(0), np.int32(10**6))
-            if started is None:
-                started = time.perf_counter()
-            else:
-                images += completed * self.config.batch
-        return images / (time.perf_counter() - started)
 
     # ---- one step
 
