@@ -61,7 +61,8 @@ def runs(scale: str) -> dict[str, Run]:
         found.append(_run(size, mixture, "random"))
         if size.candidates:
             found.append(_run(size, mixture, "candidates", num_under=size.candidates))
-        found.append(_run(size, mixture, "subpopulation", num_under=size.candidates, features=size.features))
+        how = {"features": size.features, "clustered": size.clustered}
+        found.append(_run(size, mixture, "subpopulation", num_under=size.candidates, **how))
         threshold = size.threshold or SINGLETON_THRESHOLDS[mixture.split("_")[0]]
         found.append(_run(size, mixture, "singletons", f"{mixture}_{pool}", size.candidates, threshold=threshold))
         if mixture == "mnist_svhn":

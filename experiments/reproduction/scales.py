@@ -23,6 +23,9 @@ class Scale:
         candidates: examples of D_U to choose from; None where the random run itself offers them.
         threshold: memorization of a singleton; None for the paper's, SINGLETON_THRESHOLDS.
         features: architecture whose features make the subpopulations.
+        clustered: what its features are clustered of: "mixture", as in the paper, or "under", D_U alone. At the small
+            scales all of SVHN and CIFAR-10 lies in clusters of its own, and the paper's rule, the smallest of five
+            clusters of the whole mixture, finds none of it; so there it is the smallest of five clusters of D_U.
         architectures: of the LiRA excerpt's Figure 12.
         one_group: the data set that they are trained on, alone.
         one_group_flags: further flags of these runs.
@@ -37,6 +40,7 @@ class Scale:
     candidates: int | None
     threshold: float | None
     features: str
+    clustered: str
     architectures: tuple[str, ...]
     one_group: str
     num_shadow: tuple[int, ...]
@@ -53,6 +57,7 @@ SCALES = {
         candidates=120,
         threshold=0.4,
         features="cnn8-2-max",
+        clustered="under",
         architectures=("cnn8-2-max", "cnn8-2-mean"),
         one_group="mnist",
         num_shadow=(1, 2),
@@ -65,6 +70,7 @@ SCALES = {
         candidates=1000,
         threshold=None,
         features="cnn8-3-max",
+        clustered="under",
         architectures=("cnn8-3-max", "cnn16-2-max", "cnn16-3-max"),
         one_group="cifar10",
         num_shadow=(1, 2, 4, 8, 16),
@@ -77,6 +83,7 @@ SCALES = {
         candidates=None,
         threshold=None,
         features="efficientnetb0",
+        clustered="mixture",
         architectures=("resnet18", "resnet34", "resnet50", "mobilenetv2", "densenet121", "vgg16"),
         one_group="cifar10",
         num_shadow=(1, 2, 4, 5, 10, 20, 50, 100, 200, 500),

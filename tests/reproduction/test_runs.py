@@ -54,6 +54,12 @@ def test_singletons_are_memorized_above_the_thresholds_of_section_6():
     assert "--threshold=0.5" in known["cifar10_cifar100_singletons"].flags
 
 
+def test_subpopulations_are_clusters_of_the_mixture_at_the_scale_of_the_paper_alone():
+    for scale, clustered in (("smoke", "under"), ("cpu", "under"), ("paper", "mixture")):
+        asked = [config(*run.flags).data for run in runs.runs(scale).values() if run.selection == "subpopulation"]
+        assert len(asked) == 5 and {data.clustered for data in asked} == {clustered}
+
+
 def test_at_the_scale_of_the_paper_nothing_is_said_of_the_number_of_examples():
     for run in runs.runs("paper").values():
         numbers = [flag for flag in run.flags if flag.startswith("--num_under")]
