@@ -4,7 +4,8 @@
 
 Cost: that of the runs of figure 3: smoke 15 minutes; cpu 70 minutes for the MNIST mixtures and 3 hours for CIFAR-10's,
 on two cores; paper 10 x 2,000 models.
-The paper: its numbers stand in the figure only. Random examples (all of the pool) above, highly memorized ones below.
+The paper: its numbers stand in the figure only. "Challenge data is either from over-represented subpopulations, or HM
+[highly memorized] samples": the former above, of the random mixtures, the latter below.
 """
 
 from experiments import runs
@@ -18,9 +19,9 @@ def names(scale: str) -> list[str]:
 
 
 def build(found) -> command.Outcome:
-    """Random examples above, highly memorized ones below."""
+    """Over-represented examples above, highly memorized ones below."""
     metric = "tpr_at_fpr_0.001"
-    challenges = {"random": "all", "singletons": "under"}
+    challenges = {"random": "over", "singletons": "under"}
     lines = [
         ([run for run in found.values() if run.run.selection == kind], panels.draw_sweep(metric, population))
         for kind, population in challenges.items()

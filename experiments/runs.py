@@ -111,8 +111,8 @@ def present(folder: Path) -> int:
 
 
 def analyzed(folder: Path) -> int:
-    """How many models the analysis of a run is of; 0 where there is none, or one without the sweep."""
-    tables = [folder / "analysis" / name for name in ("attacks.csv", "sweep.csv", "examples.csv")]
+    """How many models the analysis of a run is of; 0 where there is none, or one without all that the tables need."""
+    tables = [folder / "analysis" / f"{name}.csv" for name in ("attacks", "sweep", "examples", "comparisons")]
     if not all(table.exists() for table in tables):
         return 0
     with open(tables[0], newline="") as file:

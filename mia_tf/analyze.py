@@ -110,6 +110,7 @@ def analyze(
             "accuracy": findings.accuracy,
             "curves": tables.curve_rows(findings.evaluations),
             "correlations": findings.correlations,
+            "comparisons": findings.comparisons,
         }
         if findings.sweep:
             rows["sweep"] = tables.sweep_rows(findings.sweep)

@@ -46,7 +46,7 @@ def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
         told = {row["our_attack"] for row in rows if (row["mixture"], row["selection"]) == (mixture, selection)}
         for metric, values in run.results.metrics.items():
             for attack, population in values:
-                if attack not in told:
+                if attack not in told and population != "over":
                     about = {"attack": "", "mixture": mixture, "selection": selection}
                     number = {**about, "population": population, "metric": metric, "paper": np.nan}
                     rows.append(_row(number, run, attack))

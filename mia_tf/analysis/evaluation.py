@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mia_tf.analysis.roc import Pool
-from mia_tf.analysis.statistics import binomial_bounds, bootstrap_intervals
+from mia_tf.analysis.statistics import binomial_bounds, bootstrap_offsets, widest
 
 FPR_LEVELS = (0.001, 0.0001)
 METRICS = {"auroc": 1, "advantage": 1, **{f"tpr_at_fpr_{level:g}": round(1 / level) for level in FPR_LEVELS}}
@@ -32,6 +32,8 @@ class Evaluation:
         notes: metric -> what a reader must know, or "".
         curve: (K, 2) float64, points (FPR, TPR) of the exact ROC, thinned.
         num_targets, num_members, num_nonmembers: how many were pooled.
+        auroc_offsets: (2, REPLICATES) float64, how far the AUROC moves when targets, and when examples, are drawn
+            again: the same draws for every attack and population of the same targets and pool under the same seed.
     """
 
     metrics: dict[str, tuple[float, float, float]]
@@ -40,6 +42,7 @@ class Evaluation:
     num_targets: int
     num_members: int
     num_nonmembers: int
+    auroc_offsets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,9 @@ def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluati
     shortage = f"{missing} examples not scored: too few models" if missing else ""
     if not (pool.num_members and pool.num_nonmembers):
         notes = dict.fromkeys(METRICS, shortage or "members or non-members are missing")
-        return Evaluation(dict.fromkeys(METRICS, _UNRESOLVED), notes, np.empty((0, 2)), *counts)
+        return Evaluation(
+            dict.fromkeys(METRICS, _UNRESOLVED), notes, np.empty((0, 2)), *counts, np.full((2, 1), np.nan)
+        )
 
     finest = 1 / pool.num_nonmembers
     drawn = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *FPR_LEVELS])
@@ -119,7 +124,8 @@ def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluati
     del pool  # a gigabyte at full size
     asked = [levels.tolist().index(level) for level in FPR_LEVELS]
     values = np.array([roc.auroc, roc.advantage, *roc.tpr[asked]])
-    low, high, few = _intervals(population, blocks, roc.threshold, roc.threshold[asked], np.random.default_rng(seed))
+    offsets, few = _bootstrap(population, blocks, roc.threshold, roc.threshold[asked], seed)
+    low, high = widest(offsets)
     low, high = np.maximum(values + low, 0), np.minimum(values + high, 1)
     trials = min(int(np.count_nonzero(scored)), counts[1])
     least, most = binomial_bounds(values * trials, trials)
@@ -131,37 +137,40 @@ def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluati
         metrics[metric] = tuple(triple) if resolved else _UNRESOLVED
         notes[metric] = "; ".join(filter(None, (unresolved, shortage)))
     points = np.column_stack([roc.fpr, roc.tpr])[np.isin(levels, drawn)]
-    return Evaluation(metrics, notes, np.unique(points, axis=0), *counts)
+    return Evaluation(metrics, notes, np.unique(points, axis=0), *counts, offsets[..., 0])
 
 
-def _intervals(
-    population: Population, blocks: ScoreBlocks, edges: np.ndarray, thresholds: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Intervals by bootstrap, from scores binned at edges.
+def _bootstrap(
+    population: Population, blocks: ScoreBlocks, edges: np.ndarray, thresholds: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws targets, then blocks of examples again, from scores binned at edges.
+
+    Blocks are of the whole pool, whichever of its examples the population has: what is drawn depends on the seed and
+    on the numbers of targets and examples only.
 
     Returns:
-        By metric, offsets of both ends of the wider interval, and bool: a rate, at its one of the thresholds, that
-        too few blocks of examples make up for a bootstrap to see how it varies.
+        (2, REPLICATES, metrics) offsets, and bool by metric: a rate, at its one of the thresholds, that too few
+        blocks of examples make up for a bootstrap to see how it varies.
     """
     descending = np.unique(-edges[np.isfinite(edges)])
-    examples = np.flatnonzero(population.pooled)
-    unit_of_row = np.zeros(len(population.examples), np.int64)
-    num_units = min(_EXAMPLE_BLOCKS, len(examples))
-    unit_of_row[rng.permutation(examples)] = np.arange(len(examples)) % num_units
+    num_examples = len(population.examples)
+    num_units = min(_EXAMPLE_BLOCKS, num_examples)
+    unit_of_row = np.random.default_rng([seed, 0]).permutation(num_examples) % num_units
     weights = [np.zeros((2, units, len(descending))) for units in (population.keep.shape[1], num_units)]
     for scores, member, sizes, rows, targets in population.pairs(blocks):
         bins = np.searchsorted(descending, -scores.astype(np.float64))
         for table, units in zip(weights, (targets, unit_of_row[rows]), strict=True):
             cells = np.ravel_multi_index((member.astype(np.int64), units, bins), table.shape)
             table += np.bincount(cells, 1 / sizes, minlength=table.size).reshape(table.shape)
-    ends = np.array([bootstrap_intervals(member, other, FPR_LEVELS, rng) for other, member in weights])
-    widths = ends[:, 1] - ends[:, 0]
-    wider = np.nanargmax(np.where(np.isnan(widths), -1, widths), axis=0)
-    low, high = (ends[wider, end, np.arange(len(METRICS))] for end in (0, 1))
+    offsets = np.array(
+        [
+            bootstrap_offsets(member, other, FPR_LEVELS, np.random.default_rng([seed, draw]))
+            for draw, (other, member) in enumerate(weights, 1)
+        ]
+    )
     members = weights[1][1]
     few = [False] * (len(METRICS) - len(FPR_LEVELS))
     for cut in np.searchsorted(descending, -thresholds, side="right"):
         sides = members[:, :cut], members[:, cut:]
         few.append(any(np.count_nonzero(side.any(axis=1)) < _FEW for side in sides))
-    # Drawing again adds noise, which lifts every replicate of a maximum such as the advantage: keep the value inside.
-    return np.minimum(low, 0), np.maximum(high, 0), np.array(few)
+    return offsets, np.array(few)

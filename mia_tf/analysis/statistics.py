@@ -1,5 +1,7 @@
 """Intervals for what is measured over models and examples."""
 
+import warnings
+
 import numpy as np
 from scipy.special import betaincinv, stdtrit
 
@@ -76,27 +78,43 @@ def binned_metrics(members: np.ndarray, nonmembers: np.ndarray, levels: tuple[fl
     return np.column_stack(columns)
 
 
-def bootstrap_intervals(
+def bootstrap_offsets(
     members: np.ndarray, nonmembers: np.ndarray, levels: tuple[float, ...], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """How far `binned_metrics` of pooled units falls and rises when the units are drawn again, with replacement.
+) -> np.ndarray:
+    """How far `binned_metrics` of pooled units moves when the units are drawn again, with replacement.
 
     Args:
         members, nonmembers: (U, B) float64 weights by unit (a target model, or a block of examples) and range.
         levels: false positive rates.
-        rng: draws the replicates.
+        rng: draws the replicates: generators in the same state draw the same of as many units.
 
     Returns:
-        Offsets (2 + len(levels),) of the 2.5% and the 97.5% quantile of the replicates from the metrics of
-        all units together; NaN for a single unit.
+        (REPLICATES, 2 + len(levels)) float64, each replicate less the metrics of all units together; NaN for a
+        single unit, and where a replicate has no members or no non-members.
     """
     units = len(members)
     if units < 2:
-        missing = np.full(2 + len(levels), np.nan)
-        return missing, missing
+        return np.full((REPLICATES, 2 + len(levels)), np.nan)
     draws = rng.multinomial(units, np.full(units, 1 / units), size=REPLICATES).astype(np.float64)
     replicates = binned_metrics(draws @ members, draws @ nonmembers, levels)
-    plain = binned_metrics(members.sum(axis=0)[None], nonmembers.sum(axis=0)[None], levels)[0]
+    return replicates - binned_metrics(members.sum(axis=0)[None], nonmembers.sum(axis=0)[None], levels)
+
+
+def offset_interval(offsets: np.ndarray) -> np.ndarray:
+    """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN where there is none."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=0)
-    return low - plain, high - plain
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+        return np.nanquantile(offsets, [tail, 1 - tail], axis=0)
+
+
+def widest(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends (K,) of the widest interval of replicates (S, REPLICATES, K) that S kinds of units were drawn for.
+
+    Zero lies inside: drawing again adds noise, which lifts every replicate of a maximum such as the advantage.
+    """
+    ends = np.array([offset_interval(each) for each in offsets])
+    widths = ends[:, 1] - ends[:, 0]
+    wider = np.argmax(np.where(np.isnan(widths), -1, widths), axis=0)
+    low, high = (ends[wider, end, np.arange(ends.shape[2])] for end in (0, 1))
+    return np.minimum(low, 0), np.maximum(high, 0)

@@ -9,6 +9,7 @@ import numpy as np
 from mia_tf.analysis import ood
 from mia_tf.analysis.accuracy import AccuracyTally, test_image_rows
 from mia_tf.analysis.blocks import Block, PlainView, Recording, ScoreFile
+from mia_tf.analysis.comparisons import comparison_rows
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import Evaluation, Population, evaluate
 from mia_tf.analysis.lineup import NONE, Lineup
@@ -47,6 +48,7 @@ class Findings:
         correlations: rows of correlations.csv.
         evaluations: (attack, population) -> Evaluation.
         sweep: (attack, shadow models a side, population) -> Evaluation.
+        comparisons: rows of comparisons.csv.
         bounds: (attack, population) -> EpsilonBound.
         recommended: the online LiRA variant to trust at this number of models.
         num_models: how many shadow models there are, a target itself among them or not.
@@ -57,6 +59,7 @@ class Findings:
     correlations: list[tuple]
     evaluations: dict[tuple[str, str], Evaluation]
     sweep: dict[tuple[str, int, str], Evaluation]
+    comparisons: list[tuple]
     bounds: dict[tuple[str, str], EpsilonBound]
     recommended: str
     num_models: int
@@ -116,7 +119,9 @@ def study(
         columns["lira_evidence"] = _attack(recording, sweep, running, files, evident, progress)
         targets = recording.keep[:, :num_targets]
         sides = _sides(lineup, columns["n_in"], targets)
-        populations = {name: Population(chosen, targets, *sides) for name, chosen in masks.items() if name != "over"}
+        # Where there is one group it is all there is.
+        chosen = {name: mask for name, mask in masks.items() if name != "over" or "under" in masks}
+        populations = {name: Population(mask, targets, *sides) for name, mask in chosen.items()}
         tasks = [(*key, population) for key in files for population in populations]
         found = {
             (name, size, population): evaluate(files[name, size].blocks, populations[population], seed)
@@ -124,7 +129,6 @@ def study(
         }
         bounds = {}
         for name in progress("bounding epsilon", attacks, len(attacks)) if delta is not None else ():
-            chosen = {population: masks[population] for population in populations}
             by_population = epsilon_bounds(files[name, None].blocks, targets, chosen, delta, seed)
             bounds |= {(name, population): bound for population, bound in by_population.items()}
     return Findings(
@@ -133,6 +137,7 @@ def study(
         correlations=correlation_rows(columns, masks),
         evaluations={(name, population): each for (name, size, population), each in found.items() if size is None},
         sweep={key: each for name in attacks for key, each in found.items() if key[0] == name and key[1] is not None},
+        comparisons=comparison_rows(found, recommended),
         bounds=bounds,
         recommended=recommended,
         num_models=num_shadow_models,

@@ -16,6 +16,17 @@ _MEASURED = ("metric", "value", "ci_low", "ci_high", "num_targets", "num_members
 COLUMNS = {
     "attacks": ("attack", "population", *_MEASURED),
     "sweep": ("attack", "population", "num_shadow", *_MEASURED),
+    "comparisons": (
+        "attack",
+        "other_attack",
+        "population",
+        "other_population",
+        "num_shadow",
+        "other_num_shadow",
+        "auroc_difference",
+        "ci_low",
+        "ci_high",
+    ),
     "epsilon": (
         "attack",
         "population",
@@ -77,10 +88,10 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence], not
 
 
 def _cell(value) -> str:
-    """Ten digits of a number, which is more than any of them deserves."""
+    """Ten digits of a number, which is more than any of them deserves; nothing for None."""
     if isinstance(value, float | np.floating):
         return "" if np.isnan(value) else format(value, ".10g")
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def in_order(attacks: Iterable[str]) -> list[str]:
@@ -146,9 +157,9 @@ def sweep_lines(sweep: Mapping[tuple[str, int, str], Evaluation]) -> list[str]:
 
 
 def _metric_lines(headings: list[str], evaluations: Mapping[tuple[tuple[str, ...], str], Evaluation]) -> list[str]:
-    """Lines of a table of two metrics, by (first cells, population)."""
+    """Lines of a table of two metrics, by (first cells, population); without the over-represented, as in the papers."""
     rows = dict.fromkeys(row for row, _ in evaluations)
-    populations = list(dict.fromkeys(population for _, population in evaluations))
+    populations = [name for name in dict.fromkeys(population for _, population in evaluations) if name != "over"]
     shown = [("auroc", "AUROC"), ("tpr_at_fpr_0.001", "TPR@0.1%FPR")]
     lines = [[*headings, *(f"{label} {population}" for _, label in shown for population in populations)]]
     for row in rows:

@@ -27,6 +27,8 @@ HEADERS = {
     "accuracy": "split,group,mean,ci_low,ci_high,num_models",
     "curves": "attack,population,fpr,tpr",
     "correlations": "x,y,group,spearman,p_value,n",
+    "comparisons": "attack,other_attack,population,other_population,num_shadow,other_num_shadow,auroc_difference,"
+    "ci_low,ci_high",
 }
 
 
@@ -93,24 +95,42 @@ def test_examples_are_those_of_the_logdir_with_their_memorization(analyzed):
     assert column(rows, "lira_evidence").mean() > 0.05  # members do differ
 
 
-def test_attacks_are_measured_on_both_populations(analyzed):
+def test_attacks_are_measured_on_every_population(analyzed):
     logdir, dataset, keep, logits = analyzed
     rows = read_table(logdir, "attacks")
-    assert len(rows) == len(attack_classes()) * 2 * 4
+    assert len(rows) == len(attack_classes()) * 3 * 4
     found = {(row["attack"], row["population"], row["metric"]): row for row in rows}
     plain = logits[:, :, 0].astype(np.float64)
     label = np.broadcast_to(dataset.labels[:, None, None], (MODELS, 210, QUERIES, 1))
     losses = np.log(np.exp(plain).sum(axis=-1)) - np.take_along_axis(plain, label, axis=-1)[..., 0]
     score = -losses.mean(axis=-1)
-    for population, chosen in (("all", slice(None)), ("under", slice(180, None))):
+    slices = {"all": slice(None), "over": slice(180), "under": slice(180, None)}
+    for population, chosen in slices.items():
         row = found["yeom", population, "auroc"]
         expected = roc_auc_score(keep[:, chosen].ravel(), score[:, chosen].ravel())
         assert float(row["value"]) == pytest.approx(expected, abs=1e-6)
         assert float(row["ci_low"]) < expected < float(row["ci_high"])
-        assert int(row["num_members"]) == int(row["num_nonmembers"]) == 6 * (210 if population == "all" else 30)
+        assert int(row["num_members"]) == int(row["num_nonmembers"]) == 6 * len(range(210)[chosen])
     row = found["yeom", "under", "tpr_at_fpr_0.001"]
     assert (row["value"], row["ci_low"], row["note"]) == ("", "", "unresolved: 180 non-members, 1000 needed")
     assert found["lira_online_fixed", "all", "tpr_at_fpr_0.001"]["value"] != ""
+
+
+def test_comparisons_are_differences_of_the_table_of_attacks(analyzed):
+    auroc = {
+        (row["attack"], row["population"]): float(row["value"])
+        for row in read_table(analyzed[0], "attacks")
+        if row["metric"] == "auroc"
+    }
+    rows = read_table(analyzed[0], "comparisons")
+    # Each attack on either group less that on all, and on each population the recommended one less the others.
+    assert len(rows) == len(attack_classes()) * 2 + (len(attack_classes()) - 1) * 3
+    for row in rows:
+        mine, others = ((row[f"{o}attack"], row[f"{o}population"]) for o in ("", "other_"))
+        expected = auroc[mine] - auroc[others]
+        assert float(row["auroc_difference"]) == pytest.approx(expected, abs=1e-9)
+        assert float(row["ci_low"]) <= expected <= float(row["ci_high"])
+        assert mine[0] == ("lira_online_fixed" if mine[0] != others[0] else others[0])
 
 
 def test_curves_hold_the_reported_points(analyzed):
@@ -178,15 +198,15 @@ def test_a_sweep_and_bounds_come_beside_the_same_tables(analyzed, tmp_path, caps
     analyze.analyze(tmp_path, num_shadow=[5, 1, 2], delta=1e-5)
     printed = capsys.readouterr().out
     for name in HEADERS:  # what is measured with all models stays as it is without a sweep
-        path = f"analysis/{name}.csv"
-        assert (tmp_path / path).read_bytes() == (logdir / path).read_bytes()
+        both = [read_table(folder, name) for folder in (tmp_path, logdir)]
+        assert [row for row in both[0] if not row.get("other_num_shadow")] == both[1]
     assert (tmp_path / "analysis" / "sweep.csv").read_text().splitlines()[0] == SWEEP
     assert (tmp_path / "analysis" / "epsilon.csv").read_text().splitlines()[0] == EPSILON
     full = {(row["attack"], row["population"], row["metric"]): row for row in read_table(tmp_path, "attacks")}
     rows = read_table(tmp_path, "sweep")
     swept = {name for name, attack in attack_classes().items() if attack.limitable}
     assert {"yeom", "song", "shokri"}.isdisjoint(swept)
-    assert len(rows) == len(swept) * 3 * 2 * 4
+    assert len(rows) == len(swept) * 3 * 3 * 4
     for row in rows:
         whole = full[row["attack"], row["population"], row["metric"]]
         # Every model is a target on every example, however few shadow models there are.
@@ -196,7 +216,7 @@ def test_a_sweep_and_bounds_come_beside_the_same_tables(analyzed, tmp_path, caps
     unfitted = next(r for r in rows if (r["attack"], r["num_shadow"], r["metric"]) == ("lira_online", "1", "auroc"))
     assert (unfitted["value"], unfitted["note"]) == ("", "210 examples not scored: too few models")
     bounds = read_table(tmp_path, "epsilon")
-    assert len(bounds) == len(attack_classes()) * 2
+    assert len(bounds) == len(attack_classes()) * 3
     assert {(row["delta"], row["confidence"]) for row in bounds} == {("1e-05", "0.95")}
     assert all(int(row["num_members"]) + int(row["num_nonmembers"]) <= 210 for row in bounds)
     assert "shadow models a side" in printed and "epsilon at least, under" in printed

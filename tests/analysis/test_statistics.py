@@ -9,9 +9,11 @@ from sklearn.metrics import roc_auc_score
 from mia_tf.analysis.statistics import (
     binned_metrics,
     binomial_bounds,
-    bootstrap_intervals,
+    bootstrap_offsets,
     mean_interval,
+    offset_interval,
     spearman,
+    widest,
 )
 
 
@@ -94,7 +96,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     for _ in range(150):
         members, nonmembers = units_of_scores(rng, 40, 20, 1.0)
         value = binned_metrics(members.sum(axis=0)[None], nonmembers.sum(axis=0)[None], ())[0, 0]
-        low, high = bootstrap_intervals(members, nonmembers, (), rng)
+        low, high = offset_interval(bootstrap_offsets(members, nonmembers, (), rng))
         covered += value + low[0] <= truth <= value + high[0]
     # A percentile bootstrap of 40 units covers about 94%; 150 draws of that fall outside this 1 time in 1,000.
     assert 0.86 <= covered / 150 <= 0.99
@@ -104,17 +106,17 @@ def test_intervals_widen_when_the_pairs_of_a_unit_agree():
     """Drawing units, not pairs, is what tells that 40 equal pairs are no more than one."""
     rng = np.random.default_rng(3)
     members, nonmembers = units_of_scores(rng, 50, 20, 1.0)
-    low, high = bootstrap_intervals(members, nonmembers, (), np.random.default_rng(0))
+    low, high = offset_interval(bootstrap_offsets(members, nonmembers, (), np.random.default_rng(0)))
     doubled = np.repeat(members, 2, axis=0).reshape(50, 2, -1).sum(axis=1)
     again = np.repeat(nonmembers, 2, axis=0).reshape(50, 2, -1).sum(axis=1)
-    low_doubled, high_doubled = bootstrap_intervals(doubled, again, (), np.random.default_rng(0))
+    low_doubled, high_doubled = offset_interval(bootstrap_offsets(doubled, again, (), np.random.default_rng(0)))
     np.testing.assert_allclose([low_doubled, high_doubled], [low, high], atol=1e-12)
 
 
 def test_equal_seeds_agree_and_others_differ():
     members, nonmembers = units_of_scores(np.random.default_rng(4), 10, 20, 1.0)
     first, same, other = (
-        bootstrap_intervals(members, nonmembers, (0.1,), np.random.default_rng(seed)) for seed in (0, 0, 1)
+        bootstrap_offsets(members, nonmembers, (0.1,), np.random.default_rng(seed)) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, same)
     assert (np.array(first) != np.array(other)).any()
@@ -122,4 +124,17 @@ def test_equal_seeds_agree_and_others_differ():
 
 def test_a_single_unit_has_no_interval():
     members, nonmembers = units_of_scores(np.random.default_rng(5), 1, 20, 1.0)
-    assert np.isnan(bootstrap_intervals(members, nonmembers, (0.1,), np.random.default_rng(0))).all()
+    offsets = bootstrap_offsets(members, nonmembers, (0.1,), np.random.default_rng(0))
+    assert np.isnan(offset_interval(offsets)).all()
+
+
+def test_the_widest_interval_is_taken_metric_by_metric_and_holds_the_value():
+    narrow, wide = (np.random.default_rng(6).normal(0, scale, size=(1000, 2)) for scale in (1, 3))
+    mixed = np.stack([np.stack([narrow[:, 0], wide[:, 1]], axis=1), np.stack([wide[:, 0], narrow[:, 1]], axis=1)])
+    low, high = widest(mixed)
+    np.testing.assert_allclose([low, high], offset_interval(wide))
+    single = np.full((1000, 2), np.nan)
+    np.testing.assert_allclose(widest(np.stack([single, wide])), offset_interval(wide))
+    assert np.isnan(widest(np.stack([single, single]))).all()
+    low, high = widest(np.abs(wide)[None] + 1)  # replicates of a maximum over noise all lie above it
+    assert (low == 0).all() and (high > 1).all()

@@ -128,7 +128,12 @@ def test_sweeps_end_with_all_models(made):
     table = [row for row in rows(results, "figure3") if row["attack"] == "lira_online_fixed"]
     assert {row["num_shadow"] for row in table} == {"1", "2", "all"}
     assert {row["population"] for row in table} == {"under"}
-    assert {row["population"] for row in rows(results, "figure8") if row["selection"] == "random"} == {"all"}
+    challenges = {
+        "figure7": {("none", "all"), ("random", "over")},
+        "figure8": {("random", "over"), ("singletons", "under")},
+    }
+    for name, expected in challenges.items():
+        assert {(row["selection"], row["population"]) for row in rows(results, name)} == expected
 
 
 def test_the_page_has_the_numbers_of_the_csvs(made):

@@ -176,7 +176,7 @@ def test_an_attack_by_another_run_is_made_again_once_either_has_been_analyzed_an
     assert not runs._is_crossed(target, shadow)
 
 
-def test_an_analysis_is_told_from_one_without_the_sweep(tmp_path):
+def test_an_analysis_is_told_from_one_without_the_sweep_or_the_comparisons(tmp_path):
     assert runs.analyzed(tmp_path) == runs.present(tmp_path / "nowhere") == 0
     Store.create(tmp_path, {"num_experiments": 4}, make_dataset)
     (tmp_path / "analysis").mkdir()
@@ -184,4 +184,6 @@ def test_an_analysis_is_told_from_one_without_the_sweep(tmp_path):
     (tmp_path / "analysis" / "examples.csv").write_text("index\n0\n")
     assert runs.analyzed(tmp_path) == 0
     (tmp_path / "analysis" / "sweep.csv").write_text("attack\nyeom\n")
+    assert runs.analyzed(tmp_path) == 0
+    (tmp_path / "analysis" / "comparisons.csv").write_text("attack\nyeom\n")
     assert runs.analyzed(tmp_path) == 4

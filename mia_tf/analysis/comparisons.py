@@ -1,0 +1,49 @@
+"""What the papers compare on the same models: attacks, populations and numbers of shadow models, pair by pair."""
+
+from collections.abc import Iterator, Mapping
+
+from mia_tf.analysis.evaluation import Evaluation
+from mia_tf.analysis.statistics import widest
+
+Key = tuple[str, int | None, str]
+"""(attack, shadow models a side or None for all, population)."""
+
+
+def comparison_rows(found: Mapping[Key, Evaluation], recommended: str) -> list[tuple]:
+    """Rows of comparisons.csv.
+
+    A row is one of: an attack on one group less the same on all examples; the recommended LiRA less another attack;
+    an attack with all shadow models less the same with few.
+
+    Args:
+        found: of `evaluate` under one seed, with the same targets and pool of examples.
+        recommended: the attack that the others are compared with; those with all shadow models, where it was run.
+    """
+    return [
+        (a[0], b[0], a[2], b[2], a[1], b[1], *auroc_difference(found[a], found[b]))
+        for a, b in _pairs(found, recommended)
+    ]
+
+
+def auroc_difference(a: Evaluation, b: Evaluation) -> tuple[float, float, float]:
+    """AUROC of `a` less that of `b`, with a 95% interval.
+
+    The interval is paired: other targets or examples that move both alike do not move their difference. As for one
+    AUROC, it is the wider of that over targets and that over blocks of examples.
+    """
+    value = a.metrics["auroc"][0] - b.metrics["auroc"][0]
+    low, high = widest((a.auroc_offsets - b.auroc_offsets)[..., None])
+    return value, value + float(low[0]), value + float(high[0])
+
+
+def _pairs(found: Mapping[Key, Evaluation], recommended: str) -> Iterator[tuple[Key, Key]]:
+    """What is compared with what, the first of which is thought to be the higher."""
+    for attack, size, population in found:
+        whole = attack, None, population
+        if size is not None:
+            yield whole, (attack, size, population)
+            continue
+        if population != "all":
+            yield whole, (attack, None, "all")
+        if attack != recommended and (recommended, None, population) in found:
+            yield (recommended, None, population), whole
