@@ -1,13 +1,12 @@
 """Every setting of an experiment, parsed once into frozen, validated dataclasses and passed explicitly.
 
 `ExperimentConfig` holds what changes a result: it is written to LOGDIR/config.json, and a LOGDIR
-accepts no other. `RunOptions` holds what changes only where and how fast it is computed.
+accepts no other. What changes only where and how fast it is computed: `mia_tf.run_options`.
 """
 
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.validation import InputError, check, check_choice, check_integer
@@ -35,7 +34,6 @@ PAD = 4
 MAX_QUERIES = 2 * (2 * PAD + 1) ** 2
 """Both mirrorings of every crop."""
 _MAX_MODELS = 10**6  # beyond any experiment; a slip of the keyboard
-_MAX_PROCESSES = 4096
 
 
 @dataclass(frozen=True)
@@ -265,27 +263,3 @@ class ExperimentConfig:
                 del data[name]
         data["data_seed"] = data.pop("seed")
         return {**data, **training, **nested}
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where and how fast: nothing here changes a result beyond rounding.
-
-    Attributes:
-        logdir: the folder of the results.
-        expid: train only this model, as one task of a cluster's array job does; None for all.
-        workers: processes that train at the same time; None to measure.
-        threads_per_worker: threads of each; None to measure.
-        dry_run: check everything and say what it would cost, but train nothing.
-    """
-
-    logdir: Path
-    expid: int | None = None
-    workers: int | None = None
-    threads_per_worker: int | None = None
-    dry_run: bool = False
-
-    def __post_init__(self):
-        check_integer(0, optional=True, expid=self.expid)
-        check_integer(1, _MAX_PROCESSES, optional=True, workers=self.workers)
-        check_integer(1, _MAX_PROCESSES, optional=True, threads_per_worker=self.threads_per_worker)

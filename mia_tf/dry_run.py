@@ -3,11 +3,12 @@
 import tempfile
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig, RunOptions
-from mia_tf.preparation import announce, check_disk, load_and_check, logits_bytes, share_cores
+from mia_tf.config import ExperimentConfig
+from mia_tf.preparation import announce, check_disk, load_and_check, logits_bytes
 from mia_tf.progress import duration
+from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
-from mia_tf.training import executors
+from mia_tf.training.executors import sharing
 
 
 def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict) -> None:
@@ -23,7 +24,7 @@ def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict) -> N
     """
     begun = Store.check(options.logdir, identity)
     dataset = Store(options.logdir).dataset() if begun else load_and_check(config)
-    wanted = set(range(config.num_experiments) if options.expid is None else [options.expid])
+    wanted = set(options.models(config.num_experiments))
     missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)
     announce(dataset, config, options.logdir, len(wanted), missing)
     if missing:
@@ -39,8 +40,8 @@ def _say_cost(config, options, identity, dataset, missing) -> None:
     print(f"A model: {steps:,} steps of {batch:,}, {steps * batch:,} images; {size:,.1f} MB of logits.", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         trial = Store.create(folder, identity, lambda: dataset)
-        workers, threads = share_cores(trial, config, options, missing)
-        speed, memory = executors.measure(trial, config, workers, threads)
+        workers, threads = sharing.share_cores(trial, config, options, missing)
+        speed, memory = sharing.measure(trial, config, workers, threads)
     needed = missing * steps * batch / speed
     print(
         f"{missing} models: {missing * size:,.1f} MB of logits and about {duration(needed)} of training here, at "

@@ -1,4 +1,4 @@
-"""What is settled before anything trains: whether the data fit, whether the disk suffices, who gets which cores."""
+"""What is settled before anything trains: whether the data fit, and whether the disk suffices."""
 
 import shutil
 from pathlib import Path
@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig, RunOptions, check_images_fit
+from mia_tf.config import ExperimentConfig, check_images_fit
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
-from mia_tf.store import Store
 from mia_tf.validation import check, fail
 
 
@@ -76,21 +75,3 @@ def check_disk(folder: Path, dataset: Dataset, config: ExperimentConfig, num_mod
     if needed > free:
         have = f"{folder} with {free / 1e6:,.1f} MB free"
         fail(f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models", logdir=have)
-
-
-def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num_models: int) -> tuple[int, int]:
-    """Worker processes and threads of each: as asked for, or by a measurement on this machine."""
-    import joblib
-
-    from mia_tf.training import executors
-
-    cores = joblib.cpu_count()
-    if options.workers and options.threads_per_worker:
-        return options.workers, options.threads_per_worker
-    if options.workers or options.threads_per_worker or num_models < 2 * cores:
-        workers = options.workers or max(1, min(num_models, cores) // (options.threads_per_worker or 1))
-        return workers, options.threads_per_worker or max(1, cores // workers)
-    workers, threads, speeds = executors.measure_workers(store, config, cores)
-    said = ", ".join(f"{w} x {t} threads: {speed:,.0f} images/s" for (w, t), speed in speeds.items())
-    print(f"Measured workers ({said}); taking {workers} x {threads}.", flush=True)
-    return workers, threads

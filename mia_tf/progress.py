@@ -29,6 +29,10 @@ class Progress:
         self._epochs_seen[index] = self._epochs_seen.get(index, 0) + 1
         self._bar.update()
 
+    def restarted(self, index: int) -> None:
+        """Model `index` begins anew."""
+        self._bar.update(-self._epochs_seen.pop(index, 0))
+
     def finished(self, index: int, message: str) -> None:
         """Model `index` has ended, one way or the other, and `message` says how."""
         self._finished += 1

@@ -13,9 +13,10 @@ import contextlib
 import fcntl
 import os
 import re
+import resource
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -309,6 +310,15 @@ class Store:
             for leftover in self._work.glob(f"model-{index}-*"):  # of a process that died
                 shutil.rmtree(leftover, ignore_errors=True)
             yield True
+
+    @contextlib.contextmanager
+    def claim_group(self, indices: Sequence[int]) -> Iterator[list[int]]:
+        """Holds those of the models that `claim` gives, and gives their indices."""
+        # A lock is an open file, and a group may have more models than the usual limit of 1,024 files allows.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        with contextlib.ExitStack() as claims:
+            yield [index for index in indices if claims.enter_context(self.claim(index))]
 
     @contextlib.contextmanager
     def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:

@@ -26,11 +26,11 @@ from mia_tf.config import (
     SUBSET_PLANS,
     DataConfig,
     ExperimentConfig,
-    RunOptions,
     TrainingConfig,
 )
-from mia_tf.preparation import announce, check_disk, load_and_check, share_cores
+from mia_tf.preparation import announce, check_disk, load_and_check
 from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
+from mia_tf.run_options import RunOptions, parse_ensemble_size, parse_expid
 from mia_tf.store import Store
 from mia_tf.validation import fail
 
@@ -86,15 +86,18 @@ HELP = {
     },
     RunOptions: {
         "logdir": "Folder of the results; default runs/DATASET.",
-        "expid": "Train this model only, as one task of an array job.",
+        "expid": "Train only this model, or these (0-63), as one task of an array job.",
         "workers": "Processes that train at the same time; default by a measurement.",
         "threads_per_worker": "Threads of each process; default by a measurement.",
+        "ensemble_size": "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows.",
         "dry_run": "Check everything and say what it would cost; train nothing.",
     },
 }
 """The flags: each sets the field of its own name, but --data_seed, which is DataConfig's seed."""
 _DEFINE = {str: flags.DEFINE_string, Path: flags.DEFINE_string, int: flags.DEFINE_integer}
 _DEFINE |= {float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+_AS_TEXT = {"expid": None, "ensemble_size": "auto"}
+"""Flags that `read_config` parses, with their defaults."""
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -102,6 +105,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     for owner, texts in HELP.items():
         fields = {field.name: field for field in dataclasses.fields(owner)}
         for name, text in texts.items():
+            if name in _AS_TEXT:
+                flags.DEFINE_string(name, _AS_TEXT[name], text, flag_values=values)
+                continue
             field = fields["seed" if name == "data_seed" else name]
             kind = next(iter(typing.get_args(field.type)), field.type)  # `int | None` is an int
             # None where the default follows from other flags, or where it matters whether a flag was given.
@@ -127,10 +133,9 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **experiment)
     logdir = run["logdir"] or f"runs/{Path(config.data.dataset).stem.replace(':', '_')}"
     run["logdir"] = Path(os.path.expanduser(logdir))
-    options = RunOptions(**run)
-    if options.expid is not None and options.expid >= config.num_experiments:
-        fail(f"must be below --num_experiments={config.num_experiments}", expid=options.expid)
-    return config, options
+    run["expid"] = parse_expid(run["expid"], config.num_experiments)
+    run["ensemble_size"] = parse_ensemble_size(run["ensemble_size"])
+    return config, RunOptions(**run)
 
 
 def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
@@ -156,22 +161,16 @@ def main() -> int:
     store = Store.create(options.logdir, identity, lambda: load_and_check(config))
     store.check_whole()
     dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
-    wanted = range(config.num_experiments) if options.expid is None else [options.expid]
+    wanted = options.models(config.num_experiments)
     missing = sorted(set(wanted) - store.completed())
     announce(dataset, config, options.logdir, len(wanted), len(missing))
     if not missing:
         return 0
     check_disk(options.logdir, dataset, config, len(missing))
-    workers, threads = share_cores(store, config, options, len(missing))
 
-    from mia_tf.progress import Progress
-    from mia_tf.training import executors
+    from mia_tf.training.executors import LocalExecutor
 
-    progress = Progress(len(missing), config.training.epochs)
-    try:
-        failures = executors.train_models(store, config, missing, workers, threads, progress)
-    finally:
-        progress.close()
+    failures = LocalExecutor(options).train_models(store, config, missing)
     for index, reason in sorted(failures.items()):
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     present = len(set(wanted) & store.completed())

@@ -73,7 +73,16 @@ def own_arrays(tmp_path_factory):
         (["--augment=strong"], "`augment` must be one of none, mirror, weak. Received: augment=strong"),
         (["--subsets=odd"], "`subsets` must be one of balanced, bernoulli"),
         (["--queries=500"], "queries=500"),
-        (["--expid=64"], "`expid` must be below --num_experiments=64"),
+        (["--expid=64"], "`expid` must be below --num_experiments=64. Received: expid=64"),
+        (["--expid=60-64"], "`expid` must be below --num_experiments=64. Received: expid=60-64"),
+        (["--expid=7-3"], "`expid` must be a model, such as 7, or a range of them, such as 0-63. Received: expid=7-3"),
+        (["--expid=-1"], "expid=-1"),
+        (["--expid=3-"], "expid=3-"),
+        (["--expid=0:63"], "expid=0:63"),
+        (["--expid=1,2"], "expid=1,2"),
+        (["--ensemble_size=many"], "`ensemble_size` must be auto or an integer of at least 1"),
+        (["--ensemble_size=0"], "ensemble_size=0"),
+        (["--ensemble_size=2"], "`ensemble_size` must be auto or 1, unless KERAS_BACKEND=jax"),
         (["--patience=3"], "`patience` needs --eval_steps above 0"),
         (["--no_such_flag=1"], "no_such_flag"),
         (["stray"], "Unexpected argument 'stray'"),
@@ -200,7 +209,7 @@ def test_a_damaged_archive_is_refused(how, own_arrays, tmp_path):
 def test_a_run_says_only_its_own_lines_and_goes_on_where_it_stopped(own_arrays, tmp_path):
     """One model alone, as an array job starts it; then all; then nothing to do; then another configuration."""
     arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY]
-    alone = run(*arguments, "--expid=2")
+    alone = run(*arguments, "--expid=2", "--ensemble_size=1")
     assert alone.returncode == 0, alone.stderr
     assert Store.open(tmp_path).completed() == {2}
     before = (tmp_path / "experiment-2_4" / "metrics.json").stat().st_mtime_ns
@@ -221,6 +230,16 @@ def test_a_run_says_only_its_own_lines_and_goes_on_where_it_stopped(own_arrays, 
     assert again.returncode == 0 and "4 of 4 models present, 0 to train." in again.stdout
     other = run(*arguments, "--lr=0.05")
     assert other.returncode == 2 and "it differs in lr (0.1 there, 0.05 now)" in other.stderr
+
+
+def test_ranges_of_models_make_an_array_job(own_arrays, tmp_path):
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=5", *TINY]
+    done = run(*arguments, "--expid=0-2")
+    assert done.returncode == 0 and "3 of 3 models present." in done.stdout
+    assert Store(tmp_path).completed() == {0, 1, 2}
+    done = run(*arguments, "--expid=2-4")
+    assert done.returncode == 0 and "1 of 3 models present, 2 to train." in done.stdout
+    assert Store(tmp_path).completed() == set(range(5))
 
 
 def test_a_diverging_run_names_its_models_and_exits_with_1(own_arrays, tmp_path):

@@ -112,7 +112,7 @@ def main() -> None:
         print(json.dumps(measured[what]()))
         return
 
-    from mia_tf.training.executors import measure_workers
+    from mia_tf.training.executors.sharing import measure_workers
 
     cores = joblib.cpu_count()
     peak = in_process("peak", options.seconds)

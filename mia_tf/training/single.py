@@ -25,6 +25,8 @@ _INFERENCE_BATCH = 500
 class SingleEngine:
     """Trains models one at a time; every model sees the same data set and configuration."""
 
+    group_size = 1  # models that train at the same time
+
     def __init__(self, dataset: Dataset, config: TrainingConfig):
         self.config = config
         self.dataset = dataset

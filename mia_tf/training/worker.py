@@ -1,10 +1,10 @@
 """One worker process: claims models of a LOGDIR, trains them and stores them.
 
-It talks to its parent over one pipe. From the parent come `int`, the model to train next, and
-None, the end. To the parent go tuples (event, index, detail):
+It talks to its parent over one pipe. From the parent come lists of int, the models to train next, at most
+`engine.group_size` of them, and None, the end. To the parent go tuples (event, index, detail):
 
-    ("ready", None, None)        asks for a model
-    ("epoch", index, None)       an epoch is over
+    ("ready", None, group_size)  asks for models
+    ("epoch", None, None)        an epoch of the models in hand is over
     ("done", index, metrics)     the model is stored
     ("elsewhere", index, None)   another process holds the model, or it is present
     ("failed", index, reason)    the model could not be trained; one line
@@ -15,33 +15,36 @@ import dataclasses
 import os
 import resource
 import signal
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import numpy as np
 
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig
 from mia_tf.quiet import native_messages_held_back
-from mia_tf.records import Dataset, ModelFailure
+from mia_tf.records import Dataset, ModelFailure, ModelRecord
 from mia_tf.store import Store
 
 
-def run(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int) -> None:
-    """Trains models until the parent sends None or is gone."""
+def run(pipe: Connection, logdir: Path, config: ExperimentConfig, start: Callable) -> None:
+    """Trains models with the engine that `start(dataset)` gives until the parent sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     store = Store(logdir)
     try:
         dataset = store.dataset()
         plan = subsets.membership(config, len(dataset.images))
-        engine = start_engine(dataset, config, threads)
-        pipe.send(("ready", None, None))
-        while (index := pipe.recv()) is not None:
-            pipe.send(_train_model(pipe, store, engine, config, plan, index))
-            pipe.send(("ready", None, None))
+        engine = start(dataset)
+        pipe.send(("ready", None, engine.group_size))
+        while (indices := pipe.recv()) is not None:
+            _train_claimed(pipe, store, engine, config, plan, indices)
+            pipe.send(("ready", None, engine.group_size))
     except (EOFError, BrokenPipeError):
         return  # the parent died; whatever is stored is whole
 
 
-def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int):
+def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int, ensemble_size: int | None = None):
     """The engine that the configuration asks for, in this process, on `threads` threads."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
     with native_messages_held_back():
@@ -62,21 +65,52 @@ def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int):
         return PrivateEngine(dataset, config.training, guarantee(config, len(dataset.images)))
 
 
-def _train_model(pipe, store, engine, config, plan, index):
-    with store.claim(index) as mine:
-        if not mine:
-            return "elsewhere", index, None
-        seed = subsets.model_seed(config.seed, index)
-        (record,) = engine.train(plan[index : index + 1], [seed], lambda: pipe.send(("epoch", index, None)))
-        if isinstance(record, ModelFailure):
-            return "failed", index, record.reason
-        # LiRA's names; the model's own seed takes the place of the experiment's.
-        hparams = {**config.to_dict(), **record.hparams, "expid": index}
-        try:
-            store.write(dataclasses.replace(record, index=index, hparams=hparams))
-        except OSError as error:
-            return "unwritable", index, f"it could not be written to {store.logdir}: {error.strerror or error}"
-        return "done", index, dict(record.metrics)
+def _train_claimed(pipe, store, engine, config, plan, indices) -> None:
+    with store.claim_group(indices) as mine:
+        for index in sorted(set(indices) - set(mine)):
+            pipe.send(("elsewhere", index, None))
+        for outcome in train_group(engine, config, plan[mine], mine, lambda: pipe.send(("epoch", None, None))):
+            pipe.send(keep(store, outcome))
+
+
+def train_group(
+    engine, config: ExperimentConfig, members: np.ndarray, indices: Sequence[int], on_epoch: Callable[[], None]
+) -> Iterator[ModelRecord | ModelFailure]:
+    """Trains models of an experiment in one call of an engine.
+
+    Args:
+        engine: what trains them.
+        config: the experiment.
+        members: (K, N) bool, the training set of each.
+        indices: K, which of the experiment's models they are.
+        on_epoch: called after every epoch of them all.
+
+    Yields:
+        What the engine does, with the experiment's indices and all that hparams.json holds.
+    """
+    if not indices:
+        return
+    seeds = [subsets.model_seed(config.seed, index) for index in indices]
+    for outcome in engine.train(members, seeds, on_epoch):
+        index = indices[outcome.index]
+        if isinstance(outcome, ModelFailure):
+            yield dataclasses.replace(outcome, index=index)
+        else:
+            # LiRA's names; the model's own seed takes the place of the experiment's.
+            hparams = {**config.to_dict(), **outcome.hparams, "expid": index}
+            yield dataclasses.replace(outcome, index=index, hparams=hparams)
+
+
+def keep(store: Store, outcome: ModelRecord | ModelFailure) -> tuple[str, int, object]:
+    """Stores a model that could be trained; gives the event that says what became of it."""
+    if isinstance(outcome, ModelFailure):
+        return "failed", outcome.index, outcome.reason
+    try:
+        store.write(outcome)
+    except OSError as error:
+        reason = f"it could not be written to {store.logdir}: {error.strerror or error}"
+        return "unwritable", outcome.index, reason
+    return "done", outcome.index, dict(outcome.metrics)
 
 
 def measure(pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int, seconds: float) -> None:

@@ -1,0 +1,71 @@
+"""Where and how fast an experiment is computed: nothing here changes a result beyond rounding."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mia_tf.validation import check, check_integer, fail
+
+_MAX_PROCESSES = 4096
+_MAX_ENSEMBLE = 10**6
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how fast.
+
+    Attributes:
+        logdir: the folder of the results.
+        expid: train only these models, as one task of a cluster's array job does; None for all.
+        workers: processes that train at the same time; None to measure.
+        threads_per_worker: threads of each; None to measure.
+        ensemble_size: models that an engine trains in one step, which only JAX can; None for what its memory allows.
+        dry_run: check everything and say what it would cost, but train nothing.
+    """
+
+    logdir: Path
+    expid: range | None = None
+    workers: int | None = None
+    threads_per_worker: int | None = None
+    ensemble_size: int | None = None
+    dry_run: bool = False
+
+    def __post_init__(self):
+        check_integer(1, _MAX_PROCESSES, optional=True, workers=self.workers)
+        check_integer(1, _MAX_PROCESSES, optional=True, threads_per_worker=self.threads_per_worker)
+        check_integer(1, _MAX_ENSEMBLE, optional=True, ensemble_size=self.ensemble_size)
+
+    def models(self, num_experiments: int) -> range:
+        """The models to train, of so many."""
+        return range(num_experiments) if self.expid is None else self.expid
+
+
+def parse_expid(text: str | None, num_experiments: int) -> range | None:
+    """The models that --expid names: one, such as 7, or a range with both its ends, such as 0-63.
+
+    Raises:
+        InputError: it names none, or others than there are.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    check(first <= last, "must be a model, such as 7, or a range of them, such as 0-63", expid=text)
+    check(last < num_experiments, f"must be below --num_experiments={num_experiments}", expid=text)
+    return range(first, last + 1)
+
+
+def parse_ensemble_size(text: str) -> int | None:
+    """The number that --ensemble_size gives; None for auto.
+
+    Raises:
+        InputError: it is neither, or more than Keras' backend trains at the same time.
+    """
+    if text == "auto":
+        return None
+    size = int(text) if re.fullmatch(r"[0-9]+", text) else 0
+    check(size >= 1, "must be auto or an integer of at least 1", ensemble_size=text)
+    if size > 1 and os.environ.get("KERAS_BACKEND") != "jax":
+        fail("must be auto or 1, unless KERAS_BACKEND=jax, which trains several models at once", ensemble_size=size)
+    return size

@@ -1,0 +1,139 @@
+"""Trains the models of a LOGDIR in worker processes on this machine."""
+
+import contextlib
+import functools
+import multiprocessing
+import multiprocessing.connection
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mia_tf.config import ExperimentConfig
+from mia_tf.run_options import RunOptions
+from mia_tf.store import Store
+from mia_tf.training import worker
+from mia_tf.training.executors import sharing
+from mia_tf.training.executors.ledger import POLL_SECONDS, Ledger
+
+
+class LocalExecutor:
+    """Worker processes on this machine (`mia_tf.training.executors`)."""
+
+    def __init__(self, options: RunOptions):
+        self._options = options
+
+    def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
+        """Trains models; see `mia_tf.training.executors`."""
+        workers, threads = sharing.share_cores(store, config, self._options, len(indices))
+        size = self._options.ensemble_size
+        start = functools.partial(worker.start_engine, config=config, threads=threads, ensemble_size=size)
+        return train_models(store, config, indices, start, workers)
+
+
+def train_models(
+    store: Store, config: ExperimentConfig, indices: Sequence[int], start: Callable, workers: int
+) -> dict[int, str]:
+    """Trains models that are not present yet; waits for those that another process has in hand.
+
+    Args:
+        store: where they go.
+        config: the store's configuration.
+        indices: models to train.
+        start: gives the engine for a data set, in a worker process; can be pickled.
+        workers: worker processes.
+
+    Returns:
+        index -> one line, for every model that could not be trained.
+    """
+    workers = min(workers, len(indices))
+    with Ledger(store, indices, config.training.epochs, workers) as ledger:
+        run = _Run(ledger, (store.logdir, config, start))
+        run.pool = [run.start() for _ in range(workers)]
+        try:
+            while run.pool:
+                for member in _heard(run.pool):
+                    try:
+                        run.hear(member, *member.pipe.recv())
+                    except (EOFError, ConnectionResetError):
+                        run.bury(member)
+                ledger.look_elsewhere()
+                run.hand_out()
+        finally:
+            for member in run.pool:
+                member.process.terminate()
+        ledger.give_up("no worker process could be started")
+        return ledger.failures
+
+
+@dataclass
+class _Worker:
+    process: multiprocessing.Process
+    pipe: multiprocessing.connection.Connection
+    group_size: int = 0  # models that it trains at the same time, once it is ready
+    indices: set[int] = field(default_factory=set)  # the models it is on
+    begun: bool = False  # an epoch of them is over
+    idle: bool = False
+
+
+@dataclass
+class _Run:
+    """The state of `train_models`: who has which models."""
+
+    ledger: Ledger
+    arguments: tuple  # of every worker
+    pool: list[_Worker] = field(default_factory=list)
+
+    def start(self) -> _Worker:
+        """Starts a worker. Spawned, not forked: TensorFlow does not survive a fork."""
+        context = multiprocessing.get_context("spawn")
+        pipe, other = context.Pipe()
+        process = context.Process(target=worker.run, args=(other, *self.arguments), daemon=True)
+        process.start()
+        other.close()
+        return _Worker(process, pipe)
+
+    def hear(self, member: _Worker, event: str, index: int | None, detail) -> None:
+        """Takes in one message of a worker (`mia_tf.training.worker`)."""
+        if event == "epoch":
+            member.begun = True
+            self.ledger.epoch(member.indices)
+        elif event == "ready":
+            self.ledger.lost(member.indices, "its engine said nothing of it", tries=1)
+            member.group_size, member.idle, member.indices = detail, True, set()
+        else:
+            member.indices.remove(index)
+            self.ledger.hear(event, index, detail)
+
+    def bury(self, member: _Worker) -> None:
+        """A worker has died: another takes its place, and its models where they had not begun."""
+        self.pool.remove(member)
+        if not member.group_size:
+            return  # it never got ready, and another would not either
+        self.pool.append(self.start())
+        # It may have died before it read which models were next.
+        self.ledger.lost(member.indices, _cause_of_death(member.process), tries=1 if member.begun else 2)
+
+    def hand_out(self) -> None:
+        """Gives idle workers models, or sends them home where there are none and none may come."""
+        for member in [m for m in self.pool if m.idle]:
+            group = self.ledger.next_group(member.group_size)
+            if group:
+                member.indices, member.idle, member.begun = set(group), False, False
+            elif self.ledger.settled:
+                self.pool.remove(member)
+            else:
+                continue  # they are elsewhere, and may come back
+            with contextlib.suppress(BrokenPipeError):  # a worker that died while idle is buried when it is heard next
+                member.pipe.send(group or None)
+
+
+def _heard(pool: list[_Worker]) -> list[_Worker]:
+    pipes = multiprocessing.connection.wait([m.pipe for m in pool], timeout=POLL_SECONDS)
+    return [m for m in pool if m.pipe in pipes]
+
+
+def _cause_of_death(process: multiprocessing.Process) -> str:
+    process.join()
+    code = process.exitcode
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"its worker process {how}"

@@ -1,0 +1,63 @@
+"""Engines that train nothing, several models at once, for tests of those who start them; workers import this file."""
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mia_tf.records import ModelFailure, ModelRecord
+
+
+class FakeEngine:
+    """Answers with numbers that follow from each model's seed.
+
+    Args:
+        dataset: the examples.
+        group_size: models at the same time.
+        epochs: epochs of each call.
+        log: a folder that gets a file for every call, named by its order, with the seeds in it.
+        fails: number of examples that a model must have to be trained; those with fewer fail.
+        dies: a path; the process ends itself where it is missing, and makes it first.
+        dies_after: epochs before that.
+        seconds: length of an epoch.
+        silent: whether the last model of a call is forgotten.
+        file_limit: bytes that a file of the process may have at most, which stands for a full disk.
+    """
+
+    def __init__(
+        self, dataset, group_size, log, epochs=2, fails=(), dies=None, dies_after=0, seconds=0.0, silent=False,
+        file_limit=None,
+    ):  # fmt: skip
+        self.dataset, self.group_size, self.log, self.epochs = dataset, group_size, Path(log), epochs
+        self.fails, self.dies, self.dies_after, self.seconds, self.silent = fails, dies, dies_after, seconds, silent
+        self.file_limit = file_limit
+
+    def train(self, members, seeds, on_epoch=lambda: None):
+        assert len(members) == len(seeds) <= self.group_size
+        (self.log / f"{time.time_ns()}-{os.getpid()}").write_text(" ".join(map(str, seeds)))
+        if self.file_limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_limit, resource.RLIM_INFINITY))
+        for epoch in range(self.epochs + 1):
+            if self.dies and epoch == self.dies_after and not Path(self.dies).exists():
+                Path(self.dies).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if epoch < self.epochs:
+                time.sleep(self.seconds)
+                on_epoch()
+        for index, (keep, seed) in enumerate(zip(members, seeds, strict=True)):
+            if self.silent and index == len(seeds) - 1:
+                return
+            if seed in self.fails:
+                yield ModelFailure(index, "the loss was not finite at step 1 of 2")
+                continue
+            logits = np.random.default_rng(seed).normal(size=(len(keep), 1, 1, 4)).astype(np.float32)
+            metrics = {"train_accuracy_all": 1.0, "train_seconds": 0.0, "at_chance": False}
+            yield ModelRecord(index, np.asarray(keep, bool), logits, self.epochs, {"seed": int(seed)}, metrics)
+
+
+def start(dataset, **settings) -> FakeEngine:
+    """What an executor starts in its workers."""
+    return FakeEngine(dataset, **settings)

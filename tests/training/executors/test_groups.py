@@ -1,0 +1,159 @@
+"""Groups of models, handed out to workers whose engine trains several at the same time."""
+
+import contextlib
+import functools
+
+import fake_engines
+import numpy as np
+import pytest
+from toys import make_dataset
+
+from mia_tf import subsets
+from mia_tf.config import ExperimentConfig, TrainingConfig
+from mia_tf.progress import Progress
+from mia_tf.store import Store
+from mia_tf.training.executors import ledger as ledger_file
+from mia_tf.training.executors.ledger import Ledger
+from mia_tf.training.executors.local import train_models
+
+CONFIG = ExperimentConfig(training=TrainingConfig(epochs=2), num_experiments=10)
+
+
+class Recorded(Progress):
+    """Progress that keeps what it was told."""
+
+    def __init__(self, num_models, epochs):
+        super().__init__(num_models, epochs, terminal=False)
+        self.epochs_of, self.ended, self.said = {}, [], []
+        Recorded.last = self
+
+    def epoch(self, index):
+        super().epoch(index)
+        self.epochs_of[index] = self.epochs_of.get(index, 0) + 1
+
+    def finished(self, index, message):
+        super().finished(index, message)
+        self.ended.append(index)
+
+    def say(self, line):
+        self.said.append(line)
+
+
+@pytest.fixture(autouse=True)
+def progress(monkeypatch):
+    monkeypatch.setattr(ledger_file, "Progress", Recorded)
+    return lambda: Recorded.last
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store.create(tmp_path / "run", CONFIG.to_dict(), make_dataset)
+
+
+@pytest.fixture
+def log(tmp_path):
+    (tmp_path / "log").mkdir()
+    return tmp_path / "log"
+
+
+def seed(index):
+    return subsets.model_seed(CONFIG.seed, index)
+
+
+def trained(log):
+    """The groups in the order in which they were begun, as lists of models."""
+    of = {seed(index): index for index in range(CONFIG.num_experiments)}
+    return [[of[int(text)] for text in path.read_text().split()] for path in sorted(log.iterdir())]
+
+
+def run(store, log, indices=range(10), workers=1, group_size=4, **settings):
+    start = functools.partial(fake_engines.start, group_size=group_size, log=log, **settings)
+    return train_models(store, CONFIG, list(indices), start, workers)
+
+
+def test_groups_are_trained_together_and_stored_one_by_one(store, log, progress):
+    assert run(store, log) == {}
+    # Three calls are needed of an engine for four; they are as equal as ten models allow.
+    assert trained(log) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    plan = subsets.membership(CONFIG, 64)
+    for model in Store(store.logdir).models():
+        np.testing.assert_array_equal(model.keep, plan[model.index])
+        answers = np.random.default_rng(seed(model.index)).normal(size=(64, 1, 4)).astype(np.float32)
+        np.testing.assert_array_equal(model.read_logits(), answers)
+        hparams = model.hparams()
+        assert hparams["expid"] == model.index and hparams["seed"] == seed(model.index)
+        assert hparams["num_experiments"] == 10
+    assert progress().epochs_of == dict.fromkeys(range(10), 2)  # an epoch of a group is one of each of its models
+    assert sorted(progress().ended) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    "total, workers, group_size, sizes",
+    [
+        (10, 1, 1, [1] * 10),
+        (10, 1, 100, [10]),
+        (100, 2, 64, [50, 50]),
+        (130, 2, 64, [33, 33, 33, 31]),
+        (100, 1, 64, [50, 50]),
+        (3, 2, 64, [2, 1]),
+        (1000, 3, 64, [56] * 17 + [48]),
+    ],
+)
+def test_shares_are_equal_in_as_few_rounds_as_can_be(total, workers, group_size, sizes, store):
+    with Ledger(store, range(total), 1, workers) as ledger:
+        groups = list(iter(lambda: ledger.next_group(group_size), []))
+    assert [len(group) for group in groups] == sizes
+    assert [index for group in groups for index in group] == list(range(total))
+
+
+def test_a_model_that_another_process_holds_is_left_out_of_its_group_and_waited_for(store, log, progress, monkeypatch):
+    claims = contextlib.ExitStack()
+
+    def say(self, line):
+        self.said.append(line)
+        claims.close()  # the other process ends without its models once it is waited for
+
+    monkeypatch.setattr(Recorded, "say", say)
+    with claims:
+        monkeypatch.setattr(Recorded, "finished", lambda self, index, message: self.ended.append(index))
+        assert claims.enter_context(store.claim_group([1, 5])) == [1, 5]
+        assert run(store, log, range(6), group_size=3) == {}
+    assert progress().said == ["waiting for 2 models that another process is training"]
+    assert trained(log) == [[0, 2], [3, 4], [1, 5]]
+    assert store.completed() == set(range(6))
+
+
+def test_a_model_that_fails_costs_no_other_of_its_group(store, log, progress):
+    assert run(store, log, fails=[seed(2)]) == {2: "the loss was not finite at step 1 of 2"}
+    assert store.completed() == set(range(10)) - {2}
+    assert sorted(progress().ended) == list(range(10))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_group_whose_worker_dies_before_its_first_epoch_is_trained_again(workers, store, log, tmp_path, progress):
+    assert run(store, log, workers=workers, dies=tmp_path / "died") == {}
+    assert store.completed() == set(range(10))
+    # Nothing was trained a second time but the group that was lost.
+    groups = trained(log)
+    counts = np.bincount([index for group in groups for index in group])
+    assert sorted(counts)[-1] == 2 and any(set(group) == set(np.flatnonzero(counts == 2)) for group in groups)
+    assert progress().epochs_of == dict.fromkeys(range(10), 2)
+
+
+def test_a_group_whose_worker_dies_later_fails_by_its_cause_and_the_others_go_on(store, log, tmp_path):
+    failures = run(store, log, dies=tmp_path / "died", dies_after=1)
+    assert failures == dict.fromkeys([0, 1, 2, 3], "its worker process was ended by SIGKILL")
+    assert store.completed() == set(range(4, 10))
+
+
+def test_a_model_that_its_engine_forgets_is_named(store, log):
+    failures = run(store, log, range(4), silent=True)
+    assert failures == {3: "its engine said nothing of it"} and store.completed() == {0, 1, 2}
+
+
+def test_a_disk_that_is_full_is_named_for_every_model_of_the_group_and_ends_the_run(store, log):
+    failures = run(store, log, file_limit=100)
+    assert all(f"could not be written to {store.logdir}: File too large" in failures[index] for index in range(4))
+    rest = dict.fromkeys(range(4, 10), "not begun, because another could not be written")
+    assert {index: failures[index] for index in range(4, 10)} == rest
+    assert trained(log) == [[0, 1, 2, 3]] and store.completed() == set()
