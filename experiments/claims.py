@@ -9,30 +9,33 @@ older than its CSV (a test says so). Cost: a second.
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import runs
 from experiments.reproduction import judging, markdown
 from experiments.reproduction.command import RESULTS, write_rows
-from experiments.reproduction.measured import LIRA_SWEPT
 
 ATTACK_TABLES = ("table2", "table3", "table5")
 
 
 def findings(results: Path, scale: str) -> list[judging.Finding]:
     """Every comparison that the CSVs of a scale allow, by claim."""
-    correlations = [row for name in ("figure1", "figure5", "figure2") for row in rows(results, name, scale)]
+
+    def read(names: Sequence[str], ending: str = "") -> list[dict[str, str]]:
+        return [row for name in names for row in rows(results, name, scale, ending)]
+
     found = [
-        *judging.attack_findings([row for name in ATTACK_TABLES for row in rows(results, name, scale)]),
-        *judging.correlation_findings(correlations),
-        *judging.sweep_findings(rows(results, "figure3", scale), LIRA_SWEPT),
+        *judging.attack_findings(read(ATTACK_TABLES), read(ATTACK_TABLES, "_comparisons")),
+        *judging.correlation_findings(read(("figure1", "figure5", "figure2")), read(["figure2"], "_comparisons")),
+        *judging.sweep_findings(read(["figure3"], "_comparisons")),
     ]
     return sorted(found, key=lambda finding: list(judging.CLAIMS).index(finding.claim))
 
 
-def rows(results: Path, name: str, scale: str) -> list[dict[str, str]]:
-    """The CSV of a table or figure; no rows where it has not been made."""
-    path = results / name / f"{scale}.csv"
+def rows(results: Path, name: str, scale: str, ending: str = "") -> list[dict[str, str]]:
+    """A CSV of a table or figure; no rows where it has not been made."""
+    path = results / name / f"{scale}{ending}.csv"
     if not path.exists():
         return []
     with open(path, newline="") as file:
@@ -63,6 +66,7 @@ def page(text: str, results: Path, scale: str) -> str:
         "claims": markdown.claims_list(findings(results, scale)),
         **{name: markdown.attack_table(table) for name, table in attacks.items()},
         **{name: markdown.accuracy_table(table) for name, table in accuracy.items()},
+        "onion": markdown.onion_table(*(rows(results, "privacy_onion", scale, ending) for ending in ("", "_accuracy"))),
     }
     for name, part in parts.items():
         text = markdown.replace_part(text, name, part)

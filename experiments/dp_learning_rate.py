@@ -10,12 +10,12 @@ Writes experiments/results/figure4_dp/learning_rate.csv, with 95% intervals over
 """
 
 import argparse
-import csv
 import subprocess
 import sys
 from pathlib import Path
 
 from mia_tf.analysis.statistics import mean_interval
+from mia_tf.analysis.tables import write_rows
 from mia_tf.store import Store
 
 FLAGS = "flags/dp_mnist_svhn_cpu.flags"
@@ -61,10 +61,7 @@ def main() -> None:
         table += rows(rate, metrics)
         print(*(f"{row['split']} {row['group']} {row['mean']:.1%}" for row in table[-6:]), sep=", ", flush=True)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    with open(OUT, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+    write_rows(OUT, COLUMNS, ([row[name] for name in COLUMNS] for row in table))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python -m experiments.everything --scale=cpu --data_dir=DATA            # trains what is missing
     python -m experiments.everything --scale=cpu --present [--only=table2]  # from the runs that are there
 
-A table or figure none of whose runs is there is passed over. Cost: that of all runs (`experiments.runs --list`), then
+A table or figure none of whose runs is there is passed over. Exit code 1: some runs could not be made, each named.
+Cost: that of all runs (`experiments.runs --list`), then
 a minute or two. Figure 4 (DP-SGD), which has runs of its own, is not among them: `experiments.figure4_dp`.
 """
 
@@ -33,16 +34,18 @@ def main(argv=None) -> None:
     parser.add_argument("--only", choices=NAMES, action="append", help="only this one; may be given several times")
     parser.add_argument("--results", type=Path, default=command.RESULTS, help="folder to write to")
     options = parser.parse_args(argv)
+    failed = {}
     for name in options.only or NAMES:
         module = importlib.import_module(f"experiments.{name}")
         wanted = list(module.names(options.scale))
         if not options.present:
-            runs.make(options, wanted)
-        elif not any(runs.analyzed(runs.logdir(options, run)) for run in wanted):
+            failed |= runs.make(options, [run for run in wanted if run not in failed])
+        if not any(runs.analyzed(runs.logdir(options, run)) for run in wanted):
             print(f"{name}: none of its runs is there", file=sys.stderr)
             continue
         command.write(module.build, command.finished(options, wanted), options.results / name, options.scale)
     claims.main([f"--scale={options.scale}", f"--results={options.results}"])
+    command.exit_if_failed(failed)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ only.
 """
 
 from experiments import runs
-from experiments.reproduction import command, panels
+from experiments.reproduction import command, comparisons, panels
 
 
 def names(scale: str) -> list[str]:
@@ -21,9 +21,10 @@ def build(found) -> command.Outcome:
     """Memorization against privacy score, and a page of examples for every mixture."""
     shown = list(found.values())
     rows = [row for run in shown for row in panels.correlation_rows(run, "memorization", "privacy_score")]
+    compared = [row for run in shown for row in comparisons.correlation_rows(run)]
     figures = {"": panels.page([(shown, panels.draw_memorization)], "figure2", "", 3.5)}
     figures |= {f"_examples_{run.run.mixture}": panels.examples_page(run) for run in shown}
-    return command.Outcome({"": rows}, figures)
+    return command.Outcome({"": rows, "_comparisons": compared}, figures)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ reaches AUROC 1.0 (figure 3d). RMIA, which is newer than the paper, is drawn bes
 """
 
 from experiments import runs
-from experiments.reproduction import command, panels
+from experiments.reproduction import command, comparisons, panels
 
+CHALLENGES = "Challenges: under-represented examples."
 WORDS = (
     "Shadow models a side: so many IN and as many OUT. LiRA has one variance for all examples, as few models call for. "
     "Bands are 95% intervals."
@@ -26,9 +27,10 @@ def build(found) -> command.Outcome:
     """Random under-represented data above, highly memorized below."""
     lines = [[run for run in found.values() if run.run.selection == kind] for kind in ("random", "singletons")]
     rows = [row for run in found.values() for row in panels.sweep_rows(run, "auroc", "under")]
+    compared = [row for run in found.values() for row in comparisons.sweep_rows(run)]
     draw = panels.draw_sweep("auroc", "under")
-    figure = panels.page([(shown, draw) for shown in lines], "figure3", WORDS, 3.5)
-    return command.Outcome({"": rows}, {"": figure})
+    figure = panels.page([(shown, draw) for shown in lines], "figure3", f"{CHALLENGES} {WORDS}", 3.5)
+    return command.Outcome({"": rows, "_comparisons": compared}, {"": figure})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def build(found) -> command.Outcome:
         (shown, panels.draw_sweep("auroc", population))
         for shown, population in zip(lines, challenges.values(), strict=True)
     ]
-    figure = panels.page(pages, "figure7", WORDS, 3.5)
+    figure = panels.page(pages, "figure7", f"Challenges: over-represented examples. {WORDS}", 3.5)
     return command.Outcome({"": rows}, {"": figure})
 
 

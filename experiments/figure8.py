@@ -12,6 +12,8 @@ from experiments import runs
 from experiments.figure3 import WORDS
 from experiments.reproduction import command, panels
 
+CHALLENGES = "Challenges: over-represented examples of random mixtures, and highly memorized ones."
+
 
 def names(scale: str) -> list[str]:
     """The runs."""
@@ -27,7 +29,7 @@ def build(found) -> command.Outcome:
         for kind, population in challenges.items()
     ]
     rows = [row for run in found.values() for row in panels.sweep_rows(run, metric, challenges[run.run.selection])]
-    return command.Outcome({"": rows}, {"": panels.page(lines, "figure8", WORDS, 3.5)})
+    return command.Outcome({"": rows}, {"": panels.page(lines, "figure8", f"{CHALLENGES} {WORDS}", 3.5)})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ at fault for failing here. Writes experiments/results/recipe_stability/recipe_st
 """
 
 import argparse
-import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
+from mia_tf.analysis.tables import write_rows
 from mia_tf.store import Store
 
 SCALE = ["--dataset=mnist", "--num_over=2600", "--arch=cnn8-3-max", "--epochs=20", "--augment=none"]
@@ -76,10 +76,7 @@ def main() -> None:
         rows.append({"recipe": name, **measure(recipe, options.num_models, options.data_dir, logdir)})
         print(rows[-1], flush=True)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    with open(OUT, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(OUT, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.reproduction import paper_numbers
+from experiments.reproduction import comparisons, paper_numbers
 from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
 from mia_tf.figures import comparison, style
@@ -23,7 +23,9 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     """The rows of a table, and a figure for every mixture that has been run."""
     rows = attack_rows(paper_numbers.attack_numbers(table), found)
     mixtures = dict.fromkeys(run.run.mixture for run in found.values())
-    return Outcome({"": rows}, {f"_{mixture}": _figure(rows, mixture, found) for mixture in mixtures})
+    compared = [row for run in found.values() for row in comparisons.attack_rows(run)]
+    figures = {f"_{mixture}": _figure(rows, mixture, found) for mixture in mixtures}
+    return Outcome({"": rows, "_comparisons": compared}, figures)
 
 
 def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:

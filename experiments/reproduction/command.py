@@ -24,7 +24,8 @@ class Outcome:
     """What a table or figure comes to.
 
     Attributes:
-        tables: end of the file's name ("" for the main one) -> rows of a CSV, all with the same keys.
+        tables: end of the file's name ("" for the main one) -> rows of a CSV, all with the same keys; without rows
+            there is no file.
         figures: end of the file's name -> Figure.
     """
 
@@ -48,6 +49,9 @@ def main(name: str, document: str, names: Callable[[str], Sequence[str]], build:
 
     Returns:
         the main CSV that was written.
+
+    Raises:
+        SystemExit: with code 1, some runs could not be made; the outcome is that of the others.
     """
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     runs.add_flags(parser)
@@ -55,9 +59,16 @@ def main(name: str, document: str, names: Callable[[str], Sequence[str]], build:
     parser.add_argument("--out", type=Path, default=RESULTS / name, help="folder to write to (default: %(default)s)")
     options = parser.parse_args(argv)
     wanted = list(names(options.scale))
-    if not options.present:
-        runs.make(options, wanted)
-    return write(build, finished(options, wanted), options.out, options.scale)
+    failed = {} if options.present else runs.make(options, wanted)
+    path = write(build, finished(options, wanted), options.out, options.scale)
+    exit_if_failed(failed)
+    return path
+
+
+def exit_if_failed(failed: Mapping[str, int]) -> None:
+    """Ends with code 1 and the names of the runs that failed (`runs.make`), if any."""
+    if failed:
+        raise SystemExit(f"Without {', '.join(failed)}, which could not be made")
 
 
 def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Measured]:
@@ -87,8 +98,9 @@ def write(build: Build, found: dict[str, Measured], out: Path, scale: str) -> Pa
             figure.savefig(out / f"{scale}{ending}.png", dpi=130)
             print(out / f"{scale}{ending}.png")
         for ending, rows in outcome.tables.items():
-            write_rows(out / f"{scale}{ending}.csv", rows)
-            print(out / f"{scale}{ending}.csv")
+            if rows:
+                write_rows(out / f"{scale}{ending}.csv", rows)
+                print(out / f"{scale}{ending}.csv")
     return out / f"{scale}.csv"
 
 

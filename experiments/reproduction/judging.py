@@ -1,9 +1,10 @@
 """The papers' claims, each decided on the CSVs of the tables and figures: a difference, its interval, a verdict."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtri
 
 Triple = tuple[float, float, float]
 """A number with the ends of its 95% interval."""
@@ -13,6 +14,8 @@ STRONG = 0.6
 """Spearman's correlation from here on is strong (section 4.1)."""
 FEW, CLOSE = 4, 0.02
 """Shadow models a side that suffice for singletons if they come this close to the AUROC of all (section 7: 5)."""
+_TAIL = 0.025
+"""Of a 95% interval."""
 _ORDER = (("singletons", "subpopulation"), ("subpopulation", "random"), ("singletons", "random"))
 
 
@@ -49,6 +52,11 @@ class Finding:
         short = high <= self.threshold if self.above else low >= self.threshold
         return "holds" if beyond else "fails" if short else "undecided"
 
+    def among(self, number: int) -> "Finding":
+        """The same as one of so many comparisons: its interval as wide as Bonferroni asks of a normal estimate."""
+        factor = ndtri(1 - _TAIL / number) / ndtri(1 - _TAIL)
+        return replace(self, value=tuple(self.value[0] + factor * (end - self.value[0]) for end in self.value))
+
 
 CLAIMS = {
     "under": "Every attack does better on under-represented examples than on all (AUROC).",
@@ -68,94 +76,88 @@ CLAIMS = {
 
 
 def difference(a: Triple, b: Triple) -> Triple:
-    """a - b with an interval made of theirs (Zou and Donner, 2008), for independent estimates.
-
-    Where the two are of the same models and examples they go up and down together, and the interval is too wide.
-    """
+    """a - b of different models and examples, with an interval made of theirs (Zou and Donner, 2008)."""
     value = a[0] - b[0]
     low = value - np.hypot(a[0] - a[1], b[2] - b[0])
     return value, low, value + np.hypot(a[2] - a[0], b[0] - b[1])
 
 
-def attack_findings(rows: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
-    """Of the rows of tables 2, 3 and 5: the claims "under", "order" and "lira"."""
+def attack_findings(rows: Sequence[Mapping[str, str]], compared: Sequence[Mapping[str, str]] = ()) -> Iterator[Finding]:
+    """Of tables 2, 3 and 5, the rows and the paired differences: the claims "under", "order" and "lira"."""
     cells = {
         (row["mixture"], row["selection"], row["attack"], row["population"]): (_triple(row), float(row["paper"]))
         for row in rows
         if row["metric"] == "auroc" and row["attack"] and row["ours"]
     }
+    paired = {
+        (
+            *(row["mixture"], row["selection"]),
+            (row["attack"], row["other_attack"]),
+            (row["population"], row["other_population"]),
+        ): _triple(row, "difference")
+        for row in compared
+    }
     runs = dict.fromkeys(key[:2] for key in cells)
-    for mixture, selection in runs:
+    for run in runs:
         for attack in ATTACKS:
-            pair = [cells.get((mixture, selection, attack, population)) for population in ("under", "all")]
-            if all(pair):
-                yield Finding("under", mixture, selection, attack, *_both(*pair))
+            value = paired.get((*run, (attack, attack), ("under", "all")))
+            if value:
+                paper = _papers(cells[*run, attack, "under"], cells[*run, attack, "all"])
+                yield Finding("under", *run, attack, value, paper)
         for population in ("under", "all"):
-            lira = cells.get((mixture, selection, "carlini", population))
-            found = {name: cells.get((mixture, selection, name, population)) for name in OTHERS}
-            found = {name: cell for name, cell in found.items() if cell}
-            if lira and found:
-                best = max(found, key=lambda name: found[name][0][0])
-                best_of_paper = max(paper for _, paper in found.values())
-                value = difference(lira[0], found[best][0])
+            found = {name: cells.get((*run, name, population)) for name in ATTACKS}
+            values = {name: paired.get((*run, ("carlini", name), (population, population))) for name in OTHERS}
+            others = {name: found[name] for name, value in values.items() if value}
+            if others:
+                best = max(others, key=lambda name: others[name][0][0])
+                best_of_paper = max(others.values(), key=lambda cell: cell[1])
                 case = f"{population}, best other {best}"
-                yield Finding("lira", mixture, selection, case, value, lira[1] - best_of_paper)
+                yield Finding("lira", *run, case, values[best], _papers(found["carlini"], best_of_paper))
     for mixture in dict.fromkeys(mixture for mixture, _ in runs):
         for more, less in _ORDER:
             for attack in ATTACKS:
-                pair = [cells.get((mixture, selection, attack, "under")) for selection in (more, less)]
-                if all(pair):
-                    yield Finding("order", mixture, f"{more} - {less}", attack, *_both(*pair))
+                a, b = (cells.get((mixture, selection, attack, "under")) for selection in (more, less))
+                if a and b:
+                    yield Finding("order", mixture, f"{more} - {less}", attack, difference(a[0], b[0]), _papers(a, b))
 
 
-def correlation_findings(rows: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
-    """Of the rows of figures 1, 2 and 5: the claims "ood", "memorization" and "better"."""
-    found = {}
+def correlation_findings(
+    rows: Sequence[Mapping[str, str]], compared: Sequence[Mapping[str, str]] = ()
+) -> Iterator[Finding]:
+    """Of figures 1, 2 and 5, the rows and figure 2's paired differences: "ood", "memorization" and "better"."""
     for row in rows:
-        if row["spearman"]:
-            (other,) = {row["x"], row["y"]} - {"privacy_score"}
-            found[row["mixture"], row["selection"], row["group"], other] = _triple(row, "spearman")
-    for (mixture, selection, group, other), value in found.items():
-        if group == "over":  # nearly all of "all", and tied at memorization 0
+        if not row["spearman"] or row["group"] == "over":  # nearly all of "all", and tied at memorization 0
             continue
+        (other,) = {row["x"], row["y"]} - {"privacy_score"}
+        value, run = _triple(row, "spearman"), (row["mixture"], row["selection"])
         if other == "memorization":
-            yield Finding("memorization", mixture, selection, group, value, np.nan, STRONG)
+            yield Finding("memorization", *run, row["group"], value, np.nan, STRONG)
             continue
         if value[0] < 0:  # strong or not, whatever its sign (section 4.1)
             value = tuple(-end for end in (value[0], value[2], value[1]))
-        yield Finding("ood", mixture, selection, f"{group}, {other}", value, np.nan, STRONG, above=False)
-        if (mixture, selection, group, "memorization") in found:
-            better = difference(found[mixture, selection, group, "memorization"], value)
-            yield Finding("better", mixture, selection, f"{group}, {other}", better, np.nan)
+        yield Finding("ood", *run, f"{row['group']}, {other}", value, np.nan, STRONG, above=False)
+    for row in compared:
+        case = f"{row['group']}, {row['detector']}"
+        yield Finding("better", row["mixture"], row["selection"], case, _triple(row, "difference"), np.nan)
 
 
-def sweep_findings(rows: Sequence[Mapping[str, str]], attack: str) -> Iterator[Finding]:
-    """Of the rows of figure 3: the claims "few" and "fewer"."""
-    found = {
-        (row["mixture"], row["selection"], row["num_shadow"]): _triple(row)
-        for row in rows
-        if row["attack"] == attack and row["ours"]
-    }
-    for mixture in dict.fromkeys(key[0] for key in found):
-        everything = found.get((mixture, "singletons", "all"))
-        few = found.get((mixture, "singletons", str(FEW)))
-        if everything and few:
+def sweep_findings(compared: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
+    """Of figure 3's paired differences between all shadow models and few: the claims "few" and "fewer"."""
+    losses = {(row["mixture"], row["selection"], row["num_shadow"]): _triple(row, "difference") for row in compared}
+    for mixture in dict.fromkeys(key[0] for key in losses):
+        few = losses.get((mixture, "singletons", str(FEW)))
+        if few:
             case = f"AUROC with all less AUROC with {FEW} a side"
-            value = difference(everything, few)
-            yield Finding("few", mixture, "singletons", case, value, 0.0, CLOSE, above=False)
-        losses = [
-            difference(found[mixture, selection, "all"], found[mixture, selection, "1"])
-            for selection in ("random", "singletons")
-            if {(mixture, selection, "all"), (mixture, selection, "1")} <= found.keys()
-        ]
-        if len(losses) == 2:
-            yield Finding("fewer", mixture, "random - singletons", "loss of AUROC", difference(*losses), np.nan)
+            yield Finding("few", mixture, "singletons", case, few, 0.0, CLOSE, above=False)
+        ones = [losses.get((mixture, selection, "1")) for selection in ("random", "singletons")]
+        if all(ones):  # of different models
+            yield Finding("fewer", mixture, "random - singletons", "loss of AUROC", difference(*ones), np.nan)
 
 
 def _triple(row: Mapping[str, str], column: str = "ours") -> Triple:
     return tuple(float(row[name]) if row[name] else np.nan for name in (column, "ci_low", "ci_high"))
 
 
-def _both(a: tuple[Triple, float], b: tuple[Triple, float]) -> tuple[Triple, float]:
-    """Ours and the paper's difference."""
-    return difference(a[0], b[0]), round(a[1] - b[1], 6)
+def _papers(a: tuple[Triple, float], b: tuple[Triple, float]) -> float:
+    """The paper's difference."""
+    return round(a[1] - b[1], 6)

@@ -47,7 +47,8 @@ def runs_table(rows: Rows) -> list[str]:
 
 def claims_list(findings: Sequence[Finding]) -> list[str]:
     """A bullet a claim: in how many comparisons it holds, and of every run the one that speaks most against it."""
-    lines = []
+    count = len(findings)
+    lines = [f"{count} comparisons are made."] if count else []
     for claim, sentence in CLAIMS.items():
         mine = [finding for finding in findings if finding.claim == claim]
         if not mine:
@@ -58,6 +59,9 @@ def claims_list(findings: Sequence[Finding]) -> list[str]:
         for verdict in ("fails", "undecided"):
             if verdict in verdicts:
                 counts += f", {verdict} in {verdicts.count(verdict)}"
+        if verdicts.count("holds"):
+            still = [finding.among(count).verdict for finding in mine].count("holds")
+            counts += f" ({still} of them hold after Bonferroni)"
         lines.append(f"- **{sentence}** {counts[0].upper()}{counts[1:]}. Of each run the comparison least in favour:")
         for place in dict.fromkeys((finding.mixture, finding.selection) for finding in mine):
             here = [finding for finding in mine if (finding.mixture, finding.selection) == place]
@@ -106,6 +110,20 @@ def accuracy_table(rows: Rows) -> list[str]:
         found = [_cell(cells[key], "share") if key in cells else "" for key in keys]
         lines.append(f"| {_MIXTURES[mixture]} | {' | '.join(found)} |")
     head = ["| | members, over | members, under | test, over | test, under |", "|---|---|---|---|---|"]
+    return [*head, *lines] if lines else NOTHING
+
+
+def onion_table(memorization: Rows, accuracy: Rows) -> list[str]:
+    """What the removal of the most memorized examples changed, beside that of random ones, with its interval."""
+    lines = []
+    whats = (("memorization of those that stay", "memorization", memorization), ("test accuracy", "accuracy", accuracy))
+    for what, name, rows in whats:
+        for row in rows:
+            numbers = (row[key] for key in (f"{name}_without", f"{name}_control", "change", "ci_low", "ci_high"))
+            without, control, change, low, high = map(float, numbers)
+            cells = f"{control:.3f} | {without:.3f} | {change:+.3f} [{low:+.3f}, {high:+.3f}]"
+            lines.append(f"| {what}, {row['group']} | {cells} |")
+    head = ["| | without random ones | without the most memorized | change |", "|---|---|---|---|"]
     return [*head, *lines] if lines else NOTHING
 
 

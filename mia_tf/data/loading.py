@@ -58,19 +58,19 @@ def _load_mixture(config: DataConfig) -> Dataset:
         read = {name: _with_test_images(source) for name, source in read.items()}
     over = read[mixture.over]
     pools = {OVER: _over_pool(mixture, over, config.num_over or mixture.num_over)}
-    stand_ins = [[over.stand_in], []]
+    stand_ins = [over.stand_in, ""]
     if num_under:
         under = read[mixture.under]
         pools[UNDER] = _under_pool(mixture, under, pools[OVER], num_under, change)
-        stand_ins[UNDER] = [under.stand_in, change.stand_in]
+        stand_ins[UNDER] = under.stand_in
     group_names = zip(mixture.group_names, stand_ins, strict=True)
     return assemble(
         pools,
         config,
         name=mixture.name,
         num_classes=mixture.num_classes,
-        group_names=tuple(name + " (stand-in)" * any(sentences) for name, sentences in group_names),
-        stand_in=" ".join(dict.fromkeys(filter(None, stand_ins[OVER] + stand_ins[UNDER]))),
+        group_names=tuple(name + " (stand-in)" * bool(sentence) for name, sentence in group_names),
+        stand_in=" ".join(dict.fromkeys(filter(None, stand_ins))),
         sources={name: _described(source) for name, source in read.items()} | change.sources,
     )
 

@@ -41,9 +41,8 @@ def find(data_folder: Path | None) -> MixingPictures:
     """
     folder = None if data_folder is None else data_folder / FOLDER
     if folder is None or not folder.exists():
-        return MixingPictures(
-            f"{NUM_FRACTALS} fractals rendered by mia_tf.data.fractals", functools.partial(_fractals, NUM_FRACTALS)
-        )
+        provenance = f"{NUM_FRACTALS} fractals rendered by mia_tf.data.fractals, not PixMix's 14,248"
+        return MixingPictures(provenance, functools.partial(_fractals, NUM_FRACTALS))
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not files:
         raise InputError(

@@ -26,13 +26,11 @@ class Change:
             that is random, equal seeds give equal examples whatever the order of rows in the source. Training
             and test examples are changed in two calls, each with a generator of its own. No picture may come
             out as it went in where the other group has that picture too: an example is known by its pixels.
-        sources: what it mixes in and where that came from, for people.
-        stand_in: a sentence where it stands in for the paper's, else "".
+        sources: what it mixes in and where that came from, for people: where that is not the paper's, this says so.
     """
 
     apply: Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
-    stand_in: str = ""
 
 
 @dataclass(frozen=True)

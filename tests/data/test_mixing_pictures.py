@@ -19,7 +19,7 @@ def _plain(red, green, blue, height=40, width=60):
 def test_fractals_where_there_is_no_folder(tmp_path):
     for folder in (None, tmp_path):
         pictures = find(folder)
-        assert pictures.provenance == "3 fractals rendered by mia_tf.data.fractals"
+        assert pictures.provenance == "3 fractals rendered by mia_tf.data.fractals, not PixMix's 14,248"
         first, again, larger = (pictures.in_colour(size) for size in (16, 16, 20))
         assert first.shape == (3, 16, 16, 3) and larger.shape == (3, 20, 20, 3) and first.dtype == np.uint8
         assert np.array_equal(first, again)

@@ -79,11 +79,8 @@ def test_counts_groups_and_test_images(mixture, load_mixture):
     assert np.bincount(dataset.test_groups, minlength=2).tolist() == [left, num_test_under if mixture.under else 0]
     assert len(set(dataset.example_ids)) == len(dataset.images)
     assert dataset.name == mixture.name
-    change = _change(mixture)
-    assert dataset.stand_in == change.stand_in
-    assert dataset.group_names[OVER] == mixture.group_names[OVER]
-    assert dataset.group_names[UNDER] == mixture.group_names[UNDER] + " (stand-in)" * bool(change.stand_in)
-    assert set(dataset.sources) == {*_sources(mixture), *change.sources}
+    assert (dataset.stand_in, dataset.group_names) == ("", mixture.group_names)
+    assert set(dataset.sources) == {*_sources(mixture), *_change(mixture).sources}
 
 
 def test_no_picture_is_both_in_training_and_in_testing(mixture, load_mixture):
@@ -254,7 +251,7 @@ def noisy(monkeypatch):
         noise = rng.integers(0, 256, images.shape, dtype=np.uint8)
         return images ^ noise, labels
 
-    change = Change(apply, sources={"noise": "drawn"}, stand_in="Noise stands in.")
+    change = Change(apply, sources={"noise": "drawn"})
     mixture = Mixture("noisy", "cifar10", "cifar10", num_under=40, change_under=lambda folder: change, num_test_under=5)
     monkeypatch.setitem(MIXTURES, "noisy", mixture)
     return calls
@@ -266,8 +263,6 @@ def test_a_change_sees_the_chosen_examples_only(noisy, write_archives):
     assert np.array_equal(dataset.example_ids, example_ids(dataset.images))
     assert np.bincount(dataset.test_groups).tolist() == [30, 5]
     assert set(dataset.sources) == {"cifar10", "noise"}
-    assert dataset.stand_in == "Noise stands in."
-    assert dataset.group_names == ("over-represented", "under-represented (stand-in)")
 
 
 def test_no_change_where_the_group_is_not_asked_for(noisy, write_archives):

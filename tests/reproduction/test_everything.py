@@ -117,6 +117,16 @@ def test_the_onion_compares_examples_that_stay_in_both(made):
         assert float(row["change"]) == pytest.approx(change, abs=1e-5)
 
 
+def test_the_onion_compares_accuracy_on_the_same_test_images(made):
+    _, results = made
+    found = {row["group"]: row for row in rows(results, "privacy_onion", "_accuracy")}
+    assert found.keys() == {"over", "under"}
+    for row in found.values():  # every invented model has the same
+        numbers = [float(row[key]) for key in ("accuracy_without", "accuracy_control", "change", "ci_low", "ci_high")]
+        assert numbers == pytest.approx([0.5, 0.5, 0, 0, 0])
+    assert "| test accuracy, under | 0.500 | 0.500 | +0.000 [+0.000, +0.000] |" in (results / "README.md").read_text()
+
+
 def test_every_architecture_is_attacked_with_every_one(made):
     _, results = made
     table = rows(results, "lira_figure12")
@@ -154,6 +164,29 @@ def test_the_page_has_the_numbers_of_the_csvs(made):
 def test_the_committed_page_is_that_of_the_committed_csvs():
     text = (command.RESULTS / "README.md").read_text()
     assert claims.page(text, command.RESULTS, "cpu") == text
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_what_could_not_be_made_is_named_at_the_end_and_the_exit_code_is_1(made, tmp_path, monkeypatch, capsys, one):
+    folder, _ = made
+    tried = []
+
+    def make(_, names):
+        tried.extend(names)
+        return {name: 2 for name in names if "augmnist" in name}
+
+    monkeypatch.setattr(runs, "make", make)
+    asked = [f"--runs={folder}", "--scale=smoke"]
+    with pytest.raises(SystemExit) as ended:
+        if one:
+            module = importlib.import_module("experiments.figure5")
+            command.main("figure5", "", module.names, module.build, [*asked, f"--out={tmp_path / 'figure5'}"])
+        else:
+            figures = ["--only=figure1", "--only=figure5"]
+            everything.main([*asked, *figures, f"--results={tmp_path}"])
+    assert ended.value.code == "Without mnist_augmnist_random, which could not be made"  # a message's exit code is 1
+    assert tried.count("mnist_augmnist_random") == 1  # not again for the next figure
+    assert rows(tmp_path, "figure5")
 
 
 def test_without_runs_each_command_says_which_is_missing(tmp_path):

@@ -14,6 +14,13 @@ def attack_row(mixture, selection, attack, population, ours, half, paper=0.5):
     return {**about, **{key: str(value) for key, value in cells.items()}}
 
 
+def paired_row(selection, attacks, populations, value, half, mixture="mnist_svhn"):
+    cells = {"difference": value, "ci_low": value - half, "ci_high": value + half}
+    about = dict(zip(("attack", "other_attack"), attacks, strict=True))
+    about |= dict(zip(("population", "other_population"), populations, strict=True))
+    return {"mixture": mixture, "selection": selection, **about, **{key: str(value) for key, value in cells.items()}}
+
+
 def by_case(findings, claim):
     return {(f.mixture, f.selection, f.case): f for f in findings if f.claim == claim}
 
@@ -56,23 +63,27 @@ def test_verdicts(value, threshold, above, verdict):
 
 def test_claims_about_attacks():
     under = {"random": 0.8, "subpopulation": 0.9, "singletons": 0.9}
-    rows = []
+    rows, compared = [], []
     for selection, value in under.items():
         for attack in judging.ATTACKS:
             better = 0.05 if attack == "carlini" else 0
             rows.append(attack_row("mnist_svhn", selection, attack, "under", value + better, 0.01, 0.9 + better))
             rows.append(attack_row("mnist_svhn", selection, attack, "all", 0.55, 0.01, 0.5))
-    found = list(judging.attack_findings(rows))
+            compared.append(paired_row(selection, (attack, attack), ("under", "all"), value + better - 0.55, 0.02))
+        for attack in judging.OTHERS:
+            compared.append(paired_row(selection, ("carlini", attack), ("under", "under"), 0.05, 0.03))
+            compared.append(paired_row(selection, ("carlini", attack), ("all", "all"), 0, 0.03))
+    found = list(judging.attack_findings(rows, compared))
     groups = by_case(found, "under")
     assert len(groups) == 15 and all(f.verdict == "holds" for f in groups.values())
     yeom = groups["mnist_svhn", "random", "yeom"]
-    assert yeom.value[0] == pytest.approx(0.25) and yeom.paper == pytest.approx(0.4)
+    assert yeom.value == pytest.approx((0.25, 0.23, 0.27)) and yeom.paper == pytest.approx(0.4)
     order = by_case(found, "order")
     assert len(order) == 15
     assert order["mnist_svhn", "subpopulation - random", "song"].verdict == "holds"
     assert order["mnist_svhn", "singletons - subpopulation", "song"].verdict == "undecided"
     lira = {f.case.split(",")[0]: f for f in found if f.claim == "lira" and f.selection == "random"}
-    assert lira["under"].verdict == "holds" and lira["under"].value[0] == pytest.approx(0.05)
+    assert lira["under"].verdict == "holds" and lira["under"].value == pytest.approx((0.05, 0.02, 0.08))
     assert lira["under"].paper == pytest.approx(0.05)
     assert lira["all"].verdict == "undecided"
 
@@ -83,8 +94,20 @@ def test_the_best_of_the_other_attacks_is_the_one_to_beat():
         attack_row("m", "random", "song", "under", 0.9, 0.01),
         attack_row("m", "random", "carlini", "under", 0.8, 0.01),
     ]
-    (finding,) = [f for f in judging.attack_findings(rows) if f.claim == "lira"]
+    gains = dict.fromkeys(judging.OTHERS, 0.2) | {"song": -0.1}
+    compared = [
+        paired_row("random", ("carlini", name), ("under",) * 2, gain, 0.01, "m") for name, gain in gains.items()
+    ]
+    (finding,) = [f for f in judging.attack_findings(rows, compared) if f.claim == "lira"]
     assert finding.verdict == "fails" and "song" in finding.case and finding.value[0] == pytest.approx(-0.1)
+
+
+def test_the_interval_of_one_among_many_is_bonferronis():
+    one = Finding("under", "m", "s", "", (0.2, 0.1, 0.4), np.nan)
+    assert one.among(1).value == pytest.approx(one.value)
+    # The 99.75% quantile of the normal distribution is 2.807034, the 97.5% quantile 1.959964.
+    assert one.among(10).value == pytest.approx((0.2, 0.2 - 0.1 * 2.807034 / 1.959964, 0.2 + 0.2 * 2.807034 / 1.959964))
+    assert one.verdict == one.among(10).verdict == "holds" and one.among(10**6).verdict == "undecided"
 
 
 def test_numbers_that_are_missing_are_not_judged():
@@ -97,17 +120,23 @@ def correlation_row(other, group, rho, half):
     return {**about, "spearman": str(rho), "ci_low": str(rho - half), "ci_high": str(rho + half)}
 
 
+def better_row(group, value, half):
+    numbers = {"difference": str(value), "ci_low": str(value - half), "ci_high": str(value + half)}
+    return {"mixture": "m", "selection": "random", "group": group, "detector": "ood_msp", **numbers}
+
+
 def test_claims_about_correlations():
     rows = [correlation_row("ood_msp", group, 0.4, 0.03) for group in ("all", "over", "under")]
     rows += [correlation_row("memorization", "all", 0.5, 0.04), correlation_row("memorization", "under", 0.9, 0.04)]
-    found = list(judging.correlation_findings(rows))
+    compared = [better_row("all", 0.1, 0.05), better_row("under", 0.5, 0.6)]
+    found = list(judging.correlation_findings(rows, compared))
     assert {(f.claim, f.case): f.verdict for f in found} == {
         ("ood", "all, ood_msp"): "holds",
         ("ood", "under, ood_msp"): "holds",
         ("memorization", "all"): "fails",
         ("memorization", "under"): "holds",
         ("better", "all, ood_msp"): "holds",
-        ("better", "under, ood_msp"): "holds",
+        ("better", "under, ood_msp"): "undecided",
     }
     better = next(f for f in found if f.claim == "better" and f.case.startswith("all"))
     assert better.value == pytest.approx((0.1, 0.05, 0.15))
@@ -119,21 +148,18 @@ def test_the_few_shadow_models_are_among_those_that_are_swept(scale):
 
 
 def test_a_strong_negative_correlation_is_strong():
-    rows = [correlation_row("ood_msp", "all", -0.8, 0.05), correlation_row("memorization", "all", 0.7, 0.01)]
-    found = {finding.claim: finding for finding in judging.correlation_findings(rows)}
-    ood, better = found["ood"], found["better"]
+    (ood,) = judging.correlation_findings([correlation_row("ood_msp", "all", -0.8, 0.05)])
     assert ood.verdict == "fails" and ood.value == pytest.approx((0.8, 0.75, 0.85))
-    assert better.verdict == "fails" and better.value[0] == pytest.approx(-0.1)
 
 
 def test_claims_about_the_number_of_shadow_models():
-    curves = {"random": (0.7, 0.8, 0.9), "singletons": (0.97, 0.985, 0.99)}
+    lost = {"random": (0.2, 0.1), "singletons": (0.02, 0.005)}
     rows = []
-    for selection, values in curves.items():
-        for size, value in zip(("1", "4", "all"), values, strict=True):
-            cells = {"ours": str(value), "ci_low": str(value - 0.003), "ci_high": str(value + 0.003)}
+    for selection, values in lost.items():
+        for size, value in zip(("1", "4"), values, strict=True):
+            cells = {"difference": str(value), "ci_low": str(value - 0.003), "ci_high": str(value + 0.003)}
             rows.append({"mixture": "m", "selection": selection, "attack": "lira", "num_shadow": size, **cells})
-    found = {f.claim: f for f in judging.sweep_findings(rows, "lira")}
-    assert found["few"].verdict == "holds" and found["few"].value[0] == pytest.approx(0.005)
+    found = {f.claim: f for f in judging.sweep_findings(rows)}
+    assert found["few"].verdict == "holds" and found["few"].value == pytest.approx((0.005, 0.002, 0.008))
     assert found["fewer"].verdict == "holds" and found["fewer"].value[0] == pytest.approx(0.2 - 0.02)
-    assert not list(judging.sweep_findings(rows, "rmia"))
+    assert {f.claim for f in judging.sweep_findings(rows[:2])} == set()  # nothing without singletons

@@ -1,0 +1,52 @@
+"""Paired differences between correlations, by simulation."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from experiments.reproduction import comparisons
+
+
+def run(rng, n=300, sign=1):
+    """Privacy scores that go with memorization, with one OOD score less, and with the other as much: it is the same."""
+    privacy = rng.normal(size=n)
+    memorization = privacy + rng.normal(size=n)
+    ood = {"ood_msp": sign * (privacy + 3 * rng.normal(size=n)), "ood_energy": sign * np.exp(memorization)}
+    groups = (np.arange(n) % 2).astype(int)
+    results = SimpleNamespace(privacy_scores=privacy, memorization=memorization, ood=ood, groups=groups)
+    return SimpleNamespace(results=results, run=SimpleNamespace(mixture="m", selection="random"))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_differences_of_correlations_are_paired_and_blind_to_the_sign(sign):
+    found = run(np.random.default_rng(0), sign=sign)
+    rows = {(row["group"], row["detector"]): row for row in comparisons.correlation_rows(found)}
+    assert rows.keys() == {(group, name) for group in ("all", "under") for name in ("ood_msp", "ood_energy")}
+    results = found.results
+    for (group, name), row in rows.items():
+        mask = results.groups >= (group == "under")
+        rho = [spearmanr(results.privacy_scores[mask], x[mask])[0] for x in (results.memorization, results.ood[name])]
+        assert row["difference"] == pytest.approx(rho[0] - abs(rho[1])) and row["n"] == mask.sum()
+        if name == "ood_energy":  # the same ranks: drawn with the same examples, there is nothing uncertain
+            assert row["ci_low"] == pytest.approx(0, abs=1e-12) == row["ci_high"]
+        else:
+            assert 0 < row["ci_low"] < row["difference"] < row["ci_high"]
+
+
+def test_intervals_of_differences_of_correlations_cover():
+    rng = np.random.default_rng(1)
+    large = run(rng, 1_000_000).results
+    rho = [spearmanr(large.privacy_scores, x)[0] for x in (large.memorization, large.ood["ood_msp"])]
+    truth, covered = rho[0] - rho[1], 0
+    for _ in range(60):
+        row = next(comparisons.correlation_rows(run(rng, 80)))  # of all examples, with the first score
+        covered += row["ci_low"] <= truth <= row["ci_high"]
+    assert covered >= 50, covered  # 95% is 57; 49 or fewer has a chance of 1 in 2,000
+
+
+def test_what_does_not_vary_has_no_correlation_to_compare():
+    found = run(np.random.default_rng(2))
+    found.results.memorization[:] = 0
+    assert not list(comparisons.correlation_rows(found))
