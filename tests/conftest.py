@@ -1,5 +1,6 @@
 """Fixtures that the tests share."""
 
+import numpy as np
 import pytest
 from toys import make_dataset
 
@@ -9,3 +10,15 @@ from mia_tf.records import Dataset
 @pytest.fixture
 def dataset() -> Dataset:
     return make_dataset()
+
+
+@pytest.fixture(scope="session")
+def own_arrays(tmp_path_factory):
+    """A user's own archive."""
+    data = make_dataset(num_over=60, num_under=20, num_test=12)
+    path = tmp_path_factory.mktemp("own") / "toy.npz"
+    np.savez(
+        path, x_train=data.images, y_train=data.labels, group_train=data.groups,
+        x_test=data.test_images, y_test=data.test_labels, group_test=data.test_groups,
+    )  # fmt: skip
+    return path

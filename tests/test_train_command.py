@@ -2,44 +2,12 @@
 
 import os
 import re
-import resource
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from toys import make_dataset
+from train_commands import TINY, run
 
 from mia_tf.store import Store
-
-REPOSITORY = Path(__file__).parents[1]
-TINY = ["--arch=cnn2-1-max", "--epochs=6", "--batch=8", "--augment=none", "--workers=2", "--threads_per_worker=1"]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "MIA_TF_DATA"}
-
-
-def command(*arguments, module="mia_tf.train"):
-    return [sys.executable, "-m", module, *map(str, arguments)]
-
-
-def run(*arguments, module="mia_tf.train"):
-    return subprocess.run(
-        command(*arguments, module=module), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
-    )
-
-
-@pytest.fixture(scope="session")
-def own_arrays(tmp_path_factory):
-    """A user's own archive."""
-    data = make_dataset(num_over=60, num_under=20, num_test=12)
-    path = tmp_path_factory.mktemp("own") / "toy.npz"
-    np.savez(
-        path, x_train=data.images, y_train=data.labels, group_train=data.groups,
-        x_test=data.test_images, y_test=data.test_labels, group_test=data.test_groups,
-    )  # fmt: skip
-    return path
 
 
 @pytest.mark.parametrize(
@@ -264,130 +232,6 @@ def test_a_model_at_chance_is_kept_with_a_warning_and_the_cores_are_shared_out_b
         found = re.findall(r"(\d+ x \d+) threads: ([\d,]+)", line)
         speeds = {pair: float(speed.replace(",", "")) for pair, speed in found}
         assert line.endswith(f"taking {max(speeds, key=speeds.get)}.") and min(speeds.values()) > 0
-
-
-def test_a_model_that_another_process_holds_is_waited_for_at_rest(own_arrays, tmp_path):
-    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
-    assert run(*arguments, "--expid=1").returncode == 0
-
-    def processor_time(process):
-        return sum(map(int, Path(f"/proc/{process}/stat").read_text().split()[13:15])) / os.sysconf("SC_CLK_TCK")
-
-    with Store(tmp_path).claim(0) as mine:
-        assert mine
-        waiting = subprocess.Popen(
-            command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-        )
-        assert waiting.stderr.readline() == "waiting for 1 models that another process is training\n"
-        before = processor_time(waiting.pid)
-        time.sleep(5)
-        assert processor_time(waiting.pid) - before < 1  # looking without a rest would take all five seconds
-    _, said = waiting.communicate(timeout=120)
-    assert waiting.returncode == 0 and "model 0: train" in said and Store(tmp_path).completed() == {0, 1}
-
-
-def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(own_arrays, tmp_path):
-    """A limit on the size of files stands for the disk: the first logits do not fit, what is smaller does."""
-    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=3", "--queries=162", *TINY]
-    done = subprocess.run(
-        command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)),
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert f"it could not be written to {tmp_path}: File too large" in done.stderr
-    assert "model 2 failed: not begun, because another could not be written" in done.stderr
-    assert Store(tmp_path).completed() == set()
-    assert run(*arguments).returncode == 0 and Store(tmp_path).completed() == {0, 1, 2}
-
-
-def slow_run(own_arrays, logdir):
-    return command(f"--dataset=npz:{own_arrays}", f"--logdir={logdir}", "--num_experiments=8", *TINY, "--epochs=40")
-
-
-def wait_for(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
-
-
-def test_kill_9_loses_only_the_models_in_hand(own_arrays, tmp_path):
-    first = subprocess.Popen(slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, start_new_session=True)
-    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 2)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    kept = {i: (tmp_path / f"experiment-{i}_8" / "keep.npy").stat().st_mtime_ns for i in Store(tmp_path).completed()}
-    assert 2 <= len(kept) < 8
-    Store(tmp_path).check_whole()
-    done = subprocess.run(slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True)
-    assert done.returncode == 0
-    assert Store(tmp_path).completed() == set(range(8))
-    assert all((tmp_path / f"experiment-{i}_8" / "keep.npy").stat().st_mtime_ns == t for i, t in kept.items())
-    assert not list((tmp_path / ".work").glob("model-*-*"))  # what the dead process left is swept
-
-
-def test_a_worker_that_is_killed_costs_one_model(own_arrays, tmp_path):
-    run = subprocess.Popen(
-        slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    )
-    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
-    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    workers = [c for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
-    os.kill(int(workers[0]), signal.SIGKILL)
-    _, said = run.communicate(timeout=200)
-    present = Store(tmp_path).completed()
-    # It may have died between two models; then nothing is lost.
-    assert run.returncode == (1 if len(present) < 8 else 0)
-    assert len(present) >= 7 and (len(present) == 8 or "worker process was ended by SIGKILL" in said)
-
-
-def test_a_worker_that_dies_while_it_has_no_model_costs_nothing(own_arrays, tmp_path):
-    """The parent is stopped, so that its worker runs out of work, and only then is the worker killed."""
-    arguments = [*slow_run(own_arrays, tmp_path), "--workers=1", "--num_experiments=3", "--epochs=5"]
-    run = subprocess.Popen(arguments, cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
-    os.kill(run.pid, signal.SIGSTOP)
-    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    (worker,) = [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
-    wait_for(lambda: asleep(worker))
-    os.kill(worker, signal.SIGKILL)
-    os.kill(run.pid, signal.SIGCONT)
-    _, said = run.communicate(timeout=200)
-    assert run.returncode == 0 and Store(tmp_path).completed() == {0, 1, 2}, said
-
-
-def asleep(process, seconds=2):
-    """Whether a process has used no processor time for a while."""
-    ticks = Path(f"/proc/{process}/stat").read_text().split()[13:15]
-    time.sleep(seconds)
-    return Path(f"/proc/{process}/stat").read_text().split()[13:15] == ticks
-
-
-def test_two_processes_share_one_logdir(own_arrays, tmp_path):
-    both = [
-        subprocess.Popen(
-            slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=300)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert Store(tmp_path).completed() == set(range(8))
-    trained = [line.split("] ")[1].split(":")[0] for text in said for line in text.splitlines() if ": train " in line]
-    assert sorted(trained) == [f"model {i}" for i in range(8)]  # each by one of the two, none twice
-
-
-def test_ctrl_c_keeps_what_is_complete(own_arrays, tmp_path):
-    run = subprocess.Popen(
-        [*slow_run(own_arrays, tmp_path), "--num_experiments=200"],  # more than can be over before the signal
-        cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
-    os.killpg(run.pid, signal.SIGINT)
-    _, said = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert said.splitlines()[-1].startswith("mia_tf.train: interrupted") and "Traceback" not in said
-    Store(tmp_path).check_whole()
 
 
 def test_inference_asks_kept_weights_again(own_arrays, tmp_path):
