@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mia_tf.validation import check, check_integer, fail
+from mia_tf.validation import check, check_choice, check_integer, fail
 
+EXECUTORS = ("local", "ray")
 _MAX_PROCESSES = 4096
 _MAX_ENSEMBLE = 10**6
 
@@ -18,23 +19,32 @@ class RunOptions:
     Attributes:
         logdir: the folder of the results.
         expid: train only these models, as one task of a cluster's array job does; None for all.
-        workers: processes that train at the same time; None to measure.
-        threads_per_worker: threads of each; None to measure.
+        executor: one of EXECUTORS, what trains: processes of this machine, or a Ray cluster.
+        workers: processes that train at the same time; None to measure, or for what a cluster has room for.
+        threads_per_worker: threads of each; None to measure, or for one on a cluster.
+        gpus_per_task: share of a GPU, or whole GPUs, of each worker of a cluster; None for one where it has any.
         ensemble_size: models that an engine trains in one step, which only JAX can; None for what its memory allows.
         dry_run: check everything and say what it would cost, but train nothing.
     """
 
     logdir: Path
     expid: range | None = None
+    executor: str = "local"
     workers: int | None = None
     threads_per_worker: int | None = None
+    gpus_per_task: float | None = None
     ensemble_size: int | None = None
     dry_run: bool = False
 
     def __post_init__(self):
+        check_choice(EXECUTORS, executor=self.executor)
         check_integer(1, _MAX_PROCESSES, optional=True, workers=self.workers)
         check_integer(1, _MAX_PROCESSES, optional=True, threads_per_worker=self.threads_per_worker)
         check_integer(1, _MAX_ENSEMBLE, optional=True, ensemble_size=self.ensemble_size)
+        if (gpus := self.gpus_per_task) is not None:
+            check(self.executor == "ray", "needs --executor=ray", gpus_per_task=gpus)
+            whole = gpus <= 1 or gpus == int(gpus)  # Ray shares one GPU among tasks, not several
+            check(0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number", gpus_per_task=gpus)
 
     def models(self, num_experiments: int) -> range:
         """The models to train, of so many."""

@@ -30,7 +30,7 @@ from mia_tf.config import (
 )
 from mia_tf.preparation import announce, check_disk, load_and_check
 from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
-from mia_tf.run_options import RunOptions, parse_ensemble_size, parse_expid
+from mia_tf.run_options import EXECUTORS, RunOptions, parse_ensemble_size, parse_expid
 from mia_tf.store import Store
 from mia_tf.validation import fail
 
@@ -87,8 +87,10 @@ HELP = {
     RunOptions: {
         "logdir": "Folder of the results; default runs/DATASET.",
         "expid": "Train only this model, or these (0-63), as one task of an array job.",
-        "workers": "Processes that train at the same time; default by a measurement.",
-        "threads_per_worker": "Threads of each process; default by a measurement.",
+        "executor": "What trains: " + ", ".join(EXECUTORS) + " (processes of this machine, or of a Ray cluster).",
+        "workers": "Processes that train at the same time; default by a measurement, with Ray what there is room for.",
+        "threads_per_worker": "Threads of each process; default by a measurement, with Ray 1.",
+        "gpus_per_task": "With --executor=ray: GPUs of each process, such as 0.25; default 1 where there are any.",
         "ensemble_size": "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows.",
         "dry_run": "Check everything and say what it would cost; train nothing.",
     },
@@ -158,6 +160,13 @@ def main() -> int:
 
         rehearse(config, options, identity)
         return 0
+    from mia_tf.training import executors
+
+    with executors.opened(options) as executor:  # before any work, as it may be refused
+        return _train(config, options, identity, executor)
+
+
+def _train(config: ExperimentConfig, options: RunOptions, identity: dict, executor) -> int:
     store = Store.create(options.logdir, identity, lambda: load_and_check(config))
     store.check_whole()
     dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
@@ -167,10 +176,7 @@ def main() -> int:
     if not missing:
         return 0
     check_disk(options.logdir, dataset, config, len(missing))
-
-    from mia_tf.training.executors import LocalExecutor
-
-    failures = LocalExecutor(options).train_models(store, config, missing)
+    failures = executor.train_models(store, config, missing)
     for index, reason in sorted(failures.items()):
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     present = len(set(wanted) & store.completed())

@@ -18,31 +18,34 @@ class FakeEngine:
         dataset: the examples.
         group_size: models at the same time.
         epochs: epochs of each call.
-        log: a folder that gets a file for every call, named by its order, with the seeds in it.
+        log: a folder that gets a file for every call, named by its time and its parent process, with the seeds in it.
         fails: number of examples that a model must have to be trained; those with fewer fail.
         dies: a path; the process ends itself where it is missing, and makes it first.
         dies_after: epochs before that.
         seconds: length of an epoch.
         silent: whether the last model of a call is forgotten.
+        raises: whether training raises an error where `dies` is missing, in place of the process' end.
         file_limit: bytes that a file of the process may have at most, which stands for a full disk.
     """
 
     def __init__(
         self, dataset, group_size, log, epochs=2, fails=(), dies=None, dies_after=0, seconds=0.0, silent=False,
-        file_limit=None,
+        raises=False, file_limit=None,
     ):  # fmt: skip
         self.dataset, self.group_size, self.log, self.epochs = dataset, group_size, Path(log), epochs
         self.fails, self.dies, self.dies_after, self.seconds, self.silent = fails, dies, dies_after, seconds, silent
-        self.file_limit = file_limit
+        self.raises, self.file_limit = raises, file_limit
 
     def train(self, members, seeds, on_epoch=lambda: None):
         assert len(members) == len(seeds) <= self.group_size
-        (self.log / f"{time.time_ns()}-{os.getpid()}").write_text(" ".join(map(str, seeds)))
+        (self.log / f"{time.time_ns()}-{os.getppid()}").write_text(" ".join(map(str, seeds)))
         if self.file_limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_limit, resource.RLIM_INFINITY))
         for epoch in range(self.epochs + 1):
             if self.dies and epoch == self.dies_after and not Path(self.dies).exists():
                 Path(self.dies).touch()
+                if self.raises:
+                    raise MemoryError("no room for the engine\nand a second line")
                 os.kill(os.getpid(), signal.SIGKILL)
             if epoch < self.epochs:
                 time.sleep(self.seconds)
@@ -61,3 +64,8 @@ class FakeEngine:
 def start(dataset, **settings) -> FakeEngine:
     """What an executor starts in its workers."""
     return FakeEngine(dataset, **settings)
+
+
+def refuse(dataset):
+    """What an executor starts where it does not start."""
+    raise RuntimeError("no device of that kind\nand a second line")

@@ -1,0 +1,266 @@
+"""Trains the models of a LOGDIR on the machines of a Ray cluster.
+
+This process, the driver, claims models, hands them out to actors (`ray_trainer`) and stores what they send back: only
+it needs to see the LOGDIR. Who is lost, a process or a whole machine, loses the models that were in its hands, and
+these are trained again by another.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import mia_tf
+from mia_tf import subsets
+from mia_tf.config import ExperimentConfig
+from mia_tf.run_options import RunOptions
+from mia_tf.store import Store
+from mia_tf.training import worker
+from mia_tf.training.executors import ray_cluster
+from mia_tf.training.executors.ledger import POLL_SECONDS, Ledger
+from mia_tf.training.executors.ray_trainer import Trainer
+from mia_tf.validation import fail
+
+_TRIES = 3  # of a model, and of a place for a worker: machines may be lost one after the other
+_PATIENCE_SECONDS = 60.0  # without any worker before the cluster is looked at
+
+
+@contextlib.contextmanager
+def connected(options: RunOptions) -> Iterator["RayExecutor"]:
+    """The executor of a running cluster, or of one that is started on this machine for as long as the block lasts.
+
+    Raises:
+        InputError: Ray is not installed, no cluster answers, or none of its machines could ever run a worker.
+    """
+    with ray_cluster.connected() as where:
+        yield RayExecutor(options, where)
+
+
+class RayExecutor:
+    """Workers on a Ray cluster (`mia_tf.training.executors`), to which this process is connected.
+
+    Args:
+        options: how many workers, and what each of them takes.
+        where: which cluster that is, for people.
+
+    Raises:
+        InputError: no machine has what a worker takes.
+    """
+
+    def __init__(self, options: RunOptions, where: str):
+        self._options = options
+        machines = ray_cluster.machines()
+        self._cpus = options.threads_per_worker or 1
+        has_gpus = any(machine.get("GPU") for machine in machines)
+        self._gpus = float(has_gpus) if options.gpus_per_task is None else options.gpus_per_task
+        most = {kind: max((machine.get(kind, 0) for machine in machines), default=0) for kind in ("CPU", "GPU")}
+        room = ray_cluster.room(machines, self._cpus, self._gpus)
+        if not room:
+            most_of_one = f"{most['CPU']:g} CPUs and {most['GPU']:g} GPUs"
+            allowed = f"must be what a machine of the cluster has: at most {most_of_one}"
+            if self._cpus > most["CPU"]:
+                fail(allowed, threads_per_worker=self._cpus)
+            fail(allowed, gpus_per_task=self._gpus)
+        self._workers = options.workers or room
+        each = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
+        print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {each}.", flush=True)
+
+    def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
+        """Trains models; see `mia_tf.training.executors`."""
+        size = self._options.ensemble_size
+        start = functools.partial(worker.start_engine, config=config, threads=self._cpus, ensemble_size=size)
+        workers = min(self._workers, len(indices))
+        return train_models(store, config, indices, start, workers, self._cpus, self._gpus)
+
+
+def train_models(
+    store: Store,
+    config: ExperimentConfig,
+    indices: Sequence[int],
+    start: Callable,
+    workers: int,
+    cpus: int,
+    gpus: float,
+) -> dict[int, str]:
+    """Trains models that are not present yet; waits for those that another process has in hand.
+
+    Args:
+        store: where they go; only this process writes there.
+        config: the store's configuration.
+        indices: models to train.
+        start: gives the engine for a data set, in an actor; can be pickled.
+        workers: actors; more than there is room for wait until the cluster grows.
+        cpus, gpus: what each of them takes.
+
+    Returns:
+        index -> one line, for every model that could not be trained.
+    """
+    import ray
+
+    dataset = store.dataset()
+    # Once for every machine, whose workers share it; a memory-mapped array would be copied for each of them.
+    loaded = {name: np.array(getattr(dataset, name)) for name in ("images", "test_images")}
+    shared = ray.put(dataclasses.replace(dataset, **loaded))
+    environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow")}  # a machine's own may be another
+    if 0 < gpus < 1:  # JAX takes three quarters of a GPU's memory unless it is told otherwise
+        environment["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * gpus:.3f}"
+    with Ledger(store, indices, config.training.epochs, workers) as ledger:
+        plan = subsets.membership(config, len(dataset.images))
+        run = _Run(ledger, store, plan, (shared, config, start, environment), cpus, gpus)
+        try:
+            for _ in range(workers):
+                run.hire()
+            run.go_on()
+        finally:
+            for member in list(run.pool):
+                run.dismiss(member)
+        return ledger.failures
+
+
+@dataclass
+class _Worker:
+    actor: object
+    reply: object  # the ObjectRef that is waited for; None where it is idle
+    place: int  # how many were lost here, one after the other, before they were ready
+    machine: str = ""
+    group_size: int = 0  # models that it trains at the same time, once it is ready
+    indices: set[int] = field(default_factory=set)  # the models it is on
+    claims: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+
+@dataclass
+class _Run:
+    """The state of `train_models`: who has which models."""
+
+    ledger: Ledger
+    store: Store
+    plan: np.ndarray
+    arguments: tuple  # of every engine
+    cpus: int
+    gpus: float
+    pool: list[_Worker] = field(default_factory=list)
+    reason: str = ""  # why the last worker that did not start did not
+    without: float = field(default_factory=time.monotonic)  # since when there has been no worker that is ready
+    waiting_said: bool = False
+
+    def hire(self, place: int = 0) -> None:
+        """Asks the cluster for a worker."""
+        import ray
+
+        actor = ray.remote(Trainer).options(num_cpus=self.cpus, num_gpus=self.gpus).remote()
+        self.pool.append(_Worker(actor, actor.hello.remote(), place))
+
+    def dismiss(self, member: _Worker) -> None:
+        """Ends a worker, and lets go of its models."""
+        import ray
+
+        self.pool.remove(member)
+        member.claims.close()
+        ray.kill(member.actor)
+
+    def go_on(self) -> None:
+        """Trains until nothing is left, or nobody to train it."""
+        import ray
+        from ray.exceptions import RayError
+
+        while not self.ledger.settled or any(member.indices for member in self.pool):
+            if not self.pool:
+                self.ledger.give_up(f"no worker could be started: {self.reason}")
+                return
+            waited = {member.reply: member for member in self.pool if member.reply is not None}
+            if not waited:  # what is left is elsewhere
+                time.sleep(POLL_SECONDS)
+            for reply in ray.wait(list(waited), timeout=POLL_SECONDS)[0] if waited else ():
+                try:
+                    self.hear(waited[reply], ray.get(reply))
+                except RayError as error:
+                    self.bury(waited[reply], error)
+            self.ledger.look_elsewhere()
+            self.hand_out()
+            self.look_at_cluster()
+
+    def hear(self, member: _Worker, reply) -> None:
+        """Takes in what a worker has answered."""
+        if not member.machine:
+            version, member.machine = reply
+            if version != mia_tf.__version__:
+                self.refuse(member, f"its mia_tf is {version}, and here it is {mia_tf.__version__}")
+                return
+            member.reply = member.actor.start.remote(*self.arguments)
+        elif not member.group_size:
+            member.group_size, member.reply = reply, None
+        else:
+            self._hear_events(member, reply)
+
+    def _hear_events(self, member: _Worker, events: list[tuple]) -> None:
+        for event, detail in events:
+            if event == "epoch":
+                self.ledger.epoch(member.indices)
+            elif event == "outcome":
+                member.indices.remove(detail.index)
+                self.ledger.hear(*worker.keep(self.store, detail))
+            elif event == "crashed":
+                self.replace(member, detail)
+                return
+            else:
+                self.ledger.lost(member.indices, "its engine said nothing of it", tries=1)
+                member.claims.close()
+                member.indices, member.reply = set(), None
+                return
+        member.reply = member.actor.events.remote()
+
+    def bury(self, member: _Worker, error: Exception) -> None:
+        """A worker, its machine or what it sent is lost, or it could not be started."""
+        from ray.exceptions import RayTaskError
+
+        if isinstance(error, RayTaskError):  # raised there; another would raise it too
+            self.refuse(member, ray_cluster.first_line(error.cause))
+        else:
+            self.replace(member, ray_cluster.first_line(error))
+
+    def refuse(self, member: _Worker, reason: str) -> None:
+        """A worker cannot be used, and another in its place could not either."""
+        self.dismiss(member)
+        self.reason = f"{reason} ({member.machine or 'a machine of the cluster'})"
+        self.ledger.say(f"a worker could not be started: {self.reason}")
+
+    def replace(self, member: _Worker, reason: str) -> None:
+        """Lets another take a worker's place, and its models."""
+        ready = bool(member.group_size)
+        self.reason = reason
+        again = f"; its {len(member.indices)} models are tried again" if member.indices else ""
+        self.ledger.say(f"a worker was lost ({member.machine or 'before it started'}){again}: {reason}")
+        self.ledger.lost(member.indices, f"its worker was lost {_TRIES} times: {reason}", _TRIES)
+        self.dismiss(member)
+        if ready or member.place + 1 < _TRIES:
+            self.hire(0 if ready else member.place + 1)
+
+    def hand_out(self) -> None:
+        """Gives idle workers models; those that another process holds are waited for."""
+        for member in [m for m in self.pool if m.reply is None]:
+            mine = []
+            while not mine and (group := self.ledger.next_group(member.group_size)):
+                mine = member.claims.enter_context(self.store.claim_group(group))
+                for index in sorted(set(group) - set(mine)):
+                    self.ledger.hear("elsewhere", index, None)
+            if mine:
+                member.indices = set(mine)
+                member.actor.train.remote(self.plan[mine], mine)
+                member.reply = member.actor.events.remote()
+
+    def look_at_cluster(self) -> None:
+        """Where there has been no worker for long: says so, or gives up where no machine is left that could run one."""
+        if any(member.group_size for member in self.pool):
+            self.without = time.monotonic()
+        if time.monotonic() - self.without < _PATIENCE_SECONDS:
+            return
+        if not ray_cluster.room(ray_cluster.machines(), self.cpus, self.gpus):
+            self.ledger.give_up("no machine is left in the cluster that could run a worker")
+        elif not self.waiting_said:
+            self.waiting_said = True
+            self.ledger.say("waiting for a worker: the cluster is busy, or the first is still starting")
