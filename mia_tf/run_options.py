@@ -43,7 +43,7 @@ class RunOptions:
         check_integer(1, _MAX_ENSEMBLE, optional=True, ensemble_size=self.ensemble_size)
         if (gpus := self.gpus_per_task) is not None:
             check(self.executor == "ray", "needs --executor=ray", gpus_per_task=gpus)
-            whole = gpus <= 1 or gpus == int(gpus)  # Ray shares one GPU among tasks, not several
+            whole = gpus <= 1 or gpus % 1 == 0  # Ray shares one GPU among tasks, not several
             check(0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number", gpus_per_task=gpus)
 
     def models(self, num_experiments: int) -> range:

@@ -216,12 +216,13 @@ class _Run:
 
     def bury(self, member: _Worker, error: Exception) -> None:
         """A worker, its machine or what it sent is lost, or it could not be started."""
-        from ray.exceptions import RayTaskError
+        from ray.exceptions import ActorUnavailableError, RayTaskError
 
         if isinstance(error, RayTaskError):  # raised there; another would raise it too
             self.refuse(member, ray_cluster.first_line(error.cause))
         else:
-            self.replace(member, ray_cluster.first_line(error))
+            gone = isinstance(error, ActorUnavailableError)  # it goes on about sockets
+            self.replace(member, "its connection broke" if gone else ray_cluster.first_line(error))
 
     def refuse(self, member: _Worker, reason: str) -> None:
         """A worker cannot be used, and another in its place could not either."""

@@ -114,7 +114,7 @@ def test_a_machine_that_is_killed_in_the_middle_costs_nothing(connected, cluster
     lost = [int(text) for text in next(iter(sorted(log.glob(f"*-{there}")))).read_text().split()]
     assert begun(log) == [1 + (seed(index) in lost) for index in range(10)]
     said = capfd.readouterr().err
-    assert re.search(r"a worker was lost \(.+\); its 2 models are tried again: ", said), said
+    assert re.search(r"a worker was lost \(.+\); its 2 models are tried again: its connection broke\n", said), said
     assert sorted(map(int, re.findall(r"\] model (\d+): train", said))) == list(range(10))
 
 
@@ -225,7 +225,7 @@ def test_the_command_trains_on_a_cluster_what_it_trains_here(cluster, tmp_path):
     data = make_dataset(num_over=60, num_under=20, num_test=12)
     np.savez(tmp_path / "toy.npz", x_train=data.images, y_train=data.labels, group_train=data.groups)
     command = [
-        sys.executable, "-m", "mia_tf.train", f"--dataset=npz:{tmp_path / 'toy.npz'}", "--num_experiments=8",
+        sys.executable, "-m", "mia_tf.train", f"--dataset=npz:{tmp_path / 'toy.npz'}", "--num_experiments=6",
         "--arch=cnn2-1-max", "--epochs=40", "--batch=8", "--workers=2", "--threads_per_worker=1", "--augment=none",
     ]  # fmt: skip
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": REPOSITORY}
@@ -239,14 +239,14 @@ def test_the_command_trains_on_a_cluster_what_it_trains_here(cluster, tmp_path):
     cluster.wait_for_nodes()
     out, err = spread.communicate(timeout=200)
     assert spread.returncode == 0, out + err
-    ours = ("toy: ", "npz:", "0 of 8", "8 of 8", "[", "warning: model", "a worker was lost (")
-    assert all(line.startswith(ours) for line in (out + err).splitlines()), out + err
-    assert re.search(r"a worker was lost \(.+\); its 1 models are tried again: ", err), err
+    assert "6 of 6 models present." in out  # beside what Ray says of the machine, which cannot be turned off
+    assert all(line.startswith(("[", "warning: model", "a worker was lost (")) for line in err.splitlines()), err
+    assert re.search(r"a worker was lost \(.+\); its 1 models are tried again: its connection broke\n", err), err
     subprocess.run([*command, f"--logdir={tmp_path / 'local'}"], check=True, **pipes)
     here, there = (Store(tmp_path / name).models() for name in ("local", "ray"))
-    assert [model.index for model in there] == list(range(8))
+    assert [model.index for model in there] == list(range(6))
     for one, other in zip(here, there, strict=True):
         np.testing.assert_array_equal(one.keep, other.keep)
         np.testing.assert_array_equal(one.read_logits(), other.read_logits())
         assert one.hparams() == other.hparams()
-    assert sorted(map(int, re.findall(r"\] model (\d+): train", err))) == list(range(8))
+    assert sorted(map(int, re.findall(r"\] model (\d+): train", err))) == list(range(6))
