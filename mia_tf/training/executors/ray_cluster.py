@@ -90,4 +90,13 @@ def room(on: list[dict[str, float]], cpus: int, gpus: float) -> int:
 
 def first_line(error: BaseException) -> str:
     """What an error says first; Ray's go on for a page."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return next(iter(_lines(error)), type(error).__name__)
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says last, which is the cause where it quotes what was printed elsewhere."""
+    return next(reversed(_lines(error)), type(error).__name__)
+
+
+def _lines(error: BaseException) -> list[str]:
+    return [line.strip() for line in str(error).splitlines() if line.strip()]

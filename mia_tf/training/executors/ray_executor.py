@@ -220,6 +220,8 @@ class _Run:
 
         if isinstance(error, RayTaskError):  # raised there; another would raise it too
             self.refuse(member, ray_cluster.first_line(error.cause))
+        elif "creation task" in str(error):  # all that is done there is to import mia_tf
+            self.refuse(member, ray_cluster.last_line(error))
         else:
             gone = isinstance(error, ActorUnavailableError)  # it goes on about sockets
             self.replace(member, "its connection broke" if gone else ray_cluster.first_line(error))

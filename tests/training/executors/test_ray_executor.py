@@ -20,6 +20,7 @@ from mia_tf.progress import Progress
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.training.executors import ray_cluster, ray_executor
+from mia_tf.training.executors.ray_trainer import Trainer
 from mia_tf.validation import InputError
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'mia_tf[ray]'")
@@ -153,6 +154,16 @@ def test_an_engine_that_cannot_be_started_is_said_in_one_line(connected, store, 
     for reason in failures.values():
         assert re.fullmatch(r"no worker could be started: no device of that kind \(.+\)", reason), reason
     assert capfd.readouterr().err.count("a worker could not be started: no device of that kind") == 1
+
+
+class Unknown(Trainer):
+    """A class of a module that the workers do not have, as where mia_tf is not installed or is too old."""
+
+
+def test_a_machine_without_mia_tf_is_said_in_one_line(connected, store, log, monkeypatch):
+    monkeypatch.setattr(ray_executor, "Trainer", Unknown)
+    reason = "no worker could be started: ModuleNotFoundError: No module named 'test_ray_executor'"
+    assert run(store, log, [0]) == {0: f"{reason} (a machine of the cluster)"}
 
 
 def test_a_machine_with_another_version_is_not_used(connected, store, log, monkeypatch, capfd):
