@@ -58,6 +58,7 @@ def _connect() -> str:
                 raise InputError(f"Ray cannot connect to the running cluster: {first_line(error)}") from error
             if address:
                 fail(_ANSWERS, RAY_ADDRESS=address)
+            os.environ.setdefault("RAY_worker_niceness", "0")  # they are the work, not what is done beside it
             ray.init(address="local", num_cpus=joblib.cpu_count(), include_dashboard=False, **quiet)
             return "started on this machine"
 
