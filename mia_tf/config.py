@@ -18,6 +18,7 @@ SELECTIONS = ("random", "subpopulation", "singletons")
 CLUSTERED = ("mixture", "under")
 AUGMENTATIONS = ("none", "mirror", "weak")
 NORMS = ("batch", "group")
+PRECISIONS = ("float32", "bfloat16")
 ARCHITECTURES = {
     r"cnn(?P<filters>[1-9]\d*)-(?P<scales>[1-9]\d*)-(?P<pooling>max|mean)": "cnn{F}-{S}-{max|mean}",
     r"wrn28-(?P<width>1|2|10)": "wrn28-{1,2,10}",
@@ -104,6 +105,7 @@ class TrainingConfig:
     Attributes:
         arch: a name that one of ARCHITECTURES matches.
         norm: one of NORMS, how an architecture with normalisation does it.
+        precision: one of PRECISIONS, that training computes in; weights and answers are float32 all the same.
         lr: peak learning rate.
         batch: examples a step.
         epochs: passes over the model's training set.
@@ -123,6 +125,7 @@ class TrainingConfig:
 
     arch: str = "cnn32-3-mean"
     norm: str = "batch"
+    precision: str = "float32"
     lr: float = 0.1
     batch: int = 256
     epochs: int = 100
@@ -140,6 +143,7 @@ class TrainingConfig:
 
     def __post_init__(self):
         check_architecture(self.arch, self.norm)
+        check_choice(PRECISIONS, precision=self.precision)
         check(0 < self.lr < float("inf"), "must be a positive number", lr=self.lr)
         check_integer(1, batch=self.batch)
         check_integer(1, epochs=self.epochs)
@@ -161,8 +165,9 @@ class TrainingConfig:
     def to_dict(self) -> dict:
         """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
         settings = dataclasses.asdict(self)
-        if self.norm == "batch":  # earlier versions had no other
-            del settings["norm"]
+        for name in ("norm", "precision"):  # earlier versions had only the defaults
+            if settings[name] == getattr(TrainingConfig, name):
+                del settings[name]
         del settings["privacy"]
         return settings if self.privacy is None else {**settings, "dp": True, **self.privacy.to_dict()}
 
@@ -174,7 +179,7 @@ class TrainingConfig:
             InputError: one of them is missing.
         """
         privacy = PrivacyConfig.from_dict(settings) if "dp" in settings else None
-        settings = {"norm": "batch", **settings, "privacy": privacy}
+        settings = {"norm": cls.norm, "precision": cls.precision, **settings, "privacy": privacy}
         names = [field.name for field in dataclasses.fields(cls)]
         if missing := sorted(set(names) - set(settings)):
             raise InputError(f"config.json lacks {missing[0]}: it must be of this version's mia_tf.train")

@@ -53,7 +53,7 @@ def main() -> int:
     check_images_fit(replace(training, queries=FLAGS.queries), dataset.images.shape[1:])
 
     from mia_tf.progress import Progress
-    from mia_tf.training.worker import start_engine
+    from mia_tf.training.engines import start_engine
 
     engine = start_engine(dataset, ExperimentConfig(training=training), FLAGS.threads or joblib.cpu_count())
     progress = Progress(len(models), epochs=1)

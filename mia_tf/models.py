@@ -25,7 +25,12 @@ GROUPS = 16
 
 
 def build(
-    arch: str, image_shape: tuple[int, int, int], num_classes: int, seed: int, norm: str = "batch"
+    arch: str,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    seed: int,
+    norm: str = "batch",
+    precision: str = "float32",
 ) -> keras.Model:
     """Builds a model with freshly drawn weights.
 
@@ -37,9 +42,10 @@ def build(
             normalisation and one dense layer).
         image_shape: (H, W, C) in pixels.
         num_classes: number of logits.
-        seed: of the initial weights; equal seeds give equal weights, whatever the normalisation.
+        seed: of the initial weights; equal seeds give equal weights, whatever the normalisation and the backend.
         norm: "batch", or "group" for a group normalisation in place of every batch normalisation: answers and
             gradients then depend on one example at a time, as private training needs.
+        precision: "float32", or "bfloat16" for layers that compute in it; weights are float32 all the same.
 
     Raises:
         InputError: unknown architecture or normalisation, or groups for an architecture that normalises nothing.
@@ -47,22 +53,83 @@ def build(
     check_architecture(arch, norm)
     matches = ((network, re.fullmatch(pattern, arch)) for pattern, network in _NETWORKS.items())
     network, match = next(found for found in matches if found[1])
-    inputs = keras.Input(image_shape)
-    outputs = network(_Layers(seed, norm), inputs, num_classes, **match.groupdict())
-    return keras.Model(inputs, outputs)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(_POLICIES[precision])
+    try:
+        inputs = keras.Input(image_shape, dtype="float32")
+        outputs = network(_Layers(seed, norm), inputs, num_classes, **match.groupdict())
+        return keras.Model(inputs, outputs)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+"""Precision -> Keras' name for it."""
+
+
+def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
+    """The weights that `build` gives a model of the same architecture with another seed, without building it.
+
+    Args:
+        model: of `build`, whatever its weights are now.
+        seed: of the initial weights.
+
+    Returns:
+        float32 arrays in the order of `model.weights`.
+    """
+    drawn = {id(layer.kernel): initializer for layer in model.layers if (initializer := _initializer_of(layer))}
+    return [
+        drawn[id(v)].draw(v.shape, seed) if id(v) in drawn else np.full(v.shape, _CONSTANTS[v.name], np.float32)
+        for v in model.weights
+    ]
+
+
+_CONSTANTS = {"bias": 0, "beta": 0, "gamma": 1, "moving_mean": 0, "moving_variance": 1}
+"""What the weights that are not drawn begin with, by Keras' names of them."""
+
+
+def _initializer_of(layer: keras.layers.Layer) -> "FanInNormal | None":
+    found = (getattr(layer, name, None) for name in ("kernel_initializer", "depthwise_initializer"))
+    return next((initializer for initializer in found if isinstance(initializer, FanInNormal)), None)
+
+
+@keras.saving.register_keras_serializable("mia_tf")
+class FanInNormal(keras.initializers.Initializer):
+    """Normal with standard deviation 1/sqrt(fan_in), as in LiRA's published code, drawn by NumPy.
+
+    NumPy draws the same on every backend and device, so that engines can be compared model by model.
+
+    Args:
+        seed: the model's.
+        index: of the layer in its model, so that no two layers draw alike.
+        groups: separate groups of input channels; each output sees the channels of one.
+    """
+
+    def __init__(self, seed: int, index: int, groups: int = 1):
+        self.seed, self.index, self.groups = seed, index, groups
+
+    def __call__(self, shape, dtype=None):
+        return keras.ops.convert_to_tensor(self.draw(shape, self.seed), dtype)
+
+    def draw(self, shape: tuple[int, ...], seed: int) -> np.ndarray:
+        """float32 weights of a kernel of any shape whose last axis is the output's."""
+        fan_in = math.prod(shape[:-1]) / self.groups
+        draws = np.random.default_rng([seed, self.index]).standard_normal(shape, np.float32)
+        return draws / np.float32(math.sqrt(fan_in))
+
+    def get_config(self) -> dict:
+        return {"seed": self.seed, "index": self.index, "groups": self.groups}
 
 
 class _Layers:
-    """Makes layers, each initialised from a seed of its own that follows from the model's."""
+    """Makes layers, each with initial weights of its own that follow from the model's seed."""
 
     def __init__(self, seed: int, norm: str):
-        self._rng = np.random.default_rng(seed)
-        self._norm = norm
+        self._seed, self._norm, self._count = seed, norm, 0
 
-    def _initializer(self, scale: float = 1.0):
-        # Normal with standard deviation 1/sqrt(fan_in), as in LiRA's published code.
-        seed = int(self._rng.integers(2**31))
-        return keras.initializers.VarianceScaling(scale, "fan_in", "untruncated_normal", seed=seed)
+    def _initializer(self, groups: int = 1) -> FanInNormal:
+        self._count += 1
+        return FanInNormal(self._seed, self._count, groups)
 
     def conv(self, x, filters: int, size: int = 3, strides: int = 1, use_bias: bool = False):
         layer = layers.Conv2D(
@@ -71,8 +138,7 @@ class _Layers:
         return layer(x)
 
     def depthwise_conv(self, x, strides: int = 1):
-        # Keras counts all channels into fan_in, of which each output has one.
-        initializer = self._initializer(scale=x.shape[-1])
+        initializer = self._initializer(groups=x.shape[-1])
         layer = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, depthwise_initializer=initializer)
         return layer(x)
 

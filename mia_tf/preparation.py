@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf import subsets
+from mia_tf import backend, subsets
 from mia_tf.config import ExperimentConfig, check_images_fit
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
@@ -33,6 +33,8 @@ def load_and_check(config: ExperimentConfig) -> Dataset:
 def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
     """Raises InputError where the configuration cannot train on a data set."""
     training, shape = config.training, dataset.images.shape[1:]
+    on_jax = backend.name() == "jax"
+    check(on_jax or training.precision == "float32", "needs KERAS_BACKEND=jax", precision=training.precision)
     check_images_fit(training, shape)
     patience = training.patience
     check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
@@ -43,6 +45,8 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
         from mia_tf.training import accounting
 
         accounting.guarantee(config, len(dataset.images))  # a target may be out of reach
+        if on_jax:  # whose gradients of each example need no rules of ours
+            return
         with native_messages_held_back():
             from mia_tf import models
             from mia_tf.training.norm_rules import check_supported

@@ -1,10 +1,10 @@
 """Where and how fast an experiment is computed: nothing here changes a result beyond rounding."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mia_tf import backend
 from mia_tf.validation import check, check_choice, check_integer, fail
 
 EXECUTORS = ("local", "ray")
@@ -76,6 +76,6 @@ def parse_ensemble_size(text: str) -> int | None:
         return None
     size = int(text) if re.fullmatch(r"[0-9]+", text) else 0
     check(size >= 1, "must be auto or an integer of at least 1", ensemble_size=text)
-    if size > 1 and os.environ.get("KERAS_BACKEND") != "jax":
+    if size > 1 and backend.name() != "jax":
         fail("must be auto or 1, unless KERAS_BACKEND=jax, which trains several models at once", ensemble_size=size)
     return size

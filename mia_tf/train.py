@@ -22,6 +22,7 @@ from mia_tf.config import (
     DATA_SOURCES,
     EFFICIENTNET,
     NORMS,
+    PRECISIONS,
     SELECTIONS,
     SUBSET_PLANS,
     DataConfig,
@@ -54,6 +55,7 @@ HELP = {
     TrainingConfig: {
         "arch": "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".",
         "norm": "Normalisation, for architectures that have one: " + ", ".join(NORMS) + ".",
+        "precision": "What training computes in: " + ", ".join(PRECISIONS) + " (with KERAS_BACKEND=jax).",
         "lr": "Peak learning rate.",
         "batch": "Examples a step.",
         "epochs": "Passes over a model's training set.",

@@ -1,10 +1,18 @@
 """Fixtures that the tests share."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from toys import make_dataset
 
 from mia_tf.records import Dataset
+
+# On JAX, compiling takes nearly all of the time of small models: it is done in haste, and once for equal programs.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ sees the noised sum, and costs no privacy.
 """
 
 import math
-from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -17,10 +16,9 @@ from mia_tf.records import Dataset
 from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.clipping import ClippedGradients
-from mia_tf.training.single import ORDER, SingleEngine
+from mia_tf.training.single import SingleEngine, augmentation_draws
 from mia_tf.training.tf_privacy import GaussianSumQuery
 
-_NOISE = 3  # the stream of a model's seed that its noise comes from
 _KERNELS_KEPT = 1000
 """Steps between clearings: TensorFlow keeps a kernel, 30 kB, for every draw of noise; dropping them drops those of the
 compiled functions too, and these take a second to come back."""
@@ -47,18 +45,7 @@ class PrivateEngine(SingleEngine):
     def _reset(self, seed: int) -> None:
         super()._reset(seed)
         # TF-Privacy draws its noise from TensorFlow's global generator.
-        tf.random.set_seed(int(np.random.default_rng([seed, _NOISE]).integers(2**31)))
-
-    def _total_steps(self, rows: np.ndarray) -> int:
-        return self.guarantee.steps
-
-    def _orders(self, rows: np.ndarray, seed: int) -> Iterator[Sequence[np.ndarray]]:
-        if self.guarantee.sampling == "shuffle":
-            return super()._orders(rows, seed)
-        rng = np.random.default_rng([seed, ORDER])
-        return schedules.poisson_order(
-            rows, self.guarantee.sampling_rate, self.config.epochs, self.guarantee.steps, rng
-        )
+        tf.random.set_seed(int(np.random.default_rng([seed, schedules.NOISE]).integers(2**31)))
 
     def _epoch(self, order, augmentation_seed, first_step, total_steps):
         total, completed = 0.0, 0
@@ -89,7 +76,7 @@ class PrivateEngine(SingleEngine):
         count, limit = tf.shape(rows)[0], self.config.privacy.microbatch
         chunks = -(-count // limit)
         size = tf.minimum(limit, -(-count // (tf.maximum(chunks, 1) * _ROUND)) * _ROUND)
-        images = views.augment(tf.gather(self._images, rows), self.config.augment, seed)
+        images = views.augment(tf.gather(self._images, rows), self.config.augment, augmentation_draws(rows, seed))
         labels = tf.gather(self._labels, rows)
         fill = chunks * size - count
         images = tf.pad(images, [[0, fill], [0, 0], [0, 0], [0, 0]])

@@ -1,20 +1,51 @@
-"""Learning-rate schedules and the order in which examples are seen."""
+"""The schedule of a model: how many steps it takes, at which learning rate, and which examples each step sees.
 
-from collections.abc import Iterator
+All of it follows from the configuration and the model's seed, and is the same for every engine and backend.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
+
+from mia_tf.config import TrainingConfig
+from mia_tf.training.accounting import PrivacyGuarantee
+
+ORDER, AUGMENTATION, NOISE = 1, 2, 3
+"""Streams of randomness that follow from a model's seed."""
 
 
-def lira_learning_rate(peak: float, warmup: float, progress: tf.Tensor) -> tf.Tensor:
+def lira_learning_rate(peak: float, warmup: float, progress):
     """LiRA's schedule: peak * cos(7 pi p / 16) * clip(p / warmup, 0, 1) at progress p in [0, 1].
 
-    The published code has a warm-up of 0.01, one hundredth of training. Scalar float32.
+    The published code has a warm-up of 0.01, one hundredth of training. A float32 tensor of p's shape.
     """
-    rate = peak * tf.cos(progress * (7 * np.pi / 16))
+    rate = peak * ops.cos(progress * (7 * np.pi / 16))
     if warmup > 0:
-        rate *= tf.clip_by_value(progress / warmup, 0.0, 1.0)
+        rate = rate * ops.clip(progress / warmup, 0.0, 1.0)
     return rate
+
+
+def num_steps(config: TrainingConfig, guarantee: PrivacyGuarantee | None, num_members: int) -> int:
+    """Steps that a model takes: those that the guarantee is of, or as many as its own training set gives."""
+    return guarantee.steps if guarantee else config.epochs * num_members // config.batch
+
+
+def orders(
+    config: TrainingConfig, guarantee: PrivacyGuarantee | None, members: np.ndarray, seed: int
+) -> Iterator[Sequence[np.ndarray]]:
+    """For each epoch, the rows of the data set that each of its steps sees.
+
+    Args:
+        config: of the training.
+        guarantee: of private training; None for training without.
+        members: (n,) int row numbers of the training set.
+        seed: the model's.
+    """
+    rng, steps = np.random.default_rng([seed, ORDER]), num_steps(config, guarantee, len(members))
+    if guarantee and guarantee.sampling == "poisson":
+        return poisson_order(members, guarantee.sampling_rate, config.epochs, steps, rng)
+    return example_order(members, config.batch, config.epochs, steps, rng)
 
 
 def example_order(

@@ -5,9 +5,8 @@ is compiled once; for the next model the weights, momenta and statistics are set
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -18,7 +17,6 @@ from mia_tf.training import accuracy as accuracy_of
 from mia_tf.training import schedules, views
 
 MOMENTUM = 0.9
-ORDER, AUGMENTATION = 1, 2  # streams of randomness that follow from a model's seed
 _INFERENCE_BATCH = 500
 
 
@@ -26,6 +24,7 @@ class SingleEngine:
     """Trains models one at a time; every model sees the same data set and configuration."""
 
     group_size = 1  # models that train at the same time
+    guarantee = None
 
     def __init__(self, dataset: Dataset, config: TrainingConfig):
         self.config = config
@@ -67,10 +66,10 @@ class SingleEngine:
         config, started = self.config, time.perf_counter()
         self._reset(seed)
         rows = np.flatnonzero(keep)
-        total_steps = self._total_steps(rows)
-        augmentation_seed = np.random.default_rng([seed, AUGMENTATION]).integers(2**31, dtype=np.int32)
+        total_steps = schedules.num_steps(config, self.guarantee, len(rows))
+        augmentation_seed = np.random.default_rng([seed, schedules.AUGMENTATION]).integers(2**31, dtype=np.int32)
         history, checkpoints, step, best_accuracy, best_epoch = [], {}, 0, -1.0, 0
-        for epoch, order in enumerate(self._orders(rows, seed), start=1):
+        for epoch, order in enumerate(schedules.orders(config, self.guarantee, rows, seed), start=1):
             loss, completed = self._epoch(order, augmentation_seed, np.int32(step), np.int32(total_steps))
             step += int(completed)
             if int(completed) < len(order):
@@ -108,22 +107,12 @@ class SingleEngine:
         hparams = {**self._hparams(), "seed": seed}
         return ModelRecord(index, keep, logits, epoch, hparams, metrics, checkpoints)
 
-    def _total_steps(self, rows: np.ndarray) -> int:
-        return self.config.epochs * len(rows) // self.config.batch
-
-    def _orders(self, rows: np.ndarray, seed: int) -> Iterator[Sequence[np.ndarray]]:
-        """For each epoch, the examples of each of its steps."""
-        config, rng = self.config, np.random.default_rng([seed, ORDER])
-        return schedules.example_order(rows, config.batch, config.epochs, self._total_steps(rows), rng)
-
     def _hparams(self) -> dict:
         return self.config.to_dict()
 
     def _reset(self, seed: int) -> None:
         """Gives the compiled model the weights of a fresh one."""
-        fresh = models.build(self.config.arch, self._shape, self.dataset.num_classes, seed, self.config.norm)
-        self._model.set_weights(fresh.get_weights())
-        keras.backend.clear_session()  # Keras keeps every model that was ever built
+        self._model.set_weights(models.initial_weights(self._model, seed))
         for momentum in self._momenta:
             momentum.assign(tf.zeros_like(momentum))
         for average in self._averages:
@@ -160,7 +149,7 @@ class SingleEngine:
         return total, completed
 
     def _gradients(self, rows, seed):
-        images = views.augment(tf.gather(self._images, rows), self.config.augment, seed)
+        images = views.augment(tf.gather(self._images, rows), self.config.augment, augmentation_draws(rows, seed))
         labels = tf.gather(self._labels, rows)
         with tf.GradientTape() as tape:
             logits = self._model(views.to_input(images), training=True)
@@ -235,3 +224,8 @@ class SingleEngine:
             weight.assign(value)
         correct = logits.argmax(axis=1) == self.dataset.test_labels
         return accuracy_of.by_group("test_accuracy", correct, self.dataset.test_groups)
+
+
+def augmentation_draws(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """(3, B) float32 uniform draws for the views of a batch of B rows; `seed`: (2,) int32, the model's and the step."""
+    return tf.random.stateless_uniform((3, tf.shape(rows)[0]), seed)

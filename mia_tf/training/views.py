@@ -1,13 +1,13 @@
 """Mirrored and shifted views of images, for augmentation and for queries.
 
 A view is pure indexing: each row and column of the view names the row and column of the image that
-it shows, reflected at the border. So mirroring, REFLECT padding and cropping are one gather.
+it shows, reflected at the border. So mirroring, REFLECT padding and cropping are one gather, on either backend.
 """
 
 import itertools
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from mia_tf.config import PAD
 
@@ -29,7 +29,7 @@ def query_views(count: int) -> list[tuple[int, int, bool]]:
     return views[:count]
 
 
-def gather_views(images: tf.Tensor, shifts: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+def gather_views(images, shifts, mirrored):
     """Shows each image shifted, with reflected borders, and mirrored where asked.
 
     Args:
@@ -40,37 +40,37 @@ def gather_views(images: tf.Tensor, shifts: tf.Tensor, mirrored: tf.Tensor) -> t
     Returns:
         (B, H, W, C), the dtype of `images`.
     """
-    height, width = images.shape[1], images.shape[2]
-    rows = _reflect(tf.range(height)[None] + shifts[:, :1], height)
-    columns = _reflect(tf.range(width)[None] + shifts[:, 1:], width)
-    columns = tf.where(mirrored[:, None], width - 1 - columns, columns)
-    return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+    count, (height, width, channels) = ops.shape(images)[0], images.shape[1:]
+    rows = _reflect(ops.arange(height)[None] + shifts[:, :1], height)
+    columns = _reflect(ops.arange(width)[None] + shifts[:, 1:], width)
+    columns = ops.where(mirrored[:, None], width - 1 - columns, columns)
+    first_rows = ops.arange(count)[:, None] * height
+    pixels = (first_rows + rows)[:, :, None] * width + columns[:, None]
+    return ops.take(ops.reshape(images, (-1, channels)), pixels, axis=0)
 
 
-def augment(images: tf.Tensor, augmentation: str, seed: tf.Tensor) -> tf.Tensor:
+def augment(images, augmentation: str, draws):
     """LiRA's augmentations: "weak" mirrors, pads and crops at random, "mirror" mirrors, "none" does nothing.
 
     Args:
         images: (B, H, W, C), any dtype.
         augmentation: one of the three names.
-        seed: (2,) int32; equal seeds give equal views.
+        draws: (3, B) float32, uniform in [0, 1).
     """
     if augmentation == "none":
         return images
-    count = tf.shape(images)[0]
-    draws = tf.random.stateless_uniform((3, count), seed)
     mirrored = draws[0] < 0.5
     if augmentation == "mirror":
-        return tf.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-    shifts = tf.cast(tf.floor(draws[1:] * (2 * PAD + 1)), tf.int32) - PAD
-    return gather_views(images, tf.transpose(shifts), mirrored)
+        return ops.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    shifts = ops.cast(ops.floor(draws[1:] * (2 * PAD + 1)), "int32") - PAD
+    return gather_views(images, ops.transpose(shifts), mirrored)
 
 
-def to_input(images: tf.Tensor) -> tf.Tensor:
+def to_input(images):
     """uint8 pixels as the float32 input in [-1, 1] that every model takes: x / 127.5 - 1."""
-    return tf.cast(images, tf.float32) / np.float32(127.5) - 1
+    return ops.cast(images, "float32") / np.float32(127.5) - 1
 
 
-def _reflect(positions: tf.Tensor, size: int) -> tf.Tensor:
+def _reflect(positions, size: int):
     """Positions beyond [0, size) reflected into it without repeating the border."""
-    return size - 1 - tf.abs(size - 1 - tf.abs(positions))
+    return size - 1 - ops.abs(size - 1 - ops.abs(positions))

@@ -12,7 +12,6 @@ It talks to its parent over one pipe. From the parent come lists of int, the mod
 """
 
 import dataclasses
-import os
 import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +22,9 @@ import numpy as np
 
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig
-from mia_tf.quiet import native_messages_held_back
-from mia_tf.records import Dataset, ModelFailure, ModelRecord
+from mia_tf.records import ModelFailure, ModelRecord
 from mia_tf.store import Store
+from mia_tf.training.engines import start_engine
 
 
 def run(pipe: Connection, logdir: Path, config: ExperimentConfig, start: Callable) -> None:
@@ -42,27 +41,6 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig, start: Callabl
             pipe.send(("ready", None, engine.group_size))
     except (EOFError, BrokenPipeError):
         return  # the parent died; whatever is stored is whole
-
-
-def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int, ensemble_size: int | None = None):
-    """The engine that the configuration asks for, in this process, on `threads` threads."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    with native_messages_held_back():
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-
-        if config.training.privacy is None:
-            from mia_tf.training.single import SingleEngine
-
-            return SingleEngine(dataset, config.training)
-        from mia_tf.training.accounting import guarantee
-        from mia_tf.training.private import PrivateEngine
-
-        return PrivateEngine(dataset, config.training, guarantee(config, len(dataset.images)))
 
 
 def _train_claimed(pipe, store, engine, config, plan, indices) -> None:

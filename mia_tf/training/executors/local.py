@@ -12,6 +12,7 @@ from mia_tf.config import ExperimentConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.training import worker
+from mia_tf.training.engines import start_engine
 from mia_tf.training.executors import sharing
 from mia_tf.training.executors.ledger import POLL_SECONDS, Ledger
 
@@ -26,7 +27,7 @@ class LocalExecutor:
         """Trains models; see `mia_tf.training.executors`."""
         workers, threads = sharing.share_cores(store, config, self._options, len(indices))
         size = self._options.ensemble_size
-        start = functools.partial(worker.start_engine, config=config, threads=threads, ensemble_size=size)
+        start = functools.partial(start_engine, config=config, threads=threads, ensemble_size=size)
         return train_models(store, config, indices, start, workers)
 
 

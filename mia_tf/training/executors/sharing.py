@@ -6,8 +6,8 @@ not fill several cores; `measure_workers` finds out which is true here.
 
 import contextlib
 import multiprocessing
-import os
 
+from mia_tf import backend
 from mia_tf.config import ExperimentConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -22,9 +22,7 @@ def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num
     cores = joblib.cpu_count()
     if options.workers and options.threads_per_worker:
         return options.workers, options.threads_per_worker
-    if (
-        os.environ.get("KERAS_BACKEND") == "jax"
-    ):  # XLA fills the machine, and two processes would fight for one device's memory
+    if backend.name() == "jax":  # XLA fills the machine, and two processes would fight for one device's memory
         workers = options.workers or 1
         return workers, options.threads_per_worker or max(1, cores // workers)
     if options.workers or options.threads_per_worker or num_models < 2 * cores:

@@ -1,0 +1,29 @@
+"""Keras' backend, known without importing Keras: TensorFlow trains one model at a time, JAX many in one step."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+from mia_tf.validation import InputError, check_choice
+
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
+
+
+def name() -> str:
+    """ "tensorflow" or "jax": what KERAS_BACKEND says, else Keras' own configuration, else TensorFlow.
+
+    Raises:
+        InputError: another backend is asked for, or its package is not installed.
+    """
+    found = os.environ.get("KERAS_BACKEND") or _configured() or "tensorflow"
+    check_choice(tuple(BACKENDS), KERAS_BACKEND=found)
+    if importlib.util.find_spec(found) is None:
+        (other,) = set(BACKENDS) - {found}
+        raise InputError(f"{BACKENDS[found]} is not installed: install it, or set KERAS_BACKEND={other}")
+    return found
+
+
+def _configured() -> str | None:
+    path = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    return json.loads(path.read_text()).get("backend") if path.exists() else None

@@ -1,0 +1,153 @@
+"""Several ways to compute the convolutions of K models at once, and the choice of the fastest for each layer.
+
+Each is written for one model, and JAX maps it over the models. What that gives:
+
+    grouped   JAX's convolution becomes one with K groups of channels
+    patches   what each output sees is copied side by side; the products become one batched matrix product
+    shifted   one batched matrix product for each position of the kernel, summed; no copies
+
+Which is fastest depends on the layer's shape, the number of models and the device, so it is measured there.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from jax import lax
+
+_TRIALS, _REPEATS = 3, 4
+"""Measurements of each way, the best of which counts, and convolutions in each."""
+
+
+def grouped(inputs, kernel, strides, padding):
+    """The convolution as JAX has it."""
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(inputs, kernel, strides, padding.upper(), dimension_numbers=dimensions)
+
+
+def patches(inputs, kernel, strides, padding):
+    """One product of all that each output sees with the kernel as a matrix."""
+    seen = jnp.concatenate(_shifted_views(inputs, kernel.shape, strides, padding), axis=-1)
+    return seen @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def shifted(inputs, kernel, strides, padding):
+    """The sum over the kernel's positions of products with the image seen from there."""
+    views = _shifted_views(inputs, kernel.shape, strides, padding)
+    return sum(view @ weights for view, weights in zip(views, kernel.reshape(-1, *kernel.shape[2:]), strict=True))
+
+
+def depthwise(inputs, kernel, strides, padding):
+    """A convolution of each channel by itself, as sums of elementwise products; kernel (h, w, C, 1)."""
+    views = _shifted_views(inputs, kernel.shape, strides, padding)
+    return sum(view * weights for view, weights in zip(views, kernel.reshape(-1, kernel.shape[2]), strict=True))
+
+
+FORMULATIONS: dict[str, Callable] = {"grouped": grouped, "patches": patches, "shifted": shifted}
+"""Each maps (B, H, W, C) inputs and an (h, w, C, F) kernel to (B, H', W', F)."""
+
+
+def _shifted_views(inputs, kernel_shape, strides, padding) -> list:
+    """For each position of the kernel the (B, H', W', C) pixels that it meets; TensorFlow's padding."""
+    starts, counts, around = [], [], [(0, 0)]
+    for size, reach, stride in zip(inputs.shape[1:3], kernel_shape[:2], strides, strict=True):
+        count = -(-size // stride) if padding == "same" else (size - reach) // stride + 1
+        beyond = max((count - 1) * stride + reach - size, 0) if padding == "same" else 0
+        around.append((beyond // 2, beyond - beyond // 2))
+        starts.append(range(reach))
+        counts.append((count - 1) * stride + 1)
+    padded = jnp.pad(inputs, [*around, (0, 0)])
+    return [
+        padded[:, r : r + counts[0] : strides[0], c : c + counts[1] : strides[1]] for r in starts[0] for c in starts[1]
+    ]
+
+
+def formulate(model: keras.Model, choose: Callable[[keras.layers.Conv2D], str]) -> dict[str, str]:
+    """Has a model's convolutions computed in the ways that `choose` names.
+
+    Args:
+        model: changed in place. Layers with dilation or groups keep Keras' way.
+        choose: layer -> one of FORMULATIONS; asked for convolutions wider than a pixel.
+
+    Returns:
+        Name of each layer that `choose` was asked for -> its answer.
+    """
+    chosen = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            if layer.depth_multiplier == 1 and _is_plain(layer):
+                layer.call = functools.partial(_call_depthwise, layer)
+        elif isinstance(layer, keras.layers.Conv2D) and layer.groups == 1 and _is_plain(layer):
+            way = patches  # of one pixel: nothing is copied
+            if layer.kernel_size != (1, 1):
+                chosen[layer.name] = choose(layer)
+                way = FORMULATIONS[chosen[layer.name]]
+            layer.convolution_op = functools.partial(_convolve, layer, way)
+    return chosen
+
+
+def _is_plain(layer) -> bool:
+    return layer.data_format == "channels_last" and layer.dilation_rate == (1, 1) and layer.padding in ("same", "valid")
+
+
+def _convolve(layer, way, inputs, kernel):
+    return way(inputs, jnp.asarray(kernel), layer.strides, layer.padding)
+
+
+def _call_depthwise(layer, inputs):
+    outputs = depthwise(inputs, jnp.asarray(layer.kernel.value), layer.strides, layer.padding)
+    return layer.activation(outputs + layer.bias if layer.use_bias else outputs)
+
+
+class Fastest:
+    """Chooses the formulation that is fastest on this device, forward and backward, for K models.
+
+    Args:
+        group_size: K.
+        batch: images that each model sees at a time.
+        dtype: of the computation.
+    """
+
+    def __init__(self, group_size: int, batch: int, dtype: str):
+        self._group_size, self._batch, self._dtype = group_size, batch, dtype
+        self._known: dict[tuple, dict[str, float]] = {}
+
+    def __call__(self, layer: keras.layers.Conv2D) -> str:
+        seconds = self.measure(layer)
+        return min(seconds, key=seconds.get)
+
+    def measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:
+        """Name of each formulation -> seconds of one convolution and its backward pass; measured once for a shape."""
+        key = (*layer.input.shape[1:], *layer.kernel.shape, *layer.strides, layer.padding)
+        if key not in self._known:
+            self._known[key] = {name: self._seconds(way, layer) for name, way in FORMULATIONS.items()}
+        return self._known[key]
+
+    def _seconds(self, way: Callable, layer: keras.layers.Conv2D) -> float:
+        def convolve(inputs, kernel):
+            return way(inputs, kernel, layer.strides, layer.padding)
+
+        def there_and_back(inputs, kernel):
+            outputs, back = jax.vjp(convolve, inputs, kernel)
+            return back(outputs)
+
+        def repeated(inputs, kernel):
+            # In a loop as training has it, where XLA compiles a convolution for the CPU in another way.
+            step = jax.vmap(there_and_back)
+            return lax.fori_loop(0, _REPEATS, lambda _, both: jax.tree.map(jnp.tanh, step(*both)), (inputs, kernel))
+
+        rng = np.random.default_rng(0)
+        shapes = (self._batch, *layer.input.shape[1:]), layer.kernel.shape
+        arrays = [jnp.asarray(rng.standard_normal((self._group_size, *s), np.float32), self._dtype) for s in shapes]
+        run = jax.jit(repeated)
+        jax.block_until_ready(run(*arrays))
+        seconds = []
+        for _ in range(_TRIALS):
+            started = time.perf_counter()
+            jax.block_until_ready(run(*arrays))
+            seconds.append(time.perf_counter() - started)
+        return min(seconds) / _REPEATS

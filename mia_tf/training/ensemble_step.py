@@ -1,0 +1,194 @@
+"""What the ensemble engine compiles: an epoch of K models, and the answers of K models, as functions of their state.
+
+Everything is written for one model and mapped over K by JAX. The data set is there once, as uint8, and every model
+gathers its own batches from it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import optax
+from jax import lax
+
+from mia_tf.config import TrainingConfig
+from mia_tf.training import schedules, views
+from mia_tf.training.accounting import PrivacyGuarantee
+
+MOMENTUM = 0.9
+
+
+class State(NamedTuple):
+    """K models in training; every array has K as its first axis.
+
+    Attributes:
+        weights, momenta: float32, one array a trainable variable.
+        averages: as `weights`, the sums of the moving average; empty without.
+        statistics: float32, one array a variable that is not trained (of batch normalisation).
+        steps: (K,) int32, steps completed.
+        running: (K,) bool, false from the step on whose loss was not finite, or where training has stopped.
+    """
+
+    weights: Sequence[jax.Array]
+    momenta: Sequence[jax.Array]
+    averages: Sequence[jax.Array]
+    statistics: Sequence[jax.Array]
+    steps: jax.Array
+    running: jax.Array
+
+
+class Keys(NamedTuple):
+    """(K,) random keys of each model."""
+
+    augmentation: jax.Array
+    noise: jax.Array
+
+
+class Data(NamedTuple):
+    """(N, H, W, C) uint8 images and (N,) int32 labels on the device."""
+
+    images: jax.Array
+    labels: jax.Array
+
+
+class EnsembleStep:
+    """The compiled functions of one architecture and configuration.
+
+    Args:
+        model: a Keras model with JAX as its backend; only its structure is used.
+        config: how it is trained.
+        guarantee: of private training; None for training without.
+    """
+
+    def __init__(self, model: keras.Model, config: TrainingConfig, guarantee: PrivacyGuarantee | None):
+        self._model, self._config, self._guarantee = model, config, guarantee
+        self._decayed = [v.path.rsplit("/", 1)[-1] == "kernel" for v in model.trainable_variables]
+        self.epoch = jax.jit(self._epoch, donate_argnums=0)
+
+    def _epoch(
+        self, state: State, data: Data, keys: Keys, rows: jax.Array, counts: jax.Array, totals: jax.Array
+    ) -> tuple[State, jax.Array]:
+        """Takes up to S steps with each of the K models.
+
+        Args:
+            state: given away; not to be used again.
+            data: the data set.
+            keys: of the models.
+            rows: (S, K, B) int32, the examples of each step.
+            counts: (S, K) int32, how many of a step's rows are examples; the others fill it up. -1 where a model
+                takes no step.
+            totals: (K,) int32, the steps of the whole training.
+
+        Returns:
+            The state afterwards, and (K,) the sums of the losses of the steps completed.
+        """
+
+        def step(carry, order):
+            state, total_loss = carry
+            rows, counts = order
+            models = jax.vmap(self._step, in_axes=(0, None, 0, 0, 0, 0, None))
+            changed, losses = models(state, data, keys, rows, counts, totals, counts.max())
+            asked = state.running & (counts >= 0)
+            done = asked & jnp.isfinite(losses)
+            state = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), changed, state)
+            state = state._replace(running=jnp.where(asked, done, state.running))
+            return (state, total_loss + jnp.where(done, losses, 0.0)), None
+
+        (state, losses), _ = lax.scan(step, (state, jnp.zeros(len(totals))), (rows, counts))
+        return state, losses
+
+    # ---- one model
+
+    def _step(self, state, data, keys, rows, count, total, largest_count):
+        images = data.images[rows]
+        if self._config.augment != "none":
+            draws = jax.random.uniform(jax.random.fold_in(keys.augmentation, state.steps), (3, len(rows)))
+            images = views.augment(images, self._config.augment, draws)
+        if self._guarantee:
+            noise_key = jax.random.fold_in(keys.noise, state.steps)
+            loss, gradients = self._private_gradients(
+                state.weights, images, data.labels[rows], count, noise_key, largest_count
+            )
+            statistics = state.statistics
+        else:
+            loss, gradients, statistics = self._gradients(state, images, data.labels[rows])
+        decay = self._config.weight_decay
+        gradients = [g + decay * w if d else g for g, w, d in zip(gradients, state.weights, self._decayed, strict=True)]
+        if self._config.clip_norm:
+            gradients, _ = optax.clip_by_global_norm(self._config.clip_norm).update(gradients, optax.EmptyState())
+        progress = state.steps.astype(jnp.float32) / total.astype(jnp.float32)
+        rate = schedules.lira_learning_rate(self._config.lr, self._config.warmup, progress)
+        # As in LiRA's code: v = 0.9 v + g, w = w - rate * v.
+        momenta = [MOMENTUM * v + g for v, g in zip(state.momenta, gradients, strict=True)]
+        weights = [w - rate * v for w, v in zip(state.weights, momenta, strict=True)]
+        ema = self._config.ema
+        averages = [ema * a + (1 - ema) * w for a, w in zip(state.averages, weights, strict=bool(state.averages))]
+        return State(weights, momenta, averages, statistics, state.steps + 1, state.running), loss
+
+    def _gradients(self, state, images, labels):
+        """The mean loss of a batch, its gradients, and the statistics afterwards."""
+
+        def loss_of(weights):
+            logits, statistics = self._model.stateless_call(
+                weights, state.statistics, views.to_input(images), training=True
+            )
+            return _losses(logits, labels).mean(), [s.astype(jnp.float32) for s in statistics]
+
+        (loss, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.weights)
+        return loss, gradients, statistics
+
+    def _private_gradients(self, weights, images, labels, count, key, largest_count):
+        """DP-SGD (Abadi et al. 2016): the mean loss of `count` examples and, as gradients, the noised sum of theirs,
+        each clipped, over the EXPECTED batch size."""
+        guarantee, size = self._guarantee, self._config.privacy.microbatch
+
+        def loss_of(weights, image, label, counts):
+            logits, _ = self._model.stateless_call(weights, [], views.to_input(image[None]), training=True)
+            return _losses(logits, label[None])[0] * counts
+
+        def clipped_sum(part, carry):
+            loss, total = carry
+            start = part * size
+            image, label = (lax.dynamic_slice_in_dim(a, start, size) for a in (images, labels))
+            counts = (start + jnp.arange(size) < count).astype(jnp.float32)
+            each = jax.vmap(jax.value_and_grad(loss_of), in_axes=(None, 0, 0, 0))
+            losses, gradients = each(weights, image, label, counts)
+            clipped, _ = optax.per_example_global_norm_clip(gradients, guarantee.l2_norm_clip)
+            return loss + losses.sum(), [t + c for t, c in zip(total, clipped, strict=True)]
+
+        # As many microbatches as the largest batch of the K models needs at this step.
+        nothing = jnp.zeros(()), [jnp.zeros_like(w) for w in weights]
+        loss, total = lax.fori_loop(0, -(-largest_count // size), clipped_sum, nothing)
+        deviation = guarantee.l2_norm_clip * guarantee.noise_multiplier
+        noises = [jax.random.normal(k, t.shape) for k, t in zip(jax.random.split(key, len(total)), total, strict=True)]
+        gradients = [(t + deviation * n) / self._config.batch for t, n in zip(total, noises, strict=True)]
+        return loss / jnp.maximum(count, 1), gradients
+
+
+def make_answer(model: keras.Model):
+    """Compiles (weights, statistics, images (B, H, W, C) uint8, shift (2,), mirrored ()) -> (K, B, classes) float32
+    logits of one view of each image, batch norm in inference mode."""
+
+    def answer(weights, statistics, images, shift, mirrored):
+        count = len(images)
+        shown = views.gather_views(images, jnp.tile(shift[None], (count, 1)), jnp.full(count, mirrored))
+
+        def of_one(weights, statistics):
+            logits, _ = model.stateless_call(weights, statistics, views.to_input(shown), training=False)
+            return logits
+
+        return jax.vmap(of_one)(weights, statistics)
+
+    return jax.jit(answer)
+
+
+def _losses(logits, labels):
+    """(B,) float32 cross-entropies."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
+
+
+def _like(flags, array):
+    """(K,) flags with as many axes as an array of K models."""
+    return flags.reshape(-1, *[1] * (array.ndim - 1))

@@ -1,0 +1,58 @@
+"""With KERAS_BACKEND=jax nothing imports TensorFlow: the commands run where importing it raises."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FORBIDDEN = ("tensorflow", "tensorflow_privacy", "tensorflow_datasets", "tf_keras", "tensorflow_probability")
+TINY = ["--dataset=mnist_svhn", "--data_source=embedded", "--num_over=60", "--num_under=20", "--num_experiments=4"]
+TINY += ["--arch=cnn4-2-max", "--epochs=1", "--batch=16", "--augment=none", "--workers=1", "--threads_per_worker=1"]
+
+
+@pytest.fixture
+def environment(tmp_path):
+    for name in FORBIDDEN:
+        package = tmp_path / "forbidden" / name
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(f"raise RuntimeError('{name} was imported')\n")
+    paths = [str(tmp_path / "forbidden"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def run(environment, module, *arguments):
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("private", [[], ["--dp", "--noise_multiplier=1"]], ids=["plain", "private"])
+def test_training_analysis_and_plots(environment, tmp_path, private):
+    logdir = f"--logdir={tmp_path / 'run'}"
+    code, said = run(environment, "mia_tf.train", *TINY, *private, "--ensemble_size=2", logdir)
+    assert code == 0 and "4 of 4 models present" in said, said
+    if not private:
+        for module in ("mia_tf.analyze", "mia_tf.plot"):
+            code, said = run(environment, module, logdir)
+            assert code == 0, said
+
+
+def test_the_guard_guards(environment):
+    code, said = run({**environment, "KERAS_BACKEND": "tensorflow"}, "keras.backend")
+    assert code != 0 and "tensorflow was imported" in said
+
+
+def test_a_backend_that_is_not_ours_or_not_there_is_one_line(environment, tmp_path):
+    logdir = f"--logdir={tmp_path / 'run'}"
+    for backend, line in {
+        "torch": "Argument `KERAS_BACKEND` must be one of tensorflow, jax. Received: KERAS_BACKEND=torch",
+    }.items():
+        code, said = run({**environment, "KERAS_BACKEND": backend}, "mia_tf.train", *TINY, logdir)
+        assert code == 2 and said.strip().splitlines()[-1].endswith(line), said
+
+
+def test_low_precision_needs_jax(environment, tmp_path):
+    arguments = (*TINY, "--precision=bfloat16", f"--logdir={tmp_path / 'run'}")
+    code, said = run({**environment, "KERAS_BACKEND": "tensorflow"}, "mia_tf.train", *arguments)
+    assert code == 2 and "`precision` needs KERAS_BACKEND=jax" in said, said

@@ -1,0 +1,15 @@
+"""Each backend collects the tests of its own engines; those of every engine run with both."""
+
+from mia_tf import backend
+
+_OF_ONE_BACKEND = {
+    "tensorflow": [
+        "test_architectures.py",
+        "test_backends_agree.py",
+        "test_clipping.py",
+        "test_private.py",
+        "test_single.py",
+    ],
+    "jax": ["test_convolutions.py", "test_ensemble.py", "test_private_ensemble.py"],
+}
+collect_ignore = [name for owner, names in _OF_ONE_BACKEND.items() if owner != backend.name() for name in names]

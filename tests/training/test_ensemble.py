@@ -1,0 +1,148 @@
+"""What only an engine that trains several models at once can get wrong."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from engine_helpers import SMALL, members_of
+from toys import make_dataset
+
+from mia_tf.records import ModelFailure
+from mia_tf.training import device_memory, schedules
+from mia_tf.training.ensemble import EnsembleEngine, make_keys
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return make_dataset()
+
+
+def start(toy, config, group_size=3):
+    return EnsembleEngine(toy, config, group_size=group_size, formulation="patches")
+
+
+def sizes_differ(toy):
+    """Three subsets of 20, 30 and 41 examples."""
+    members = np.zeros((3, len(toy.images)), bool)
+    for keep, count in zip(members, (20, 30, 41), strict=True):
+        keep[np.random.default_rng(count).permutation(len(keep))[:count]] = True
+    return members
+
+
+@pytest.mark.parametrize("augment", ["none", "weak"])
+def test_a_group_is_its_models_trained_alone(toy, augment):
+    """Also where their training sets, and so their steps, differ."""
+    config = dataclasses.replace(SMALL, epochs=3, augment=augment)
+    engine, members = start(toy, config), sizes_differ(toy)
+    together = list(engine.train(members, [4, 5, 6]))
+    assert [r.metrics["steps"] for r in together] == [3 * n // 8 for n in (20, 30, 41)]
+    for k, record in enumerate(together):
+        (alone,) = engine.train(members[k : k + 1], [4 + k])
+        # Another compiled program: float32 rounding over fifteen steps; logits are of order one.
+        np.testing.assert_allclose(record.logits, alone.logits, atol=1e-4)
+        assert record.metrics["train_accuracy_all"] == alone.metrics["train_accuracy_all"]
+        for one, other in zip(record.metrics["history"], alone.metrics["history"], strict=True):
+            assert one["loss"] == pytest.approx(other["loss"], abs=1e-4)
+
+
+def test_each_model_stops_by_itself(toy):
+    config = dataclasses.replace(SMALL, epochs=12, eval_steps=1, patience=1, save_steps=4, keep_ckpt=True)
+    engine, members = start(toy, config), members_of(toy, 3)
+    together = list(engine.train(members, [1, 2, 3]))
+    assert len({r.epoch for r in together}) > 1
+    for k, record in enumerate(together):
+        (alone,) = engine.train(members[k : k + 1], [1 + k])
+        assert record.epoch == alone.epoch == len(record.metrics["history"])
+        assert set(record.checkpoints) == set(alone.checkpoints)
+        np.testing.assert_allclose(record.logits, alone.logits, atol=1e-3)
+
+
+def test_a_model_that_diverges_is_told_from_one_that_stops_and_moves_no_other(toy):
+    config = dataclasses.replace(SMALL, epochs=2)
+    engine, members = start(toy, config), members_of(toy, 2)
+    state = engine.initial_state([1, 2])
+    state.weights[0] = state.weights[0].at[0].set(np.nan)
+    orders = [next(schedules.orders(config, None, np.flatnonzero(keep), 1)) for keep in members]
+    state, losses = engine.run_epoch(state, make_keys([1, 2]), orders, np.array([9, 9]), 5)
+    assert list(np.asarray(state.running)) == [False, True]
+    assert list(np.asarray(state.steps)) == [0, len(orders[1])]
+    assert np.asarray(losses)[0] == 0 and np.isfinite(np.asarray(losses)).all()
+    assert all(np.isfinite(np.asarray(w)[1]).all() for w in state.weights)
+
+
+def test_averaged_weights_are_the_debiased_mean_of_the_path(toy):
+    config = dataclasses.replace(SMALL, epochs=1, ema=0.8)
+    engine, rows = start(toy, config), np.arange(40)
+    (order,) = schedules.orders(config, None, rows, 1)
+    state, path = engine.initial_state([1]), []
+    for batch in order:
+        state, _ = engine.run_epoch(state, make_keys([1]), [[batch]], np.array([5]), 1)
+        path.append([np.asarray(w) for w in state.weights])
+    shares = np.array([0.2 * 0.8 ** (4 - t) for t in range(5)])
+    for k, average in enumerate(state.averages):
+        expected = sum(share * weights[k] for share, weights in zip(shares, path, strict=True))
+        np.testing.assert_allclose(average, expected, atol=1e-6)
+
+
+def test_the_epoch_is_compiled_once_for_a_group(toy):
+    engine = start(toy, dataclasses.replace(SMALL, epochs=3))
+    members = sizes_differ(toy)
+    list(engine.train(members, [1, 2, 3]))
+    list(engine.train(members, [4, 5, 6]))
+    assert engine._step.epoch._cache_size() == 1
+
+
+def test_weights_stay_in_full_precision_where_computing_is_not(toy):
+    config = dataclasses.replace(SMALL, arch="resnet9", precision="bfloat16", epochs=2)
+    engine = EnsembleEngine(toy, config, group_size=1, formulation="patches")
+    state = engine.initial_state([3])
+    text = str(jax.make_jaxpr(engine._step._epoch)(state, engine._data, make_keys([3]), np.zeros((1, 1, 8), np.int32),
+                                                   np.full((1, 1), 8, np.int32), np.array([9], np.int32)))  # fmt: skip
+    assert "dot_general" in text and "bf16" in text
+    (low,) = engine.train(members_of(toy, 1), [3])
+    full = EnsembleEngine(toy, dataclasses.replace(config, precision="float32"), group_size=1, formulation="patches")
+    (high,) = full.train(members_of(toy, 1), [3])
+    difference = np.abs(low.logits - high.logits).max()
+    assert 1e-4 < difference < 0.5  # bfloat16 rounds to 1 in 256, over nine layers and nine steps; logits reach two
+    assert low.hparams["precision"] == "bfloat16" and "precision" not in high.hparams
+    state, _ = engine.run_epoch(engine.initial_state([3]), make_keys([3]), [[np.arange(8)]], np.array([9]), 1)
+    assert {str(leaf.dtype) for leaf in (*state.weights, *state.momenta, *state.statistics)} == {"float32"}
+
+
+class FakeDevice(SimpleNamespace):
+    def memory_stats(self):
+        return {"bytes_limit": self.limit, "bytes_in_use": 100}
+
+
+@pytest.mark.parametrize(
+    "limit, size",
+    [(1_100, 1), (2_600, 4), (10_100, 16), (10**9, device_memory.LARGEST_GROUP), (150, 1)],
+)
+def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
+    def lower(count):  # 200 bytes for the data, 400 for each model
+        memory = SimpleNamespace(argument_size_in_bytes=200 + 100 * count, temp_size_in_bytes=300 * count)
+        return SimpleNamespace(compile=lambda: SimpleNamespace(memory_analysis=lambda: memory))
+
+    monkeypatch.setattr(jax, "local_devices", lambda: [FakeDevice(platform="gpu", limit=limit)])
+    assert device_memory.group_size_that_fits(lower) == size
+
+
+def test_models_take_turns_on_a_cpu(toy):
+    assert EnsembleEngine(toy, SMALL, formulation="patches").group_size == 1
+
+
+def test_the_memory_of_a_group_is_what_xla_says(toy):
+    engine = start(toy, SMALL)
+    one, two = (device_memory._bytes(engine._lowered_epoch(count)) for count in (1, 2))
+    weights = sum(np.asarray(w).nbytes for w in engine._weights)
+    assert two - one >= 2 * weights  # weights and momenta at least
+    assert one >= toy.images.nbytes
+
+
+def test_a_failure_names_its_step(toy):
+    config = dataclasses.replace(SMALL, lr=1e8, clip_norm=0.0, warmup=0.0)
+    failures = list(start(toy, config).train(members_of(toy, 2), [1, 2]))
+    assert all(isinstance(f, ModelFailure) for f in failures)
+    assert all("not finite at step" in f.reason and "e+0" in f.reason for f in failures), failures
