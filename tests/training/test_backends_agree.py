@@ -21,11 +21,11 @@ def trained(tmp_path_factory):
     """Backend -> the logits of every way to train."""
     folder = tmp_path_factory.mktemp("backends")
     script = Path(__file__).with_name("train_toys.py")
+    paths = os.pathsep.join(str(folder) for folder in script.parents[1:3])
     running = {
         backend: subprocess.Popen(
             [sys.executable, str(script), str(folder / f"{backend}.npz")],
-            env={**os.environ, "KERAS_BACKEND": backend},
-            cwd=script.parents[2],
+            env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -4,9 +4,6 @@ Run once with each backend by test_backends_agree.py, because a process has but 
 """
 
 import sys
-from pathlib import Path
-
-sys.path[:0] = [str(folder) for folder in Path(__file__).parents[1:3]]
 
 import numpy as np
 from engine_helpers import PKEEP, SMALL, members_of
