@@ -15,7 +15,7 @@ TENSORFLOW = [
 ]
 EXTRAS = {
     # TensorFlow Privacy allows no NumPy 2, which later releases of JAX need and pyarrow 26 too (Ray imports it), and
-    # no packaging of Ray 2.53. Without these bounds pip looks for most of an hour.
+    # no packaging of Ray 2.53. Without these bounds pip looks for more than twenty minutes.
     "jax": [
         'jax>=0.5,<0.8; python_version < "3.12"',
         'jax>=0.5; python_version >= "3.12"',

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mia_tf import command_line
+from mia_tf import backend, command_line
 from mia_tf.config import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -152,6 +152,7 @@ def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
 
 def main() -> int:
     """Runs the command; returns 1 where a model could not be trained."""
+    backend.name()  # one that is not there is said before any work
     config, options = read_config()
     from mia_tf import data
 

@@ -32,25 +32,25 @@ BATCH = 256
 SHAPE = (28, 28, 1)
 
 
-def random_dataset(count: int = 5120) -> Dataset:
+def random_dataset(count: int = 5120, shape: tuple[int, int, int] = SHAPE) -> Dataset:
     """Images of noise: what they show does not change how long a step takes."""
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (count, *SHAPE), dtype=np.uint8)
+    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
     labels = np.arange(count) % 10
     zeros = np.zeros(count, np.uint8)
     ids = np.array([str(i) for i in range(count)])
     return Dataset("noise", images, labels, zeros, ids, images[:0], labels[:0], zeros[:0], 10)
 
 
-def flops_per_image(arch: str) -> float:
+def flops_per_image(arch: str, shape: tuple[int, int, int] = SHAPE) -> float:
     """Floating-point operations of training on one image: forward, and twice that backward."""
     from mia_tf import models
 
     total = 0
-    for layer in models.build(arch, SHAPE, 10, seed=0).layers:
+    for layer in models.build(arch, shape, 10, seed=0).layers:
         if hasattr(layer, "kernel"):
-            height, width = layer.output.shape[1:3]
-            total += 2 * int(np.prod(layer.kernel.shape)) * height * width
+            positions = int(np.prod(layer.output.shape[1:-1]))
+            total += 2 * int(np.prod(layer.kernel.shape)) * positions
     return 3.0 * total
 
 
