@@ -59,9 +59,11 @@ class EnsembleEngine:
         self.group_size = group_size or 1
         if group_size is None:
             self.group_size = group_size_that_fits(self._lowered_epoch)
-        self._choose = Fastest(self.group_size, 1 if guarantee else config.batch, config.precision)
+        # In private training each example of a microbatch has a gradient, as if it were a model with a batch of one.
+        at_once, batch = (config.privacy.microbatch, 1) if guarantee else (1, config.batch)
+        fastest = Fastest(self.group_size * at_once, batch, config.precision)
         for model in (self._trained, self._asked):
-            self.formulations = formulate(model, self._choose if formulation is None else lambda _: formulation)
+            self.formulations = formulate(model, fastest if formulation is None else lambda _: formulation)
         self._weights: list[np.ndarray] = self._asked.get_weights()
 
     # ---- training
