@@ -14,7 +14,7 @@ demo: install
 
 test: install lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not slow" tests/training tests/test_models.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not slow" tests/training
 
 # Checks that take minutes, or that need real data in $$MIA_TF_DATA.
 test-slow: install

@@ -1,12 +1,18 @@
-"""Each backend collects the tests of its own engines; those of every engine run with both."""
+"""Each backend collects the tests of its own engines; those of every engine run with both.
+
+What does not depend on the backend, and what takes JAX minutes to compile, is tested with TensorFlow alone.
+"""
 
 from mia_tf import backend
 
 _OF_ONE_BACKEND = {
     "tensorflow": [
+        "executors",
+        "test_accounting.py",
         "test_architectures.py",
         "test_backends_agree.py",
         "test_clipping.py",
+        "test_features.py",
         "test_private.py",
         "test_single.py",
     ],

@@ -1,6 +1,7 @@
 """What every training engine must do, run with each backend; a new engine joins by its entry in ENGINES."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -125,7 +126,8 @@ def test_a_diverging_model_is_named_and_the_others_go_on(engine_of, toy, monkeyp
 def test_a_rate_that_is_far_too_high_ends_with_its_step(engine_of, toy):
     config = dataclasses.replace(SMALL, lr=1e8, clip_norm=0.0, warmup=0.0)
     (failure,) = engine_of(toy, config).train(members_of(toy, 1), [1])
-    assert isinstance(failure, ModelFailure) and "not finite" in failure.reason and "1e+08" in failure.reason
+    assert isinstance(failure, ModelFailure) and "not finite" in failure.reason
+    assert re.search(r"learning rate (1e\+08|9\.\d+e\+07)$", failure.reason)  # the schedule has hardly begun to fall
 
 
 def test_evaluation_checkpoints_and_early_stopping(engine_of, toy):

@@ -9,7 +9,6 @@ import pytest
 from engine_helpers import SMALL, members_of
 from toys import make_dataset
 
-from mia_tf.records import ModelFailure
 from mia_tf.training import device_memory, schedules
 from mia_tf.training.ensemble import EnsembleEngine, make_keys
 
@@ -139,10 +138,3 @@ def test_the_memory_of_a_group_is_what_xla_says(toy):
     weights = sum(np.asarray(w).nbytes for w in engine._weights)
     assert two - one >= 2 * weights  # weights and momenta at least
     assert one >= toy.images.nbytes
-
-
-def test_a_failure_names_its_step(toy):
-    config = dataclasses.replace(SMALL, lr=1e8, clip_norm=0.0, warmup=0.0)
-    failures = list(start(toy, config).train(members_of(toy, 2), [1, 2]))
-    assert all(isinstance(f, ModelFailure) for f in failures)
-    assert all("not finite at step" in f.reason and "e+0" in f.reason for f in failures), failures

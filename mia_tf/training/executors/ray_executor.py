@@ -8,7 +8,6 @@ these are trained again by another.
 import contextlib
 import dataclasses
 import functools
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import mia_tf
-from mia_tf import subsets
+from mia_tf import backend, subsets
 from mia_tf.config import ExperimentConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.training import worker
+from mia_tf.training.engines import start_engine
 from mia_tf.training.executors import ray_cluster
 from mia_tf.training.executors.ledger import POLL_SECONDS, Ledger
 from mia_tf.training.executors.ray_trainer import Trainer
@@ -73,7 +73,7 @@ class RayExecutor:
     def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
         size = self._options.ensemble_size
-        start = functools.partial(worker.start_engine, config=config, threads=self._cpus, ensemble_size=size)
+        start = functools.partial(start_engine, config=config, threads=self._cpus, ensemble_size=size)
         workers = min(self._workers, len(indices))
         return train_models(store, config, indices, start, workers, self._cpus, self._gpus)
 
@@ -106,7 +106,7 @@ def train_models(
     # Once for every machine, whose workers share it; a memory-mapped array would be copied for each of them.
     loaded = {name: np.array(getattr(dataset, name)) for name in ("images", "test_images")}
     shared = ray.put(dataclasses.replace(dataset, **loaded))
-    environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow")}  # a machine's own may be another
+    environment = {"KERAS_BACKEND": backend.name()}  # a machine's own may be another
     if 0 < gpus < 1:  # JAX takes three quarters of a GPU's memory unless it is told otherwise
         environment["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * gpus:.3f}"
     with Ledger(store, indices, config.training.epochs, workers) as ledger:

@@ -60,9 +60,20 @@ def measure_workers(
 
 
 def measure(
-    store: Store, config: ExperimentConfig, workers: int, threads: int, seconds: float = 2.0
+    store: Store,
+    config: ExperimentConfig,
+    workers: int,
+    threads: int,
+    ensemble_size: int | None = None,
+    seconds: float = 2.0,
 ) -> tuple[float, int]:
     """Trains for a while, and keeps nothing of it.
+
+    Args:
+        store, config: of the experiment.
+        workers, threads: processes, and threads of each.
+        ensemble_size: models that each trains at once, on JAX; None for what the memory allows.
+        seconds: at least, besides the start.
 
     Returns:
         (images per second of all workers together, bytes of memory that one needed at most).
@@ -74,7 +85,7 @@ def measure(
     started = []
     for _ in range(workers):
         pipe, other = context.Pipe()
-        arguments = (other, store.logdir, config, threads, seconds)
+        arguments = (other, store.logdir, config, threads, ensemble_size, seconds)
         process = context.Process(target=worker.measure, args=arguments, daemon=True)
         process.start()
         other.close()
