@@ -8,7 +8,7 @@ import pytest
 
 FORBIDDEN = ("tensorflow", "tensorflow_privacy", "tensorflow_datasets", "tf_keras", "tensorflow_probability")
 TINY = ["--dataset=mnist_svhn", "--data_source=embedded", "--num_over=60", "--num_under=20", "--num_experiments=4"]
-TINY += ["--arch=cnn4-2-max", "--epochs=1", "--batch=16", "--augment=none", "--workers=1", "--threads_per_worker=1"]
+TINY += ["--arch=cnn2-1-max", "--epochs=1", "--batch=16", "--augment=none", "--workers=1", "--threads_per_worker=1"]
 
 
 @pytest.fixture
