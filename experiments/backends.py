@@ -41,8 +41,8 @@ def train(logdir: Path, backend: str, augment: str, ensemble_size: int) -> Store
 def memorized(store: Store) -> np.ndarray:
     """(N,) memorization of every example."""
     models, labels = store.models(), store.examples().labels
-    answers = np.stack([model.read_logits()[:, 0].argmax(axis=1) for model in models])
-    return memorization(answers == labels, np.stack([model.keep for model in models]))[0]
+    answers = np.stack([model.read_logits()[:, 0].argmax(axis=1) for model in models], axis=1)
+    return memorization(answers == labels[:, None], np.stack([model.keep for model in models], axis=1))[0]
 
 
 def compared(augment: str, stores: dict[str, Store]) -> list[tuple]:

@@ -16,7 +16,7 @@ from mia_tf.config import TrainingConfig
 
 SHAPES = {"cnn32-3-max": (28, 28, 1), "resnet18": (32, 32, 3)}
 BATCH = 256
-_SIDES = {"cpu": 3072}
+_SIDES = {"cpu": 2048}
 _LARGE_SIDE = 8192
 """Of the square matrices whose product is the limit: large enough to fill the device, small enough to take no time."""
 

@@ -1,0 +1,48 @@
+"""The benchmark of the ensemble engine: what it counts, compares and leaves out."""
+
+import pytest
+
+from experiments.benchmarks import ensemble_measure, ensemble_speed
+from experiments.benchmarks.training_speed import flops_per_image
+
+
+def test_operations_are_those_of_the_published_counts():
+    # 0.556e9 multiply-adds forward (pytorch-cifar's ResNet-18), twice that backward; each is two operations
+    found = flops_per_image("resnet18", ensemble_measure.SHAPES["resnet18"])
+    assert found == pytest.approx(3 * 2 * 0.556e9, rel=0.01)
+
+
+def test_a_model_of_the_paper_is_100_passes_over_70_percent_of_the_mixture():
+    assert ensemble_speed.EXAMPLES_OF_A_MODEL == {"cnn32-3-max": 42_700, "resnet18": 35_700}
+    assert set(ensemble_speed.EXAMPLES_OF_A_MODEL) == set(ensemble_measure.SHAPES)
+
+
+def test_every_method_is_measured_by_a_function_that_there_is():
+    named = ensemble_speed.methods("resnet18", [1, 4], 2.0)
+    assert {columns["method"] for columns, *_ in named} == {"fit", "reference", "ensemble"}
+    for _, _, (what, *arguments) in named:
+        function = getattr(ensemble_measure, what)
+        assert function.__code__.co_argcount == len(arguments)
+
+
+def test_ratios_are_taken_within_a_round(capsys):
+    speeds = {0: (100, 80, 900), 1: (50, 60, 600), 2: (100, 100, 700)}
+    rows = [
+        {"arch": "resnet18", "round": k, "method": method, "images_per_second": speed}
+        for k, found in speeds.items()
+        for method, speed in zip(("fit", "reference", "ensemble"), found, strict=True)
+    ]
+    ensemble_speed.say_ratios(rows)
+    assert "9.00 times" in capsys.readouterr().out  # of 9, 10 and 7
+
+
+def test_what_cannot_be_measured_is_said(capsys):
+    assert ensemble_speed.measure("no_such_backend", "fit", "resnet18", 1) is None
+    assert "left out, no_such_backend is not installed" in capsys.readouterr().out
+    assert ensemble_speed.measure("jax", "ensemble", "no-such-arch", 1, "float32", 1) is None
+    assert "failed: KeyError: 'no-such-arch'" in capsys.readouterr().out
+
+
+def test_a_measurement_is_made():
+    found = ensemble_speed.measure("jax", "peak", "float32", 0.1)
+    assert found["flops"] > 1e8 and found["device"]
