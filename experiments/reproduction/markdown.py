@@ -46,7 +46,10 @@ def runs_table(rows: Rows) -> list[str]:
 
 
 def claims_list(findings: Sequence[Finding]) -> list[str]:
-    """A bullet a claim: in how many comparisons it holds, and of every run the one that speaks most against it."""
+    """A bullet a claim: in how many comparisons it holds, and which speak most against it.
+
+    Of each run it is one, or one on all examples and one on the under-represented.
+    """
     count = len(findings)
     lines = [f"{count} comparisons are made."] if count else []
     for claim, sentence in CLAIMS.items():
@@ -62,12 +65,18 @@ def claims_list(findings: Sequence[Finding]) -> list[str]:
         if verdicts.count("holds"):
             still = [finding.among(count).verdict for finding in mine].count("holds")
             counts += f" ({still} of them hold after Bonferroni)"
-        lines.append(f"- **{sentence}** {counts[0].upper()}{counts[1:]}. Of each run the comparison least in favour:")
-        for place in dict.fromkeys((finding.mixture, finding.selection) for finding in mine):
-            here = [finding for finding in mine if (finding.mixture, finding.selection) == place]
+        lines.append(f"- **{sentence}** {counts[0].upper()}{counts[1:]}. Least in favour:")
+        for place in dict.fromkeys(map(_place, mine)):
+            here = [finding for finding in mine if _place(finding) == place]
             least = min(here, key=lambda finding: finding.value[0] * (1 if finding.above else -1))
-            lines.append(f"  - {_MIXTURES[place[0]]}, {place[1]}: {_sentence(least)}")
+            lines.append(f"  - {_MIXTURES[least.mixture]}, {least.selection}: {_sentence(least)}")
     return lines
+
+
+def _place(finding: Finding) -> tuple[str, str, str]:
+    """Its run, and its population where the case begins with one."""
+    population = finding.case.split(",")[0]
+    return finding.mixture, finding.selection, population if population in ("all", "under") else ""
 
 
 def _sentence(finding: Finding) -> str:
