@@ -69,6 +69,8 @@ def test_rounds_are_from_none_to_k_all_as_often(monkeypatch):
     rounds, times = np.unique((_mix(images, images[:1], k=4) - images)[:, 0, 0, 0], return_counts=True)
     assert rounds.tolist() == [0, 10, 20, 30, 40]
     assert np.abs(times - 200).max() < 65  # 5 standard deviations of 12.6
+    rounds = np.unique((_mix(images, images[:1], k=4, least=3) - images)[:, 0, 0, 0])
+    assert rounds.tolist() == [30, 40]
 
 
 def test_what_is_mixed_in_and_how_is_drawn_evenly(monkeypatch):
@@ -167,6 +169,8 @@ def test_a_larger_beta_mixes_less():
         ({"pictures": _images(2, size=17)}, "`pictures` must have shape"),
         ({"pictures": _images(0)}, "`pictures` must not be empty"),
         ({"k": -1}, "`k` must be an integer of at least 0.*k=-1"),
+        ({"least": -1}, "`least` must be an integer of at least 0.*least=-1"),
+        ({"k": 2, "least": 3}, "`least` must be at most k=2.*least=3"),
         ({"beta": 0}, "`beta` must be above 0"),
         ({"severity": 11}, r"`severity` must be in \[0.1, 10\].*severity=11"),
     ],
