@@ -30,14 +30,14 @@ def names(scale: str) -> list[str]:
 
 
 def build(found) -> command.Outcome:
-    """Memorization by group in all three, and of the examples that stay with what the removal changed."""
+    """Memorization by group in all three, and what the removal changed; nothing without the two that are compared."""
     shown = list(found.values())
-    spread = [row for run in shown for row in panels.distribution_rows(run, "memorization", LEVELS)]
-    figure = panels.page([(shown, panels.draw_memorization_histogram)], "privacy_onion", "", 3.5)
     by_selection = {run.run.selection: run for run in shown}
     if not {"onion", "control"} <= by_selection.keys():
-        return command.Outcome({"_distribution": spread}, {"": figure})
+        return command.Outcome({})
     both = by_selection["onion"], by_selection["control"]
+    spread = [row for run in shown for row in panels.distribution_rows(run, "memorization", LEVELS)]
+    figure = panels.page([(shown, panels.draw_memorization_histogram)], "privacy_onion", "", 3.5)
     tables = {"": effect_rows(*both), "_accuracy": accuracy_rows(*both), "_distribution": spread}
     return command.Outcome(tables, {"": figure})
 

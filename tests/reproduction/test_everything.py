@@ -117,6 +117,15 @@ def test_the_onion_compares_examples_that_stay_in_both(made):
         assert float(row["change"]) == pytest.approx(change, abs=1e-5)
 
 
+def test_the_onion_is_nothing_without_its_control(made, tmp_path):
+    folder, _ = made
+    shutil.copytree(folder / "smoke" / "mnist_svhn_onion", tmp_path / "smoke" / "mnist_svhn_onion")
+    module = importlib.import_module("experiments.privacy_onion")
+    asked = ["--present", f"--runs={tmp_path}", f"--out={tmp_path / 'out'}"]
+    command.main("privacy_onion", "", module.names, module.build, asked)
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_the_onion_compares_accuracy_on_the_same_test_images(made):
     _, results = made
     found = {row["group"]: row for row in rows(results, "privacy_onion", "_accuracy")}
