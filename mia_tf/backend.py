@@ -7,23 +7,28 @@ from pathlib import Path
 
 from mia_tf.validation import InputError, check_choice
 
-BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
+BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "optax")}
+"""Backend -> the packages that training on it needs."""
 
 
 def name() -> str:
     """ "tensorflow" or "jax": what KERAS_BACKEND says, else Keras' own configuration, else TensorFlow.
 
     Raises:
-        InputError: another backend is asked for, or its package is not installed.
+        InputError: another backend is asked for, or a package of it is not installed.
     """
     found = os.environ.get("KERAS_BACKEND") or _configured() or "tensorflow"
     check_choice(tuple(BACKENDS), KERAS_BACKEND=found)
-    if importlib.util.find_spec(found) is None:
-        (other,) = set(BACKENDS) - {found}
-        raise InputError(f"{BACKENDS[found]} is not installed: install it, or set KERAS_BACKEND={other}")
+    for package in BACKENDS[found]:
+        if importlib.util.find_spec(package) is None:
+            (other,) = set(BACKENDS) - {found}
+            raise InputError(f"{package} is not installed: install it, or set KERAS_BACKEND={other}")
     return found
 
 
 def _configured() -> str | None:
     path = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
-    return json.loads(path.read_text()).get("backend") if path.exists() else None
+    try:
+        return json.loads(path.read_text()).get("backend")
+    except (OSError, ValueError):  # Keras passes over a file that it cannot read, too
+        return None

@@ -55,7 +55,7 @@ def main() -> int:
     from mia_tf.progress import Progress
     from mia_tf.training.engines import start_engine
 
-    engine = start_engine(dataset, ExperimentConfig(training=training), FLAGS.threads or joblib.cpu_count())
+    engine = start_engine(dataset, ExperimentConfig(training=training), FLAGS.threads or joblib.cpu_count(), 1)
     progress = Progress(len(models), epochs=1)
     for model in models:
         for epoch, path in unanswered(model, FLAGS.queries).items():

@@ -20,6 +20,8 @@ BATCH_NORM_MOMENTUM = 0.9
 """Share of the old running statistics kept at each step. LiRA's code has 0.999, but queries its
 models with batch statistics; ours answers with the running ones, which must have settled after
 the few hundred steps of a small run."""
+LOGITS = "float32"
+"""What the last layer computes in, whatever the others do: the loss hangs on small differences of large logits."""
 GROUPS = 16
 """Groups of a group normalisation. A width that this does not divide has their greatest common divisor."""
 
@@ -84,6 +86,8 @@ def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
     ]
 
 
+_STREAM = 0
+"""Of a model's seed; `mia_tf.training.schedules` has the others."""
 _CONSTANTS = {"bias": 0, "beta": 0, "gamma": 1, "moving_mean": 0, "moving_variance": 1}
 """What the weights that are not drawn begin with, by Keras' names of them."""
 
@@ -91,6 +95,11 @@ _CONSTANTS = {"bias": 0, "beta": 0, "gamma": 1, "moving_mean": 0, "moving_varian
 def _initializer_of(layer: keras.layers.Layer) -> "FanInNormal | None":
     found = (getattr(layer, name, None) for name in ("kernel_initializer", "depthwise_initializer"))
     return next((initializer for initializer in found if isinstance(initializer, FanInNormal)), None)
+
+
+def is_decayed(variable: keras.Variable) -> bool:
+    """Whether weight decay applies: to weights as in LiRA's code, not to biases, nor to a normalisation's scales."""
+    return variable.name == "kernel"
 
 
 @keras.saving.register_keras_serializable("mia_tf")
@@ -114,7 +123,7 @@ class FanInNormal(keras.initializers.Initializer):
     def draw(self, shape: tuple[int, ...], seed: int) -> np.ndarray:
         """float32 weights of a kernel of any shape whose last axis is the output's."""
         fan_in = math.prod(shape[:-1]) / self.groups
-        draws = np.random.default_rng([seed, self.index]).standard_normal(shape, np.float32)
+        draws = np.random.default_rng([seed, _STREAM, self.index]).standard_normal(shape, np.float32)
         return draws / np.float32(math.sqrt(fan_in))
 
     def get_config(self) -> dict:
@@ -131,9 +140,10 @@ class _Layers:
         self._count += 1
         return FanInNormal(self._seed, self._count, groups)
 
-    def conv(self, x, filters: int, size: int = 3, strides: int = 1, use_bias: bool = False):
+    def conv(self, x, filters: int, size: int = 3, strides: int = 1, use_bias: bool = False, dtype=None):
+        initializer = self._initializer()
         layer = layers.Conv2D(
-            filters, size, strides, padding="same", use_bias=use_bias, kernel_initializer=self._initializer()
+            filters, size, strides, padding="same", use_bias=use_bias, kernel_initializer=initializer, dtype=dtype
         )
         return layer(x)
 
@@ -151,7 +161,7 @@ class _Layers:
         return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5)(x)
 
     def dense(self, x, units: int):
-        return layers.Dense(units, kernel_initializer=self._initializer())(x)
+        return layers.Dense(units, kernel_initializer=self._initializer(), dtype=LOGITS)(x)
 
 
 def _cnn(make: _Layers, x, num_classes: int, filters: str, scales: str, pooling: str):
@@ -169,7 +179,8 @@ def _cnn(make: _Layers, x, num_classes: int, filters: str, scales: str, pooling:
         x = activation(make.conv(x, width(scale), use_bias=True))
         x = activation(make.conv(x, width(scale + 1), use_bias=True))
         x = pool(2)(x)
-    return layers.GlobalAveragePooling2D()(make.conv(x, num_classes, use_bias=True))
+    logits = make.conv(x, num_classes, use_bias=True, dtype=LOGITS)
+    return layers.GlobalAveragePooling2D(dtype=LOGITS)(logits)
 
 
 def _wide_resnet(make: _Layers, x, num_classes: int, width: str):

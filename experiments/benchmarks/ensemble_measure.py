@@ -16,33 +16,33 @@ from mia_tf.config import TrainingConfig
 
 SHAPES = {"cnn32-3-max": (28, 28, 1), "resnet18": (32, 32, 3)}
 BATCH = 256
-_SIDES = {"cpu": 2048}
-_LARGE_SIDE = 8192
+_IMAGES = 42_752  # 167 batches: about as many as a model of the paper trains on
+_SIDES = {"cpu": 2048, "gpu": 8192}
 """Of the square matrices whose product is the limit: large enough to fill the device, small enough to take no time."""
 
 
-def fit(arch: str, seconds: str) -> dict:
-    """Keras' own `model.fit`, one model."""
+def fit(arch: str, precision: str, seconds: str) -> dict:
+    """Keras' own `model.fit`, one model: as many epochs in one call as the time takes."""
     import keras
 
     from mia_tf import models
 
-    data = random_dataset(shape=SHAPES[arch])
-    model = models.build(arch, SHAPES[arch], 10, seed=0)
+    model = models.build(arch, SHAPES[arch], 10, seed=0, precision=precision)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), loss)
+    data = random_dataset(count=_IMAGES, shape=SHAPES[arch])
     images, labels = (data.images / 127.5 - 1).astype(np.float32), data.labels
-    count, seen, started = BATCH, 0, None
-    model.fit(images[:BATCH], labels[:BATCH], batch_size=BATCH, verbose=0)
-    while started is None or time.perf_counter() - started < float(seconds):
-        begun = time.perf_counter()
-        model.fit(images[:count], labels[:count], batch_size=BATCH, verbose=0)
-        if started is None:  # its length follows from the first: a second or so, as far as the images go
-            steps = int(1 / (time.perf_counter() - begun)) + 1
-            count, started = min(steps * BATCH, len(images)), time.perf_counter()
-        else:
-            seen += count
-    return {"images_per_second": seen / (time.perf_counter() - started), **_of_the_device(arch)}
+
+    def timed(count: int, epochs: int) -> float:
+        started = time.perf_counter()
+        model.fit(images[:count], labels[:count], batch_size=BATCH, epochs=epochs, verbose=0)
+        return time.perf_counter() - started
+
+    timed(2 * BATCH, 1)
+    steps = max(1, int(4 / timed(4 * BATCH, 1) * float(seconds)))
+    count = min(steps * BATCH, _IMAGES)
+    epochs = max(1, steps * BATCH // count)
+    return {"images_per_second": epochs * count / timed(count, epochs), **_of_the_device(arch)}
 
 
 def reference(arch: str, seconds: str) -> dict:
@@ -59,13 +59,10 @@ def ensemble(arch: str, group_size: str, precision: str, seconds: str) -> dict:
 
     data = random_dataset(shape=SHAPES[arch])
     engine = EnsembleEngine(data, _config(arch, precision), group_size=int(group_size))
+    speed = engine.images_per_second(float(seconds))
     ways = list(engine.formulations.values())
     chosen = " ".join(f"{name}:{ways.count(name)}" for name in sorted(set(ways)))
-    return {
-        "images_per_second": engine.images_per_second(float(seconds)),
-        "formulations": chosen,
-        **_of_the_device(arch),
-    }
+    return {"images_per_second": speed, "formulations": chosen, **_of_the_device(arch)}
 
 
 def peak(precision: str, seconds: str) -> dict:
@@ -74,7 +71,7 @@ def peak(precision: str, seconds: str) -> dict:
     import jax.numpy as jnp
 
     device = jax.devices()[0]
-    side = _SIDES.get(device.platform, _LARGE_SIDE)
+    side = _SIDES[device.platform]
     matrix = jnp.asarray(np.random.default_rng(0).standard_normal((side, side), np.float32), precision)
     product = jax.jit(lambda a: a @ a)
     product(matrix).block_until_ready()
@@ -85,12 +82,12 @@ def peak(precision: str, seconds: str) -> dict:
     return {"flops": 2 * side**3 * done / (time.perf_counter() - started), "device": device.device_kind}
 
 
-def convolutions(arch: str, group_size: str, precision: str) -> dict:
+def convolutions(arch: str, models_at_once: str, batch: str, precision: str) -> dict:
     """Seconds of each formulation for each shape of convolution, as the engine measures them."""
     from mia_tf import models
     from mia_tf.training.convolutions import Fastest, formulate
 
-    fastest, rows = Fastest(int(group_size), BATCH, precision), {}
+    fastest, rows = Fastest(int(models_at_once), 1, int(batch), precision), {}
     model = models.build(arch, SHAPES[arch], 10, seed=0)
 
     def choose(layer) -> str:

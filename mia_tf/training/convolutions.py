@@ -6,21 +6,24 @@ Each is written for one model, and JAX maps it over the models. What that gives:
     patches   what each output sees is copied side by side; the products become one batched matrix product
     shifted   one batched matrix product for each position of the kernel, summed; no copies
 
-Which is fastest depends on the layer's shape, the number of models and the device, so it is measured there.
+Which is fastest depends on the layer's shape and the device, so it is measured there. What can be computed again from
+the inputs is not kept for the backward pass: nine copies of every input would fill the memory. Layers that JAX has slow
+ways for, and that leave no choice, are computed in a better one: depthwise convolutions and poolings by two.
 """
 
 import functools
+import math
 import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import keras
-import numpy as np
 from jax import lax
 
 _TRIALS, _REPEATS = 3, 4
 """Measurements of each way, the best of which counts, and convolutions in each."""
+_recomputed = functools.partial(jax.checkpoint, static_argnums=(2, 3))
 
 
 def grouped(inputs, kernel, strides, padding):
@@ -29,22 +32,41 @@ def grouped(inputs, kernel, strides, padding):
     return lax.conv_general_dilated(inputs, kernel, strides, padding.upper(), dimension_numbers=dimensions)
 
 
+@_recomputed
 def patches(inputs, kernel, strides, padding):
     """One product of all that each output sees with the kernel as a matrix."""
     seen = jnp.concatenate(_shifted_views(inputs, kernel.shape, strides, padding), axis=-1)
     return seen @ kernel.reshape(-1, kernel.shape[-1])
 
 
+@_recomputed
 def shifted(inputs, kernel, strides, padding):
     """The sum over the kernel's positions of products with the image seen from there."""
     views = _shifted_views(inputs, kernel.shape, strides, padding)
-    return sum(view @ weights for view, weights in zip(views, kernel.reshape(-1, *kernel.shape[2:]), strict=True))
+    products = (
+        jnp.matmul(view, weights, preferred_element_type=jnp.float32)
+        for view, weights in zip(views, kernel.reshape(-1, *kernel.shape[2:]), strict=True)
+    )
+    return sum(products).astype(inputs.dtype)
 
 
+@_recomputed
 def depthwise(inputs, kernel, strides, padding):
     """A convolution of each channel by itself, as sums of elementwise products; kernel (h, w, C, 1)."""
     views = _shifted_views(inputs, kernel.shape, strides, padding)
-    return sum(view * weights for view, weights in zip(views, kernel.reshape(-1, kernel.shape[2]), strict=True))
+    kernel = kernel.reshape(-1, kernel.shape[2]).astype(jnp.float32)
+    return sum(view * weights for view, weights in zip(views, kernel, strict=True)).astype(inputs.dtype)
+
+
+def max_pool_by_two(inputs):
+    """The largest of each two by two pixels; of equal ones the first has the gradient, as in JAX's own."""
+    height, width = (side // 2 * 2 for side in inputs.shape[1:3])
+
+    def larger(a, b):
+        return jnp.where(a >= b, a, b)
+
+    upper, lower = (larger(inputs[:, row:height:2, 0:width:2], inputs[:, row:height:2, 1:width:2]) for row in (0, 1))
+    return larger(upper, lower)
 
 
 FORMULATIONS: dict[str, Callable] = {"grouped": grouped, "patches": patches, "shifted": shifted}
@@ -67,7 +89,7 @@ def _shifted_views(inputs, kernel_shape, strides, padding) -> list:
 
 
 def formulate(model: keras.Model, choose: Callable[[keras.layers.Conv2D], str]) -> dict[str, str]:
-    """Has a model's convolutions computed in the ways that `choose` names.
+    """Has a model's convolutions computed in the ways that `choose` names, and its poolings by two in ours.
 
     Args:
         model: changed in place. Layers with dilation or groups keep Keras' way.
@@ -78,7 +100,10 @@ def formulate(model: keras.Model, choose: Callable[[keras.layers.Conv2D], str]) 
     """
     chosen = {}
     for layer in model.layers:
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
+        if isinstance(layer, keras.layers.MaxPooling2D):
+            if layer.pool_size == layer.strides == (2, 2) and layer.padding == "valid":
+                layer.call = max_pool_by_two
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
             if layer.depth_multiplier == 1 and _is_plain(layer):
                 layer.call = functools.partial(_call_depthwise, layer)
         elif isinstance(layer, keras.layers.Conv2D) and layer.groups == 1 and _is_plain(layer):
@@ -104,16 +129,17 @@ def _call_depthwise(layer, inputs):
 
 
 class Fastest:
-    """Chooses the formulation that is fastest on this device, forward and backward, for K models.
+    """Chooses the formulation that is fastest on this device, forward and backward.
 
     Args:
-        group_size: K.
-        batch: images that each model sees at a time.
+        models: how many there are at once.
+        gradients: of each model, each from its own share of the batch: 1, or in private training a microbatch's.
+        batch: images in each share.
         dtype: of the computation.
     """
 
-    def __init__(self, group_size: int, batch: int, dtype: str):
-        self._group_size, self._batch, self._dtype = group_size, batch, dtype
+    def __init__(self, models: int, gradients: int, batch: int, dtype: str):
+        self._shares, self._dtype = (models, gradients, batch), dtype
         self._known: dict[tuple, dict[str, float]] = {}
 
     def __call__(self, layer: keras.layers.Conv2D) -> str:
@@ -121,33 +147,49 @@ class Fastest:
         return min(seconds, key=seconds.get)
 
     def measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:
-        """Name of each formulation -> seconds of one convolution and its backward pass; measured once for a shape."""
+        """Name of each formulation -> seconds of one convolution and its backward pass, infinite where the memory
+        does not suffice; measured once for a shape."""
         key = (*layer.input.shape[1:], *layer.kernel.shape, *layer.strides, layer.padding)
         if key not in self._known:
             self._known[key] = {name: self._seconds(way, layer) for name, way in FORMULATIONS.items()}
         return self._known[key]
 
     def _seconds(self, way: Callable, layer: keras.layers.Conv2D) -> float:
-        def convolve(inputs, kernel):
-            return way(inputs, kernel, layer.strides, layer.padding)
+        try:
+            return self._measured(way, layer)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            return math.inf
+
+    def _measured(self, way: Callable, layer: keras.layers.Conv2D) -> float:
+        models, *_ = self._shares
 
         def there_and_back(inputs, kernel):
-            outputs, back = jax.vjp(convolve, inputs, kernel)
+            outputs, back = jax.vjp(lambda x, w: way(x, w, layer.strides, layer.padding), inputs, kernel)
             return back(outputs)
 
-        def repeated(inputs, kernel):
-            # In a loop as training has it, where XLA compiles a convolution for the CPU in another way.
-            step = jax.vmap(there_and_back)
-            return lax.fori_loop(0, _REPEATS, lambda _, both: jax.tree.map(jnp.tanh, step(*both)), (inputs, kernel))
+        def step(_, arrays):
+            # Each share has the kernel in common and a gradient of its own, as training has them.
+            inputs, kernels = jax.vmap(jax.vmap(there_and_back, in_axes=(0, None)))(*arrays)
+            return jnp.tanh(inputs), jnp.tanh(kernels.sum(axis=1))
 
-        rng = np.random.default_rng(0)
-        shapes = (self._batch, *layer.input.shape[1:]), layer.kernel.shape
-        arrays = [jnp.asarray(rng.standard_normal((self._group_size, *s), np.float32), self._dtype) for s in shapes]
-        run = jax.jit(repeated)
-        jax.block_until_ready(run(*arrays))
+        @jax.jit
+        def draw():
+            inputs, kernel = jax.random.split(jax.random.key(0))
+            shape = (*self._shares, *layer.input.shape[1:])
+            return (
+                jax.random.normal(inputs, shape, self._dtype),
+                jax.random.normal(kernel, (models, *layer.kernel.shape), self._dtype),
+            )
+
+        # In a loop as training has it, where XLA compiles a convolution for the CPU in another way.
+        run = jax.jit(lambda arrays: lax.fori_loop(0, _REPEATS, step, arrays))
+        arrays = draw()
+        jax.block_until_ready(run(arrays))
         seconds = []
         for _ in range(_TRIALS):
             started = time.perf_counter()
-            jax.block_until_ready(run(*arrays))
+            jax.block_until_ready(run(arrays))
             seconds.append(time.perf_counter() - started)
         return min(seconds) / _REPEATS

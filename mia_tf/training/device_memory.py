@@ -1,39 +1,43 @@
 """How many models a device's memory takes at once."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 
-_SHARE = 0.8
-"""Of the free memory; the rest is for answers, and for what XLA's own account of its needs leaves out."""
+_SHARE = 0.9
+"""Of the free memory; the rest is for what XLA's own account of its needs leaves out."""
 LARGEST_GROUP = 64
-"""More models at once fill no device better, and all of a group are lost with it."""
+"""All models of a group are lost with it, and none is finished before the others: more would have to be worth that."""
 
 
-def group_size_that_fits(lower: Callable[[int], "jax.stages.Lowered"]) -> int:
-    """The largest power of two whose models fit the default device, at most LARGEST_GROUP.
+def group_size_that_fits(lower: Callable[[int], Iterable["jax.stages.Lowered"]], data_bytes: int) -> int:
+    """The largest power of two, at most LARGEST_GROUP, of models that fit the default device.
 
-    On a CPU it is 1: models that take turns leave more of them finished at any time, and were as fast.
+    On a CPU it is 1: a group fills it no better than one model after another
+    (experiments/results/benchmarks/ensemble_speed.csv), and these leave more of them finished at any time.
 
     Args:
-        lower: K -> the epoch of K models, lowered but not compiled.
+        lower: K -> what is done with K models, lowered but not compiled: training, and asking.
+        data_bytes: size of the data set, which lies on the device already and is an argument of each.
     """
     (device, *_) = jax.local_devices()
     if device.platform == "cpu":
         return 1
     stats = device.memory_stats() or {}
-    free = stats.get("bytes_limit", _memory_of_the_machine()) - stats.get("bytes_in_use", 0)
-    one, two = (_bytes(lower(count)) for count in (1, 2))
-    per_model, fixed = max(two - one, 1), max(2 * one - two, 0)
-    fitting = int((_SHARE * free - fixed) // per_model)
-    return min(LARGEST_GROUP, 1 << max(fitting, 1).bit_length() - 1)
+    free = stats.get("bytes_limit", _memory_of_the_machine()) - stats.get("bytes_in_use", 0) + data_bytes
+    size = LARGEST_GROUP
+    # What is compiled is the candidate itself: other sizes are other programs, with other needs.
+    while size > 1 and max(map(_bytes, lower(size))) > _SHARE * free:
+        size //= 2
+    return size
 
 
 def _bytes(lowered) -> int:
-    """What an epoch needs at most beyond what lies on the device already: arguments that it keeps, and temporaries."""
+    """What a compiled function needs at most: arguments, what comes out beside them, and temporaries."""
     found = lowered.compile().memory_analysis()
-    return found.argument_size_in_bytes + found.temp_size_in_bytes
+    out = found.output_size_in_bytes - found.alias_size_in_bytes
+    return found.argument_size_in_bytes + out + found.temp_size_in_bytes
 
 
 def _memory_of_the_machine() -> int:

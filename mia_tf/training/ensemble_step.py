@@ -10,14 +10,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 import optax
 from jax import lax
 
+from mia_tf import models
 from mia_tf.config import TrainingConfig
 from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
-
-MOMENTUM = 0.9
 
 
 class State(NamedTuple):
@@ -46,6 +46,16 @@ class Keys(NamedTuple):
     noise: jax.Array
 
 
+def make_keys(seeds: Sequence[int]) -> Keys:
+    """Random keys that follow from the models' seeds."""
+
+    def draw(stream: int):
+        words = [np.random.default_rng([seed, stream]).integers(2**32, size=2, dtype=np.uint32) for seed in seeds]
+        return jax.random.wrap_key_data(np.stack(words), impl="threefry2x32")
+
+    return Keys(draw(schedules.AUGMENTATION), draw(schedules.NOISE))
+
+
 class Data(NamedTuple):
     """(N, H, W, C) uint8 images and (N,) int32 labels on the device."""
 
@@ -64,7 +74,7 @@ class EnsembleStep:
 
     def __init__(self, model: keras.Model, config: TrainingConfig, guarantee: PrivacyGuarantee | None):
         self._model, self._config, self._guarantee = model, config, guarantee
-        self._decayed = [v.path.rsplit("/", 1)[-1] == "kernel" for v in model.trainable_variables]
+        self._decayed = [models.is_decayed(v) for v in model.trainable_variables]
         self.epoch = jax.jit(self._epoch, donate_argnums=0)
 
     def _epoch(
@@ -88,8 +98,8 @@ class EnsembleStep:
         def step(carry, order):
             state, total_loss = carry
             rows, counts = order
-            models = jax.vmap(self._step, in_axes=(0, None, 0, 0, 0, 0, None))
-            changed, losses = models(state, data, keys, rows, counts, totals, counts.max())
+            step_of_all = jax.vmap(self._step, in_axes=(0, None, 0, 0, 0, 0, None))
+            changed, losses = step_of_all(state, data, keys, rows, counts, totals, counts.max())
             asked = state.running & (counts >= 0)
             done = asked & jnp.isfinite(losses)
             state = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), changed, state)
@@ -120,8 +130,7 @@ class EnsembleStep:
             gradients, _ = optax.clip_by_global_norm(self._config.clip_norm).update(gradients, optax.EmptyState())
         progress = state.steps.astype(jnp.float32) / total.astype(jnp.float32)
         rate = schedules.lira_learning_rate(self._config.lr, self._config.warmup, progress)
-        # As in LiRA's code: v = 0.9 v + g, w = w - rate * v.
-        momenta = [MOMENTUM * v + g for v, g in zip(state.momenta, gradients, strict=True)]
+        momenta = [schedules.MOMENTUM * v + g for v, g in zip(state.momenta, gradients, strict=True)]
         weights = [w - rate * v for w, v in zip(state.weights, momenta, strict=True)]
         ema = self._config.ema
         averages = [ema * a + (1 - ema) * w for a, w in zip(state.averages, weights, strict=bool(state.averages))]
@@ -167,16 +176,26 @@ class EnsembleStep:
         return loss / jnp.maximum(count, 1), gradients
 
 
+def averaged_weights(state: State, ema: float) -> list[jax.Array]:
+    """The moving averages: begun at zero and divided by 1 - ema^t when used, which is LiRA's debiased average."""
+    correction = 1 - ema ** jnp.maximum(state.steps, 1)
+    return [average / _like(correction, average) for average in state.averages]
+
+
 def make_answer(model: keras.Model):
     """Compiles (weights, statistics, images (B, H, W, C) uint8, shift (2,), mirrored ()) -> (K, B, classes) float32
-    logits of one view of each image, batch norm in inference mode."""
+    logits of one view of each image, batch norm in inference mode.
+
+    In whole float32, where cards would multiply fewer bits by default: attacks see small differences.
+    """
 
     def answer(weights, statistics, images, shift, mirrored):
         count = len(images)
         shown = views.gather_views(images, jnp.tile(shift[None], (count, 1)), jnp.full(count, mirrored))
 
         def of_one(weights, statistics):
-            logits, _ = model.stateless_call(weights, statistics, views.to_input(shown), training=False)
+            with jax.default_matmul_precision("float32"):
+                logits, _ = model.stateless_call(weights, statistics, views.to_input(shown), training=False)
             return logits
 
         return jax.vmap(of_one)(weights, statistics)
@@ -189,6 +208,6 @@ def _losses(logits, labels):
     return optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
 
 
-def _like(flags, array):
-    """(K,) flags with as many axes as an array of K models."""
-    return flags.reshape(-1, *[1] * (array.ndim - 1))
+def _like(values, array):
+    """(K,) values with as many axes as an array of K models."""
+    return values.reshape(-1, *[1] * (array.ndim - 1))

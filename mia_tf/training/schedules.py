@@ -11,8 +11,10 @@ from keras import ops
 from mia_tf.config import TrainingConfig
 from mia_tf.training.accounting import PrivacyGuarantee
 
+MOMENTUM = 0.9
+"""Of SGD, as in LiRA's code: v = 0.9 v + g, w = w - rate * v."""
 ORDER, AUGMENTATION, NOISE = 1, 2, 3
-"""Streams of randomness that follow from a model's seed."""
+"""Streams of randomness that follow from a model's seed; stream 0 draws its initial weights."""
 
 
 def lira_learning_rate(peak: float, warmup: float, progress):

@@ -16,7 +16,6 @@ from mia_tf.records import Dataset, ModelFailure, ModelRecord
 from mia_tf.training import accuracy as accuracy_of
 from mia_tf.training import schedules, views
 
-MOMENTUM = 0.9
 _INFERENCE_BATCH = 500
 
 
@@ -35,8 +34,7 @@ class SingleEngine:
         self._test_images = tf.constant(np.ascontiguousarray(dataset.test_images))
         self._model = models.build(config.arch, self._shape, dataset.num_classes, seed=0, norm=config.norm)
         self._weights = [v.value for v in self._model.trainable_variables]
-        # LiRA decays weights and not biases; scales of a batch normalisation are not weights either.
-        self._decayed = [v.path.rsplit("/", 1)[-1] == "kernel" for v in self._model.trainable_variables]
+        self._decayed = [models.is_decayed(v) for v in self._model.trainable_variables]
         self._momenta = [tf.Variable(tf.zeros_like(w)) for w in self._weights]
         self._averages = [tf.Variable(tf.zeros_like(w)) for w in self._weights] if config.ema else []
 
@@ -102,6 +100,7 @@ class SingleEngine:
             "steps": step,
             "train_seconds": seconds,
             "images_per_second": step * config.batch / seconds,
+            "backend": "tensorflow",
             "history": history,
         }
         hparams = {**self._hparams(), "seed": seed}
@@ -165,9 +164,9 @@ class SingleEngine:
         return [g + decay * w if d else g for g, w, d in zip(gradients, self._weights, self._decayed, strict=True)]
 
     def _update(self, gradients, rate):
-        """SGD with momentum as in LiRA's code: v = 0.9 v + g, w = w - rate * v."""
+        """SGD with momentum."""
         for weight, momentum, gradient in zip(self._weights, self._momenta, gradients, strict=True):
-            momentum.assign(MOMENTUM * momentum + gradient)
+            momentum.assign(schedules.MOMENTUM * momentum + gradient)
             weight.assign_sub(rate * momentum)
         for average, weight in zip(self._averages, self._weights, strict=bool(self._averages)):
             # Begun at zero and divided by 1 - ema^t when used: LiRA's debiased average.

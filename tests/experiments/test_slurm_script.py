@@ -15,16 +15,17 @@ REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "experiments" / "slurm" / "train.sbatch"
 
 
-def task(number, first, last, python, flagfile, logdir, models):
-    """What one task says, of an array --array=first-last."""
+def task(number, first, last, python, flagfile, logdir, models, count=None):
+    """What one task says, of an array --array=first-last, or of `count` tasks between these."""
     environment = {
         **os.environ, "SLURM_ARRAY_TASK_ID": str(number), "SLURM_ARRAY_TASK_MIN": str(first),
-        "SLURM_ARRAY_TASK_MAX": str(last), "PYTHON": python, "KERAS_BACKEND": "tensorflow",
+        "SLURM_ARRAY_TASK_MAX": str(last), "SLURM_ARRAY_TASK_COUNT": str(count or last - first + 1),
+        "PYTHON": python, "KERAS_BACKEND": "tensorflow",
     }  # fmt: skip
     command = ["bash", str(SCRIPT), str(flagfile), str(logdir), str(models)]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.returncode == (2 if count else 0), done.stderr
+    return done.stderr if count else done.stdout
 
 
 @pytest.mark.parametrize("first, last, models", [(0, 3, 64), (2, 4, 10), (0, 6, 5), (0, 0, 7)])
@@ -38,6 +39,10 @@ def test_the_tasks_share_out_every_model_once(first, last, models):
             begin, end = map(int, expid.split("-"))
             found += range(begin, end + 1)
     assert found == list(range(models))
+
+
+def test_an_array_with_gaps_is_refused():
+    assert "must be a range without gaps" in task(3, 3, 7, "echo", "a.flags", "b", 64, count=2)
 
 
 def test_a_task_trains_its_models(tmp_path):

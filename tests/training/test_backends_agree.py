@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_helpers import members_of
+from toys import make_dataset
+from train_toys import COUNTS
 
 TOLERANCES = {
     "cnn": 1e-5,  # float32 rounding over nine steps; logits of order 0.1
@@ -25,7 +28,8 @@ def trained(tmp_path_factory):
     running = {
         backend: subprocess.Popen(
             [sys.executable, str(script), str(folder / f"{backend}.npz")],
-            env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths},
+            # Compiled as for users, not in the haste of the other tests.
+            env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths, "XLA_FLAGS": ""},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -44,5 +48,21 @@ def test_models_answer_alike(trained, way):
     np.testing.assert_allclose(found, expected, atol=TOLERANCES[way])
 
 
+def test_where_views_are_drawn_anew_models_are_as_good(trained):
+    """Pairs of models have the same training sets and initial weights, and see other views."""
+    toy = make_dataset()
+    members = members_of(toy, COUNTS["augmented"])
+    for rows in (members, ~members):
+        right = {}
+        for backend, ways in trained.items():
+            pairs = zip(ways["augmented"], rows, strict=True)
+            answered = [logits[keep, 0, 0].argmax(axis=1) == toy.labels[keep] for logits, keep in pairs]
+            right[backend] = np.mean(answered, axis=1)
+        difference = right["jax"] - right["tensorflow"]
+        error = difference.std(ddof=1) / np.sqrt(len(difference))
+        assert 0 < error < 0.04 and right["jax"].mean() > 0.5  # chance is 0.25
+        assert abs(difference.mean()) < 4 * error
+
+
 def test_every_way_is_compared(trained):
-    assert set(trained["jax"].files) == set(trained["tensorflow"].files) == set(TOLERANCES)
+    assert set(trained["jax"].files) == set(trained["tensorflow"].files) == {*TOLERANCES, "augmented"}

@@ -89,7 +89,7 @@ def test_each_shape_is_measured_once_and_the_fastest_taken(monkeypatch):
         return {"grouped": 3.0, "patches": 1.0 if layer.input.shape[1] > 4 else 5.0, "shifted": 2.0}[way.__name__]
 
     monkeypatch.setattr(Fastest, "_seconds", seconds)
-    choose = Fastest(group_size=2, batch=8, dtype="float32")
+    choose = Fastest(models=2, gradients=1, batch=8, dtype="float32")
     chosen = formulate(model, choose)
     sides = {layer.name: layer.input.shape[1] for layer in model.layers if layer.name in chosen}
     assert chosen == {name: "patches" if side > 4 else "shifted" for name, side in sides.items()}
@@ -99,5 +99,36 @@ def test_each_shape_is_measured_once_and_the_fastest_taken(monkeypatch):
 
 def test_a_measurement_is_a_time():
     (layer, *_) = [x for x in models.build("cnn4-1-max", (8, 8, 1), 4, seed=0).layers if hasattr(x, "kernel")]
-    seconds = Fastest(group_size=2, batch=4, dtype="bfloat16").measure(layer)
+    seconds = Fastest(models=2, gradients=3, batch=4, dtype="bfloat16").measure(layer)
     assert set(seconds) == set(FORMULATIONS) and all(0 < s < 10 for s in seconds.values())
+
+
+def test_what_does_not_fit_is_not_taken(monkeypatch):
+    (layer, *_) = [x for x in models.build("cnn4-1-max", (8, 8, 1), 4, seed=0).layers if hasattr(x, "kernel")]
+
+    def measured(self, way, layer):
+        if way.__name__ != "shifted":
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return 1.0
+
+    monkeypatch.setattr(Fastest, "_measured", measured)
+    assert Fastest(models=2, gradients=1, batch=4, dtype="float32")(layer) == "shifted"
+
+    def broken(self, way, layer):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr(Fastest, "_measured", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        Fastest(models=2, gradients=1, batch=4, dtype="float32")(layer)
+
+
+@pytest.mark.parametrize("height, width", [(4, 6), (7, 5), (2, 2)])
+def test_pooling_is_keras_pooling_also_where_pixels_tie(height, width):
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.integers(0, 3, (4, height, width, 3)), jnp.float32)  # few values, many ties
+    pool = keras.layers.MaxPooling2D(2)
+    found, back = jax.vjp(convolutions.max_pool_by_two, images)
+    expected, expected_back = jax.vjp(pool, images)
+    np.testing.assert_array_equal(found, expected)
+    weights = jnp.asarray(rng.standard_normal(found.shape), jnp.float32)
+    np.testing.assert_array_equal(back(weights)[0], expected_back(weights)[0])

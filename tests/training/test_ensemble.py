@@ -10,7 +10,9 @@ from engine_helpers import SMALL, members_of
 from toys import make_dataset
 
 from mia_tf.training import device_memory, schedules
-from mia_tf.training.ensemble import EnsembleEngine, make_keys
+from mia_tf.training.convolutions import FORMULATIONS
+from mia_tf.training.ensemble import EnsembleEngine
+from mia_tf.training.ensemble_step import averaged_weights, make_keys
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_a_model_that_diverges_is_told_from_one_that_stops_and_moves_no_other(to
     state = engine.initial_state([1, 2])
     state.weights[0] = state.weights[0].at[0].set(np.nan)
     orders = [next(schedules.orders(config, None, np.flatnonzero(keep), 1)) for keep in members]
-    state, losses = engine.run_epoch(state, make_keys([1, 2]), orders, np.array([9, 9]), 5)
+    state, losses = engine.run_epoch(state, make_keys([1, 2]), orders, np.array([9, 9]))
     assert list(np.asarray(state.running)) == [False, True]
     assert list(np.asarray(state.steps)) == [0, len(orders[1])]
     assert np.asarray(losses)[0] == 0 and np.isfinite(np.asarray(losses)).all()
@@ -77,12 +79,28 @@ def test_averaged_weights_are_the_debiased_mean_of_the_path(toy):
     (order,) = schedules.orders(config, None, rows, 1)
     state, path = engine.initial_state([1]), []
     for batch in order:
-        state, _ = engine.run_epoch(state, make_keys([1]), [[batch]], np.array([5]), 1)
+        state, _ = engine.run_epoch(state, make_keys([1]), [[batch]], np.array([5]))
         path.append([np.asarray(w) for w in state.weights])
-    shares = np.array([0.2 * 0.8 ** (4 - t) for t in range(5)])
-    for k, average in enumerate(state.averages):
+    shares = np.array([0.2 * 0.8 ** (4 - t) for t in range(5)]) / (1 - 0.8**5)
+    for k, average in enumerate(averaged_weights(state, 0.8)):
         expected = sum(share * weights[k] for share, weights in zip(shares, path, strict=True))
         np.testing.assert_allclose(average, expected, atol=1e-6)
+
+
+def test_a_step_draws_other_views_than_the_one_before(toy):
+    """With next to no learning rate, two steps on one batch differ by their views alone."""
+    gradients = {}
+    for augment in ("none", "weak"):
+        engine = start(toy, dataclasses.replace(SMALL, augment=augment, lr=1e-12, warmup=0.0, weight_decay=0.0))
+        state, moved = engine.initial_state([1]), []
+        for _ in range(2):
+            before = [0.9 * np.asarray(v) for v in state.momenta]
+            state, _ = engine.run_epoch(state, make_keys([1]), [[np.arange(8)]], np.array([10**6]))
+            moved.append(
+                np.concatenate([(np.asarray(v) - b).ravel() for v, b in zip(state.momenta, before, strict=True)])
+            )
+        gradients[augment] = np.linalg.norm(moved[1] - moved[0]) / np.linalg.norm(moved[0])
+    assert gradients["none"] < 1e-5 and gradients["weak"] > 1e-2
 
 
 def test_the_epoch_is_compiled_once_for_a_group(toy):
@@ -106,26 +124,43 @@ def test_weights_stay_in_full_precision_where_computing_is_not(toy):
     difference = np.abs(low.logits - high.logits).max()
     assert 1e-4 < difference < 0.5  # bfloat16 rounds to 1 in 256, over nine layers and nine steps; logits reach two
     assert low.hparams["precision"] == "bfloat16" and "precision" not in high.hparams
-    state, _ = engine.run_epoch(engine.initial_state([3]), make_keys([3]), [[np.arange(8)]], np.array([9]), 1)
+    state, _ = engine.run_epoch(engine.initial_state([3]), make_keys([3]), [[np.arange(8)]], np.array([9]))
     assert {str(leaf.dtype) for leaf in (*state.weights, *state.momenta, *state.statistics)} == {"float32"}
 
 
 class FakeDevice(SimpleNamespace):
     def memory_stats(self):
-        return {"bytes_limit": self.limit, "bytes_in_use": 100}
+        return {"bytes_limit": self.limit, "bytes_in_use": 300}
 
 
-@pytest.mark.parametrize(
-    "limit, size",
-    [(1_100, 1), (2_600, 4), (10_100, 16), (10**9, device_memory.LARGEST_GROUP), (150, 1)],
-)
-def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
-    def lower(count):  # 200 bytes for the data, 400 for each model
-        memory = SimpleNamespace(argument_size_in_bytes=200 + 100 * count, temp_size_in_bytes=300 * count)
-        return SimpleNamespace(compile=lambda: SimpleNamespace(memory_analysis=lambda: memory))
-
+def pretend_gpu(monkeypatch, limit):
     monkeypatch.setattr(jax, "local_devices", lambda: [FakeDevice(platform="gpu", limit=limit)])
-    assert device_memory.group_size_that_fits(lower) == size
+
+
+@pytest.mark.parametrize("limit, size", [(1_200, 1), (3_500, 4), (14_000, 16), (10**9, device_memory.LARGEST_GROUP)])
+def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
+    def memory(count, temporary):  # 200 bytes for the data, at least 400 for each model; the state comes out in place
+        found = SimpleNamespace(
+            argument_size_in_bytes=200 + 100 * count,
+            output_size_in_bytes=120 * count,
+            alias_size_in_bytes=100 * count,
+            temp_size_in_bytes=temporary * count,
+        )
+        return SimpleNamespace(compile=lambda: SimpleNamespace(memory_analysis=lambda: found))
+
+    pretend_gpu(monkeypatch, limit)
+    assert device_memory.group_size_that_fits(lambda k: [memory(k, 580), memory(k, 10)], data_bytes=200) == size
+    assert device_memory.group_size_that_fits(lambda k: [memory(k, 10), memory(k, 580)], data_bytes=200) == size
+
+
+def test_the_group_is_sized_as_it_will_be_trained(toy, monkeypatch):
+    """With the formulations that are chosen, whose need of memory differs."""
+    monkeypatch.setattr(device_memory, "LARGEST_GROUP", 4)
+    engine = start(toy, SMALL)
+    need = max(device_memory._bytes(lowered) for lowered in engine._lowered(2))
+    pretend_gpu(monkeypatch, int(1.2 * need / device_memory._SHARE) + 300 - toy.images.nbytes)
+    sized = EnsembleEngine(toy, SMALL, formulation="patches")
+    assert sized.group_size == 2 and set(sized.formulations.values()) == {"patches"}
 
 
 def test_models_take_turns_on_a_cpu(toy):
@@ -134,7 +169,15 @@ def test_models_take_turns_on_a_cpu(toy):
 
 def test_the_memory_of_a_group_is_what_xla_says(toy):
     engine = start(toy, SMALL)
-    one, two = (device_memory._bytes(engine._lowered_epoch(count)) for count in (1, 2))
-    weights = sum(np.asarray(w).nbytes for w in engine._weights)
+    one, two = (device_memory._bytes(next(engine._lowered(count))) for count in (1, 2))
+    weights = sum(w.nbytes for w in engine._asked.get_weights())
     assert two - one >= 2 * weights  # weights and momenta at least
     assert one >= toy.images.nbytes
+
+
+def test_formulations_are_measured_when_training_needs_them(toy):
+    engine = EnsembleEngine(toy, dataclasses.replace(SMALL, arch="cnn2-1-max"), group_size=2)
+    engine.query(1)
+    assert engine.formulations is None
+    engine.images_per_second(0.0)
+    assert engine.formulations and set(engine.formulations.values()) <= set(FORMULATIONS)

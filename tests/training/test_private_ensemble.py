@@ -12,7 +12,8 @@ from mia_tf import models
 from mia_tf.config import ExperimentConfig
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.training.accounting import guarantee
-from mia_tf.training.ensemble import EnsembleEngine, make_keys
+from mia_tf.training.ensemble import EnsembleEngine
+from mia_tf.training.ensemble_step import make_keys
 
 CLIP = 0.3
 
@@ -34,7 +35,7 @@ def first_step(engine, batches, seeds):
     """What one step moved the weights by, in units of the rate: for each model the (D,) gradient it took."""
     before = engine.initial_state(seeds)
     kept = [np.array(w) for w in before.weights]
-    after, _ = engine.run_epoch(before, make_keys(seeds), [[b] for b in batches], np.full(len(seeds), 10**6), 1)
+    after, _ = engine.run_epoch(before, make_keys(seeds), [[b] for b in batches], np.full(len(seeds), 10**6))
     moved = [(old - np.asarray(new)) / engine.config.lr for old, new in zip(kept, after.weights, strict=True)]
     return np.concatenate([m.reshape(len(seeds), -1) for m in moved], axis=1)
 
@@ -94,7 +95,7 @@ def test_noise_has_the_promised_deviation_and_is_each_model_s_and_step_s_own(toy
     for _ in range(2):
         before = [np.array(w) for w in state.weights]
         momenta = [np.array(v) for v in state.momenta]
-        state, _ = engine.run_epoch(state, make_keys([5, 6]), [[rows], [rows]], np.full(2, 10**6), 1)
+        state, _ = engine.run_epoch(state, make_keys([5, 6]), [[rows], [rows]], np.full(2, 10**6))
         moved = [
             (b - np.asarray(w)) / SMALL.lr - 0.9 * v for b, w, v in zip(before, state.weights, momenta, strict=True)
         ]
@@ -112,6 +113,18 @@ def test_noise_has_the_promised_deviation_and_is_each_model_s_and_step_s_own(toy
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.2
     again = first_step(engine, [rows, rows], [5, 6])
     np.testing.assert_array_equal(again, path[0])
+
+
+def test_no_two_layers_share_their_noise(toy):
+    engine = start(toy, noise=100.0)
+    shapes = [v.shape for v in engine._trained.trainable_variables]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    (drawn, _) = first_step(engine, [np.arange(8, dtype=np.int32)] * 2, [5, 6])
+    parts = np.split(drawn, ends[:-1])
+    pairs = [(i, j) for i in range(len(shapes)) for j in range(i) if shapes[i] == shapes[j]]
+    assert len(pairs) >= 2  # biases of layers of equal width
+    for i, j in pairs:
+        assert np.abs(parts[i] - parts[j]).min() > 1e-3 * np.abs(drawn).max()
 
 
 def test_the_microbatch_changes_nothing_but_rounding(toy):

@@ -1,4 +1,4 @@
-"""Trains two toy models in each of several ways, and writes their logits: python train_toys.py OUT.npz
+"""Trains toy models in each of several ways, and writes their logits: python train_toys.py OUT.npz
 
 Run once with each backend by test_backends_agree.py, because a process has but one.
 """
@@ -22,8 +22,13 @@ _PRIVACY = PrivacyConfig(noise_multiplier=0.0, sampling="poisson", l2_norm_clip=
 WAYS = {
     "cnn": {"arch": "cnn4-2-max"},
     "resnet": {"arch": "resnet9"},
+    "augmented": {"arch": "cnn4-2-mean", "augment": "weak", "epochs": 30},
     "private": {"arch": "cnn4-2-mean", "privacy": _PRIVACY, "clip_norm": 0.0},
 }
+
+
+COUNTS = {"augmented": 24}
+"""Models of a way, where two do not suffice."""
 
 
 def main(path: str) -> None:
@@ -32,7 +37,9 @@ def main(path: str) -> None:
     for name, settings in WAYS.items():
         training = TrainingConfig(**{**_COMMON, **settings})
         engine = _start(toy, ExperimentConfig(training=training, pkeep=PKEEP))
-        found[name] = np.stack([record.logits for record in engine.train(members_of(toy, 2), [5, 6])])
+        count = COUNTS.get(name, 2)
+        records = engine.train(members_of(toy, count), range(5, 5 + count))
+        found[name] = np.stack([record.logits for record in records])
     np.savez(path, **found)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class LocalExecutor:
     def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
         workers, threads = sharing.share_cores(store, config, self._options, len(indices))
+        # JAX takes three quarters of a GPU's memory unless it is told otherwise, whoever else needs some.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{0.9 / workers:.3f}")
         size = self._options.ensemble_size
         start = functools.partial(start_engine, config=config, threads=threads, ensemble_size=size)
         return train_models(store, config, indices, start, workers)

@@ -1,0 +1,36 @@
+import importlib.util
+
+import pytest
+
+from mia_tf import backend
+from mia_tf.validation import InputError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "text, name", [('{"backend": "jax"}', "jax"), ('{"epsilon": 1}', "tensorflow"), ("{", "tensorflow")]
+)
+def test_keras_own_file_counts_where_the_environment_says_nothing(home, monkeypatch, text, name):
+    (home / "keras.json").write_text(text)
+    assert backend.name() == name
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert backend.name() == "tensorflow"
+
+
+def test_tensorflow_is_the_default():
+    assert backend.name() == "tensorflow"
+
+
+@pytest.mark.parametrize("found, package, other", [("jax", "optax", "tensorflow"), ("tensorflow", "tensorflow", "jax")])
+def test_a_backend_that_is_not_installed_is_one_line(monkeypatch, found, package, other):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    monkeypatch.setenv("KERAS_BACKEND", found)
+    with pytest.raises(InputError, match=f"^{package} is not installed: install it, or set KERAS_BACKEND={other}$"):
+        backend.name()
