@@ -172,3 +172,35 @@ def test_the_seed_alone_decides_the_weights():
 def test_unknown_architectures_are_refused(arch):
     with pytest.raises(InputError, match=r"arch.*must be one of cnn\{F\}"):
         models.build(arch, (32, 32, 3), 10, seed=0)
+
+
+def test_initial_weights_are_those_of_a_fresh_model_without_building_it(built):
+    arch, model = built
+    shape, seed = (32, 32, 3), 7
+    fresh = models.build(arch, shape, 10, seed=seed).get_weights()
+    found = models.initial_weights(model, seed)
+    assert len(found) == len(fresh)
+    for one, other in zip(found, fresh, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert any((a != b).any() for a, b in zip(found, models.initial_weights(model, seed + 1), strict=True))
+
+
+def test_initial_weights_are_drawn_by_numpy():
+    """So that they are the same on every backend and device, layer by layer from streams of the model's seed."""
+    model = models.build("cnn4-1-max", (8, 8, 1), 4, seed=3)
+    kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
+    for number, kernel in enumerate(kernels, start=1):
+        draws = np.random.default_rng([3, 0, number]).standard_normal(kernel.shape, np.float32)
+        expected = draws / np.sqrt(9 * kernel.shape[2])
+        np.testing.assert_allclose(kernel.numpy(), expected, rtol=1e-6)
+
+
+def test_low_precision_is_of_the_layers_alone():
+    model = models.build("resnet9", (16, 16, 3), 10, seed=1, precision="bfloat16")
+    *inner, last = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    assert {layer.compute_dtype for layer in inner} == {"bfloat16"} and last.compute_dtype == "float32"
+    assert {str(v.dtype) for v in model.weights} == {"float32"} and model.output.dtype == "float32"
+    cnn = models.build("cnn4-1-max", (8, 8, 1), 4, seed=1, precision="bfloat16")
+    assert cnn.output.dtype == "float32" and cnn.layers[1].compute_dtype == "bfloat16"
+    after = models.build("cnn4-1-max", (8, 8, 1), 4, seed=1)
+    assert {layer.compute_dtype for layer in after.layers} == {"float32"}  # the setting does not outlive the call
