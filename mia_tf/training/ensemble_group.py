@@ -44,7 +44,7 @@ class Group:
         failed = np.zeros(len(self.seeds), bool)
         order = next(orders, None)
         while order is not None:
-            running = np.asarray(state.running)
+            running = np.array(state.running)  # copied, for the state is given away
             state, losses = engine.run_epoch(state, keys, order, self.totals)
             following = next(orders, None)  # drawn while the device is at work
             failed |= running & ~np.asarray(state.running)
@@ -83,7 +83,7 @@ class Group:
 
     def _keep(self, state: State, epochs: dict[int, int]) -> None:
         """Keeps the weights of some models; `epochs`: model -> under which epoch."""
-        weights, statistics = ([np.asarray(a) for a in arrays] for arrays in (state.weights, state.statistics))
+        weights, statistics = ([np.array(a) for a in arrays] for arrays in (state.weights, state.statistics))
         for k, epoch in epochs.items():
             self.checkpoints[k][epoch] = self.engine.join([w[k] for w in weights], [s[k] for s in statistics])
 

@@ -57,6 +57,9 @@ def test_each_model_stops_by_itself(toy):
         (alone,) = engine.train(members[k : k + 1], [1 + k])
         assert record.epoch == alone.epoch == len(record.metrics["history"])
         assert set(record.checkpoints) == set(alone.checkpoints)
+        for epoch, weights in record.checkpoints.items():
+            for one, other in zip(weights, alone.checkpoints[epoch], strict=True):
+                np.testing.assert_allclose(one, other, atol=1e-4)
         np.testing.assert_allclose(record.logits, alone.logits, atol=1e-3)
 
 
