@@ -20,8 +20,6 @@ BATCH_NORM_MOMENTUM = 0.9
 """Share of the old running statistics kept at each step. LiRA's code has 0.999, but queries its
 models with batch statistics; ours answers with the running ones, which must have settled after
 the few hundred steps of a small run."""
-LOGITS = "float32"
-"""What the last layer computes in, whatever the others do: the loss hangs on small differences of large logits."""
 GROUPS = 16
 """Groups of a group normalisation. A width that this does not divide has their greatest common divisor."""
 
@@ -47,7 +45,8 @@ def build(
         seed: of the initial weights; equal seeds give equal weights, whatever the normalisation and the backend.
         norm: "batch", or "group" for a group normalisation in place of every batch normalisation: answers and
             gradients then depend on one example at a time, as private training needs.
-        precision: "float32", or "bfloat16" for layers that compute in it; weights are float32 all the same.
+        precision: "float32", or "bfloat16" for layers that compute in it, but for the last: the loss hangs on small
+            differences of large logits. Weights are float32 all the same.
 
     Raises:
         InputError: unknown architecture or normalisation, or groups for an architecture that normalises nothing.
@@ -56,17 +55,14 @@ def build(
     matches = ((network, re.fullmatch(pattern, arch)) for pattern, network in _NETWORKS.items())
     network, match = next(found for found in matches if found[1])
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(_POLICIES[precision])
+    if precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        inputs = keras.Input(image_shape, dtype="float32")
+        inputs = keras.Input(image_shape)
         outputs = network(_Layers(seed, norm), inputs, num_classes, **match.groupdict())
         return keras.Model(inputs, outputs)
     finally:
         keras.config.set_dtype_policy(before)
-
-
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-"""Precision -> Keras' name for it."""
 
 
 def initial_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
@@ -161,7 +157,7 @@ class _Layers:
         return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=1e-5)(x)
 
     def dense(self, x, units: int):
-        return layers.Dense(units, kernel_initializer=self._initializer(), dtype=LOGITS)(x)
+        return layers.Dense(units, kernel_initializer=self._initializer(), dtype=keras.config.floatx())(x)
 
 
 def _cnn(make: _Layers, x, num_classes: int, filters: str, scales: str, pooling: str):
@@ -179,8 +175,8 @@ def _cnn(make: _Layers, x, num_classes: int, filters: str, scales: str, pooling:
         x = activation(make.conv(x, width(scale), use_bias=True))
         x = activation(make.conv(x, width(scale + 1), use_bias=True))
         x = pool(2)(x)
-    logits = make.conv(x, num_classes, use_bias=True, dtype=LOGITS)
-    return layers.GlobalAveragePooling2D(dtype=LOGITS)(logits)
+    logits = make.conv(x, num_classes, use_bias=True, dtype=keras.config.floatx())
+    return layers.GlobalAveragePooling2D(dtype=keras.config.floatx())(logits)
 
 
 def _wide_resnet(make: _Layers, x, num_classes: int, width: str):

