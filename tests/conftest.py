@@ -11,6 +11,8 @@ from mia_tf.records import Dataset
 
 # Equal results are a promise of the CPU's: GPUs multiply fewer bits, and two workers would fight for the memory of one.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Importing JAX sets it to 1 where it is not set, and commands that tests start would then say more than they do alone.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # On JAX, compiling takes nearly all of the time of small models: it is done in haste, and once for equal programs.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "xla"))
