@@ -2,11 +2,12 @@
 
     python -m experiments.backends [--logdir=runs/backends] [--ensemble_size=8]
 
-Trains and analyzes the 24 models of flags/demo.flags (digits that need no download) four times: with either engine,
+Trains the 24 models of flags/demo.flags (digits that need no download) four times: with either engine,
 without augmentation and with weak augmentation. The seeds are the same, so that the models are pairs with the same
 training sets and initial weights; without augmentation they part by rounding alone, with it they see other views.
-Differences are of pairs, of models for accuracies and of examples for memorization, with Student's 95% intervals.
-About 15 minutes on two CPU cores. Writes experiments/results/backends/backends.csv.
+Differences are of pairs of models, with Student's 95% intervals; the mean memorization of a group has that of Tukey's
+pseudo-values, which leave out one pair each. Correlations are over pairs of models, and for memorization over examples.
+Writes experiments/results/backends/backends.csv.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from mia_tf.store import Store
 FLAGFILE = Path(__file__).parent.parent / "flags" / "demo.flags"
 OUT = Path(__file__).parent / "results" / "backends" / "backends.csv"
 ACCURACIES = ("train_accuracy_all", "out_accuracy_over", "out_accuracy_under", "test_accuracy_over")
+BACKENDS = ("tensorflow", "jax")
 GROUPS = {"over": OVER, "under": UNDER}
 COLUMNS = ("augment", "quantity", "tensorflow", "jax", "difference", "ci_low", "ci_high", "spearman", "pairs")
 
@@ -38,11 +40,18 @@ def train(logdir: Path, backend: str, augment: str, ensemble_size: int) -> Store
     return Store.open(logdir)
 
 
-def memorized(store: Store) -> np.ndarray:
-    """(N,) memorization of every example."""
+def answers(store: Store) -> tuple[np.ndarray, np.ndarray]:
+    """(N, M) bool each: whether a model has an example right, and whether it trained on it."""
     models, labels = store.models(), store.examples().labels
-    answers = np.stack([model.read_logits()[:, 0].argmax(axis=1) for model in models], axis=1)
-    return memorization(answers == labels[:, None], np.stack([model.keep for model in models], axis=1))[0]
+    correct = [model.read_logits()[:, 0].argmax(axis=1) == labels for model in models]
+    return np.stack(correct, axis=1), np.stack([model.keep for model in models], axis=1)
+
+
+def pseudo_values(correct: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """(M,) Tukey's pseudo-values of the mean memorization: M times it less (M - 1) times it without one."""
+    count = correct.shape[1]
+    without = [np.nanmean(memorization(*(np.delete(a, m, axis=1) for a in (correct, keep)))[0]) for m in range(count)]
+    return count * np.nanmean(memorization(correct, keep)[0]) - (count - 1) * np.array(without)
 
 
 def compared(augment: str, stores: dict[str, Store]) -> list[tuple]:
@@ -50,19 +59,22 @@ def compared(augment: str, stores: dict[str, Store]) -> list[tuple]:
     rows = []
     metrics = {name: [model.metrics() for model in store.models()] for name, store in stores.items()}
     for quantity in ACCURACIES:
-        values = {name: np.array([found[quantity] for found in metrics[name]]) for name in stores}
-        rows.append(_row(augment, quantity, values))
-    scores = {name: memorized(store) for name, store in stores.items()}
+        values = [np.array([found[quantity] for found in metrics[name]]) for name in BACKENDS]
+        rows.append(_row(augment, quantity, values, values))
+    found = [answers(stores[name]) for name in BACKENDS]
     groups = stores["jax"].examples().groups
     for group, value in GROUPS.items():
-        rows.append(_row(augment, f"memorization_{group}", {name: s[groups == value] for name, s in scores.items()}))
+        here = [[each[groups == value] for each in pair] for pair in found]
+        scores = [memorization(*pair)[0] for pair in here]
+        rows.append(_row(augment, f"memorization_{group}", [pseudo_values(*pair) for pair in here], scores))
     return rows
 
 
-def _row(augment: str, quantity: str, values: dict[str, np.ndarray]) -> tuple:
-    means = [float(values[name].mean()) for name in ("tensorflow", "jax")]
-    difference = mean_interval(values["jax"] - values["tensorflow"])
-    correlation, _, pairs = spearman(values["tensorflow"], values["jax"])
+def _row(augment: str, quantity: str, values: list[np.ndarray], correlated: list[np.ndarray]) -> tuple:
+    """One row, of what either engine gives for each model, and of what is correlated."""
+    means = [float(each.mean()) for each in values]
+    difference = mean_interval(values[1] - values[0])
+    correlation, _, pairs = spearman(*correlated)
     return augment, quantity, *means, *difference, correlation, pairs
 
 
@@ -73,7 +85,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for augment in ("none", "weak"):
-        folders = {name: options.logdir / f"{name}_{augment}" for name in ("tensorflow", "jax")}
+        folders = {name: options.logdir / f"{name}_{augment}" for name in BACKENDS}
         stores = {name: train(folder, name, augment, options.ensemble_size) for name, folder in folders.items()}
         rows += compared(augment, stores)
         for row in rows[-len(ACCURACIES) - len(GROUPS) :]:

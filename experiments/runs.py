@@ -86,9 +86,12 @@ def _run(
         flags.append(f"--num_under={num_under if '_' in mixture else 0}")
     if selection in ("subpopulation", "singletons"):
         flags.append(f"--under={selection}")
+    if selection == "singletons":
+        flags += size.singletons
     flags += [f"--{name}={value}" for name, value in settings.items()]
     name = mixture if selection == "none" else f"{mixture}_{selection}"
-    return Run(name, mixture, selection, tuple(flags), scores_from, size.minutes[base])
+    minutes = size.minutes.get(f"{base}_{selection}", size.minutes[base])
+    return Run(name, mixture, selection, tuple(flags), scores_from, minutes)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

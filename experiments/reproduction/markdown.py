@@ -115,10 +115,13 @@ def accuracy_table(rows: Rows) -> list[str]:
     lines = []
     for mixture in dict.fromkeys(row["mixture"] for row in rows if row["ours"]):
         cells = {(row["split"], row["group"]): row for row in rows if row["mixture"] == mixture}
-        keys = [(split, group) for split in ("train", "test") for group in ("over", "under")]
+        keys = [(split, group) for split in ("members", "pool", "test") for group in ("over", "under")]
         found = [_cell(cells[key], "share") if key in cells else "" for key in keys]
         lines.append(f"| {_MIXTURES[mixture]} | {' | '.join(found)} |")
-    head = ["| | members, over | members, under | test, over | test, under |", "|---|---|---|---|---|"]
+    head = [
+        "| | members, over | members, under | all of D^tr, over | all of D^tr, under | test, over | test, under |",
+        "|---|---|---|---|---|---|---|",
+    ]
     return [*head, *lines] if lines else NOTHING
 
 

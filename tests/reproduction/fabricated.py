@@ -32,8 +32,16 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
     arch = run.selection if run.selection.startswith("cnn") else "cnn2-1-max"
     store = Store.create(logdir, {"arch": arch, "num_experiments": MODELS}, lambda: dataset)
     metrics = {f"{split}_accuracy_{group}": 0.5 for split, group in _SPLITS} | {"train_seconds": 30.0}
+    right = logits[:, :, 0, 0].argmax(axis=2) == dataset.labels
     for index in range(MODELS):
+        sides = {"train": keep[index], "out": ~keep[index]}
+        mine = {
+            f"{split}_accuracy_{name}": float(right[index, side & (dataset.groups == group)].mean())
+            for split, side in sides.items()
+            for name, group in (("over", 0), ("under", 1))
+            if (dataset.groups == group).any()
+        }
         hparams = {"num_experiments": MODELS}
-        assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics))
+        assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics | mine))
     analyze.analyze(logdir, num_shadow=(1, 2))
     return logdir

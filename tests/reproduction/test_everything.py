@@ -14,6 +14,7 @@ from fabricated import MODELS, fabricate
 
 from experiments import claims, everything, runs
 from experiments.reproduction import command
+from mia_tf.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
 ARCHITECTURES = runs.architectures("smoke")
@@ -124,6 +125,18 @@ def test_the_onion_is_nothing_without_its_control(made, tmp_path):
     asked = ["--present", f"--runs={tmp_path}", f"--out={tmp_path / 'out'}"]
     command.main("privacy_onion", "", module.names, module.build, asked)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_table_1_has_the_accuracy_on_members_and_on_all_training_images(made):
+    folder, results = made
+    store = Store(folder / "smoke" / "mnist_svhn_random")
+    under, labels = store.examples().groups == 1, store.examples().labels
+    right = [(model.read_logits()[:, 0].argmax(axis=1) == labels)[under] for model in store.models()]
+    members = [one[model.keep[under]].mean() for one, model in zip(right, store.models(), strict=True)]
+    found = {(r["split"], r["group"]): r for r in rows(results, "table1") if r["mixture"] == "mnist_svhn"}
+    assert float(found["pool", "under"]["ours"]) == pytest.approx(np.mean(right), abs=1e-6)  # six digits are written
+    assert float(found["members", "under"]["ours"]) == pytest.approx(np.mean(members), abs=1e-6)
+    assert found["pool", "under"]["paper"] == "0.9007" and found["members", "under"]["paper"] == ""
 
 
 def test_the_onion_compares_accuracy_on_the_same_test_images(made):

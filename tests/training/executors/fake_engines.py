@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_tf import subsets
+from mia_tf.config import ExperimentConfig, TrainingConfig
 from mia_tf.records import ModelFailure, ModelRecord
+
+CONFIG = ExperimentConfig(training=TrainingConfig(epochs=2), num_experiments=10)
+
+
+def seed(index):
+    """Of a model of CONFIG."""
+    return subsets.model_seed(CONFIG.seed, index)
 
 
 class FakeEngine:

@@ -6,17 +6,14 @@ import functools
 import fake_engines
 import numpy as np
 import pytest
-from toys import make_dataset
+from fake_engines import CONFIG, seed
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig, TrainingConfig
 from mia_tf.progress import Progress
 from mia_tf.store import Store
 from mia_tf.training.executors import ledger as ledger_file
 from mia_tf.training.executors.ledger import Ledger
 from mia_tf.training.executors.local import train_models
-
-CONFIG = ExperimentConfig(training=TrainingConfig(epochs=2), num_experiments=10)
 
 
 class Recorded(Progress):
@@ -43,21 +40,6 @@ class Recorded(Progress):
 def progress(monkeypatch):
     monkeypatch.setattr(ledger_file, "Progress", Recorded)
     return lambda: Recorded.last
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store.create(tmp_path / "run", CONFIG.to_dict(), make_dataset)
-
-
-@pytest.fixture
-def log(tmp_path):
-    (tmp_path / "log").mkdir()
-    return tmp_path / "log"
-
-
-def seed(index):
-    return subsets.model_seed(CONFIG.seed, index)
 
 
 def trained(log):

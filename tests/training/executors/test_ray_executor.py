@@ -12,10 +12,10 @@ from pathlib import Path
 import fake_engines
 import numpy as np
 import pytest
+from fake_engines import CONFIG, seed
 from toys import make_dataset
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig, TrainingConfig
 from mia_tf.progress import Progress
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -25,7 +25,6 @@ from mia_tf.validation import InputError
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'mia_tf[ray]'")
 REPOSITORY = Path(__file__).parents[3]
-CONFIG = ExperimentConfig(training=TrainingConfig(epochs=2), num_experiments=10)
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +57,6 @@ def second(cluster, connected):
     if node in cluster.worker_nodes:
         cluster.remove_node(node)
     cluster.wait_for_nodes()  # the next driver would join a machine that is not known to be dead
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store.create(tmp_path / "run", CONFIG.to_dict(), make_dataset)
-
-
-@pytest.fixture
-def log(tmp_path):
-    (tmp_path / "log").mkdir()
-    return tmp_path / "log"
-
-
-def seed(index):
-    return subsets.model_seed(CONFIG.seed, index)
 
 
 def run(store, log, indices=range(10), workers=1, group_size=2, **settings):
