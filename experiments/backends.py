@@ -2,9 +2,9 @@
 
     python -m experiments.backends [--logdir=runs/backends] [--ensemble_size=8]
 
-Trains the 24 models of flags/demo.flags (digits that need no download) four times: with either engine,
-without augmentation and with weak augmentation. The seeds are the same, so that the models are pairs with the same
-training sets and initial weights; without augmentation they part by rounding alone, with it they see other views.
+Trains the 24 models of flags/demo.flags (digits that need no download) with either engine, with weak augmentation.
+The seeds are the same, so that the models are pairs with the same training sets and initial weights, but they see
+other views of the images. (Without augmentation they part by rounding alone, which the tests check.)
 Differences are of pairs of models, with Student's 95% intervals; the mean memorization of a group has that of Tukey's
 pseudo-values, which leave out one pair each. Correlations are over pairs of models, and for memorization over examples.
 Writes experiments/results/backends/backends.csv.
@@ -29,12 +29,12 @@ OUT = Path(__file__).parent / "results" / "backends" / "backends.csv"
 ACCURACIES = ("train_accuracy_all", "out_accuracy_over", "out_accuracy_under", "test_accuracy_over")
 BACKENDS = ("tensorflow", "jax")
 GROUPS = {"over": OVER, "under": UNDER}
-COLUMNS = ("augment", "quantity", "tensorflow", "jax", "difference", "ci_low", "ci_high", "spearman", "pairs")
+COLUMNS = ("quantity", "tensorflow", "jax", "difference", "ci_low", "ci_high", "spearman", "pairs")
 
 
-def train(logdir: Path, backend: str, augment: str, ensemble_size: int) -> Store:
+def train(logdir: Path, backend: str, ensemble_size: int) -> Store:
     """The models of one engine."""
-    command = [sys.executable, "-m", "mia_tf.train", f"--flagfile={FLAGFILE}", f"--augment={augment}", "--queries=1"]
+    command = [sys.executable, "-m", "mia_tf.train", f"--flagfile={FLAGFILE}", "--augment=weak", "--queries=1"]
     command += [f"--logdir={logdir}", *([f"--ensemble_size={ensemble_size}"] if backend == "jax" else [])]
     subprocess.run(command, check=True, env={**os.environ, "KERAS_BACKEND": backend})
     return Store.open(logdir)
@@ -54,28 +54,28 @@ def pseudo_values(correct: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return count * np.nanmean(memorization(correct, keep)[0]) - (count - 1) * np.array(without)
 
 
-def compared(augment: str, stores: dict[str, Store]) -> list[tuple]:
-    """The rows of one kind of augmentation."""
+def compared(stores: dict[str, Store]) -> list[tuple]:
+    """The rows of the CSV."""
     rows = []
     metrics = {name: [model.metrics() for model in store.models()] for name, store in stores.items()}
     for quantity in ACCURACIES:
         values = [np.array([found[quantity] for found in metrics[name]]) for name in BACKENDS]
-        rows.append(_row(augment, quantity, values, values))
+        rows.append(_row(quantity, values, values))
     found = [answers(stores[name]) for name in BACKENDS]
     groups = stores["jax"].examples().groups
     for group, value in GROUPS.items():
         here = [[each[groups == value] for each in pair] for pair in found]
         scores = [memorization(*pair)[0] for pair in here]
-        rows.append(_row(augment, f"memorization_{group}", [pseudo_values(*pair) for pair in here], scores))
+        rows.append(_row(f"memorization_{group}", [pseudo_values(*pair) for pair in here], scores))
     return rows
 
 
-def _row(augment: str, quantity: str, values: list[np.ndarray], correlated: list[np.ndarray]) -> tuple:
+def _row(quantity: str, values: list[np.ndarray], correlated: list[np.ndarray]) -> tuple:
     """One row, of what either engine gives for each model, and of what is correlated."""
     means = [float(each.mean()) for each in values]
     difference = mean_interval(values[1] - values[0])
     correlation, _, pairs = spearman(*correlated)
-    return augment, quantity, *means, *difference, correlation, pairs
+    return quantity, *means, *difference, correlation, pairs
 
 
 def main() -> None:
@@ -83,13 +83,9 @@ def main() -> None:
     parser.add_argument("--logdir", type=Path, default=Path("runs/backends"))
     parser.add_argument("--ensemble_size", type=int, default=8)
     options = parser.parse_args()
-    rows = []
-    for augment in ("none", "weak"):
-        folders = {name: options.logdir / f"{name}_{augment}" for name in BACKENDS}
-        stores = {name: train(folder, name, augment, options.ensemble_size) for name, folder in folders.items()}
-        rows += compared(augment, stores)
-        for row in rows[-len(ACCURACIES) - len(GROUPS) :]:
-            print(*row, flush=True)
+    rows = compared({name: train(options.logdir / name, name, options.ensemble_size) for name in BACKENDS})
+    for row in rows:
+        print(*row)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     write_rows(OUT, COLUMNS, rows)
 

@@ -2,7 +2,7 @@
 
     python -m experiments.figure1 --scale=cpu --data_dir=DATA
 
-Cost: that of the three random runs, which table 1 shares: smoke 3 minutes, cpu 35 minutes on two cores, paper 3 x 2,000
+Cost: that of the three random runs, which table 1 shares: smoke 3 minutes, cpu 40 minutes on two cores, paper 3 x 2,000
 models.
 The paper: most under-represented examples have higher privacy scores, but many lie below 2; Spearman's correlation with
 the MSP score is below 0.4 or at most 0.551. Writes the correlations, and the distributions beside them.

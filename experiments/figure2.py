@@ -2,7 +2,7 @@
 
     python -m experiments.figure2 --scale=cpu --data_dir=DATA
 
-Cost: that of the three random runs, which table 1 shares: smoke 3 minutes, cpu 35 minutes on two cores, paper 3 x 2,000
+Cost: that of the three random runs, which table 1 shares: smoke 3 minutes, cpu 40 minutes on two cores, paper 3 x 2,000
 models.
 The paper: memorization correlates better with the privacy score than OOD scores do; its numbers stand in the figure
 only.

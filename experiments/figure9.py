@@ -2,8 +2,8 @@
 
     python -m experiments.figure9 --scale=cpu --data_dir=DATA
 
-Cost: that of the random and singletons' runs of the MNIST mixtures, which the tables share: smoke 9 minutes; cpu 100
-minutes on two cores; paper 6 x 2,000 models.
+Cost: that of the random and singletons' runs of the MNIST mixtures, which the tables share: smoke 9 minutes; cpu 2
+hours on two cores; paper 6 x 2,000 models.
 The paper: no correlation, and a clearer separation of the groups with highly memorized D_U (second row); its numbers
 stand in the figure only.
 """

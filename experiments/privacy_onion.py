@@ -6,7 +6,7 @@ The tenth of MNIST + SVHN that is memorized most leaves, and new models are trai
 random examples of each group. Both are measured on the examples that stay in both, with models that had no part in
 choosing them, so that the difference is no regression to the mean. Accuracy is compared on the test images, which are
 the same: what leaves has no more than its kind among them.
-Cost: three runs, one of which the singletons share: smoke 3 minutes; cpu 35 minutes on two cores; paper 3 x 2,000
+Cost: three runs, one of which the singletons share: smoke 3 minutes; cpu 40 minutes on two cores; paper 3 x 2,000
 models.
 The paper: examples of low memorization get a high one, and accuracy on the low-density subset that the removed ones
 belonged to falls; it has no number of this.

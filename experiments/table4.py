@@ -2,8 +2,8 @@
 
     python -m experiments.table4 --scale=cpu --data_dir=DATA
 
-Cost: that of the singletons' runs and of those they are chosen by: smoke 10 minutes; cpu 1 hour for the MNIST mixtures
-and 3 for CIFAR-10's, on two cores; paper 10 x 2,000 models.
+Cost: that of the singletons' runs and of those they are chosen by: smoke 10 minutes; cpu 2 hours for the MNIST
+mixtures and 2 for CIFAR-10's, on two cores; paper 10 x 2,000 models.
 The paper: 209 to 2,153 singletons; all of D_U's training images 70 to 73%, test images of D_U 11 to 50%.
 """
 

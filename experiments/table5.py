@@ -2,7 +2,7 @@
 
     python -m experiments.table5 --scale=cpu --data_dir=DATA
 
-Cost: smoke 4 minutes; cpu 45 minutes on two cores; paper 3 x 2,000 models.
+Cost: smoke 4 minutes; cpu 1 hour on two cores; paper 3 x 2,000 models.
 The paper: LiRA's AUROC on the under-represented examples is 0.96 (random), 0.97 (subpopulation) and 1.0 (singletons).
 """
 

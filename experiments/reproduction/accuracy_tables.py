@@ -38,7 +38,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     ]
     ax = figure.subplots()
     comparison.draw_comparison(ax, pairs, "accuracy")
-    ax.set_xlim(0, 1)
+    ax.set_xlim(0, 1.02)  # whole markers at 100%
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     footnote(figure, f"{comparison.WORDS} {INTERVALS}", found)
