@@ -10,6 +10,9 @@ from mia_tf.figures.style import GroupStyle
 
 _BAND = 0.76
 """Share of a row's height that the dots of all series spread over."""
+_UNRESOLVED = "not resolved"
+_PLACES = (("right", 0.98, (0.7, 1.0)), ("left", 0.02, (0.0, 0.3)), ("center", 0.5, (0.35, 0.65)))
+"""Where these words can stand: alignment, position and what they may cover at most, in shares of the axis."""
 
 
 def draw_dots(
@@ -36,10 +39,12 @@ def draw_dots(
         table = np.array([values[row, name] for row in rows if (row, name) in values])
         y = np.array(places) + _BAND * ((position + 0.5) / len(present) - 0.5)
         for place in np.flatnonzero(~np.isfinite(table[:, 0])):
+            row = list(rows)[places[place]]
+            side, x = _free_place(ax, [triple for (of, _), triple in values.items() if of == row])
             across = blended_transform_factory(ax.transAxes, ax.transData)
             patch = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            where = {"transform": across, "ha": "right", "va": "center", "bbox": patch}
-            ax.text(0.98, y[place], "not resolved", fontsize=8, color=look.colour, **where)
+            where = {"transform": across, "ha": side, "va": "center", "bbox": patch}
+            ax.text(x, y[place], _UNRESOLVED, fontsize=8, color=look.colour, **where)
         ax.hlines(y, table[:, 1], table[:, 2], color=look.colour, linewidth=1.6)
         below = table[:, 0] < smallest
         shown = np.where(below, np.nan, table[:, 0])
@@ -55,3 +60,16 @@ def draw_dots(
     ax.tick_params(axis="y", length=0)
     ax.set_axisbelow(True)
     ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+
+
+def _free_place(ax: Axes, triples: list[tuple[float, float, float]]) -> tuple[str, float]:
+    """Alignment and position, in shares of the axis, where words cover none of a row's dots and intervals."""
+    found = np.array([triple for triple in triples if np.isfinite(triple[0])]).reshape(-1, 3)
+    ends = np.column_stack([np.fmin.reduce(found, axis=1), np.fmax.reduce(found, axis=1)])
+    with np.errstate(divide="ignore", invalid="ignore"):  # a rate of 0 is left of a logarithmic axis
+        places = [ax.transLimits.transform(ax.transScale.transform([(end, 0) for end in pair]))[:, 0] for pair in ends]
+    places = np.clip(np.reshape(places, (-1, 2)), 0, 1)
+    for side, x, (left, right) in _PLACES:
+        if not any(high >= left and low <= right for low, high in places):
+            return side, x
+    return _PLACES[0][:2]

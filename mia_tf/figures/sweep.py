@@ -34,10 +34,14 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
     ax.set_xscale("log", base=2)
     sizes = sorted({size for found in values.values() for size in found})
     ax.set_xticks(sizes, [str(size) for size in sizes])
+    margin = max(sizes[-1] / sizes[0], 2) ** 0.05
+    ax.set_xlim(sizes[0] / margin, sizes[-1] * margin)  # also where no value was resolved
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="shadow models a side", ylabel=_LABELS[metric])
+    ends = [value for found in values.values() for triple in found.values() for value in triple]
+    if np.isnan(ends).all():
+        ax.text(0.5, 0.5, "not resolved", transform=ax.transAxes, ha="center", fontsize=8, color=style.GREY)
     if metric != "auroc":
-        ends = [value for found in values.values() for triple in found.values() for value in triple]
         ax.set_ylim(CHANCE[metric] / 3, 1.3 * np.nanmax([*ends, 10 * CHANCE[metric]]))
         ax.set_yscale("log", nonpositive="clip")
         style.percent_axis(ax.yaxis)

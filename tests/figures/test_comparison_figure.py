@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pytest
 from figure_helpers import drawn_texts, layout_faults
 
 from mia_tf.figures import comparison, style
@@ -55,3 +56,18 @@ def test_rates_below_the_smallest_are_drawn_at_the_edge():
     assert points(ax)["under-represented, paper"][0] == [0.0286]
     (triangle,) = [line for line in ax.lines if line.get_marker() == "<"]
     assert triangle.get_xdata().tolist() == [comparison.SMALLEST_RATE] == [ax.get_xlim()[0]]
+
+
+@pytest.mark.parametrize("papers", [0.965, 0.02, 0.0])
+def test_words_for_what_is_not_resolved_hide_no_dot_of_their_row(papers):
+    pairs = [
+        Pair("LiRA", "all", (0.0135, 0.0103, 0.0169), (0.0107, np.nan, np.nan)),
+        Pair("LiRA", "under", (np.nan, np.nan, np.nan), (papers, np.nan, np.nan)),
+    ]
+    figure, ax = draw(pairs, logarithmic=True)
+    figure.canvas.draw()
+    (words,) = ax.texts
+    box = words.get_window_extent()
+    for line in ax.lines:
+        for x, _ in ax.transData.transform(line.get_xydata()):
+            assert not box.x0 <= x <= box.x1, line.get_label()

@@ -85,7 +85,11 @@ def test_bands_are_the_intervals_and_all_lie_on_the_axes():
     assert ax.get_yscale() == "log"
 
 
-def test_a_sweep_of_which_nothing_is_resolved_is_drawn_empty():
+def test_a_sweep_of_which_nothing_is_resolved_says_so_on_its_own_axis():
     figure = style.new_figure(4, 3)
-    draw_sweep(figure.subplots(), "tpr_at_fpr_0.001", {"rmia": {2: (np.nan,) * 3}})
+    ax = figure.subplots()
+    draw_sweep(ax, "tpr_at_fpr_0.001", {"rmia": dict.fromkeys((1, 2, 16), (np.nan,) * 3)})
     assert layout_faults(figure) == []
+    assert [text.get_text() for text in ax.texts] == ["not resolved"]
+    low, high = ax.get_xlim()
+    assert 0.5 < low < 1 and 16 < high < 32
