@@ -8,6 +8,9 @@ from matplotlib.axes import Axes
 from mia_tf.figures import style
 from mia_tf.figures.privacy_scores import count_label
 
+_LINE = 56
+"""Characters of a legend's line, beyond which it would reach into the next panel."""
+
 
 def draw_groups(
     ax: Axes,
@@ -41,10 +44,16 @@ def draw_groups(
             alpha=0.45,
             linewidths=0,
             rasterized=True,
-            label=label if words is None else f"{label}: {words(group)}",
+            label=label if words is None else _entry(label, words(group)),
         )
     if words is not None and len(present) > 1:
         ax.plot([], [], linestyle="", label=f"both: {words('all')}")
+
+
+def _entry(label: str, words: str) -> str:
+    """An entry of the legend, in two lines where one would be too long."""
+    line = f"{label}: {words}"
+    return line if len(line) <= _LINE else f"{label}:\n{words}"
 
 
 def legend_below(ax: Axes) -> None:
