@@ -221,7 +221,7 @@ def test_the_command_trains_on_a_cluster_what_it_trains_here(cluster, tmp_path):
     np.savez(tmp_path / "toy.npz", x_train=data.images, y_train=data.labels, group_train=data.groups)
     command = [
         sys.executable, "-m", "mia_tf.train", f"--dataset=npz:{tmp_path / 'toy.npz'}", "--num_experiments=6",
-        "--arch=cnn2-1-max", "--epochs=40", "--batch=8", "--workers=2", "--threads_per_worker=1", "--augment=none",
+        "--arch=cnn2-1-max", "--epochs=400", "--batch=8", "--workers=2", "--threads_per_worker=1", "--augment=none",
     ]  # fmt: skip
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": REPOSITORY}
     spread = subprocess.Popen([*command, f"--logdir={tmp_path / 'ray'}", "--executor=ray"], **pipes)
