@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
+from mia_tf.figures import style
 from mia_tf.figures.style import GroupStyle
 
 _BAND = 0.76
 """Share of a row's height that the dots of all series spread over."""
-_UNRESOLVED = "not resolved"
 _PLACES = (("right", 0.98, (0.7, 1.0)), ("left", 0.02, (0.0, 0.3)), ("center", 0.5, (0.35, 0.65)))
 """Where these words can stand: alignment, position and what they may cover at most, in shares of the axis."""
 
@@ -44,7 +44,7 @@ def draw_dots(
             across = blended_transform_factory(ax.transAxes, ax.transData)
             patch = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             where = {"transform": across, "ha": side, "va": "center", "bbox": patch}
-            ax.text(x, y[place], _UNRESOLVED, fontsize=8, color=look.colour, **where)
+            ax.text(x, y[place], style.UNRESOLVED, fontsize=8, color=look.colour, **where)
         ax.hlines(y, table[:, 1], table[:, 2], color=look.colour, linewidth=1.6)
         below = table[:, 0] < smallest
         shown = np.where(below, np.nan, table[:, 0])

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from mia_tf.figures import style
 from mia_tf.figures.privacy_scores import count_label
 
-_LINE = 56
-"""Characters of a legend's line, beyond which it would reach into the next panel."""
+_PER_INCH = 16
+"""Characters of a legend's line per inch of the panel, beyond which it would reach into the next."""
 
 
 def draw_groups(
@@ -44,20 +44,18 @@ def draw_groups(
             alpha=0.45,
             linewidths=0,
             rasterized=True,
-            label=label if words is None else _entry(label, words(group)),
+            label=label if words is None else f"{label}: {words(group)}",
         )
     if words is not None and len(present) > 1:
         ax.plot([], [], linestyle="", label=f"both: {words('all')}")
 
 
-def _entry(label: str, words: str) -> str:
-    """An entry of the legend, in two lines where one would be too long."""
-    line = f"{label}: {words}"
-    return line if len(line) <= _LINE else f"{label}:\n{words}"
-
-
 def legend_below(ax: Axes) -> None:
-    """The legend below the axes, its markers not see-through as the points are."""
+    """The legend below the axes, its markers not see-through as the points are, long entries in two lines."""
     style.legend_below(ax, handlelength=1.5)
+    inches = ax.figure.get_figwidth() / ax.get_gridspec().ncols
+    for text in ax.get_legend().get_texts():
+        if len(text.get_text()) > _PER_INCH * inches:
+            text.set_text(text.get_text().replace(": ", ":\n", 1))
     for handle in ax.get_legend().legend_handles:
         handle.set_alpha(1)

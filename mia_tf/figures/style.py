@@ -39,6 +39,7 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
     "#CC79A7",
 )
 GREY = "#707070"
+UNRESOLVED = "not resolved"
 
 
 @dataclass(frozen=True)

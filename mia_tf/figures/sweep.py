@@ -40,7 +40,7 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
     ax.set(xlabel="shadow models a side", ylabel=_LABELS[metric])
     ends = [value for found in values.values() for triple in found.values() for value in triple]
     if np.isnan(ends).all():
-        ax.text(0.5, 0.5, "not resolved", transform=ax.transAxes, ha="center", fontsize=8, color=style.GREY)
+        ax.text(0.5, 0.5, style.UNRESOLVED, transform=ax.transAxes, ha="center", fontsize=8, color=style.GREY)
     if metric != "auroc":
         ax.set_ylim(CHANCE[metric] / 3, 1.3 * np.nanmax([*ends, 10 * CHANCE[metric]]))
         ax.set_yscale("log", nonpositive="clip")

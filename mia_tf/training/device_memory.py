@@ -14,7 +14,8 @@ LARGEST_GROUP = 64
 def group_size_that_fits(lower: Callable[[int], Iterable["jax.stages.Lowered"]], data_bytes: int) -> int:
     """The largest power of two, at most LARGEST_GROUP, of models that fit the default device.
 
-    On a CPU it is 1: models that take turns leave more of them finished at any time.
+    On a CPU it is 1: several at once are no faster (experiments/results/benchmarks/README.md), and models that take
+    turns leave more of them finished at any time.
 
     Args:
         lower: K -> what is done with K models, lowered but not compiled: training, and asking.

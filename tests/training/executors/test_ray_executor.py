@@ -219,6 +219,7 @@ def test_the_command_trains_on_a_cluster_what_it_trains_here(cluster, tmp_path):
     """A machine comes late and is killed in the middle; every model is there once, bit for bit that of a local run."""
     data = make_dataset(num_over=60, num_under=20, num_test=12)
     np.savez(tmp_path / "toy.npz", x_train=data.images, y_train=data.labels, group_train=data.groups)
+    # Long enough that models are left when a worker of the second machine has started.
     command = [
         sys.executable, "-m", "mia_tf.train", f"--dataset=npz:{tmp_path / 'toy.npz'}", "--num_experiments=6",
         "--arch=cnn2-1-max", "--epochs=400", "--batch=8", "--workers=2", "--threads_per_worker=1", "--augment=none",
