@@ -3,7 +3,7 @@
     python -m experiments.figure7 --scale=cpu --data_dir=DATA
 
 Cost: that of the runs of MNIST and CIFAR-10 alone and of the random mixtures, which the tables share: smoke 7 minutes;
-cpu 1 hour for MNIST and 1 for CIFAR-10, on two cores; paper 7 x 2,000 models.
+cpu 1 hour for MNIST and 80 minutes for CIFAR-10, on two cores; paper 7 x 2,000 models.
 The paper: over 1,000 shadow models are needed on MNIST, more than 100 on CIFAR-10. "Adversary picks challenge data from
 over-represented subpopulation."
 """

@@ -2,8 +2,8 @@
 
     python -m experiments.figure8 --scale=cpu --data_dir=DATA
 
-Cost: that of the runs of figure 3: smoke 15 minutes; cpu 2 hours for the MNIST mixtures and 2 for CIFAR-10's,
-on two cores; paper 10 x 2,000 models.
+Cost: that of the runs of figure 3: smoke 15 minutes; cpu 2.5 hours for the MNIST mixtures and 3 for
+CIFAR-10's, on two cores; paper 10 x 2,000 models.
 The paper: its numbers stand in the figure only. "Challenge data is either from over-represented subpopulations, or HM
 [highly memorized] samples": the former above, of the random mixtures, the latter below.
 """

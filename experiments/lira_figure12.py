@@ -4,7 +4,7 @@
 
 Every model of every run is a target, attacked with the models of its own architecture and with those of each other one,
 trained on 5/6 of the same examples; with so few OUT models LiRA takes one variance for all examples, as the paper does.
-Cost: smoke 3 minutes; cpu 100 minutes on two cores (small CNNs, 64 models each); paper 6 x 256 models on a GPU.
+Cost: smoke 3 minutes; cpu 2.6 hours on two cores (small CNNs, 64 models each); paper 6 x 256 models on a GPU.
 The paper: TPR at 0.1% FPR against ResNet-34 is 5% with ResNet-34 shadow models, 4% with ResNet-18 or ResNet-50;
 ResNet-18 is easier to attack than MobileNet-v2. Its targets are pre-trained on all of CIFAR-10's training set.
 """

@@ -4,8 +4,8 @@
 
 The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST, 0.5 on CIFAR-10): its ROC, and how
 many of the examples that it puts first, as many as are highly memorized, are so.
-Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 40 minutes for the MNIST mixtures and 40 for
-CIFAR-10's, on two cores; paper 5 x 2,000 models.
+Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 40 minutes for the MNIST mixtures and 1 hour
+for CIFAR-10's, on two cores; paper 5 x 2,000 models.
 The paper: no correlation, so they cannot; it has no number of this.
 """
 

@@ -23,8 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from experiments.reproduction import removal
 from experiments.reproduction.scales import CIFAR10, MNIST, REMOVALS, SCALES, SHIFTS, SINGLETON_THRESHOLDS, Scale
+from mia_tf.analysis.sweep import most_shadow_models
 from mia_tf.store import Store
 
 FLAGS = Path(__file__).parent.parent / "flags"
@@ -126,8 +129,8 @@ def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
     """Trains and analyzes the runs, each with the one it is chosen by; what is whole is passed over.
 
     Returns:
-        name -> exit code of the command that failed and has said why, such as 2 where a data set is not there; the
-        other runs are made.
+        name -> exit code of the command that failed and has said why, such as 2 where a data set is not there, or 1
+        where single models failed and the analysis is of the rest; the other runs are made.
 
     Raises:
         SystemExit: with code 130, interrupted.
@@ -137,7 +140,8 @@ def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
         if code := _make(options, runs(options.scale)[name]):
             if code == 130:
                 raise SystemExit(code)
-            print(f"{name} could not be made (exit code {code})", file=sys.stderr)
+            whole = "lacks models" if analyzed(logdir(options, name)) else "could not be made"
+            print(f"{name} {whole} (exit code {code})", file=sys.stderr)
             failed[name] = code
     return failed
 
@@ -148,7 +152,8 @@ def _make(options: argparse.Namespace, run: Run) -> int:
     command = ["mia_tf.train", *run.flags, f"--logdir={folder}"]
     if run.scores_from:
         chooser = logdir(options, run.scores_from)
-        if code := _make(options, runs(options.scale)[run.scores_from]):
+        code = _make(options, runs(options.scale)[run.scores_from])
+        if code and not analyzed(chooser):
             return code
         if run.selection in REMOVALS:
             ids = folder.with_suffix(".ids")
@@ -164,12 +169,21 @@ def _make(options: argparse.Namespace, run: Run) -> int:
         if getattr(options, flag):
             command.append(f"--{flag}={getattr(options, flag)}")
     code = _call(command)
+    # 1: some models failed, such as diverged, and would again; the others stand for the run.
+    lost = code if code == 1 and present(folder) > 1 else 0
+    code = 0 if lost else code
     if not code and analyzed(folder) != present(folder):
-        sizes = ",".join(map(str, SCALES[options.scale].num_shadow))
+        sizes = ",".join(map(str, _sizes(folder, SCALES[options.scale].num_shadow)))
         code = _call(["mia_tf.analyze", f"--logdir={folder}", f"--num_shadow={sizes}"])
     if not code and run.selection in SCALES[options.scale].architectures:
         code = _cross(options, run.name)
-    return code
+    return code or lost
+
+
+def _sizes(folder: Path, wanted: Sequence[int]) -> list[int]:
+    """Those numbers of shadow models a side that the models of a run allow."""
+    keep = np.stack([model.keep for model in Store.open(folder).models()], axis=1)
+    return [size for size in wanted if size <= most_shadow_models(keep)]
 
 
 def architectures(scale: str) -> list[str]:

@@ -2,8 +2,8 @@
 
     python -m experiments.table1 --scale=cpu --data_dir=DATA
 
-Cost: smoke 7 minutes; cpu 1 hour for the MNIST mixtures and 1 for CIFAR-10's, on two cores, and nothing more where the
-runs are there; paper 7 x 2,000 models.
+Cost: smoke 7 minutes; cpu 1 hour for the MNIST mixtures and 80 minutes for CIFAR-10's, on two cores, and nothing
+more where the runs are there; paper 7 x 2,000 models.
 The paper: all of D_O's training images 96 to 99%, of D_U's 79 to 90%; test images of D_O 88 to 99%, of D_U 35 to 66%.
 """
 

@@ -129,10 +129,13 @@ def analyze(
     planned = store.config().get("num_experiments", len(models))
     if len(models) < planned:
         print(f"{len(models)} of {planned} models are complete; these were analyzed.")
-    print(
-        f"With {findings.num_models} models the LiRA variant to trust is {findings.recommended}: {study.REASON}. "
-        "The number of models alone says so, not these results."
-    )
+    if np.isfinite(findings.columns["lira_evidence"]).any():
+        print(
+            f"With {findings.num_models} models the LiRA variant to trust is {findings.recommended}: {study.REASON}. "
+            "The number of models alone says so, not these results."
+        )
+    else:
+        print("No example has shadow models that trained on it and some that did not: the online LiRA has no scores.")
     if findings.bounds:
         print("\n".join(tables.epsilon_lines(findings.bounds, delta)))
     if examples.stand_in:

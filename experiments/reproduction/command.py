@@ -51,7 +51,7 @@ def main(name: str, document: str, names: Callable[[str], Sequence[str]], build:
         the main CSV that was written.
 
     Raises:
-        SystemExit: with code 1, some runs could not be made; the outcome is that of the others.
+        SystemExit: with code 1, some runs could not be made, or lack models; the outcome is that of what there is.
     """
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     runs.add_flags(parser)
@@ -68,7 +68,7 @@ def main(name: str, document: str, names: Callable[[str], Sequence[str]], build:
 def exit_if_failed(failed: Mapping[str, int]) -> None:
     """Ends with code 1 and the names of the runs that failed (`runs.make`), if any."""
     if failed:
-        raise SystemExit(f"Without {', '.join(failed)}, which could not be made")
+        raise SystemExit(f"Not made, or not whole: {', '.join(failed)}")
 
 
 def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Measured]:

@@ -61,6 +61,8 @@ class Lineup:
         twins = np.array([found[0] if found else NONE for found in same])
         num_in = shadows.sum(axis=1)
         rows = np.flatnonzero((num_in > 0) & (num_in < shadows.shape[1]))[:_COMPARED]
+        if not len(rows):  # shadow models trained on none of the examples, or on all: nothing to be alike in
+            return cls(num_targets, num_targets, twins)
         agreement = _agreement(targets[rows], shadows[rows])
         agreement[twins != NONE, twins[twins != NONE]] = 0
         target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)

@@ -14,6 +14,12 @@ from mia_tf.analysis.blocks import Block
 from mia_tf.validation import check, check_integer
 
 
+def most_shadow_models(keep: np.ndarray) -> int:
+    """The largest K of a Sweep: membership keep (N, S) bool must leave a target K models on both sides of an example."""
+    num_in = keep.sum(axis=1)
+    return int(np.minimum(num_in, keep.shape[1] - num_in).max()) - 1
+
+
 class Sweep:
     """Numbers K of shadow models a side, and the draw of the models.
 
@@ -29,8 +35,7 @@ class Sweep:
         """
         self.sizes = sorted(set(sizes))
         self._seed = seed
-        num_in = keep.sum(axis=1)
-        most = int(np.minimum(num_in, keep.shape[1] - num_in).max()) - 1
+        most = most_shadow_models(keep)
         for size in self.sizes:
             check_integer(1, num_shadow=size)
             check(

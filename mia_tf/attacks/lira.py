@@ -49,10 +49,13 @@ class _Lira(Attack):
 class _FixedVariance(_Lira):
     """One variance a side for each target: of phi about its example's mean, pooled over examples and queries.
 
-    Where no example leaves two models on some side (one shadow model a side), there is nothing to estimate it from
-    and both sides have variance 1. Online, equal variances rank the same whatever they are, and offline so they do
-    for one query; the mean over several queries then takes phi as it is, in nats.
+    Where no example leaves two models on some side that the attack uses (one shadow model a side), there is nothing to
+    estimate it from and these sides have variance 1. Online, equal variances rank the same whatever they are, and
+    offline so they do for one query; the mean over several queries then takes phi as it is, in nats.
     """
+
+    sides = (IN, OUT)
+    """Those whose density is part of the score."""
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
@@ -66,7 +69,7 @@ class _FixedVariance(_Lira):
             self._degrees_of_freedom[side] += block.phi.shape[1] * (counts[enough] - 1).sum()
 
     def _variance(self, block: Block, side: int) -> np.ndarray:
-        if not self._degrees_of_freedom.all():
+        if not self._degrees_of_freedom[list(self.sides)].all():
             return np.ones(self.num_models)
         return np.maximum(self._squares[side] / self._degrees_of_freedom[side], _VARIANCE_FLOOR)
 
@@ -104,6 +107,8 @@ class Offline(_Lira):
 @register("lira_offline_fixed")
 class OfflineFixed(_FixedVariance, Offline):
     """As lira_offline, with one variance for all examples."""
+
+    sides = (OUT,)
 
 
 @register("lira_offline_two_sided")

@@ -37,7 +37,9 @@ def read_table(path):
 
 def aurocs(folder, population="all"):
     rows = read_table(folder / "attacks.csv")
-    return {r["attack"]: float(r["value"]) for r in rows if (r["metric"], r["population"]) == ("auroc", population)}
+    return {
+        r["attack"]: float(r["value"] or "nan") for r in rows if (r["metric"], r["population"]) == ("auroc", population)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,18 @@ def test_one_target_model_is_enough(dataset, tmp_path):
     write_logdir(tmp_path / "shadows", dataset, 16, seed=2)
     analyze.analyze(tmp_path / "targets", delta=1e-5, num_shadow=[3], shadow_logdir=tmp_path / "shadows")
     assert min(aurocs(tmp_path / "targets" / "analysis" / "shadow_shadows").values()) > 0.7
+
+
+def test_shadow_models_of_none_of_the_examples_attack_offline(dataset, tmp_path, capsys):
+    write_logdir(tmp_path / "targets", dataset, 6, seed=1)
+    write_logdir(tmp_path / "shadows", dataset, 8, seed=2, gain=0)
+    for path in (tmp_path / "shadows").glob("experiment-*/keep.npy"):
+        np.save(path, np.zeros(210, bool))
+    analyze.analyze(tmp_path / "targets", shadow_logdir=tmp_path / "shadows")
+    found = aurocs(tmp_path / "targets" / "analysis" / "shadow_shadows")
+    offline = {name: value for name, value in found.items() if "offline" in name}
+    assert min(offline.values()) > 0.7 and np.isnan([found["lira_online"], found["lira_online_fixed"]]).all()
+    assert "the online LiRA has no scores" in capsys.readouterr().out
 
 
 def test_several_shadow_logdirs_have_tables_of_their_own(dataset, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from attack_helpers import make_block, membership
+from scipy.special import log_ndtr
 
 from mia_tf.analysis.evaluation import Population, evaluate
 from mia_tf.analysis.lineup import NONE, Lineup
@@ -110,3 +111,18 @@ def test_the_targets_are_not_fitted_to(name):
     after = scores_of_targets(name, phi, keep, lineup)
     np.testing.assert_allclose(after[:, 1], before[:, 1], rtol=1e-10)
     assert (after[:, 0] != before[:, 0]).any()
+
+
+def test_offline_with_one_variance_needs_no_shadow_model_trained_on_an_example():
+    # Two queries: only with the variance of OUT does the scale of phi not matter.
+    rng = np.random.default_rng(3)
+    targets = membership(rng, 60, 6)
+    keep = np.concatenate([targets, np.zeros((60, SHADOW), bool)], axis=1)
+    phi, lineup = noise(rng, keep) + 2 * keep[:, None], Lineup.of_two_logdirs(keep, 6)
+    scores = [scores_of_targets("lira_offline_fixed", scale * phi, keep, lineup) for scale in (0.05, 1, 20)]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
+    np.testing.assert_allclose(scores[2], scores[1], rtol=1e-9)
+    outside = phi[..., 6:]
+    variance = outside.var(axis=2).mean() * SHADOW / (SHADOW - 1)
+    z = (phi[..., :6] - np.median(outside, axis=2, keepdims=True)) / np.sqrt(variance)
+    np.testing.assert_allclose(scores[1], -np.log(-log_ndtr(z).mean(axis=1)), rtol=1e-9)

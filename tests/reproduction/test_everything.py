@@ -206,7 +206,7 @@ def test_what_could_not_be_made_is_named_at_the_end_and_the_exit_code_is_1(made,
         else:
             figures = ["--only=figure1", "--only=figure5"]
             everything.main([*asked, *figures, f"--results={tmp_path}"])
-    assert ended.value.code == "Without mnist_augmnist_random, which could not be made"  # a message's exit code is 1
+    assert ended.value.code == "Not made, or not whole: mnist_augmnist_random"  # a message's exit code is 1
     assert tried.count("mnist_augmnist_random") == 1  # not again for the next figure
     assert rows(tmp_path, "figure5")
 

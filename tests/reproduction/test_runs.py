@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from absl import flags
@@ -12,7 +13,10 @@ from toys import make_dataset
 
 from experiments import runs
 from mia_tf import train
+from mia_tf.analysis.sweep import Sweep
 from mia_tf.store import Store
+from mia_tf.subsets import membership
+from mia_tf.validation import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -21,6 +25,13 @@ def options(tmp_path, scale="smoke", **changes):
     return argparse.Namespace(
         **{"scale": scale, "runs": tmp_path, "data_dir": None, "workers": None, "threads_per_worker": None, **changes}
     )
+
+
+@pytest.fixture(autouse=True)
+def sizes_without_models(request, monkeypatch):
+    """Most tests make no models; two shadow models a side stand for what these would allow."""
+    if "allows" not in request.node.name:
+        monkeypatch.setattr(runs, "_sizes", lambda folder, wanted: wanted[:2])
 
 
 def config(*arguments):
@@ -106,6 +117,45 @@ def test_making_trains_and_analyzes_what_it_is_chosen_by_first(tmp_path, monkeyp
     pool = tmp_path / "smoke" / "mnist_svhn_candidates"
     assert f"--logdir={pool}" in scores and f"--scores_from={pool}" in singletons
     assert "--workers=2" in scores and "--under=singletons" in singletons
+
+
+@pytest.mark.parametrize("scale", runs.SCALES)
+def test_every_run_is_analyzed_with_numbers_of_shadow_models_that_it_allows(scale, tmp_path, monkeypatch):
+    wanted = runs.SCALES[scale].num_shadow
+    for run in runs.runs(scale).values():
+        chooser = [f"--scores_from={tmp_path}"] if run.selection == "singletons" else []
+        keep = membership(config(*run.flags, *chooser), 20).T
+        monkeypatch.setattr(runs.Store, "open", lambda folder, keep=keep: _models(keep))
+        sizes = runs._sizes(tmp_path, wanted)
+        assert Sweep(sizes, keep, 0).sizes == sizes and sizes == list(wanted[: len(sizes)]) and sizes, run.name
+        for more in wanted[len(sizes) :]:
+            with pytest.raises(InputError):
+                Sweep([more], keep, 0)
+
+
+def _models(keep):
+    return SimpleNamespace(models=lambda: [SimpleNamespace(keep=column) for column in keep.T])
+
+
+def test_a_run_that_lost_a_model_is_analyzed_and_told(tmp_path, monkeypatch, capsys):
+    called, complete = [], {}
+    chooser = tmp_path / "smoke" / "mnist_svhn_candidates"
+
+    def call(command):
+        called.append(command)
+        folder = next(Path(flag.removeprefix("--logdir=")) for flag in command if flag.startswith("--logdir="))
+        complete[folder] = complete.get(folder, 0) + (command[0] == "mia_tf.analyze")
+        return 1 if command[0] == "mia_tf.train" and folder == chooser else 0
+
+    monkeypatch.setattr(runs, "_call", call)
+    monkeypatch.setattr(runs, "present", lambda folder: 7)
+    monkeypatch.setattr(runs, "analyzed", lambda folder: 7 * complete.get(folder, 0))
+    assert runs.make(options(tmp_path), ["mnist_svhn_candidates"]) == {"mnist_svhn_candidates": 1}
+    assert "mnist_svhn_candidates lacks models (exit code 1)" in capsys.readouterr().err
+    assert runs.make(options(tmp_path), ["mnist_svhn_singletons"]) == {}
+    assert [command[0] for command in called] == [
+        "mia_tf.train", "mia_tf.analyze", "mia_tf.train", "mia_tf.train", "mia_tf.analyze"
+    ]  # fmt: skip
 
 
 def test_smoke_uses_real_data_only_where_they_are_given(tmp_path, monkeypatch):
