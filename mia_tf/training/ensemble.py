@@ -14,7 +14,7 @@ import numpy as np
 from mia_tf import models
 from mia_tf.config import TrainingConfig
 from mia_tf.records import Dataset, ModelFailure, ModelRecord
-from mia_tf.training import views
+from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.convolutions import Fastest, formulate
 from mia_tf.training.device_memory import group_size_that_fits
@@ -59,7 +59,8 @@ class EnsembleEngine:
         self._step = EnsembleStep(self._trained, config, guarantee)
         self._answer = make_answer(self._asked)
         self._rows_a_step = self._padded(config.batch)
-        self._steps = 1  # most of an epoch so far: epochs of as many are compiled once
+        # Room for the steps of any epoch of any model, whatever its subset: the epoch is compiled once.
+        self._steps = schedules.most_steps_of_an_epoch(config, guarantee, len(dataset.images))
         self._formulation, self.formulations = formulation, None
         self.group_size = group_size
         if group_size is None:
@@ -115,7 +116,6 @@ class EnsembleEngine:
             totals: (K,) int, steps of the whole training.
         """
         self.formulate()
-        self._steps = max(self._steps, *map(len, orders))
         largest = max((len(rows) for order in orders for rows in order), default=0)
         size = max(self._rows_a_step, self._padded(largest, spare=0))
         rows = np.zeros((self._steps, len(orders), size), np.int32)
@@ -137,18 +137,25 @@ class EnsembleEngine:
     def _lowered(self, count: int) -> Iterator:
         """What is done with `count` models, ready to be compiled for its need of memory: an epoch, and an answer."""
         self.formulate()
-        state = jax.eval_shape(lambda: self.initial_state([0] * count))
-        keys = jax.eval_shape(lambda: make_keys([0] * count))
-        rows = jax.ShapeDtypeStruct((1, count, self._rows_a_step), jnp.int32)
-        counts, totals = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((1, count), (count,)))
-        yield self._step.epoch.lower(state, self._data, keys, rows, counts, totals)
+        state, keys = self._shapes(count), make_keys(range(count))
+        # Of the shapes that training has: what is compiled here is not compiled again.
+        shapes = (self._steps, count, self._rows_a_step), (self._steps, count), (count,)
+        yield self._step.epoch.lower(state, self._data, keys, *(jax.ShapeDtypeStruct(s, jnp.int32) for s in shapes))
         images = self._data.images[:_INFERENCE_BATCH]
         yield self._answer.lower(state.weights, state.statistics, images, np.zeros(2, np.int32), np.bool_(False))
 
+    def _shapes(self, count: int) -> State:
+        """Shapes and types of `initial_state`, for which nothing is drawn."""
+        weights, statistics = (
+            [jax.ShapeDtypeStruct((count, *v.shape), v.dtype) for v in variables] for variables in self._variables()
+        )
+        steps, running = (jax.ShapeDtypeStruct((count,), dtype) for dtype in (jnp.int32, bool))
+        return State(weights, weights, weights if self.config.ema else [], statistics, steps, running)
+
     def images_per_second(self, seconds: float) -> float:
         """Training speed of a whole group over at least `seconds`, after one call that compiles."""
-        count, (*_, steps) = self.group_size, _trial()
-        rng = np.random.default_rng(0)
+        count, rng = self.group_size, np.random.default_rng(0)
+        steps = min(_trial()[2], self._steps)
         order = rng.integers(len(self.dataset.images), size=(steps, self.config.batch), dtype=np.int32)
         state, keys, totals = self.initial_state(range(count)), make_keys(range(count)), np.full(count, 10**6)
         started, images = None, 0

@@ -88,26 +88,25 @@ class EnsembleStep:
             keys: of the models.
             rows: (S, K, B) int32, the examples of each step.
             counts: (S, K) int32, how many of a step's rows are examples; the others fill it up. -1 where a model
-                takes no step.
+                takes no step; steps that none takes come last, and cost nothing.
             totals: (K,) int32, the steps of the whole training.
 
         Returns:
             The state afterwards, and (K,) the sums of the losses of the steps completed.
         """
 
-        def step(carry, order):
+        def step(s, carry):
             state, total_loss = carry
-            rows, counts = order
             step_of_all = jax.vmap(self._step, in_axes=(0, None, 0, 0, 0, 0, None))
-            changed, losses = step_of_all(state, data, keys, rows, counts, totals, counts.max())
-            asked = state.running & (counts >= 0)
+            changed, losses = step_of_all(state, data, keys, rows[s], counts[s], totals, counts[s].max())
+            asked = state.running & (counts[s] >= 0)
             done = asked & jnp.isfinite(losses)
             state = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), changed, state)
             state = state._replace(running=jnp.where(asked, done, state.running))
-            return (state, total_loss + jnp.where(done, losses, 0.0)), None
+            return state, total_loss + jnp.where(done, losses, 0.0)
 
-        (state, losses), _ = lax.scan(step, (state, jnp.zeros(len(totals))), (rows, counts))
-        return state, losses
+        steps = (counts >= 0).any(axis=1).sum()
+        return lax.fori_loop(0, steps, step, (state, jnp.zeros(len(totals))))
 
     # ---- one model
 

@@ -106,12 +106,25 @@ def test_a_step_draws_other_views_than_the_one_before(toy):
     assert gradients["none"] < 1e-5 and gradients["weak"] > 1e-2
 
 
-def test_the_epoch_is_compiled_once_for_a_group(toy):
-    engine = start(toy, dataclasses.replace(SMALL, epochs=3))
-    members = sizes_differ(toy)
-    list(engine.train(members, [1, 2, 3]))
-    list(engine.train(members, [4, 5, 6]))
-    assert engine._step.epoch._cache_size() == 1
+def test_the_epoch_is_compiled_once_for_a_size(toy, caplog):
+    """Whatever the subsets, where epochs differ by a step, and where it was compiled to see what fits."""
+    config = dataclasses.replace(SMALL, epochs=4)
+    engine, members = start(toy, config), sizes_differ(toy)
+    orders = [schedules.orders(config, None, np.flatnonzero(keep), 1) for keep in members]
+    assert {len(order) for epochs in orders for order in epochs} == {2, 3, 4, 5}
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        next(engine._lowered(3)).compile()
+        for some in (members[[0, 0, 0]], members, members_of(toy, 3)):
+            list(engine.train(some, [1, 2, 3]))
+    assert sum("Finished XLA compilation of jit(_epoch)" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("arch, ema", [("resnet9", 0.9), ("cnn4-2-max", 0.0)])
+def test_what_is_lowered_has_the_shapes_of_the_state(toy, arch, ema):
+    engine = start(toy, dataclasses.replace(SMALL, arch=arch, ema=ema))
+    state = engine.initial_state([1, 2])
+    shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), state)
+    assert engine._shapes(2) == shapes
 
 
 def test_weights_stay_in_full_precision_where_computing_is_not(toy):
