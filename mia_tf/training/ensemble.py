@@ -17,7 +17,7 @@ from mia_tf.records import Dataset, ModelFailure, ModelRecord
 from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.convolutions import Fastest, formulate
-from mia_tf.training.device_memory import group_size_that_fits
+from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
 from mia_tf.training.ensemble_group import Group
 from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
 
@@ -38,6 +38,7 @@ class EnsembleEngine:
         guarantee: of private training; None for training without.
         group_size: models to train at once; None for as many as the device's memory takes.
         formulation: of the convolutions, one of `convolutions.FORMULATIONS`; None to measure which is fastest.
+        num_models: that are to be trained in all; None where that is not known.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class EnsembleEngine:
         guarantee: PrivacyGuarantee | None = None,
         group_size: int | None = None,
         formulation: str | None = None,
+        num_models: int | None = None,
     ):
         self.config, self.dataset, self.guarantee = config, dataset, guarantee
         shape = dataset.images.shape[1:]
@@ -64,7 +66,7 @@ class EnsembleEngine:
         self._formulation, self.formulations = formulation, None
         self.group_size = group_size
         if group_size is None:
-            self.group_size = group_size_that_fits(self._lowered, dataset.images.nbytes)
+            self.group_size = group_size_that_fits(self._lowered, dataset.images.nbytes, num_models or LARGEST_GROUP)
         self.set_weights(self._asked.get_weights())
 
     def formulate(self) -> None:

@@ -92,12 +92,18 @@ def keep(store: Store, outcome: ModelRecord | ModelFailure) -> tuple[str, int, o
 
 
 def measure(
-    pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int, ensemble_size: int | None, seconds: float
+    pipe: Connection,
+    logdir: Path,
+    config: ExperimentConfig,
+    threads: int,
+    ensemble_size: int | None,
+    num_models: int | None,
+    seconds: float,
 ) -> None:
     """Trains for a while when the parent says so, and sends the images per second and its peak memory in bytes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
-    engine = start_engine(dataset, config, threads, ensemble_size)
+    engine = start_engine(dataset, config, threads, ensemble_size, num_models)
     engine.images_per_second(seconds=0.0)  # compiles
     pipe.send("ready")
     pipe.recv()

@@ -13,6 +13,7 @@ from mia_tf.training import device_memory, schedules
 from mia_tf.training.convolutions import FORMULATIONS
 from mia_tf.training.ensemble import EnsembleEngine
 from mia_tf.training.ensemble_step import averaged_weights, make_keys
+from mia_tf.validation import InputError
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +156,8 @@ def pretend_gpu(monkeypatch, limit):
 
 @pytest.mark.parametrize("limit, size", [(1_200, 1), (3_500, 4), (14_000, 16), (10**9, device_memory.LARGEST_GROUP)])
 def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
+    asked = []
+
     def memory(count, temporary):  # 200 bytes for the data, at least 400 for each model; the state comes out in place
         found = SimpleNamespace(
             argument_size_in_bytes=200 + 100 * count,
@@ -165,8 +168,42 @@ def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
         return SimpleNamespace(compile=lambda: SimpleNamespace(memory_analysis=lambda: found))
 
     pretend_gpu(monkeypatch, limit)
-    assert device_memory.group_size_that_fits(lambda k: [memory(k, 580), memory(k, 10)], data_bytes=200) == size
-    assert device_memory.group_size_that_fits(lambda k: [memory(k, 10), memory(k, 580)], data_bytes=200) == size
+    for temporaries in ((580, 10), (10, 580)):
+
+        def lower(k, temporaries=temporaries):
+            asked.append(k)
+            return [memory(k, temporary) for temporary in temporaries]
+
+        assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=64) == size
+    asked.clear()
+    assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=4) == min(size, 4)
+    assert max(asked) == 4  # more than there are is not tried
+
+
+def test_a_size_that_cannot_even_be_compiled_does_not_fit(monkeypatch):
+    def lower(count, message):
+        def compile_():
+            if count > 16:
+                raise jax.errors.JaxRuntimeError(message)
+            fields = ("argument_size", "output_size", "alias_size", "temp_size")
+            found = SimpleNamespace(**{f"{field}_in_bytes": 1 for field in fields})
+            return SimpleNamespace(memory_analysis=lambda: found)
+
+        return [SimpleNamespace(compile=compile_)]
+
+    pretend_gpu(monkeypatch, 10**9)
+    assert device_memory.group_size_that_fits(lambda k: lower(k, "RESOURCE_EXHAUSTED: no room"), 0, 64) == 16
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        device_memory.group_size_that_fits(lambda k: lower(k, "INTERNAL: a bug"), 0, 64)
+
+
+def test_a_device_that_does_not_tell_its_memory_needs_a_number(toy, monkeypatch):
+    """The machine's memory was once taken for the device's."""
+    device = SimpleNamespace(platform="gpu", memory_stats=lambda: None)
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    with pytest.raises(InputError, match=r"`ensemble_size` must be a number, as gpu .*ensemble_size=auto"):
+        EnsembleEngine(toy, SMALL, formulation="patches")
+    assert EnsembleEngine(toy, SMALL, group_size=5, formulation="patches").group_size == 5
 
 
 def test_the_group_is_sized_as_it_will_be_trained(toy, monkeypatch):

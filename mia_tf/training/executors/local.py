@@ -29,8 +29,13 @@ class LocalExecutor:
         workers, threads = sharing.share_cores(store, config, self._options, len(indices))
         # JAX takes three quarters of a GPU's memory unless it is told otherwise, whoever else needs some.
         os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{0.9 / workers:.3f}")
-        size = self._options.ensemble_size
-        start = functools.partial(start_engine, config=config, threads=threads, ensemble_size=size)
+        start = functools.partial(
+            start_engine,
+            config=config,
+            threads=threads,
+            ensemble_size=self._options.ensemble_size,
+            num_models=-(-len(indices) // workers),
+        )
         return train_models(store, config, indices, start, workers)
 
 

@@ -72,9 +72,14 @@ class RayExecutor:
 
     def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
-        size = self._options.ensemble_size
-        start = functools.partial(start_engine, config=config, threads=self._cpus, ensemble_size=size)
         workers = min(self._workers, len(indices))
+        start = functools.partial(
+            start_engine,
+            config=config,
+            threads=self._cpus,
+            ensemble_size=self._options.ensemble_size,
+            num_models=-(-len(indices) // workers),
+        )
         return train_models(store, config, indices, start, workers, self._cpus, self._gpus)
 
 
