@@ -141,6 +141,13 @@ def test_a_group_whose_worker_dies_later_fails_by_its_cause_and_the_others_go_on
     assert store.completed() == set(range(4, 10))
 
 
+def test_an_engine_that_refuses_a_flag_is_said_in_one_line(store, capfd):
+    reason = "no worker process could be started: Argument `ensemble_size` must be a number."
+    failures = train_models(store, CONFIG, [0, 1], fake_engines.refuse_a_flag, workers=2)
+    assert failures == dict.fromkeys([0, 1], f"{reason} Received: ensemble_size=auto")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_model_that_its_engine_forgets_is_named(store, log):
     failures = run(store, log, range(4), silent=True)
     assert failures == {3: "its engine said nothing of it"} and store.completed() == {0, 1, 2}
