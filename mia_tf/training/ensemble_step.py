@@ -163,7 +163,9 @@ class EnsembleStep:
             counts = (start + jnp.arange(size) < count).astype(jnp.float32)
             each = jax.vmap(jax.value_and_grad(loss_of), in_axes=(None, 0, 0, 0))
             losses, gradients = each(weights, image, label, counts)
-            clipped, _ = optax.per_example_global_norm_clip(gradients, guarantee.l2_norm_clip)
+            # With the fewer bits that cards multiply by default, an example could count for more than the clip.
+            with jax.default_matmul_precision("float32"):
+                clipped, _ = optax.per_example_global_norm_clip(gradients, guarantee.l2_norm_clip)
             return loss + losses.sum(), [t + c for t, c in zip(total, clipped, strict=True)]
 
         # As many microbatches as the largest batch of the K models needs at this step.
