@@ -19,9 +19,10 @@ from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.convolutions import Fastest, formulate
 from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
 from mia_tf.training.ensemble_group import Group
-from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
+from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys, models_from
 
-_INFERENCE_BATCH = 256
+_INFERENCE_BATCH, _INFERENCE_MODELS = 256, 8
+"""Images and models that are asked at once; of twice so many models at most are there answers on the host."""
 _SPARE_DEVIATIONS = 6
 """Room for Poisson-sampled batches above their expected size, in standard deviations; a larger one compiles anew."""
 _TRIAL = {"cpu": (2, 32, 4)}
@@ -144,7 +145,8 @@ class EnsembleEngine:
         shapes = (self._steps, count, self._rows_a_step), (self._steps, count), (count,)
         yield self._step.epoch.lower(state, self._data, keys, *(jax.ShapeDtypeStruct(s, jnp.int32) for s in shapes))
         images = self._data.images[:_INFERENCE_BATCH]
-        yield self._answer.lower(state.weights, state.statistics, images, np.zeros(2, np.int32), np.bool_(False))
+        asked = self._shapes(min(_INFERENCE_MODELS, count))
+        yield self._answer.lower(asked.weights, asked.statistics, images, np.zeros(2, np.int32), np.bool_(False))
 
     def _shapes(self, count: int) -> State:
         """Shapes and types of `initial_state`, for which nothing is drawn."""
@@ -181,29 +183,37 @@ class EnsembleEngine:
         """Takes the weights that a ModelRecord's checkpoint holds."""
         self._weights = jax.device_put(self._split([w[None] for w in weights]))
 
-    def logits(self, weights: list, statistics: list, queries: int) -> np.ndarray:
-        """(K, N, 1, Q, C) float32 logits of K models for Q views of every example."""
+    def logits(self, weights: list, statistics: list, queries: int) -> Iterator[np.ndarray]:
+        """For each of K models (N, 1, Q, C) float32 logits for Q views of every example."""
+        for answers in self._answers(weights, statistics, self._data.images, views.query_views(queries)):
+            yield answers[:, None]
+
+    def test_logits(self, weights: list, statistics: list) -> Iterator[np.ndarray]:
+        """For each of K models (T, C) float32 logits of the test images."""
+        for answers in self._answers(weights, statistics, self._test_images, [(0, 0, False)]):
+            yield answers[:, 0]
+
+    def _answers(self, weights, statistics, images, asked: list) -> Iterator[np.ndarray]:
+        """For each model (n, Q, C) float32 logits of Q views of each image; a few models are asked at once."""
         count = len(weights[0])
-        logits = np.empty((count, len(self._data.images), 1, queries, self.dataset.num_classes), np.float32)
-        for query, view in enumerate(views.query_views(queries)):
-            logits[:, :, 0, query] = self._answers(weights, statistics, self._data.images, view)
-        return logits
+        size = min(_INFERENCE_MODELS, count)
+        for start in range(0, count, size):
+            first = min(start, count - size)  # as with the last images
+            some = models_from(weights, first, size), models_from(statistics, first, size)
+            found = np.empty((size, len(images), len(asked), self.dataset.num_classes), np.float32)
+            for query, view in enumerate(asked):
+                self._answer_view(*some, images, view, found[:, :, query])
+            yield from found[start - first :]
 
-    def test_logits(self, weights: list, statistics: list) -> np.ndarray:
-        """(K, T, C) float32 logits of the test images."""
-        return self._answers(weights, statistics, self._test_images, (0, 0, False))
-
-    def _answers(self, weights, statistics, images, view) -> np.ndarray:
-        """(K, n, C) float32 logits of one view of each image."""
+    def _answer_view(self, weights, statistics, images, view, out: np.ndarray) -> None:
+        """Fills `out` with (K, n, C) logits of one view of each image."""
         shift, mirrored = np.array(view[:2], np.int32), np.bool_(view[2])
         size = min(_INFERENCE_BATCH, len(images))
         # The last batch begins earlier where it would be smaller, and would have to be compiled for itself.
         starts = [min(start, len(images) - size) for start in range(0, len(images), size)]
         parts = [self._answer(weights, statistics, images[s : s + size], shift, mirrored) for s in starts]
-        answers = np.empty((len(weights[0]), len(images), self.dataset.num_classes), np.float32)
         for start, part in zip(starts, parts, strict=True):
-            answers[:, start : start + size] = part
-        return answers
+            out[:, start : start + size] = part
 
     # ---- Keras' order of the weights
 

@@ -4,6 +4,7 @@ Everything is written for one model and mapped over K by JAX. The data set is th
 gathers its own batches from it.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -181,6 +182,12 @@ def averaged_weights(state: State, ema: float) -> list[jax.Array]:
     """The moving averages: begun at zero and divided by 1 - ema^t when used, which is LiRA's debiased average."""
     correction = 1 - ema ** jnp.maximum(state.steps, 1)
     return [average / _like(correction, average) for average in state.averages]
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def models_from(arrays: list[jax.Array], first: jax.Array, count: int) -> list[jax.Array]:
+    """Arrays of `count` models, of arrays whose first axis is that of all."""
+    return [lax.dynamic_slice_in_dim(array, first, count) for array in arrays]
 
 
 def make_answer(model: keras.Model):

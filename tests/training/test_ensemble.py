@@ -9,7 +9,7 @@ import pytest
 from engine_helpers import SMALL, members_of
 from toys import make_dataset
 
-from mia_tf.training import device_memory, schedules
+from mia_tf.training import device_memory, ensemble, schedules
 from mia_tf.training.convolutions import FORMULATIONS
 from mia_tf.training.ensemble import EnsembleEngine
 from mia_tf.training.ensemble_step import averaged_weights, make_keys
@@ -143,6 +143,26 @@ def test_weights_stay_in_full_precision_where_computing_is_not(toy):
     assert low.hparams["precision"] == "bfloat16" and "precision" not in high.hparams
     state, _ = engine.run_epoch(engine.initial_state([3]), make_keys([3]), [[np.arange(8)]], np.array([9]))
     assert {str(leaf.dtype) for leaf in (*state.weights, *state.momenta, *state.statistics)} == {"float32"}
+
+
+def test_a_large_group_is_asked_a_few_models_at_a_time(toy, monkeypatch):
+    """The answers of all its models would not fit in the host's memory. The last few overlap with those before."""
+    engine = start(toy, SMALL)
+    state, answer, asked = engine.initial_state([1, 2, 3]), engine._answer, []
+    expected = list(engine.logits(state.weights, state.statistics, 2))
+
+    def watched(weights, *rest):
+        asked.append(weights[0].shape[0])
+        return answer(weights, *rest)
+
+    monkeypatch.setattr(engine, "_answer", watched)
+    monkeypatch.setattr(ensemble, "_INFERENCE_MODELS", 2)
+    found = engine.logits(state.weights, state.statistics, 2)
+    first = next(found)
+    assert asked == [2, 2]  # one call for each query, and none for the third model yet
+    # Another compiled program: float32 rounding; logits are of order a tenth.
+    np.testing.assert_allclose([first, *found], expected, atol=1e-5)
+    assert asked == [2, 2, 2, 2] and np.abs(expected[1] - expected[2]).max() > 0.01
 
 
 class FakeDevice(SimpleNamespace):
