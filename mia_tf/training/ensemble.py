@@ -19,7 +19,7 @@ from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.convolutions import Fastest, formulate
 from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
 from mia_tf.training.ensemble_group import Group
-from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys, models_from
+from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
 
 _INFERENCE_BATCH, _INFERENCE_MODELS = 256, 8
 """Images and models that are asked at once; of twice so many models at most are there answers on the host."""
@@ -60,7 +60,7 @@ class EnsembleEngine:
         self._data = Data(jnp.asarray(dataset.images), jnp.asarray(dataset.labels, jnp.int32))
         self._test_images = jnp.asarray(dataset.test_images)
         self._step = EnsembleStep(self._trained, config, guarantee)
-        self._answer = make_answer(self._asked)
+        self._answer = make_answer(self._asked, _INFERENCE_MODELS)
         self._rows_a_step = self._padded(config.batch)
         # Room for the steps of any epoch of any model, whatever its subset: the epoch is compiled once.
         self._steps = schedules.most_steps_of_an_epoch(config, guarantee, len(dataset.images))
@@ -145,8 +145,8 @@ class EnsembleEngine:
         shapes = (self._steps, count, self._rows_a_step), (self._steps, count), (count,)
         yield self._step.epoch.lower(state, self._data, keys, *(jax.ShapeDtypeStruct(s, jnp.int32) for s in shapes))
         images = self._data.images[:_INFERENCE_BATCH]
-        asked = self._shapes(min(_INFERENCE_MODELS, count))
-        yield self._answer.lower(asked.weights, asked.statistics, images, np.zeros(2, np.int32), np.bool_(False))
+        rest = np.int32(0), images, np.zeros(2, np.int32), np.bool_(False)
+        yield self._answer.lower(state.weights, state.statistics, *rest)
 
     def _shapes(self, count: int) -> State:
         """Shapes and types of `initial_state`, for which nothing is drawn."""
@@ -198,20 +198,19 @@ class EnsembleEngine:
         count = len(weights[0])
         size = min(_INFERENCE_MODELS, count)
         for start in range(0, count, size):
-            first = min(start, count - size)  # as with the last images
-            some = models_from(weights, first, size), models_from(statistics, first, size)
+            first = np.int32(min(start, count - size))  # as with the last images
             found = np.empty((size, len(images), len(asked), self.dataset.num_classes), np.float32)
             for query, view in enumerate(asked):
-                self._answer_view(*some, images, view, found[:, :, query])
+                self._answer_view(weights, statistics, first, images, view, found[:, :, query])
             yield from found[start - first :]
 
-    def _answer_view(self, weights, statistics, images, view, out: np.ndarray) -> None:
-        """Fills `out` with (K, n, C) logits of one view of each image."""
+    def _answer_view(self, weights, statistics, first, images, view, out: np.ndarray) -> None:
+        """Fills `out`, (some, n, C), with what the models from `first` on say of one view of each image."""
         shift, mirrored = np.array(view[:2], np.int32), np.bool_(view[2])
         size = min(_INFERENCE_BATCH, len(images))
         # The last batch begins earlier where it would be smaller, and would have to be compiled for itself.
         starts = [min(start, len(images) - size) for start in range(0, len(images), size)]
-        parts = [self._answer(weights, statistics, images[s : s + size], shift, mirrored) for s in starts]
+        parts = [self._answer(weights, statistics, first, images[s : s + size], shift, mirrored) for s in starts]
         for start, part in zip(starts, parts, strict=True):
             out[:, start : start + size] = part
 

@@ -4,7 +4,6 @@ Everything is written for one model and mapped over K by JAX. The data set is th
 gathers its own batches from it.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -184,20 +183,16 @@ def averaged_weights(state: State, ema: float) -> list[jax.Array]:
     return [average / _like(correction, average) for average in state.averages]
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def models_from(arrays: list[jax.Array], first: jax.Array, count: int) -> list[jax.Array]:
-    """Arrays of `count` models, of arrays whose first axis is that of all."""
-    return [lax.dynamic_slice_in_dim(array, first, count) for array in arrays]
-
-
-def make_answer(model: keras.Model):
-    """Compiles (weights, statistics, images (B, H, W, C) uint8, shift (2,), mirrored ()) -> (K, B, classes) float32
-    logits of one view of each image, batch norm in inference mode.
+def make_answer(model: keras.Model, most: int):
+    """Compiles (weights, statistics, first (), images (B, H, W, C) uint8, shift (2,), mirrored ()) -> (min(most, K), B,
+    classes) float32 logits that models from `first` on give to one view of each image, batch norm in inference mode.
 
     In whole float32, where cards would multiply fewer bits by default: attacks see small differences.
     """
 
-    def answer(weights, statistics, images, shift, mirrored):
+    def answer(weights, statistics, first, images, shift, mirrored):
+        asked = min(most, len(weights[0]))
+        some = jax.tree.map(lambda array: lax.dynamic_slice_in_dim(array, first, asked), (weights, statistics))
         count = len(images)
         shown = views.gather_views(images, jnp.tile(shift[None], (count, 1)), jnp.full(count, mirrored))
 
@@ -206,7 +201,7 @@ def make_answer(model: keras.Model):
                 logits, _ = model.stateless_call(weights, statistics, views.to_input(shown), training=False)
             return logits
 
-        return jax.vmap(of_one)(weights, statistics)
+        return jax.vmap(of_one)(*some)
 
     return jax.jit(answer)
 

@@ -147,16 +147,19 @@ def test_weights_stay_in_full_precision_where_computing_is_not(toy):
 
 def test_a_large_group_is_asked_a_few_models_at_a_time(toy, monkeypatch):
     """The answers of all its models would not fit in the host's memory. The last few overlap with those before."""
-    engine = start(toy, SMALL)
-    state, answer, asked = engine.initial_state([1, 2, 3]), engine._answer, []
+    engine, asked = start(toy, SMALL), []
+    state = engine.initial_state([1, 2, 3])
     expected = list(engine.logits(state.weights, state.statistics, 2))
+    monkeypatch.setattr(ensemble, "_INFERENCE_MODELS", 2)
+    engine = start(toy, SMALL)
+    answer = engine._answer
 
-    def watched(weights, *rest):
-        asked.append(weights[0].shape[0])
-        return answer(weights, *rest)
+    def watched(*arguments):
+        found = answer(*arguments)
+        asked.append(len(found))
+        return found
 
     monkeypatch.setattr(engine, "_answer", watched)
-    monkeypatch.setattr(ensemble, "_INFERENCE_MODELS", 2)
     found = engine.logits(state.weights, state.statistics, 2)
     first = next(found)
     assert asked == [2, 2]  # one call for each query, and none for the third model yet
