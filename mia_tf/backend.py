@@ -26,6 +26,13 @@ def name() -> str:
     return found
 
 
+def limit_memory(share: float) -> None:
+    """Has JAX take this share of a GPU's memory, where the user has not said how much; by itself it takes 0.75."""
+    names = ("XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_CLIENT_MEM_FRACTION")  # which JAX refuses to be given both of
+    if not any(map(os.environ.get, names)):
+        os.environ[names[0]] = f"{share:.3f}"
+
+
 def _configured() -> str | None:
     path = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     try:

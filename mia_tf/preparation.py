@@ -65,6 +65,9 @@ def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: i
         from mia_tf.training import accounting
 
         print(accounting.statement(accounting.guarantee(config, len(dataset.images))), flush=True)
+    if backend.name() == "jax" and missing:
+        measured = "how convolutions are fastest and, without --ensemble_size, how many models fit"
+        print(f"On JAX each worker first measures {measured}: it may take minutes.", flush=True)
 
 
 def logits_bytes(dataset: Dataset, config: ExperimentConfig) -> int:

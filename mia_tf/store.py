@@ -131,7 +131,8 @@ class Store:
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
-                    store._marker.unlink()
+                    # Gone where another machine, which our flock does not reach, set up the same at once.
+                    store._marker.unlink(missing_ok=True)
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
         return store

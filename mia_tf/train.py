@@ -55,7 +55,8 @@ HELP = {
     TrainingConfig: {
         "arch": "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".",
         "norm": "Normalisation, for architectures that have one: " + ", ".join(NORMS) + ".",
-        "precision": "What training computes in: " + ", ".join(PRECISIONS) + " (with KERAS_BACKEND=jax).",
+        "precision": "What training computes in: " + ", ".join(PRECISIONS) + " (with KERAS_BACKEND=jax). "
+        "GPUs with TF32 train float32 in that; answers and --dp's clipped sums are full float32 in any case.",
         "lr": "Peak learning rate.",
         "batch": "Examples a step.",
         "epochs": "Passes over a model's training set.",

@@ -34,3 +34,11 @@ def test_a_backend_that_is_not_installed_is_one_line(monkeypatch, found, package
     monkeypatch.setenv("KERAS_BACKEND", found)
     with pytest.raises(InputError, match=f"^{package} is not installed: install it, or set KERAS_BACKEND={other}$"):
         backend.name()
+
+
+@pytest.mark.parametrize("given", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"])
+def test_a_share_of_memory_that_the_user_gave_stays_and_has_one_name(monkeypatch, given):
+    environment = {given: "0.2"} if given else {}
+    monkeypatch.setattr(backend.os, "environ", environment)
+    backend.limit_memory(0.45)
+    assert environment == ({given: "0.2"} if given else {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.450"})

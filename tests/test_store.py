@@ -138,6 +138,19 @@ def test_a_set_up_that_was_cut_short_is_done_again(tmp_path, dataset):
     assert not (tmp_path / ".work" / "setting-up").exists()
 
 
+def test_machines_without_a_common_lock_may_set_up_the_same_at_once(tmp_path, dataset, monkeypatch):
+    write = Store._write_dataset
+
+    def overtaken(self, dataset):
+        write(self, dataset)
+        self._marker.unlink()  # by the other machine
+
+    monkeypatch.setattr(Store, "_write_dataset", overtaken)
+    store = Store.create(tmp_path, CONFIG, lambda: dataset)
+    np.testing.assert_array_equal(store.dataset().images, dataset.images)
+    assert store.config() == CONFIG
+
+
 def test_a_full_disk_is_an_error_and_leaves_nothing_behind(store, dataset):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     record = make_record(dataset)

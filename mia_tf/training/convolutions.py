@@ -147,22 +147,28 @@ class Fastest:
         return min(seconds, key=seconds.get)
 
     def measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:
-        """Name of each formulation -> seconds of one convolution and its backward pass, infinite where the memory
-        does not suffice; measured once for a shape."""
+        """Name of each formulation -> seconds of one convolution and its backward pass, infinite where the device
+        cannot compute it so; measured once for a shape.
+
+        Raises:
+            jax.errors.JaxRuntimeError: no formulation can be computed, and not for want of memory alone, of which
+                fewer models need less.
+        """
         key = (*layer.input.shape[1:], *layer.kernel.shape, *layer.strides, layer.padding)
         if key not in self._known:
-            self._known[key] = {name: self._seconds(way, layer) for name, way in FORMULATIONS.items()}
+            seconds, broken = {}, None
+            for name, way in FORMULATIONS.items():
+                try:
+                    seconds[name] = self._seconds(way, layer)
+                except jax.errors.JaxRuntimeError as error:
+                    seconds[name] = math.inf
+                    broken = broken if "RESOURCE_EXHAUSTED" in str(error) else error
+            if broken and min(seconds.values()) == math.inf:
+                raise broken
+            self._known[key] = seconds
         return self._known[key]
 
     def _seconds(self, way: Callable, layer: keras.layers.Conv2D) -> float:
-        try:
-            return self._measured(way, layer)
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            return math.inf
-
-    def _measured(self, way: Callable, layer: keras.layers.Conv2D) -> float:
         models, *_ = self._shares
 
         def there_and_back(inputs, kernel):

@@ -1,9 +1,11 @@
 """How many models a device's memory takes at once."""
 
-import os
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 
 import jax
+
+from mia_tf.validation import fail
 
 _SHARE = 0.9
 """Of the free memory; the rest is for what XLA's own account of its needs leaves out."""
@@ -11,8 +13,10 @@ LARGEST_GROUP = 64
 """All models of a group are lost with it, and none is finished before the others: more would have to be worth that."""
 
 
-def group_size_that_fits(lower: Callable[[int], Iterable["jax.stages.Lowered"]], data_bytes: int) -> int:
-    """The largest power of two, at most LARGEST_GROUP, of models that fit the default device.
+def group_size_that_fits(
+    lower: Callable[[int], Iterable["jax.stages.Lowered"]], data_bytes: int, num_models: int
+) -> int:
+    """The largest of the sizes that models are shared out in, at most LARGEST_GROUP, that fits the default device.
 
     On a CPU it is 1: several at once are no faster (experiments/results/benchmarks/README.md), and models that take
     turns leave more of them finished at any time.
@@ -20,25 +24,42 @@ def group_size_that_fits(lower: Callable[[int], Iterable["jax.stages.Lowered"]],
     Args:
         lower: K -> what is done with K models, lowered but not compiled: training, and asking.
         data_bytes: size of the data set, which lies on the device already and is an argument of each.
+        num_models: that are to be trained in all.
+
+    Raises:
+        InputError: the device does not tell how much memory it has.
     """
     (device, *_) = jax.local_devices()
     if device.platform == "cpu":
         return 1
     stats = device.memory_stats() or {}
-    free = stats.get("bytes_limit", _memory_of_the_machine()) - stats.get("bytes_in_use", 0) + data_bytes
-    size = LARGEST_GROUP
+    if "bytes_limit" not in stats:
+        fail(f"must be a number, as {device.platform} does not tell how much memory it has", ensemble_size="auto")
+    free = stats["bytes_limit"] - stats.get("bytes_in_use", 0) + data_bytes
     # What is compiled is the candidate itself: other sizes are other programs, with other needs.
-    while size > 1 and max(map(_bytes, lower(size))) > _SHARE * free:
-        size //= 2
-    return size
+    return next(size for size in sizes(num_models) if size == 1 or max(map(_bytes, lower(size))) <= _SHARE * free)
 
 
-def _bytes(lowered) -> int:
-    """What a compiled function needs at most: arguments, what comes out beside them, and temporaries."""
-    found = lowered.compile().memory_analysis()
+def sizes(num_models: int) -> Iterator[int]:
+    """The sizes of equal shares of so many models, in as few rounds as LARGEST_GROUP allows, in twice as many, ...
+
+    They are what `mia_tf.training.executors.ledger` hands out to a worker that takes as many, down to 1.
+    """
+    rounds = -(-num_models // LARGEST_GROUP)
+    while (size := -(-num_models // rounds)) > 1:
+        yield size
+        rounds *= 2
+    yield 1
+
+
+def _bytes(lowered) -> float:
+    """What a compiled function needs at most: arguments, what comes out beside them, and temporaries; infinite where
+    already its compilation runs out of memory."""
+    try:
+        found = lowered.compile().memory_analysis()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return math.inf
     out = found.output_size_in_bytes - found.alias_size_in_bytes
     return found.argument_size_in_bytes + out + found.temp_size_in_bytes
-
-
-def _memory_of_the_machine() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

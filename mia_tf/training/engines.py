@@ -9,7 +9,13 @@ from mia_tf.records import Dataset
 from mia_tf.training.accounting import guarantee
 
 
-def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int, ensemble_size: int | None = None):
+def start_engine(
+    dataset: Dataset,
+    config: ExperimentConfig,
+    threads: int,
+    ensemble_size: int | None = None,
+    num_models: int | None = None,
+):
     """Starts an engine in this process; threads and devices are settled once for the process.
 
     Args:
@@ -17,6 +23,7 @@ def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int, ensem
         config: the experiment.
         threads: of the CPU.
         ensemble_size: models to train at once, on JAX; None for as many as the memory takes.
+        num_models: that this process is to train in all; None where that is not known.
 
     Returns:
         An object with `group_size`, the models it trains at once, and the methods of
@@ -29,7 +36,7 @@ def start_engine(dataset: Dataset, config: ExperimentConfig, threads: int, ensem
 
             from mia_tf.training.ensemble import EnsembleEngine
 
-            return EnsembleEngine(dataset, config.training, promise, ensemble_size)
+            return EnsembleEngine(dataset, config.training, promise, ensemble_size, num_models=num_models)
 
         os.environ["OMP_NUM_THREADS"] = str(threads)
         import tensorflow as tf

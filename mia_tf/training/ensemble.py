@@ -14,14 +14,15 @@ import numpy as np
 from mia_tf import models
 from mia_tf.config import TrainingConfig
 from mia_tf.records import Dataset, ModelFailure, ModelRecord
-from mia_tf.training import views
+from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.convolutions import Fastest, formulate
-from mia_tf.training.device_memory import group_size_that_fits
+from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
 from mia_tf.training.ensemble_group import Group
 from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
 
-_INFERENCE_BATCH = 256
+_INFERENCE_BATCH, _INFERENCE_MODELS = 256, 8
+"""Images and models that are asked at once; of twice so many models at most are there answers on the host."""
 _SPARE_DEVIATIONS = 6
 """Room for Poisson-sampled batches above their expected size, in standard deviations; a larger one compiles anew."""
 _TRIAL = {"cpu": (2, 32, 4)}
@@ -38,6 +39,7 @@ class EnsembleEngine:
         guarantee: of private training; None for training without.
         group_size: models to train at once; None for as many as the device's memory takes.
         formulation: of the convolutions, one of `convolutions.FORMULATIONS`; None to measure which is fastest.
+        num_models: that are to be trained in all; None where that is not known.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class EnsembleEngine:
         guarantee: PrivacyGuarantee | None = None,
         group_size: int | None = None,
         formulation: str | None = None,
+        num_models: int | None = None,
     ):
         self.config, self.dataset, self.guarantee = config, dataset, guarantee
         shape = dataset.images.shape[1:]
@@ -57,13 +60,14 @@ class EnsembleEngine:
         self._data = Data(jnp.asarray(dataset.images), jnp.asarray(dataset.labels, jnp.int32))
         self._test_images = jnp.asarray(dataset.test_images)
         self._step = EnsembleStep(self._trained, config, guarantee)
-        self._answer = make_answer(self._asked)
+        self._answer = make_answer(self._asked, _INFERENCE_MODELS)
         self._rows_a_step = self._padded(config.batch)
-        self._steps = 1  # most of an epoch so far: epochs of as many are compiled once
+        # Room for the steps of any epoch of any model, whatever its subset: the epoch is compiled once.
+        self._steps = schedules.most_steps_of_an_epoch(config, guarantee, len(dataset.images))
         self._formulation, self.formulations = formulation, None
         self.group_size = group_size
         if group_size is None:
-            self.group_size = group_size_that_fits(self._lowered, dataset.images.nbytes)
+            self.group_size = group_size_that_fits(self._lowered, dataset.images.nbytes, num_models or LARGEST_GROUP)
         self.set_weights(self._asked.get_weights())
 
     def formulate(self) -> None:
@@ -115,7 +119,6 @@ class EnsembleEngine:
             totals: (K,) int, steps of the whole training.
         """
         self.formulate()
-        self._steps = max(self._steps, *map(len, orders))
         largest = max((len(rows) for order in orders for rows in order), default=0)
         size = max(self._rows_a_step, self._padded(largest, spare=0))
         rows = np.zeros((self._steps, len(orders), size), np.int32)
@@ -137,18 +140,26 @@ class EnsembleEngine:
     def _lowered(self, count: int) -> Iterator:
         """What is done with `count` models, ready to be compiled for its need of memory: an epoch, and an answer."""
         self.formulate()
-        state = jax.eval_shape(lambda: self.initial_state([0] * count))
-        keys = jax.eval_shape(lambda: make_keys([0] * count))
-        rows = jax.ShapeDtypeStruct((1, count, self._rows_a_step), jnp.int32)
-        counts, totals = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((1, count), (count,)))
-        yield self._step.epoch.lower(state, self._data, keys, rows, counts, totals)
+        state, keys = self._shapes(count), make_keys(range(count))
+        # Of the shapes that training has: what is compiled here is not compiled again.
+        shapes = (self._steps, count, self._rows_a_step), (self._steps, count), (count,)
+        yield self._step.epoch.lower(state, self._data, keys, *(jax.ShapeDtypeStruct(s, jnp.int32) for s in shapes))
         images = self._data.images[:_INFERENCE_BATCH]
-        yield self._answer.lower(state.weights, state.statistics, images, np.zeros(2, np.int32), np.bool_(False))
+        rest = np.int32(0), images, np.zeros(2, np.int32), np.bool_(False)
+        yield self._answer.lower(state.weights, state.statistics, *rest)
+
+    def _shapes(self, count: int) -> State:
+        """Shapes and types of `initial_state`, for which nothing is drawn."""
+        weights, statistics = (
+            [jax.ShapeDtypeStruct((count, *v.shape), v.dtype) for v in variables] for variables in self._variables()
+        )
+        steps, running = (jax.ShapeDtypeStruct((count,), dtype) for dtype in (jnp.int32, bool))
+        return State(weights, weights, weights if self.config.ema else [], statistics, steps, running)
 
     def images_per_second(self, seconds: float) -> float:
         """Training speed of a whole group over at least `seconds`, after one call that compiles."""
-        count, (*_, steps) = self.group_size, _trial()
-        rng = np.random.default_rng(0)
+        count, rng = self.group_size, np.random.default_rng(0)
+        steps = min(_trial()[2], self._steps)
         order = rng.integers(len(self.dataset.images), size=(steps, self.config.batch), dtype=np.int32)
         state, keys, totals = self.initial_state(range(count)), make_keys(range(count)), np.full(count, 10**6)
         started, images = None, 0
@@ -172,29 +183,36 @@ class EnsembleEngine:
         """Takes the weights that a ModelRecord's checkpoint holds."""
         self._weights = jax.device_put(self._split([w[None] for w in weights]))
 
-    def logits(self, weights: list, statistics: list, queries: int) -> np.ndarray:
-        """(K, N, 1, Q, C) float32 logits of K models for Q views of every example."""
+    def logits(self, weights: list, statistics: list, queries: int) -> Iterator[np.ndarray]:
+        """For each of K models (N, 1, Q, C) float32 logits for Q views of every example."""
+        for answers in self._answers(weights, statistics, self._data.images, views.query_views(queries)):
+            yield answers[:, None]
+
+    def test_logits(self, weights: list, statistics: list) -> Iterator[np.ndarray]:
+        """For each of K models (T, C) float32 logits of the test images."""
+        for answers in self._answers(weights, statistics, self._test_images, [(0, 0, False)]):
+            yield answers[:, 0]
+
+    def _answers(self, weights, statistics, images, asked: list) -> Iterator[np.ndarray]:
+        """For each model (n, Q, C) float32 logits of Q views of each image; a few models are asked at once."""
         count = len(weights[0])
-        logits = np.empty((count, len(self._data.images), 1, queries, self.dataset.num_classes), np.float32)
-        for query, view in enumerate(views.query_views(queries)):
-            logits[:, :, 0, query] = self._answers(weights, statistics, self._data.images, view)
-        return logits
+        size = min(_INFERENCE_MODELS, count)
+        for start in range(0, count, size):
+            first = np.int32(min(start, count - size))  # as with the last images
+            found = np.empty((size, len(images), len(asked), self.dataset.num_classes), np.float32)
+            for query, view in enumerate(asked):
+                self._answer_view(weights, statistics, first, images, view, found[:, :, query])
+            yield from found[start - first :]
 
-    def test_logits(self, weights: list, statistics: list) -> np.ndarray:
-        """(K, T, C) float32 logits of the test images."""
-        return self._answers(weights, statistics, self._test_images, (0, 0, False))
-
-    def _answers(self, weights, statistics, images, view) -> np.ndarray:
-        """(K, n, C) float32 logits of one view of each image."""
+    def _answer_view(self, weights, statistics, first, images, view, out: np.ndarray) -> None:
+        """Fills `out`, (some, n, C), with what the models from `first` on say of one view of each image."""
         shift, mirrored = np.array(view[:2], np.int32), np.bool_(view[2])
         size = min(_INFERENCE_BATCH, len(images))
         # The last batch begins earlier where it would be smaller, and would have to be compiled for itself.
         starts = [min(start, len(images) - size) for start in range(0, len(images), size)]
-        parts = [self._answer(weights, statistics, images[s : s + size], shift, mirrored) for s in starts]
-        answers = np.empty((len(weights[0]), len(images), self.dataset.num_classes), np.float32)
+        parts = [self._answer(weights, statistics, first, images[s : s + size], shift, mirrored) for s in starts]
         for start, part in zip(starts, parts, strict=True):
-            answers[:, start : start + size] = part
-        return answers
+            out[:, start : start + size] = part
 
     # ---- Keras' order of the weights
 

@@ -92,28 +92,29 @@ class Group:
         if not len(self.dataset.test_images):
             return [{} for _ in self.seeds]
         weights = averaged_weights(state, self.config.ema) if self.config.ema else state.weights
-        answers = self.engine.test_logits(weights, state.statistics).argmax(axis=2)
         return [
-            accuracy_of.by_group("test_accuracy", answer == self.dataset.test_labels, self.dataset.test_groups)
-            for answer in answers
+            accuracy_of.by_group(
+                "test_accuracy", answers.argmax(axis=1) == self.dataset.test_labels, self.dataset.test_groups
+            )
+            for answers in self.engine.test_logits(weights, state.statistics)
         ]
 
     def _records(self, state: State, failed: np.ndarray, seconds: float) -> Iterator[ModelRecord | ModelFailure]:
         config, steps = self.config, np.asarray(state.steps)
-        logits = self.engine.logits(state.weights, state.statistics, config.queries)
+        answers = self.engine.logits(state.weights, state.statistics, config.queries)
         tested = self._test_accuracies(state)
         if config.keep_ckpt:
             self._keep(state, dict(enumerate(map(int, self.epochs))))
-        for k, (keep, seed) in enumerate(zip(self.members, self.seeds, strict=True)):
+        for k, (keep, seed, logits) in enumerate(zip(self.members, self.seeds, answers, strict=True)):
             total = int(self.totals[k])
             if failed[k]:
                 yield ModelFailure(k, self._reason(int(steps[k]), total))
                 continue
-            if not np.isfinite(logits[k]).all():
+            if not np.isfinite(logits).all():
                 yield ModelFailure(k, f"its logits were not finite after step {steps[k]} of {total}")
                 continue
             epoch = int(self.epochs[k])
-            accuracies = accuracy_of.on_pool(logits[k, :, 0, 0], self.dataset, keep)
+            accuracies = accuracy_of.on_pool(logits[:, 0, 0], self.dataset, keep)
             metrics = {
                 **accuracies,
                 **tested[k],
@@ -128,7 +129,7 @@ class Group:
             }
             promised = self.engine.guarantee.to_dict() if self.engine.guarantee else {}
             hparams = {**config.to_dict(), **promised, "seed": seed}
-            yield ModelRecord(k, keep, logits[k], epoch, hparams, metrics, self.checkpoints[k])
+            yield ModelRecord(k, keep, logits, epoch, hparams, metrics, self.checkpoints[k])
 
     def _reason(self, steps: int, total: int) -> str:
         rate = float(schedules.lira_learning_rate(self.config.lr, self.config.warmup, jnp.float32(steps / total)))

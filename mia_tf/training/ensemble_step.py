@@ -88,26 +88,25 @@ class EnsembleStep:
             keys: of the models.
             rows: (S, K, B) int32, the examples of each step.
             counts: (S, K) int32, how many of a step's rows are examples; the others fill it up. -1 where a model
-                takes no step.
+                takes no step; steps that none takes come last, and cost nothing.
             totals: (K,) int32, the steps of the whole training.
 
         Returns:
             The state afterwards, and (K,) the sums of the losses of the steps completed.
         """
 
-        def step(carry, order):
+        def step(s, carry):
             state, total_loss = carry
-            rows, counts = order
             step_of_all = jax.vmap(self._step, in_axes=(0, None, 0, 0, 0, 0, None))
-            changed, losses = step_of_all(state, data, keys, rows, counts, totals, counts.max())
-            asked = state.running & (counts >= 0)
+            changed, losses = step_of_all(state, data, keys, rows[s], counts[s], totals, counts[s].max())
+            asked = state.running & (counts[s] >= 0)
             done = asked & jnp.isfinite(losses)
             state = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), changed, state)
             state = state._replace(running=jnp.where(asked, done, state.running))
-            return (state, total_loss + jnp.where(done, losses, 0.0)), None
+            return state, total_loss + jnp.where(done, losses, 0.0)
 
-        (state, losses), _ = lax.scan(step, (state, jnp.zeros(len(totals))), (rows, counts))
-        return state, losses
+        steps = (counts >= 0).any(axis=1).sum()
+        return lax.fori_loop(0, steps, step, (state, jnp.zeros(len(totals))))
 
     # ---- one model
 
@@ -164,7 +163,9 @@ class EnsembleStep:
             counts = (start + jnp.arange(size) < count).astype(jnp.float32)
             each = jax.vmap(jax.value_and_grad(loss_of), in_axes=(None, 0, 0, 0))
             losses, gradients = each(weights, image, label, counts)
-            clipped, _ = optax.per_example_global_norm_clip(gradients, guarantee.l2_norm_clip)
+            # With the fewer bits that cards multiply by default, an example could count for more than the clip.
+            with jax.default_matmul_precision("float32"):
+                clipped, _ = optax.per_example_global_norm_clip(gradients, guarantee.l2_norm_clip)
             return loss + losses.sum(), [t + c for t, c in zip(total, clipped, strict=True)]
 
         # As many microbatches as the largest batch of the K models needs at this step.
@@ -182,14 +183,16 @@ def averaged_weights(state: State, ema: float) -> list[jax.Array]:
     return [average / _like(correction, average) for average in state.averages]
 
 
-def make_answer(model: keras.Model):
-    """Compiles (weights, statistics, images (B, H, W, C) uint8, shift (2,), mirrored ()) -> (K, B, classes) float32
-    logits of one view of each image, batch norm in inference mode.
+def make_answer(model: keras.Model, most: int):
+    """Compiles (weights, statistics, first (), images (B, H, W, C) uint8, shift (2,), mirrored ()) -> (min(most, K), B,
+    classes) float32 logits that models from `first` on give to one view of each image, batch norm in inference mode.
 
     In whole float32, where cards would multiply fewer bits by default: attacks see small differences.
     """
 
-    def answer(weights, statistics, images, shift, mirrored):
+    def answer(weights, statistics, first, images, shift, mirrored):
+        asked = min(most, len(weights[0]))
+        some = jax.tree.map(lambda array: lax.dynamic_slice_in_dim(array, first, asked), (weights, statistics))
         count = len(images)
         shown = views.gather_views(images, jnp.tile(shift[None], (count, 1)), jnp.full(count, mirrored))
 
@@ -198,7 +201,7 @@ def make_answer(model: keras.Model):
                 logits, _ = model.stateless_call(weights, statistics, views.to_input(shown), training=False)
             return logits
 
-        return jax.vmap(of_one)(weights, statistics)
+        return jax.vmap(of_one)(*some)
 
     return jax.jit(answer)
 

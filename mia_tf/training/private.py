@@ -16,7 +16,7 @@ from mia_tf.records import Dataset
 from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.clipping import ClippedGradients
-from mia_tf.training.single import SingleEngine, augmentation_draws
+from mia_tf.training.single import SingleEngine, augmentation_draws, full_float32
 from mia_tf.training.tf_privacy import GaussianSumQuery
 
 _KERNELS_KEPT = 1000
@@ -47,6 +47,7 @@ class PrivateEngine(SingleEngine):
         # TF-Privacy draws its noise from TensorFlow's global generator.
         tf.random.set_seed(int(np.random.default_rng([seed, schedules.NOISE]).integers(2**31)))
 
+    @full_float32()  # or an example could count for more than the clip
     def _epoch(self, order, augmentation_seed, first_step, total_steps):
         total, completed = 0.0, 0
         for rows in order:

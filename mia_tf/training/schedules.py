@@ -33,6 +33,11 @@ def num_steps(config: TrainingConfig, guarantee: PrivacyGuarantee | None, num_me
     return guarantee.steps if guarantee else config.epochs * num_members // config.batch
 
 
+def most_steps_of_an_epoch(config: TrainingConfig, guarantee: PrivacyGuarantee | None, num_members: int) -> int:
+    """Steps of the longest epoch of a model of at most so many examples."""
+    return max(_steps_of_epochs(config.epochs, num_steps(config, guarantee, num_members)))
+
+
 def orders(
     config: TrainingConfig, guarantee: PrivacyGuarantee | None, members: np.ndarray, seed: int
 ) -> Iterator[Sequence[np.ndarray]]:

@@ -4,6 +4,7 @@ The data set lies in memory as uint8, and an epoch is one call of a compiled fun
 is compiled once; for the next model the weights, momenta and statistics are set anew.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,6 +18,18 @@ from mia_tf.training import accuracy as accuracy_of
 from mia_tf.training import schedules, views
 
 _INFERENCE_BATCH = 500
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Keeps GPUs from multiplying float32 in the fewer bits of TF32, which TensorFlow lets them."""
+    settings = tf.config.experimental
+    before = settings.tensor_float_32_execution_enabled()
+    settings.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        settings.enable_tensor_float_32_execution(before)
 
 
 class SingleEngine:
@@ -196,6 +209,7 @@ class SingleEngine:
         """Gives the model weights that a ModelRecord's checkpoint holds."""
         self._model.set_weights(weights)
 
+    @full_float32()  # attacks see small differences
     def _answer(self, images: tf.Tensor, view: tuple[int, int, bool]) -> np.ndarray:
         """(n, C) logits of one view of each image."""
         shift, mirrored = np.array(view[:2], np.int32), np.bool_(view[2])

@@ -4,6 +4,7 @@ It talks to its parent over one pipe. From the parent come lists of int, the mod
 `engine.group_size` of them, and None, the end. To the parent go tuples (event, index, detail):
 
     ("ready", None, group_size)  asks for models
+    ("refused", None, reason)    the engine cannot be started as asked for; one line, and the last
     ("epoch", None, None)        an epoch of the models in hand is over
     ("done", index, metrics)     the model is stored
     ("elsewhere", index, None)   another process holds the model, or it is present
@@ -25,6 +26,7 @@ from mia_tf.config import ExperimentConfig
 from mia_tf.records import ModelFailure, ModelRecord
 from mia_tf.store import Store
 from mia_tf.training.engines import start_engine
+from mia_tf.validation import InputError
 
 
 def run(pipe: Connection, logdir: Path, config: ExperimentConfig, start: Callable) -> None:
@@ -34,7 +36,11 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig, start: Callabl
     try:
         dataset = store.dataset()
         plan = subsets.membership(config, len(dataset.images))
-        engine = start(dataset)
+        try:
+            engine = start(dataset)
+        except InputError as error:
+            pipe.send(("refused", None, str(error)))
+            return
         pipe.send(("ready", None, engine.group_size))
         while (indices := pipe.recv()) is not None:
             _train_claimed(pipe, store, engine, config, plan, indices)
@@ -92,12 +98,18 @@ def keep(store: Store, outcome: ModelRecord | ModelFailure) -> tuple[str, int, o
 
 
 def measure(
-    pipe: Connection, logdir: Path, config: ExperimentConfig, threads: int, ensemble_size: int | None, seconds: float
+    pipe: Connection,
+    logdir: Path,
+    config: ExperimentConfig,
+    threads: int,
+    ensemble_size: int | None,
+    num_models: int | None,
+    seconds: float,
 ) -> None:
     """Trains for a while when the parent says so, and sends the images per second and its peak memory in bytes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
-    engine = start_engine(dataset, config, threads, ensemble_size)
+    engine = start_engine(dataset, config, threads, ensemble_size, num_models)
     engine.images_per_second(seconds=0.0)  # compiles
     pipe.send("ready")
     pipe.recv()

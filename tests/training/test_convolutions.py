@@ -103,23 +103,32 @@ def test_a_measurement_is_a_time():
     assert set(seconds) == set(FORMULATIONS) and all(0 < s < 10 for s in seconds.values())
 
 
-def test_what_does_not_fit_is_not_taken(monkeypatch):
+NO_ROOM, BROKEN = "RESOURCE_EXHAUSTED: out of memory", "INTERNAL: no algorithm for that"
+
+
+@pytest.mark.parametrize(
+    "errors, taken",
+    [
+        ({"grouped": NO_ROOM, "patches": BROKEN}, "shifted"),
+        ({"grouped": NO_ROOM, "patches": BROKEN, "shifted": NO_ROOM}, None),
+        (dict.fromkeys(FORMULATIONS, NO_ROOM), "grouped"),  # a smaller group may fit
+    ],
+)
+def test_what_cannot_be_computed_is_not_taken(monkeypatch, errors, taken):
     (layer, *_) = [x for x in models.build("cnn4-1-max", (8, 8, 1), 4, seed=0).layers if hasattr(x, "kernel")]
 
-    def measured(self, way, layer):
-        if way.__name__ != "shifted":
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    def seconds(self, way, layer):
+        if way.__name__ in errors:
+            raise jax.errors.JaxRuntimeError(errors[way.__name__])
         return 1.0
 
-    monkeypatch.setattr(Fastest, "_measured", measured)
-    assert Fastest(models=2, gradients=1, batch=4, dtype="float32")(layer) == "shifted"
-
-    def broken(self, way, layer):
-        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
-
-    monkeypatch.setattr(Fastest, "_measured", broken)
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
-        Fastest(models=2, gradients=1, batch=4, dtype="float32")(layer)
+    monkeypatch.setattr(Fastest, "_seconds", seconds)
+    choose = Fastest(models=2, gradients=1, batch=4, dtype="float32")
+    if taken:
+        assert choose(layer) == taken
+    else:
+        with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+            choose(layer)
 
 
 @pytest.mark.parametrize("height, width", [(4, 6), (7, 5), (2, 2)])

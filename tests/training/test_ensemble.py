@@ -9,10 +9,11 @@ import pytest
 from engine_helpers import SMALL, members_of
 from toys import make_dataset
 
-from mia_tf.training import device_memory, schedules
+from mia_tf.training import device_memory, ensemble, schedules
 from mia_tf.training.convolutions import FORMULATIONS
 from mia_tf.training.ensemble import EnsembleEngine
 from mia_tf.training.ensemble_step import averaged_weights, make_keys
+from mia_tf.validation import InputError
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +107,25 @@ def test_a_step_draws_other_views_than_the_one_before(toy):
     assert gradients["none"] < 1e-5 and gradients["weak"] > 1e-2
 
 
-def test_the_epoch_is_compiled_once_for_a_group(toy):
-    engine = start(toy, dataclasses.replace(SMALL, epochs=3))
-    members = sizes_differ(toy)
-    list(engine.train(members, [1, 2, 3]))
-    list(engine.train(members, [4, 5, 6]))
-    assert engine._step.epoch._cache_size() == 1
+def test_the_epoch_is_compiled_once_for_a_size(toy, caplog):
+    """Whatever the subsets, where epochs differ by a step, and where it was compiled to see what fits."""
+    config = dataclasses.replace(SMALL, epochs=4)
+    engine, members = start(toy, config), sizes_differ(toy)
+    orders = [schedules.orders(config, None, np.flatnonzero(keep), 1) for keep in members]
+    assert {len(order) for epochs in orders for order in epochs} == {2, 3, 4, 5}
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        next(engine._lowered(3)).compile()
+        for some in (members[[0, 0, 0]], members, members_of(toy, 3)):
+            list(engine.train(some, [1, 2, 3]))
+    assert sum("Finished XLA compilation of jit(_epoch)" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("arch, ema", [("resnet9", 0.9), ("cnn4-2-max", 0.0)])
+def test_what_is_lowered_has_the_shapes_of_the_state(toy, arch, ema):
+    engine = start(toy, dataclasses.replace(SMALL, arch=arch, ema=ema))
+    state = engine.initial_state([1, 2])
+    shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), state)
+    assert engine._shapes(2) == shapes
 
 
 def test_weights_stay_in_full_precision_where_computing_is_not(toy):
@@ -131,6 +145,29 @@ def test_weights_stay_in_full_precision_where_computing_is_not(toy):
     assert {str(leaf.dtype) for leaf in (*state.weights, *state.momenta, *state.statistics)} == {"float32"}
 
 
+def test_a_large_group_is_asked_a_few_models_at_a_time(toy, monkeypatch):
+    """The answers of all its models would not fit in the host's memory. The last few overlap with those before."""
+    engine, asked = start(toy, SMALL), []
+    state = engine.initial_state([1, 2, 3])
+    expected = list(engine.logits(state.weights, state.statistics, 2))
+    monkeypatch.setattr(ensemble, "_INFERENCE_MODELS", 2)
+    engine = start(toy, SMALL)
+    answer = engine._answer
+
+    def watched(*arguments):
+        found = answer(*arguments)
+        asked.append(len(found))
+        return found
+
+    monkeypatch.setattr(engine, "_answer", watched)
+    found = engine.logits(state.weights, state.statistics, 2)
+    first = next(found)
+    assert asked == [2, 2]  # one call for each query, and none for the third model yet
+    # Another compiled program: float32 rounding; logits are of order a tenth.
+    np.testing.assert_allclose([first, *found], expected, atol=1e-5)
+    assert asked == [2, 2, 2, 2] and np.abs(expected[1] - expected[2]).max() > 0.01
+
+
 class FakeDevice(SimpleNamespace):
     def memory_stats(self):
         return {"bytes_limit": self.limit, "bytes_in_use": 300}
@@ -142,6 +179,8 @@ def pretend_gpu(monkeypatch, limit):
 
 @pytest.mark.parametrize("limit, size", [(1_200, 1), (3_500, 4), (14_000, 16), (10**9, device_memory.LARGEST_GROUP)])
 def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
+    asked = []
+
     def memory(count, temporary):  # 200 bytes for the data, at least 400 for each model; the state comes out in place
         found = SimpleNamespace(
             argument_size_in_bytes=200 + 100 * count,
@@ -152,8 +191,42 @@ def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
         return SimpleNamespace(compile=lambda: SimpleNamespace(memory_analysis=lambda: found))
 
     pretend_gpu(monkeypatch, limit)
-    assert device_memory.group_size_that_fits(lambda k: [memory(k, 580), memory(k, 10)], data_bytes=200) == size
-    assert device_memory.group_size_that_fits(lambda k: [memory(k, 10), memory(k, 580)], data_bytes=200) == size
+    for temporaries in ((580, 10), (10, 580)):
+
+        def lower(k, temporaries=temporaries):
+            asked.append(k)
+            return [memory(k, temporary) for temporary in temporaries]
+
+        assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=64) == size
+    asked.clear()
+    assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=4) == min(size, 4)
+    assert max(asked) == 4  # more than there are is not tried
+
+
+def test_a_size_that_cannot_even_be_compiled_does_not_fit(monkeypatch):
+    def lower(count, message):
+        def compile_():
+            if count > 16:
+                raise jax.errors.JaxRuntimeError(message)
+            fields = ("argument_size", "output_size", "alias_size", "temp_size")
+            found = SimpleNamespace(**{f"{field}_in_bytes": 1 for field in fields})
+            return SimpleNamespace(memory_analysis=lambda: found)
+
+        return [SimpleNamespace(compile=compile_)]
+
+    pretend_gpu(monkeypatch, 10**9)
+    assert device_memory.group_size_that_fits(lambda k: lower(k, "RESOURCE_EXHAUSTED: no room"), 0, 64) == 16
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        device_memory.group_size_that_fits(lambda k: lower(k, "INTERNAL: a bug"), 0, 64)
+
+
+def test_a_device_that_does_not_tell_its_memory_needs_a_number(toy, monkeypatch):
+    """The machine's memory was once taken for the device's."""
+    device = SimpleNamespace(platform="gpu", memory_stats=lambda: None)
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    with pytest.raises(InputError, match=r"`ensemble_size` must be a number, as gpu .*ensemble_size=auto"):
+        EnsembleEngine(toy, SMALL, formulation="patches")
+    assert EnsembleEngine(toy, SMALL, group_size=5, formulation="patches").group_size == 5
 
 
 def test_the_group_is_sized_as_it_will_be_trained(toy, monkeypatch):

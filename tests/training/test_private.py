@@ -66,6 +66,20 @@ def test_the_microbatch_changes_nothing_but_rounding(toy):
         np.testing.assert_allclose(record.logits, records[0].logits, atol=2e-3)
 
 
+def test_steps_are_computed_in_full_float32(toy, monkeypatch):
+    """In TF32, GPUs' default, one example counted for up to a thousandth more than the clip."""
+    engine, seen = private_engine(toy), []
+    clipped_sum = engine._clipped_sum
+
+    def watched(*arguments):
+        seen.append(tf.config.experimental.tensor_float_32_execution_enabled())
+        return clipped_sum(*arguments)
+
+    monkeypatch.setattr(engine, "_clipped_sum", watched)
+    engine._epoch([np.arange(8, dtype=np.int32)], np.int32(0), np.int32(0), np.int32(10))
+    assert seen == [False] and tf.config.experimental.tensor_float_32_execution_enabled()
+
+
 def noise_of_one_step(engine, seed, rows):
     """(D,): what a step adds to the sum of the clipped gradients."""
     engine._reset(seed)

@@ -1,6 +1,7 @@
 """DP-SGD in the ensemble engine, against one gradient of Keras' model after another."""
 
 import dataclasses
+import re
 
 import jax
 import numpy as np
@@ -70,6 +71,16 @@ def test_steps_take_the_sum_of_clipped_gradients_over_the_expected_batch(toy):
             assert len(rows) == 0 or largest > 2 * CLIP  # or nothing was clipped
             # Weights of order 0.3 in float32, whose difference is divided by the rate of 0.05.
             np.testing.assert_allclose(gradient, expected / SMALL.batch, atol=2e-6 * 10)
+
+
+def test_clipped_gradients_are_summed_in_full_float32(toy):
+    """In TF32, cards' default, one counted for up to a thousandth more than the clip; a CPU has no such default."""
+    engine = start(toy)
+    rows, counts = np.zeros((1, 2, 8), np.int32), np.full((1, 2), 8, np.int32)
+    state, totals = engine.initial_state([1, 2]), np.array([9, 9], np.int32)
+    traced = jax.make_jaxpr(engine._step._epoch)(state, engine._data, make_keys([1, 2]), rows, counts, totals)
+    precisions = re.findall(r"precision=(\S+)", str(traced))
+    assert sum("HIGHEST" in found for found in precisions) == len(engine._trained.trainable_variables)
 
 
 def test_group_norm_is_trained_one_example_at_a_time(toy):

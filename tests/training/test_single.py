@@ -60,6 +60,20 @@ def test_it_is_the_published_optimiser(toy, arch, clip_norm):
     np.testing.assert_allclose(record.logits[:, 0, 0], expected, atol=2e-3)
 
 
+def test_answers_are_computed_in_full_float32(toy, monkeypatch):
+    """Not in TF32, GPUs' default, with which training goes on afterwards."""
+    engine, seen = single.SingleEngine(toy, SMALL), []
+    forward = engine._forward
+
+    def watched(*arguments):
+        seen.append(tf.config.experimental.tensor_float_32_execution_enabled())
+        return forward(*arguments)
+
+    monkeypatch.setattr(engine, "_forward", watched)
+    engine.query(2)
+    assert seen == [False, False] and tf.config.experimental.tensor_float_32_execution_enabled()
+
+
 def test_averaged_weights_are_the_debiased_mean_of_the_path(toy):
     config = dataclasses.replace(SMALL, epochs=1, ema=0.8)
     engine = single.SingleEngine(toy, config)

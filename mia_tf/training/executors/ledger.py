@@ -48,7 +48,8 @@ class Ledger:
         """Models for a worker that trains `group_size` at the same time; none where there are none at the moment.
 
         Groups are of equal size as far as they can be, with no more of them one after another than need be: no
-        worker gets a full group while others get little, and an engine that is compiled for a size is so once.
+        worker gets a full group while others get little. An engine that chose its size among those of
+        `mia_tf.training.device_memory.sizes` gets groups of just that size, but for the last.
         """
         rounds = math.ceil(self._total / (self._workers * group_size))
         share = math.ceil(self._total / (self._workers * rounds))

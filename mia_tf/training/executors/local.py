@@ -4,11 +4,11 @@ import contextlib
 import functools
 import multiprocessing
 import multiprocessing.connection
-import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from mia_tf import backend
 from mia_tf.config import ExperimentConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -27,10 +27,14 @@ class LocalExecutor:
     def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
         workers, threads = sharing.share_cores(store, config, self._options, len(indices))
-        # JAX takes three quarters of a GPU's memory unless it is told otherwise, whoever else needs some.
-        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{0.9 / workers:.3f}")
-        size = self._options.ensemble_size
-        start = functools.partial(start_engine, config=config, threads=threads, ensemble_size=size)
+        backend.limit_memory(0.9 / workers)
+        start = functools.partial(
+            start_engine,
+            config=config,
+            threads=threads,
+            ensemble_size=self._options.ensemble_size,
+            num_models=-(-len(indices) // workers),
+        )
         return train_models(store, config, indices, start, workers)
 
 
@@ -65,7 +69,7 @@ def train_models(
         finally:
             for member in run.pool:
                 member.process.terminate()
-        ledger.give_up("no worker process could be started")
+        ledger.give_up(f"no worker process could be started{run.reason}")
         return ledger.failures
 
 
@@ -86,6 +90,7 @@ class _Run:
     ledger: Ledger
     arguments: tuple  # of every worker
     pool: list[_Worker] = field(default_factory=list)
+    reason: str = ""  # why one could not be started, where it said so
 
     def start(self) -> _Worker:
         """Starts a worker. Spawned, not forked: TensorFlow does not survive a fork."""
@@ -101,6 +106,8 @@ class _Run:
         if event == "epoch":
             member.begun = True
             self.ledger.epoch(member.indices)
+        elif event == "refused":
+            self.reason = f": {detail}"
         elif event == "ready":
             self.ledger.lost(member.indices, "its engine said nothing of it", tries=1)
             member.group_size, member.idle, member.indices = detail, True, set()

@@ -72,9 +72,14 @@ class RayExecutor:
 
     def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
-        size = self._options.ensemble_size
-        start = functools.partial(start_engine, config=config, threads=self._cpus, ensemble_size=size)
         workers = min(self._workers, len(indices))
+        start = functools.partial(
+            start_engine,
+            config=config,
+            threads=self._cpus,
+            ensemble_size=self._options.ensemble_size,
+            num_models=-(-len(indices) // workers),
+        )
         return train_models(store, config, indices, start, workers, self._cpus, self._gpus)
 
 
@@ -106,12 +111,10 @@ def train_models(
     # Once for every machine, whose workers share it; a memory-mapped array would be copied for each of them.
     loaded = {name: np.array(getattr(dataset, name)) for name in ("images", "test_images")}
     shared = ray.put(dataclasses.replace(dataset, **loaded))
-    environment = {"KERAS_BACKEND": backend.name()}  # a machine's own may be another
-    if 0 < gpus < 1:  # JAX takes three quarters of a GPU's memory unless it is told otherwise
-        environment["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * gpus:.3f}"
+    memory = 0.9 * gpus if 0 < gpus < 1 else None
     with Ledger(store, indices, config.training.epochs, workers) as ledger:
         plan = subsets.membership(config, len(dataset.images))
-        run = _Run(ledger, store, plan, (shared, config, start, environment), cpus, gpus)
+        run = _Run(ledger, store, plan, (shared, config, start, backend.name(), memory), cpus, gpus)
         try:
             for _ in range(workers):
                 run.hire()

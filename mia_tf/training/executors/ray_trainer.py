@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import mia_tf
+from mia_tf import backend
 from mia_tf.config import ExperimentConfig
 from mia_tf.records import Dataset
 from mia_tf.training.worker import train_group
@@ -21,9 +22,20 @@ class Trainer:
         """(version of mia_tf, name of the machine)."""
         return mia_tf.__version__, socket.gethostname()
 
-    def start(self, dataset: Dataset, config: ExperimentConfig, start: Callable, environment: dict[str, str]) -> int:
-        """Starts the engine that `start(dataset)` gives; tells how many models it trains at the same time."""
-        os.environ.update(environment)
+    def start(
+        self, dataset: Dataset, config: ExperimentConfig, start: Callable, keras_backend: str, memory: float | None
+    ) -> int:
+        """Starts the engine that `start(dataset)` gives; tells how many models it trains at the same time.
+
+        Args:
+            dataset, config: of the experiment.
+            start: gives the engine.
+            keras_backend: the driver's; this machine's own may be another.
+            memory: share of a GPU's that JAX takes; None for its own choice.
+        """
+        os.environ["KERAS_BACKEND"] = keras_backend
+        if memory:
+            backend.limit_memory(memory)
         self._config, self._events = config, queue.SimpleQueue()
         self._engine = start(dataset)
         return self._engine.group_size

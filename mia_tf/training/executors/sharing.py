@@ -65,6 +65,7 @@ def measure(
     workers: int,
     threads: int,
     ensemble_size: int | None = None,
+    num_models: int | None = None,
     seconds: float = 2.0,
 ) -> tuple[float, int]:
     """Trains for a while, and keeps nothing of it.
@@ -73,6 +74,7 @@ def measure(
         store, config: of the experiment.
         workers, threads: processes, and threads of each.
         ensemble_size: models that each trains at once, on JAX; None for what the memory allows.
+        num_models: that they are to train in all; None where that is not known.
         seconds: at least, besides the start.
 
     Returns:
@@ -82,10 +84,11 @@ def measure(
         InputError: the workers do not all run.
     """
     context = multiprocessing.get_context("spawn")
+    share = num_models and -(-num_models // workers)
     started = []
     for _ in range(workers):
         pipe, other = context.Pipe()
-        arguments = (other, store.logdir, config, threads, ensemble_size, seconds)
+        arguments = (other, store.logdir, config, threads, ensemble_size, share, seconds)
         process = context.Process(target=worker.measure, args=arguments, daemon=True)
         process.start()
         other.close()

@@ -11,6 +11,7 @@ import numpy as np
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig, TrainingConfig
 from mia_tf.records import ModelFailure, ModelRecord
+from mia_tf.validation import fail
 
 CONFIG = ExperimentConfig(training=TrainingConfig(epochs=2), num_experiments=10)
 
@@ -78,3 +79,8 @@ def start(dataset, **settings) -> FakeEngine:
 def refuse(dataset):
     """What an executor starts where it does not start."""
     raise RuntimeError("no device of that kind\nand a second line")
+
+
+def refuse_a_flag(dataset):
+    """As `refuse`, because of how it was asked."""
+    fail("must be a number", ensemble_size="auto")

@@ -7,10 +7,13 @@ import fake_engines
 import numpy as np
 import pytest
 from fake_engines import CONFIG, seed
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mia_tf import subsets
 from mia_tf.progress import Progress
 from mia_tf.store import Store
+from mia_tf.training import device_memory
 from mia_tf.training.executors import ledger as ledger_file
 from mia_tf.training.executors.ledger import Ledger
 from mia_tf.training.executors.local import train_models
@@ -88,6 +91,16 @@ def test_shares_are_equal_in_as_few_rounds_as_can_be(total, workers, group_size,
     assert [index for group in groups for index in group] == list(range(total))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 3000), st.integers(1, 9), st.integers(0, 6))
+def test_what_an_engine_was_measured_with_is_what_it_trains(total, workers, halvings):
+    """It once was 64, where two thousand models made groups of 63: each size is a program to compile."""
+    few_enough = [*device_memory.sizes(-(-total // workers))][halvings:] or [1]
+    with Ledger(None, range(total), 1, workers) as ledger:
+        groups = list(iter(lambda: ledger.next_group(few_enough[0]), []))
+    assert {len(group) for group in groups[:-1]} <= {few_enough[0]}
+
+
 def test_a_model_that_another_process_holds_is_left_out_of_its_group_and_waited_for(store, log, progress, monkeypatch):
     claims = contextlib.ExitStack()
 
@@ -126,6 +139,13 @@ def test_a_group_whose_worker_dies_later_fails_by_its_cause_and_the_others_go_on
     failures = run(store, log, dies=tmp_path / "died", dies_after=1)
     assert failures == dict.fromkeys([0, 1, 2, 3], "its worker process was ended by SIGKILL")
     assert store.completed() == set(range(4, 10))
+
+
+def test_an_engine_that_refuses_a_flag_is_said_in_one_line(store, capfd):
+    reason = "no worker process could be started: Argument `ensemble_size` must be a number."
+    failures = train_models(store, CONFIG, [0, 1], fake_engines.refuse_a_flag, workers=2)
+    assert failures == dict.fromkeys([0, 1], f"{reason} Received: ensemble_size=auto")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_model_that_its_engine_forgets_is_named(store, log):
