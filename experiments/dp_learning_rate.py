@@ -6,7 +6,7 @@ Trains models of flags/dp_mnist_svhn_cpu.flags (20,000 MNIST + 1,000 SVHN digits
 at each of four rates, on subsets and with seeds that no other experiment has: about ten minutes on two CPU
 cores. Choi et al. (section 8) call their models "low utility" and name neither rate nor batch size; 0.1 is LiRA's rate,
 which is also this project's without DP. What is learnt here about the rate is not covered by epsilon.
-Writes experiments/results/figure4_dp/learning_rate.csv, with 95% intervals over models (Student's t).
+Writes experiments/results/figure4/learning_rate.csv, with 95% intervals over models (Student's t).
 """
 
 import argparse
@@ -22,7 +22,7 @@ FLAGS = "flags/dp_mnist_svhn_cpu.flags"
 RATES = (0.1, 0.25, 0.5, 1.0)
 SEED = 100
 COLUMNS = ("lr", "split", "group", "mean", "ci_low", "ci_high", "num_models")
-OUT = Path(__file__).parent / "results" / "figure4_dp" / "learning_rate.csv"
+OUT = Path(__file__).parent / "results" / "figure4" / "learning_rate.csv"
 
 
 def train(rate: float, num_models: int, data_dir: str, logdir: Path) -> list[dict]:

@@ -10,6 +10,7 @@ the MSP score is below 0.4 or at most 0.551. Writes the correlations, and the di
 
 from experiments import runs
 from experiments.reproduction import command, panels
+from experiments.reproduction.paper_numbers import beside
 from mia_tf.figures import ood
 
 
@@ -25,8 +26,8 @@ def build(found) -> command.Outcome:
     correlations = [row for run in shown for row in panels.correlation_rows(run, "privacy_score", "ood_msp")]
     levels = {"share_above_1": 1, "share_above_2": 2}
     spread = [row for run in shown for row in panels.distribution_rows(run, "privacy_score", levels)]
-    figure = panels.page(lines, "figure1", ood.WORDS, 3.5)
-    return command.Outcome({"": correlations, "_distribution": spread}, {"": figure})
+    figure = panels.page(lines, "figure1", ood.MSP_WORDS, 3.5)
+    return command.Outcome({"": beside("figure1", correlations), "_distribution": spread}, {"": figure})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ reaches AUROC 1.0 (figure 3d). RMIA, which is newer than the paper, is drawn bes
 
 from experiments import runs
 from experiments.reproduction import command, comparisons, panels
+from experiments.reproduction.paper_numbers import beside
 
 CHALLENGES = "Challenges: under-represented examples."
 WORDS = (
@@ -30,7 +31,7 @@ def build(found) -> command.Outcome:
     compared = [row for run in found.values() for row in comparisons.sweep_rows(run)]
     draw = panels.draw_sweep("auroc", "under")
     figure = panels.page([(shown, draw) for shown in lines], "figure3", f"{CHALLENGES} {WORDS}", 3.5)
-    return command.Outcome({"": rows, "_comparisons": compared}, {"": figure})
+    return command.Outcome({"": beside("figure3", rows), "_comparisons": compared}, {"": figure})
 
 
 if __name__ == "__main__":

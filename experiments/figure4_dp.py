@@ -1,11 +1,11 @@
-"""What DP-SGD does to memorization, to the attacks and to accuracy (Choi et al., section 8 and Figure 4).
+"""What DP-SGD does to memorization, to the attacks and to accuracy, on any LOGDIRs.
 
-    python -m experiments.figure4_dp --plain=LOGDIR --dp=LOGDIR --out=experiments/results/figure4_dp \
-        [--dp=ANOTHER --dp_label="DP" --dp_label="DP, tuned"]
+    python -m experiments.figure4_dp --plain=LOGDIR --dp=LOGDIR --out=OUT [--dp=ANOTHER --dp_label=DP --dp_label=TUNED]
 
-The LOGDIRs hold the same examples and subsets, trained without and with differential privacy, each by a recipe that
-suits it: flags/dp_mnist_svhn_cpu_plain.flags and flags/dp_mnist_svhn_cpu.flags. The models that all of them have are
-compared. --dp may be given again, for instance for another learning rate.
+Choi et al., section 8 and Figure 4, for which `experiments.figure4` makes LOGDIRs of its own. They hold the same
+examples and subsets, trained without and with differential privacy, each by a recipe that suits it, such as
+flags/dp_mnist_svhn_cpu_plain.flags and flags/dp_mnist_svhn_cpu.flags. The models that all of them have are compared.
+--dp may be given again, for instance for another learning rate.
 
 About 10 s a LOGDIR on one core for 16 models of 5,250 examples. Writes to --out: memorization.csv (by group, with
 intervals), memorization_bins.csv (the histograms), attacks.csv, accuracy.csv, epsilon.csv (each attack's lower bound
@@ -71,9 +71,7 @@ def main() -> None:
 
 def compare(runs: dict[str, Run], attacks: list[str], seed: int, out: Path) -> None:
     """Writes every table and figure of runs by label, the one without privacy first, and prints short tables."""
-    found = private_tables.measure(runs, attacks, seed, out, _progress)
-    edges = histogram_edges(np.concatenate(list(found.memorization.values())), found.models_per_side)
-    rows = private_tables.rows(found, edges)
+    found, rows, edges = measure(runs, attacks, seed, out)
     stand_in = runs[PLAIN].examples.stand_in
     print("\n".join(filter(None, (*private_tables.lines(found, rows), stand_in))))
     for name, columns in private_tables.COLUMNS.items():
@@ -82,6 +80,13 @@ def compare(runs: dict[str, Run], attacks: list[str], seed: int, out: Path) -> N
         for name, figure in private_pages.pages(found, rows, edges):
             for path in style.save(figure, out, name):
                 print(path)
+
+
+def measure(runs: dict[str, Run], attacks: list[str], seed: int, folder: Path):
+    """The comparison, the rows of its tables and the edges of its histograms; `folder` is for scratch files."""
+    found = private_tables.measure(runs, attacks, seed, folder, _progress)
+    edges = histogram_edges(np.concatenate(list(found.memorization.values())), found.models_per_side)
+    return found, private_tables.rows(found, edges), edges
 
 
 def _progress(doing: str, steps: Iterable, total: int) -> Iterable:

@@ -8,6 +8,7 @@ The paper: long-tailed on CIFAR-10 alone; mixed with CIFAR-100 all examples fall
 
 from experiments import runs
 from experiments.reproduction import command, panels
+from experiments.reproduction.paper_numbers import beside
 
 
 def names(scale: str) -> list[str]:
@@ -21,7 +22,7 @@ def build(found) -> command.Outcome:
     levels = {"share_above_0.5": 0.5, "share_above_0.6": 0.6, "share_above_0.8": 0.8}
     rows = [row for run in shown for row in panels.distribution_rows(run, "memorization", levels)]
     figure = panels.page([(shown, panels.draw_memorization_histogram)], "figure6", "", 3.5)
-    return command.Outcome({"": rows}, {"": figure})
+    return command.Outcome({"": beside("figure6", rows)}, {"": figure})
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ def build(found) -> command.Outcome:
     draw = panels.draw_ood("ood_msp", "memorization")
     lines = [([run for run in found.values() if run.run.selection == kind], draw) for kind in ("random", "singletons")]
     rows = [row for run in found.values() for row in panels.correlation_rows(run, "memorization", "ood_msp")]
-    return command.Outcome({"": rows}, {"": panels.page(lines, "figure9", ood.WORDS, 3.5)})
+    levels = {"share_above_0.5": 0.5, "share_above_0.8": 0.8}
+    spread = [row for run in found.values() for row in panels.distribution_rows(run, "memorization", levels)]
+    return command.Outcome({"": rows, "_distribution": spread}, {"": panels.page(lines, "figure9", ood.MSP_WORDS, 3.5)})
 
 
 if __name__ == "__main__":

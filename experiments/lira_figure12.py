@@ -12,6 +12,7 @@ ResNet-18 is easier to attack than MobileNet-v2. Its targets are pre-trained on 
 from experiments import runs
 from experiments.reproduction import command
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
+from experiments.reproduction.paper_numbers import beside
 from mia_tf.figures import attacks, comparison, style
 from mia_tf.files import Table
 
@@ -26,12 +27,13 @@ def names(scale: str) -> list[str]:
 def build(found) -> command.Outcome:
     """A row for every target and shadow architecture that have been attacked with each other."""
     rows = [row for target in found.values() for shadow in found.values() for row in pair_rows(target, shadow)]
+    rows = beside("lira_figure12", rows)
     pairs = len({(row["target"], row["shadow"]) for row in rows})
     figure = style.new_figure(7.2, 1.2 + 0.28 * pairs)
     panels = figure.subplots(1, 2, sharey=True)
     for ax, metric in zip(panels, attacks.CHANCE, strict=True):
         shown = [
-            comparison.Pair(f"{row['target']} by {row['shadow']}", "all", _triple(row), None)
+            comparison.Pair(f"{row['target']} by {row['shadow']}", "all", _triple(row), _papers(row))
             for row in rows
             if row["metric"] == metric
         ]
@@ -63,6 +65,10 @@ def pair_rows(target: Measured, shadow: Measured) -> list[dict]:
         }
         for metric in attacks.CHANCE
     ]
+
+
+def _papers(row: dict) -> tuple[float, float, float] | None:
+    return (float(row["paper"]), float("nan"), float("nan")) if row["paper"] else None
 
 
 def _triple(row: dict) -> tuple[float, float, float]:

@@ -22,8 +22,11 @@ from mia_tf.figures import roc
 from mia_tf.figures.ood import OOD_LABELS
 
 WORDS = (
-    "Out-of-distribution scores as detectors of highly memorized examples: true positives are highly memorized ones."
+    "Out-of-distribution scores as detectors of highly memorized examples, among all examples of a mixture: "
+    "true positives are highly memorized ones."
 )
+
+_NAMES = {"ood_msp": "MSP score", "ood_energy": "energy score"}
 
 
 def names(scale: str) -> list[str]:
@@ -34,6 +37,8 @@ def names(scale: str) -> list[str]:
 def build(found) -> command.Outcome:
     """The ROC of both scores on every mixture."""
     found = {name: run for name, run in found.items() if highly_memorized(run, np.ones(sum(run.counts), bool)).any()}
+    if not found:
+        return command.Outcome({})
     rows = [row for run in found.values() for row in proxy_rows(run)]
     figure = panels.page([(list(found.values()), _draw)], "ood_proxy", WORDS, 4.2)
     return command.Outcome({"": rows}, {"": figure})
@@ -56,13 +61,17 @@ def proxy_rows(run: Measured) -> Iterator[dict]:
             first = np.argsort(-scores, kind="stable")[:count]
             hits = int(wanted[first].sum())
             interval = binomtest(hits, count).proportion_ci(method="exact")
+            auroc = roc_auc_score(wanted, scores)
+            low, high = auroc_interval(auroc, count, len(wanted) - count)
             yield {
                 "mixture": run.run.mixture,
                 "population": population,
                 "detector": detector,
                 "num_examples": len(wanted),
                 "num_memorized": count,
-                "auroc": roc_auc_score(wanted, scores),
+                "auroc": auroc,
+                "auroc_low": low,
+                "auroc_high": high,
                 "precision_at_num_memorized": hits / count,
                 "ci_low": interval.low,
                 "ci_high": interval.high,
@@ -72,6 +81,15 @@ def proxy_rows(run: Measured) -> Iterator[dict]:
             }
 
 
+def auroc_interval(auroc: float, num_positive: int, num_negative: int) -> tuple[float, float]:
+    """95% interval of an area under a ROC of independent examples (Hanley and McNeil, 1982)."""
+    both_positive, both_negative = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
+    variance = auroc * (1 - auroc)
+    variance += (num_positive - 1) * (both_positive - auroc**2) + (num_negative - 1) * (both_negative - auroc**2)
+    half = 1.959964 * np.sqrt(variance / (num_positive * num_negative))
+    return max(auroc - half, 0.0), min(auroc + half, 1.0)
+
+
 def _draw(ax, run: Measured) -> None:
     """The ROC of the scores on all examples."""
     known = np.isfinite(run.results.memorization)
@@ -79,8 +97,8 @@ def _draw(ax, run: Measured) -> None:
     for detector in OOD_LABELS:
         among = known & np.isfinite(run.results.ood[detector])
         wanted, scores = highly_memorized(run, among), run.results.ood[detector][among]
-        curves[detector] = roc_curve(wanted, scores)[:2]
-        aurocs[detector] = roc_auc_score(wanted, scores)
+        curves[_NAMES[detector]] = roc_curve(wanted, scores)[:2]
+        aurocs[_NAMES[detector]] = roc_auc_score(wanted, scores)
     roc.draw_roc(ax, curves, aurocs, 1 / np.count_nonzero(known), run.title)
 
 

@@ -6,12 +6,13 @@
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
 `mia_tf.analyze`, which this command only calls. Whatever is interrupted goes on with the same command.
 Scales: smoke, a minute a run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
-cpu, at most an hour a run on two cores; paper, for a GPU.
+cpu, about an hour a run on two cores at most; paper, for a GPU.
 
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
-by the models of another run; and without the examples that those memorize most (onion), or random ones (control). That
-other run is MIXTURE_candidates where the random run has too few examples to choose from. Every run draws its subsets
-and models from a seed of its own: none is attacked with the models it was chosen by.
+by the models of another run; without the examples that those memorize most (onion), or random ones (control); and, on
+random ones of a size of their own, with DP-SGD (private) and without (plain). That other run is MIXTURE_candidates
+where the random run has too few examples to choose from. Every run draws its subsets and models from a seed of its own:
+none is attacked with the models it was chosen by. Only private and plain share subsets, to be compared.
 """
 
 import argparse
@@ -71,6 +72,10 @@ def runs(scale: str) -> dict[str, Run]:
         if mixture == "mnist_svhn":
             found += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
     found += [_run(size, mixture, "random") for mixture in SHIFTS]
+    for kind, (flagfile, *more) in size.defence.items():
+        minutes = size.minutes.get(f"mnist_{kind}", size.minutes["mnist"])
+        flags = (f"--flagfile={FLAGS / flagfile}.flags", *more)
+        found.append(Run(f"mnist_svhn_{kind}", "mnist_svhn", kind, flags, None, minutes))
     for seed, arch in enumerate(size.architectures, len(_SEEDS)):
         run = _run(size, size.one_group, arch, arch=arch, pkeep=_PKEEP, seed=seed)
         found.append(replace(run, flags=(*run.flags, *size.one_group_flags)))
@@ -95,6 +100,12 @@ def _run(
     name = mixture if selection == "none" else f"{mixture}_{selection}"
     minutes = size.minutes.get(f"{base}_{selection}", size.minutes[base])
     return Run(name, mixture, selection, tuple(flags), scores_from, minutes)
+
+
+def defence(scale: str) -> list[str]:
+    """The run of MNIST with SVHN without DP-SGD, and that with it on the same subsets."""
+    plain = "plain" if "plain" in SCALES[scale].defence else "random"
+    return [f"mnist_svhn_{plain}", "mnist_svhn_private"]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -93,5 +93,5 @@ def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
         comparison.draw_comparison(ax, pairs, _LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles: under 0.01%.", mine)
+    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%.", mine)
     return figure

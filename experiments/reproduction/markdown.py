@@ -32,8 +32,8 @@ def replace_part(text: str, name: str, lines: Sequence[str]) -> str:
     return text
 
 
-def runs_table(rows: Rows) -> list[str]:
-    """Which runs the attack tables are made of, of their rows."""
+def runs_table(rows: Rows, missing: Sequence[str]) -> list[str]:
+    """Which runs the attack tables are made of, of their rows, and the names of those that nothing is made of."""
     found = {}
     for row in rows:
         if row["ours"]:
@@ -42,7 +42,8 @@ def runs_table(rows: Rows) -> list[str]:
             found[place] = [*sizes, row["note"]]
     lines = [f"| {' | '.join([*place, *cells])} |" for place, cells in found.items()]
     head = ["| mixture | selection | over-represented | under-represented | models | |", "|---|---|---|---|---|---|"]
-    return [*head, *lines] if lines else NOTHING
+    absent = ["", f"Not run at this scale: {', '.join(f'`{name}`' for name in missing)}."] if missing else []
+    return [*head, *lines, *absent] if lines else NOTHING
 
 
 def claims_list(findings: Sequence[Finding]) -> list[str]:

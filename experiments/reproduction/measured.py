@@ -18,6 +18,8 @@ _TITLES = {
     "singletons": "highly memorized",
     "onion": "without the most memorized",
     "control": "without random ones",
+    "private": "DP-SGD",
+    "plain": "without DP-SGD",
 }
 
 

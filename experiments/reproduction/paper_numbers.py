@@ -6,6 +6,7 @@ numbers it does not have.
 """
 
 import csv
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "paper"
@@ -20,7 +21,9 @@ def table(name: str) -> list[dict[str, str]]:
 
 
 def statements(item: str) -> list[dict[str, str]]:
-    """What the text says of a figure or a side experiment: rows of place, value (may be empty) and says.
+    """What the text says of a figure or a side experiment: rows of place, relation, value, where and says.
+
+    `where` names the rows of our table that `value` is about (`beside`); it, `relation` and `value` may be empty.
 
     Raises:
         KeyError: there is nothing of that name.
@@ -29,6 +32,21 @@ def statements(item: str) -> list[dict[str, str]]:
     if not found:
         raise KeyError(item)
     return found
+
+
+def beside(item: str, rows: Iterable[Mapping]) -> list[dict]:
+    """The rows of a figure's table with one more column, `paper`: what the text has for each, "" for nothing."""
+    marked = []
+    for said in statements(item):
+        if said["where"]:
+            wanted = dict(pair.split("=") for pair in said["where"].split(";"))
+            marked.append((wanted, f"{said['relation']} {said['value']}".strip()))
+    return [{**row, "paper": next((text for wanted, text in marked if _is(row, wanted)), "")} for row in rows]
+
+
+def _is(row: Mapping, wanted: Mapping[str, str]) -> bool:
+    """Whether a row has the wanted cells; "a|b" is either."""
+    return all(str(row[name]) in cells.split("|") for name, cells in wanted.items())
 
 
 def attack_numbers(name: str) -> list[dict]:

@@ -33,6 +33,8 @@ class Scale:
         num_shadow: numbers of shadow models a side that the attacks are also measured with.
         more: mixture -> further flags.
         singletons: further flags of the runs on singletons.
+        defence: "private" or "plain" -> flagfile and further flags of MNIST with SVHN with and without DP-SGD (Choi et
+            al., section 8); where there is no "plain", the random run has the same examples and subsets.
     """
 
     flags: dict[str, str]
@@ -49,6 +51,7 @@ class Scale:
     one_group_flags: tuple[str, ...] = ()
     more: dict[str, tuple[str, ...]] = field(default_factory=dict)
     singletons: tuple[str, ...] = ()
+    defence: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 SCALES = {
@@ -64,12 +67,17 @@ SCALES = {
         architectures=("cnn8-2-max", "cnn8-2-mean"),
         one_group="mnist",
         num_shadow=(1, 2),
+        defence={
+            "private": ("smoke", "--dp", "--target_epsilon=3.2", "--delta=1e-5", "--sampling=poisson", "--batch=64")
+        },
     ),
     "cpu": Scale(
         flags={"mnist": "mnist_svhn_cpu", "cifar10": "cifar10_cpu"},
         minutes={
             "mnist": 13,
             "mnist_singletons": 22,
+            "mnist_plain": 8,
+            "mnist_private": 15,
             "cifar10": 27,
             "cifar10_singletons": 34,
             "cifar10_cnn16-2-max": 60,
@@ -86,6 +94,7 @@ SCALES = {
         num_shadow=(1, 2, 4, 8, 16),
         # In 20 epochs models fit 61% of their members among 112 SVHN singletons; section 4.1 asks for more than 80%.
         singletons=("--epochs=40",),
+        defence={"plain": ("dp_mnist_svhn_cpu_plain",), "private": ("dp_mnist_svhn_cpu",)},
     ),
     "paper": Scale(
         flags={"mnist": "mnist_paper", "cifar10": "cifar10_paper"},
@@ -100,6 +109,7 @@ SCALES = {
         one_group="cifar10",
         num_shadow=(1, 2, 4, 5, 10, 20, 50, 100, 200, 500),
         one_group_flags=("--pool_test", "--num_experiments=256"),
+        defence={"private": ("dp_mnist_svhn",)},
         more={"mnist_cifar10": ("--arch=cnn64-3-max",), "cifar10_augcifar10": ("--arch=resnet18",)},
     ),
 }

@@ -15,7 +15,7 @@ from mia_tf.validation import check, check_integer
 
 
 def most_shadow_models(keep: np.ndarray) -> int:
-    """The largest K of a Sweep: membership keep (N, S) bool must leave a target K models on both sides of an example."""
+    """The largest K of a Sweep: membership keep (N, S) bool leaves a target so many models on both sides."""
     num_in = keep.sum(axis=1)
     return int(np.minimum(num_in, keep.shape[1] - num_in).max()) - 1
 

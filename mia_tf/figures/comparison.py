@@ -52,7 +52,7 @@ def draw_comparison(ax: Axes, pairs: Sequence[Pair], xlabel: str, logarithmic: b
     """
     if logarithmic:
         ax.set_xscale("log", nonpositive="clip")
-        ax.set_xlim(SMALLEST_RATE, 1)
+        ax.set_xlim(SMALLEST_RATE, 1.25)  # the marks at 100% are whole
         style.percent_axis(ax.xaxis)
     values = {}
     for pair in pairs:

@@ -15,10 +15,11 @@ OOD_LABELS = {
 """Column of examples.csv -> what it is; higher = further out of distribution."""
 WORDS = (
     r"$\rho$ is Spearman's, in the words of Choi et al.: weak below 0.4, moderate below 0.6, strong from there on. "
-    "OOD scores are means over the models that did not train on the example; higher = further out; "
-    "MSP scores under 1e-8 are drawn there."
+    "OOD scores are means over the models that did not train on the example; higher = further out."
 )
 """What a reader must know, for the footnote."""
+MSP_WORDS = f"{WORDS} MSP scores under 1e-8 are drawn there."
+"""The same where MSP scores are drawn."""
 _SMALLEST = 1e-8
 """Left end of the logarithmic axis at most."""
 

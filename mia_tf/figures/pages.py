@@ -39,7 +39,7 @@ def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, 
     for ax, metric in zip(panels, METRICS, strict=True):
         attacks.draw_attacks(ax, metric, results.metrics[metric])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    style.footnote(figure, f"Lines are 95% intervals; a triangle is a rate below 0.01%.\n{scale}")
+    style.footnote(figure, f"Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.\n{scale}")
     yield "attacks", figure
 
     if results.sweep:
@@ -84,7 +84,7 @@ def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, 
             drawn = {"detector": detector, "ood": results.ood[detector], "scores": values, "spearman": found}
             ood.draw_against_ood(ax, **drawn, label=label, **per_example)
             ax.label_outer()
-        style.footnote(figure, f"{ood.WORDS}\n{scale}")
+        style.footnote(figure, f"{ood.MSP_WORDS}\n{scale}")
         yield f"{name}_ood", figure
 
     shown = min(dataset.num_classes, examples.MAX_CLASSES)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
+from mia_tf.analysis import private_tables
 from mia_tf.analysis.private_tables import Comparison
 from mia_tf.figures import private_runs as draw
 from mia_tf.figures import style
@@ -29,9 +30,11 @@ def pages(found: Comparison, rows: Mapping[str, list[tuple]], edges: np.ndarray)
     figure = style.new_figure(3.2 * len(labels), 3.6)
     panels = figure.subplots(1, len(labels), sharex=True, sharey=True)
     draw.draw_distributions(panels, found.memorization, plain.examples.groups, names, edges)
-    error = np.nanmedian(found.findings[found.plain].columns["memorization_se"])
+    place = private_tables.COLUMNS["memorization"].index("standard_error")
+    errors = [row[place] for row in rows["memorization"] if row[1] != "all"]
     side = f"With {found.models_per_side} models on the smaller side of an example"
-    style.footnote(figure, f"{side}, its memorization has a standard error of about {error:.2f}.\n{scale}")
+    error = f"a standard error of {np.nanmin(errors):.2f} to {np.nanmax(errors):.2f}"
+    style.footnote(figure, f"{side}, its memorization has {error}.\n{scale}")
     yield "figure4", figure
 
     figure = style.new_figure(7.2, 3.8)
@@ -59,7 +62,7 @@ def pages(found: Comparison, rows: Mapping[str, list[tuple]], edges: np.ndarray)
             draw_attacks(ax, metric, values, series)
         across[0].set_title(_POPULATIONS[population], loc="left")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(labels) + 1)
-    style.footnote(figure, f"Lines are 95% intervals; a triangle is a rate below 0.01%.\n{scale}")
+    style.footnote(figure, f"Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.\n{scale}")
     yield "attacks", figure
 
     figure = style.new_figure(7.2, 1.4 + height)

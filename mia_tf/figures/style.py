@@ -89,7 +89,9 @@ _ATTACKS = {
     "rmia": AttackStyle("RMIA", VERMILLION, _DASHDOT),
     "rmia_offline": AttackStyle("RMIA offline", VERMILLION, _DOTTED),
 }
-_FURTHER = [(colour, dashes) for dashes in (_DOTTED, _LONG) for colour in (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)]
+_COLOURS = (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)
+# Neighbours differ in their dashes too.
+_FURTHER = [*zip(_COLOURS, (_DOTTED, _LONG) * 3, strict=True), *zip(_COLOURS, (_LONG, _DOTTED) * 3, strict=True)]
 
 
 def attack_styles(names: Iterable[str]) -> dict[str, AttackStyle]:

@@ -27,7 +27,9 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
     for attack, look in style.attack_styles(values).items():
         sizes = np.array(sorted(values[attack]))
         table = np.array([values[attack][size] for size in sizes.tolist()])
-        ax.fill_between(sizes, table[:, 1], table[:, 2], color=look.colour, alpha=0.1, linewidth=0)
+        # To the axis' end where an interval reaches to 0, which a logarithmic axis has not.
+        low = table[:, 1] if metric == "auroc" else np.maximum(table[:, 1], CHANCE[metric] / 3)
+        ax.fill_between(sizes, low, table[:, 2], color=look.colour, alpha=0.1, linewidth=0)
         line = {"color": look.colour, "linestyle": look.linestyle, "linewidth": 1.4, "marker": "o", "markersize": 3}
         ax.plot(sizes, table[:, 0], **line, label=look.label)
     ax.axhline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0, label="random guess")

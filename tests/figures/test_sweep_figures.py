@@ -79,8 +79,9 @@ def test_bands_are_the_intervals_and_all_lie_on_the_axes():
     draw_sweep(ax, "tpr_at_fpr_0.001", values)
     (band,) = ax.collections
     corners = {tuple(point) for point in band.get_paths()[0].vertices.tolist()}
-    assert {(1, 0.0), (1, 0.004), (4, 0.01), (4, 0.3)} <= corners
     bottom, top = ax.get_ylim()
+    # To the end of the axis where the interval reaches to 0: at 0 the edge would be drawn upright at its neighbour.
+    assert {(1, bottom), (1, 0.004), (4, 0.01), (4, 0.3)} <= corners
     assert 0 < bottom < 0.001 and top > 0.3  # the line of chance, and the highest end
     assert ax.get_yscale() == "log"
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from private_helpers import GUARANTEE
 from toys import make_dataset
 
 from experiments import runs
@@ -41,7 +42,7 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
             for name, group in (("over", 0), ("under", 1))
             if (dataset.groups == group).any()
         }
-        hparams = {"num_experiments": MODELS}
+        hparams = {"num_experiments": MODELS, **(GUARANTEE if run.selection == "private" else {})}
         assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics | mine))
     analyze.analyze(logdir, num_shadow=(1, 2))
     return logdir

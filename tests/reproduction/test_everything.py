@@ -27,6 +27,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for seed, name in enumerate(RUNS):
         fabricate(folder, name, seed, strength=6.0 if "singletons" in name else 3.0)
+    fabricate(folder, "mnist_svhn_private", RUNS.index("mnist_svhn_random"), strength=0.1)
     source = folder / "smoke" / "mnist_svhn_random"
     for seed, name in enumerate(ARCHITECTURES, 10):
         fabricate(folder, name, seed)
@@ -40,7 +41,9 @@ def made(tmp_path_factory):
     results = folder / "results"
     results.mkdir()
     shutil.copy(command.RESULTS / "README.md", results)
-    everything.main([f"--runs={folder}", f"--results={results}", "--present", "--scale=smoke"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "PAGE_SCALE", "smoke")
+        everything.main([f"--runs={folder}", f"--results={results}", "--present", "--scale=smoke"])
     return folder, results
 
 
@@ -118,6 +121,14 @@ def test_the_onion_compares_examples_that_stay_in_both(made):
         assert float(row["change"]) == pytest.approx(change, abs=1e-5)
 
 
+def test_figure_4_has_less_memorization_with_privacy(made):
+    _, results = made
+    found = {(row["run"], row["group"]): row for row in rows(results, "figure4")}
+    assert float(found["without DP", "under"]["mean"]) > 0.3 > float(found["DP-SGD", "under"]["ci_high"])
+    assert float(found["DP-SGD", "under"]["minus_plain_high"]) < 0
+    assert {row["note"].split("; ")[-1] for row in rows(results, "figure4", "_attacks")} == {"stand-in data"}
+
+
 def test_the_onion_is_nothing_without_its_control(made, tmp_path):
     folder, _ = made
     shutil.copytree(folder / "smoke" / "mnist_svhn_onion", tmp_path / "smoke" / "mnist_svhn_onion")
@@ -181,6 +192,18 @@ def test_the_page_has_the_numbers_of_the_csvs(made):
     value, low, high = (float(row[key]) for key in ("ours", "ci_low", "ci_high"))
     assert f"{value:.3f} [{low:.3f}, {high:.3f}] (1.00)" in text
     assert claims.page(text, results, "smoke") == text
+
+
+def test_the_page_is_of_one_scale_and_names_what_was_not_run(made, tmp_path):
+    _, results = made
+    missing = claims.missing(results, "smoke")
+    assert not {*RUNS, *ARCHITECTURES, "cifar10_mislabeled_random", "cifar10"} & set(missing)
+    assert {"mnist_augmnist_random", "mnist_svhn_subpopulation", "cifar10_cinic10_random"} <= set(missing)
+    assert f"Not run at this scale: `{missing[0]}`" in (results / "README.md").read_text()
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "README.md").write_text("of another scale")
+    claims.main(["--scale=smoke", f"--results={tmp_path}"])
+    assert (tmp_path / "README.md").read_text() == "of another scale"
 
 
 def test_the_committed_page_is_that_of_the_committed_csvs():

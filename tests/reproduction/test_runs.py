@@ -85,9 +85,16 @@ def test_every_run_is_a_configuration_that_train_accepts(scale, tmp_path):
         chooser = [f"--scores_from={tmp_path}"] if run.selection == "singletons" else []
         found[run.name] = config(*run.flags, *chooser)
         assert found[run.name].data.dataset == run.mixture
-    assert len({(each.data.dataset, each.data.under, each.training.arch, each.seed) for each in found.values()}) == len(
-        found
-    )
+    different = {(each.data, each.training.arch, each.training.privacy, each.seed) for each in found.values()}
+    assert len(different) == len(found)
+
+
+@pytest.mark.parametrize("scale", runs.SCALES)
+def test_the_private_run_is_of_the_subsets_of_the_one_it_is_compared_with(scale):
+    plain, private = (config(*runs.runs(scale)[name].flags) for name in runs.defence(scale))
+    assert private.training.privacy is not None and plain.training.privacy is None
+    assert plain.data == private.data and plain.seed == private.seed
+    assert (membership(plain, 50) == membership(private, 50)).all()
 
 
 def test_list_tells_what_is_there_and_what_it_costs():
