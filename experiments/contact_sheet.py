@@ -12,8 +12,9 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from mia_tf import command_line
 from mia_tf.data.mixtures import like_mnist
 from mia_tf.data.rendered_digits import render
 from mia_tf.data.sources import folder_of_archives, read
@@ -65,7 +66,7 @@ def draw(parts: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
     pyplot.close(figure)
 
 
-def main(_):
+def main() -> None:
     labels = np.repeat(np.arange(10), PER_LABEL)
     parts = {"Rendered house numbers (stand-in)": (render(labels, np.random.default_rng(flags.FLAGS.seed)), labels)}
     if folder_of_archives(flags.FLAGS.data_dir) is not None:
@@ -88,4 +89,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("data_dir", None, "Folder that holds svhn.npz.")
     flags.DEFINE_string("out", "experiments/results/rendered_digits", "Folder to write to.")
     flags.DEFINE_integer("seed", 0, "Draws the pictures.")
-    app.run(main)
+    command_line.run("experiments.contact_sheet", main)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from mia_tf import command_line
 from mia_tf.data import mixing_pictures
 from mia_tf.figures import style
 
@@ -60,7 +61,7 @@ def draw(pictures: np.ndarray, path: Path) -> None:
         pyplot.close(figure)
 
 
-def main(_):
+def main() -> None:
     matplotlib.use("Agg")
     out = Path(flags.FLAGS.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -76,4 +77,4 @@ def main(_):
 
 if __name__ == "__main__":
     flags.DEFINE_string("out", "experiments/results/mixtures", "Folder to write to.")
-    app.run(main)
+    command_line.run("experiments.fractal_sheet", main)

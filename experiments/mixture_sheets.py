@@ -11,14 +11,15 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from mia_tf import command_line
 from mia_tf.config import DataConfig
 from mia_tf.data import load
 from mia_tf.data.mixtures import MIXTURES
 from mia_tf.figures import style
 from mia_tf.records import OVER, UNDER, Dataset
-from mia_tf.validation import InputError
+from mia_tf.validation import InputError, check_choice
 
 COLUMNS = 10
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -68,10 +69,12 @@ def draw(dataset: Dataset, path: Path) -> None:
         pyplot.close(figure)
 
 
-def main(_):
+def main() -> None:
     matplotlib.use("Agg")
     out = Path(flags.FLAGS.out)
     out.mkdir(parents=True, exist_ok=True)
+    for name in flags.FLAGS.dataset:
+        check_choice(MIXTURES, dataset=name)
     for name in flags.FLAGS.dataset:
         config = DataConfig(name, flags.FLAGS.data_source, flags.FLAGS.data_dir, seed=flags.FLAGS.seed)
         try:
@@ -89,4 +92,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("data_dir", None, "Folder of the sources.")
     flags.DEFINE_string("out", "experiments/results/mixtures", "Folder to write to.")
     flags.DEFINE_integer("seed", 0, "Chooses the examples.")
-    app.run(main)
+    command_line.run("experiments.mixture_sheets", main)

@@ -23,6 +23,7 @@ from experiments.theory_checks.record import SUMMARY, Record, plain_fits, read
 from mia_tf.analysis import shadow_models as shadow
 from mia_tf.figures import style
 from mia_tf.figures import theory as draw
+from mia_tf.validation import InputError
 
 NEEDED = (
     "group", "error", "n", "decidable", "beyond_cap", "not_decidable", "models_q25", "models_median", "models_q75",
@@ -63,8 +64,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     out = options.out or options.logdir / "analysis" / "theory"
+    try:
+        record = read(options.logdir)
+    except InputError as error:
+        parser.error(str(error))
     out.mkdir(parents=True, exist_ok=True)
-    record = read(options.logdir)
     generators = [np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(5)]
 
     rows, columns = equation8(record, generators[0])

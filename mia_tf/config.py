@@ -28,6 +28,8 @@ ARCHITECTURES = {
     "vgg16": "vgg16",
 }
 """Pattern of an architecture's name -> how the name is written for people."""
+WITHOUT_NORM = ("cnn",)
+"""How the names begin of those that do not normalise."""
 EFFICIENTNET = "efficientnetb0"
 """The network of Choi et al. whose features tell subpopulations apart."""
 PAD = 4
@@ -196,7 +198,7 @@ def check_architecture(arch: str, norm: str) -> None:
 
 def has_norm(arch: str) -> bool:
     """Whether an architecture normalises."""
-    return not arch.startswith("cnn")
+    return not arch.startswith(WITHOUT_NORM)
 
 
 def check_arch(*others: str, **argument) -> None:

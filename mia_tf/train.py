@@ -187,7 +187,8 @@ def _train(config: ExperimentConfig, options: RunOptions, identity: dict, execut
     if not failures:
         after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}"
     elif any("not finite" in reason for reason in failures.values()):
-        after = "Models that diverged would diverge again: take a smaller --lr or --clip_norm, in another --logdir."
+        limit = "--clip_norm" if config.training.clip_norm else "--clip_norm above 0"
+        after = f"Models that diverged would diverge again: take a smaller --lr or a {limit}, in another --logdir."
     else:
         after = "The same command tries the rest again."
     print(f"{present} of {len(wanted)} models present. {after}")

@@ -23,7 +23,7 @@ from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import FIXED_BELOW, recommended_online
 from mia_tf.records import OVER, UNDER, Examples
 from mia_tf.store import StoredModel
-from mia_tf.validation import check_integer, fail
+from mia_tf.validation import check_integer, check_shape, fail
 
 CORRELATED = (
     ("memorization", "privacy_score"),
@@ -219,6 +219,7 @@ def _attack(
             for size, seen in _views(sweep, piece):
                 for name, attack in running[size].items():
                     scores = attack.score(seen)
+                    check_shape(piece.keep.shape, **{f"scores of attack {name}": scores})
                     if (name, size) in files:
                         files[name, size].append(scores)
                     if (name, size) == (evident[0], None):

@@ -42,9 +42,15 @@ class Attack:
 
 
 def register(name: str):
-    """Class decorator: enters an Attack in the table under `name`, as the command line and the CSVs call it."""
+    """Class decorator: enters an Attack in the table under `name`, as the command line and the CSVs call it.
+
+    Raises:
+        ValueError: another attack has that name.
+    """
 
     def enter(attack: type[Attack]) -> type[Attack]:
+        if name in ATTACKS:
+            raise ValueError(f"Attack {name!r} of {attack.__module__} is already that of {ATTACKS[name].__module__}")
         ATTACKS[name] = attack
         return attack
 

@@ -99,6 +99,15 @@ def test_shadow_models_of_none_of_the_examples_attack_offline(dataset, tmp_path,
     assert "the online LiRA has no scores" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("spoil", [lambda s: s.T, lambda s: s[:, :-1], lambda s: s[:, :1], lambda s: s[:, 0]])
+def test_scores_of_another_shape_are_refused(dataset, tmp_path, monkeypatch, spoil):
+    write_logdir(tmp_path / "run", dataset, 6, seed=1)
+    honest = attack_classes()["yeom"].score
+    monkeypatch.setattr(attack_classes()["yeom"], "score", lambda self, block: spoil(honest(self, block)))
+    with pytest.raises(InputError, match=r"scores of attack yeom.*must have shape"):
+        analyze.analyze(tmp_path / "run", ["yeom"])
+
+
 def test_several_shadow_logdirs_have_tables_of_their_own(dataset, tmp_path):
     write_logdir(tmp_path / "targets", dataset, 4, seed=1)
     for seed, name in enumerate(("one", "two"), start=2):

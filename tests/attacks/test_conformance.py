@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_tf.attacks import Attack, attack_classes
+from mia_tf.attacks.base import register
 
 every_attack = pytest.mark.parametrize("name", attack_classes())
 seeds = st.integers(0, 2**32 - 1)
@@ -26,6 +27,12 @@ def test_the_registry_holds_attacks_by_the_names_of_the_tables():
     lira = [f"lira_{kind}" for kind in ("online", "online_fixed", "offline", "offline_fixed", "offline_two_sided")]
     assert {"yeom", "shokri", "song", "sablayrolles", "rmia", *lira} <= set(attack_classes())
     assert all(issubclass(attack, Attack) for attack in attack_classes().values())
+
+
+def test_a_name_is_one_attacks():
+    with pytest.raises(ValueError, match=r"'yeom' of .* is already that of mia_tf.attacks.yeom"):
+        register("yeom")(type("Another", (Attack,), {}))
+    assert attack_classes()["yeom"].__name__ != "Another"
 
 
 @every_attack
