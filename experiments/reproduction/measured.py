@@ -58,7 +58,7 @@ class Measured:
         """The run for a panel's title: MNIST + SVHN (random)."""
         # A selection puts its name behind that of the group, which the title has anyway.
         plain = [name.removesuffix(f", {self.run.selection}") for name in self.names]
-        both = plain[0] if self.run.selection == "none" else " + ".join(plain)
+        both = " + ".join(name for name in plain if name != "none")
         return f"{both} ({_TITLES.get(self.run.selection, self.run.selection)})"
 
     @property
