@@ -49,13 +49,13 @@ class Store:
     # ---- opening
 
     @classmethod
-    def open(cls, logdir) -> "Store":
-        """Opens a LOGDIR of ours, or of LiRA's published code, for reading."""
+    def open(cls, logdir, argument: str = "logdir") -> "Store":
+        """Opens a LOGDIR of ours, or of LiRA's published code, for reading; errors name the `argument` that gave it."""
         store = cls(logdir)
         if not store.logdir.is_dir():
-            fail("must be a folder that `python -m mia_tf.train` wrote", logdir=logdir)
+            fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
         if not (store.logdir / _ARRAYS["labels"]).exists():
-            fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", logdir=logdir)
+            fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", **{argument: logdir})
         store._check_files()
         return store
 
