@@ -73,27 +73,28 @@ def write_json(path: Path, content: dict) -> None:
 class Table:
     """A CSV of LOGDIR/analysis by columns; says in one line what is wrong with it and how to make it anew."""
 
-    def __init__(self, logdir: Path, name: str):
+    def __init__(self, logdir: Path, name: str, may_be_empty: bool = False):
         self.path = logdir / "analysis" / name
         self.remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
         try:
             with open(self.path, newline="") as file:
-                self._lines = list(csv.DictReader(file))
+                reader = csv.DictReader(file)
+                self._lines = list(reader)
+                self._columns = reader.fieldnames or ()
         except FileNotFoundError:
             raise InputError(f"Missing file: {self.path}{self.remedy}") from None
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"Cannot read {self.path}: {error}{self.remedy}") from None
-        if not self._lines:
+        if not self._lines and not may_be_empty:
             raise InputError(f"No rows in {self.path}{self.remedy}")
         if any(None in line or None in line.values() for line in self._lines):
             raise InputError(f"Rows of {self.path} must all have as many cells as its first{self.remedy}")
 
     def text(self, column: str) -> list[str]:
         """A column as it stands."""
-        try:
-            return [line[column] for line in self._lines]
-        except KeyError:
-            raise InputError(f"No column {column} in {self.path}{self.remedy}") from None
+        if column not in self._columns:
+            raise InputError(f"No column {column} in {self.path}{self.remedy}")
+        return [line[column] for line in self._lines]
 
     def numbers(self, column: str) -> np.ndarray:
         """A column as float64, NaN for an empty cell."""
