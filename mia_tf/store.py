@@ -106,16 +106,16 @@ class Store:
                 configuration or is damaged.
         """
         store = cls(logdir)
-        if (store.logdir / "config.json").exists():
+        begun = (store.logdir / "config.json").exists()
+        if begun:
             store._check_same(config)
             store.check_whole()
-            return True
         there = next(path for path in (store.logdir, *store.logdir.absolute().parents) if path.exists())
         if not (there.is_dir() and os.access(there, os.W_OK)):
             fail("must be a folder that can be written", logdir=logdir)
-        if there == store.logdir:
+        if there == store.logdir and not begun:
             store._check_new()
-        return False
+        return begun
 
     def _check_new(self) -> None:
         """Raises InputError where a set-up would write over what is not ours to replace.
@@ -223,8 +223,13 @@ class Store:
     # ---- the models
 
     def _folders(self) -> dict[int, Path]:
-        """Every model's folder by index, in order."""
-        found = {int(match[1]): p for p in self.logdir.iterdir() if (match := _FOLDER.fullmatch(p.name))}
+        """Every model's folder by index, in order. Raises InputError where a model has two."""
+        found = {}
+        for path in sorted(self.logdir.iterdir()):
+            if match := _FOLDER.fullmatch(path.name):
+                other = found.setdefault(int(match[1]), path)
+                if other != path:
+                    raise InputError(f"{other} and {path.name} are of one model: move one of them away")
         return dict(sorted(found.items()))
 
     def completed(self) -> set[int]:

@@ -275,3 +275,19 @@ def test_labels_of_a_data_set_are_not_cut_to_integers(store):
     np.save(store.logdir / "y_train.npy", np.full(64, 0.7))
     with pytest.raises(InputError, match=r"`y_train.npy` must be integers"):
         Store.open(store.logdir).dataset()
+
+
+def test_two_folders_of_one_model_are_refused(store, dataset):
+    """One of them was once used without a word."""
+    store.write(make_record(dataset, 1))
+    store.write(make_record(dataset, 1, num_experiments=8))
+    for read in (store.models, store.completed, store.check_whole):
+        with pytest.raises(InputError, match=r"experiment-1_4 and experiment-1_8 are of one model"):
+            read()
+
+
+def test_a_begun_folder_that_cannot_be_written_fails_the_check_as_it_would_the_training(store, monkeypatch):
+    assert Store.check(store.logdir, CONFIG)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as on a read-only mount, also for root
+    with pytest.raises(InputError, match="`logdir` must be a folder that can be written"):
+        Store.check(store.logdir, CONFIG)
