@@ -21,6 +21,7 @@ import numpy as np
 from absl import flags
 
 from mia_tf import command_line
+from mia_tf.files import folder_to_fill
 from mia_tf.records import Examples
 from mia_tf.store import Store, StoredModel
 from mia_tf.validation import check, check_integer, fail
@@ -85,48 +86,45 @@ def analyze(
         fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(attacks))
     store = Store.open(logdir)
     examples, models = store.examples(), store.models()
+    planned = store.config().get("num_experiments", len(models))
     folder, shadow_models = logdir / "analysis", []
     if shadow_logdir is not None:
-        shadow_models = _shadow_models(Store.open(shadow_logdir), examples, models)
+        shadow_models = _shadow_models(Store.open(shadow_logdir, "shadow_logdir"), examples, models)
         way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
         folder /= "shadow_" + way.replace(os.sep, "+")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        findings = study.study(
-            models,
-            examples,
-            attacks,
-            num_targets,
-            seed,
-            folder,
-            _progress,
-            num_shadow=num_shadow,
-            delta=delta,
-            shadow_models=shadow_models,
-        )
-        rows = {
-            "attacks": tables.attack_rows(findings.evaluations),
-            "examples": tables.example_rows(examples, findings.columns),
-            "accuracy": findings.accuracy,
-            "curves": tables.curve_rows(findings.evaluations),
-            "correlations": findings.correlations,
-            "comparisons": findings.comparisons,
-        }
-        if findings.sweep:
-            rows["sweep"] = tables.sweep_rows(findings.sweep)
-        if findings.bounds:
-            rows["epsilon"] = tables.epsilon_rows(findings.bounds, delta)
-        note = "stand-in data" if examples.stand_in else ""
-        paths = [tables.write_table(folder, name, rows[name], note) for name in rows]
-        for name in {"sweep", "epsilon"} - rows.keys():
-            (folder / f"{name}.csv").unlink(missing_ok=True)
+        with folder_to_fill(folder):
+            findings = study.study(
+                models,
+                examples,
+                attacks,
+                num_targets,
+                seed,
+                folder,
+                _progress,
+                num_shadow=num_shadow,
+                delta=delta,
+                shadow_models=shadow_models,
+            )
+            rows = {
+                "attacks": tables.attack_rows(findings.evaluations),
+                "examples": tables.example_rows(examples, findings.columns),
+                "accuracy": findings.accuracy,
+                "curves": tables.curve_rows(findings.evaluations),
+                "correlations": findings.correlations,
+                "comparisons": findings.comparisons,
+            }
+            if findings.sweep:
+                rows["sweep"] = tables.sweep_rows(findings.sweep)
+            if findings.bounds:
+                rows["epsilon"] = tables.epsilon_rows(findings.bounds, delta)
+            paths = tables.write_tables(folder, rows, "stand-in data" if examples.stand_in else "")
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
     print("\n".join(tables.summary_lines(findings.evaluations)))
     print("In percent, with 95% intervals; - where it cannot be resolved.")
     if findings.sweep:
         print("\n".join(tables.sweep_lines(findings.sweep)))
-    planned = store.config().get("num_experiments", len(models))
     if len(models) < planned:
         print(f"{len(models)} of {planned} models are complete; these were analyzed.")
     if np.isfinite(findings.columns["lira_evidence"]).any():

@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,27 +73,28 @@ def write_json(path: Path, content: dict) -> None:
 class Table:
     """A CSV of LOGDIR/analysis by columns; says in one line what is wrong with it and how to make it anew."""
 
-    def __init__(self, logdir: Path, name: str):
+    def __init__(self, logdir: Path, name: str, may_be_empty: bool = False):
         self.path = logdir / "analysis" / name
         self.remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
         try:
             with open(self.path, newline="") as file:
-                self._lines = list(csv.DictReader(file))
+                reader = csv.DictReader(file)
+                self._lines = list(reader)
+                self._columns = reader.fieldnames or ()
         except FileNotFoundError:
             raise InputError(f"Missing file: {self.path}{self.remedy}") from None
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"Cannot read {self.path}: {error}{self.remedy}") from None
-        if not self._lines:
+        if not self._lines and not may_be_empty:
             raise InputError(f"No rows in {self.path}{self.remedy}")
         if any(None in line or None in line.values() for line in self._lines):
             raise InputError(f"Rows of {self.path} must all have as many cells as its first{self.remedy}")
 
     def text(self, column: str) -> list[str]:
         """A column as it stands."""
-        try:
-            return [line[column] for line in self._lines]
-        except KeyError:
-            raise InputError(f"No column {column} in {self.path}{self.remedy}") from None
+        if column not in self._columns:
+            raise InputError(f"No column {column} in {self.path}{self.remedy}")
+        return [line[column] for line in self._lines]
 
     def numbers(self, column: str) -> np.ndarray:
         """A column as float64, NaN for an empty cell."""
@@ -114,11 +115,34 @@ class Table:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place once written and on the disk."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with replacing_all([path]) as (temporary,):
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Files to write beside the `paths`, which take their places once the last of them is on the disk."""
+    temporaries = [path.with_name(f".{path.name}.{uuid.uuid4().hex}") for path in paths]
+    try:
+        yield temporaries
+        for temporary in temporaries:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+        for temporary, path in zip(temporaries, paths, strict=True):
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_to_fill(path: Path) -> Iterator[None]:
+    """Makes a folder and its parents where they are missing; at the end, those of them that are empty go again."""
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):  # it is not empty, or was never made
+                folder.rmdir()

@@ -16,7 +16,7 @@ from mia_tf.validation import InputError, fail
 
 
 def plot_logdir(logdir: Path) -> Iterator[Path]:
-    """Draws every figure; gives each path once its file is complete.
+    """Draws every figure; gives each path once its file is complete. Figures of an earlier analysis alone are removed.
 
     Raises:
         InputError: the LOGDIR, or a CSV of its analysis, is missing or unreadable.
@@ -34,8 +34,12 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
     try:
         folder.mkdir(exist_ok=True)
         with matplotlib.rc_context(style.RC):
+            drawn = set()
             for name, figure in pages.pages(results, dataset, store.config().get("arch", "")):
                 yield from style.save(figure, folder, name)
+                drawn.add(name)
+        for name in set(pages.NAMES) - drawn:
+            style.remove(folder, name)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mia_tf.validation import InputError, check, check_shape
+from mia_tf.validation import InputError, check, check_ids, check_shape
 
 OVER, UNDER = 0, 1
 """Group ids: the over-represented and the under-represented group of a mixture (Choi et al., section 4)."""
@@ -51,12 +51,7 @@ class Dataset:
             check_shape((count,), np.int64, **{prefix + "labels": getattr(self, prefix + "labels")})
             check_shape((count,), np.uint8, **{prefix + "groups": getattr(self, prefix + "groups")})
             for name, limit in (("labels", self.num_classes), ("groups", 2)):
-                values = getattr(self, prefix + name)
-                if len(values) and not (0 <= values.min() and values.max() < limit):
-                    raise InputError(
-                        f"Argument `{prefix}{name}` must lie in [0, {limit - 1}]. "
-                        f"Received: values from {values.min()} to {values.max()}"
-                    )
+                check_ids(limit, **{prefix + name: getattr(self, prefix + name)})
         check_shape((len(self.images),), example_ids=self.example_ids)
         check(len(self.images) >= 2, "must hold at least 2 images", images=f"{len(self.images)} images")
         check(self.num_classes >= 2, "must be at least 2", num_classes=self.num_classes)

@@ -17,14 +17,14 @@ import resource
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
 from mia_tf.records import OVER, Dataset, Examples, ModelRecord
-from mia_tf.validation import InputError, check_shape, fail
+from mia_tf.stored_model import StoredModel
+from mia_tf.validation import InputError, check_ids, check_shape, fail
 
 _FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
 _ARRAYS = {
@@ -38,51 +38,6 @@ _ARRAYS = {
 }
 
 
-@dataclass(frozen=True)
-class StoredModel:
-    """One complete model of a LOGDIR."""
-
-    index: int
-    path: Path
-    logits_path: Path
-    keep: np.ndarray
-    """(N,) bool."""
-
-    @property
-    def epoch(self) -> int:
-        """Epochs trained when the logits were taken."""
-        return int(self.logits_path.stem)
-
-    def metrics(self) -> dict:
-        """The model's metrics.json, or {} where there is none (LiRA's own runs)."""
-        path = self.path / "metrics.json"
-        return load_json(path) if path.exists() else {}
-
-    def hparams(self) -> dict:
-        """The model's hparams.json."""
-        return load_json(self.path / "hparams.json")
-
-    def logits_shape(self) -> tuple[int, int, int]:
-        """(N, Q, C)."""
-        logits = load_array(self.logits_path, mmap_mode="r")
-        check_shape((None, 1, None, None), **{f"logits of model {self.index}": logits})
-        return logits.shape[0], *logits.shape[2:]
-
-    def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
-        logits = load_array(self.logits_path, mmap_mode="r")[start:stop]
-        return np.array(logits, dtype=np.float32).reshape(len(logits), -1, logits.shape[-1])
-
-    def queries(self, epoch: int) -> int:
-        """How many queries its logits of one epoch answer; 0 where there are none."""
-        path = self.path / "logits" / f"{epoch:010d}.npy"
-        return load_array(path, mmap_mode="r").shape[2] if path.exists() else 0
-
-    def checkpoints(self) -> dict[int, Path]:
-        """Epoch -> file of weights that were kept."""
-        return {int(p.stem): p for p in sorted((self.path / "ckpt").glob("*.npz"))}
-
-
 class Store:
     """A LOGDIR. `Store.open` reads one; `Store.create` makes or continues one."""
 
@@ -94,13 +49,14 @@ class Store:
     # ---- opening
 
     @classmethod
-    def open(cls, logdir) -> "Store":
-        """Opens a LOGDIR of ours, or of LiRA's published code, for reading."""
+    def open(cls, logdir, argument: str = "logdir") -> "Store":
+        """Opens a LOGDIR of ours, or of LiRA's published code, for reading; errors name the `argument` that gave it."""
         store = cls(logdir)
         if not store.logdir.is_dir():
-            fail("must be a folder that `python -m mia_tf.train` wrote", logdir=logdir)
+            fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
         if not (store.logdir / _ARRAYS["labels"]).exists():
-            fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", logdir=logdir)
+            fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", **{argument: logdir})
+        store._check_files()
         return store
 
     @classmethod
@@ -150,16 +106,16 @@ class Store:
                 configuration or is damaged.
         """
         store = cls(logdir)
-        if (store.logdir / "config.json").exists():
+        begun = (store.logdir / "config.json").exists()
+        if begun:
             store._check_same(config)
             store.check_whole()
-            return True
         there = next(path for path in (store.logdir, *store.logdir.absolute().parents) if path.exists())
         if not (there.is_dir() and os.access(there, os.W_OK)):
             fail("must be a folder that can be written", logdir=logdir)
-        if there == store.logdir:
+        if there == store.logdir and not begun:
             store._check_new()
-        return False
+        return begun
 
     def _check_new(self) -> None:
         """Raises InputError where a set-up would write over what is not ours to replace.
@@ -177,6 +133,15 @@ class Store:
         differ = [f"{k} ({found.get(k)!r} there, {config.get(k)!r} now)" for k in keys if found.get(k) != config.get(k)]
         if differ:
             fail("must be new or hold the same configuration; it differs in " + ", ".join(differ), logdir=self.logdir)
+
+    def _check_files(self) -> None:
+        """Raises InputError where a LOGDIR of ours, which has a config.json, lacks a file that a set-up writes."""
+        if not (self.logdir / "config.json").exists():
+            return
+        self.config()  # one that cannot be read is said before any work
+        for name in ("dataset.json", *_ARRAYS.values()):
+            if not (self.logdir / name).exists():
+                raise InputError(f"Missing file: {self.logdir / name}, which training wrote: put it back")
 
     # ---- the data
 
@@ -215,7 +180,7 @@ class Store:
         images = arrays["images"]
         if images.dtype != np.uint8:  # LiRA's files hold x / 127.5 - 1
             images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
-        arrays["labels"] = arrays["labels"].astype(np.int64)
+        arrays["labels"] = self._ids("labels")
         about = self.about()
         about = {k: about[k] for k in ("name", "num_classes", "group_names", "stand_in", "sources") if k in about}
         about["group_names"] = tuple(about["group_names"])
@@ -232,15 +197,23 @@ class Store:
 
     def examples(self) -> Examples:
         """The data set without its images; a LOGDIR of LiRA's has one group and its rows as ids."""
-        labels = load_array(self.logdir / _ARRAYS["labels"])
-        rows = range(len(labels))
-        arrays = {"groups": np.full(len(labels), OVER, np.uint8), "example_ids": np.array([str(i) for i in rows])}
-        for attribute in arrays:
-            path = self.logdir / _ARRAYS[attribute]
-            if path.exists():
-                arrays[attribute] = load_array(path)
-                check_shape(labels.shape, **{path.name: arrays[attribute]})
-        return Examples(labels.astype(np.int64), **arrays, stand_in=self.about()["stand_in"])
+        labels = self._ids("labels")
+        groups, ids = np.full(len(labels), OVER, np.uint8), np.array([str(i) for i in range(len(labels))])
+        if (self.logdir / _ARRAYS["groups"]).exists():
+            groups = self._ids("groups", limit=2).astype(np.uint8)
+            check_shape(labels.shape, **{_ARRAYS["groups"]: groups})
+        if (path := self.logdir / _ARRAYS["example_ids"]).exists():
+            ids = load_array(path)
+            check_shape(labels.shape, **{path.name: ids})
+        return Examples(labels, groups, ids, stand_in=self.about()["stand_in"])
+
+    def _ids(self, attribute: str, limit: int | None = None) -> np.ndarray:
+        """(N,) int64 labels or groups, each below the limit."""
+        path = self.logdir / _ARRAYS[attribute]
+        ids = load_array(path)
+        check_shape((None,), **{path.name: ids})
+        check_ids(limit, **{path.name: ids})
+        return ids.astype(np.int64)
 
     def config(self) -> dict:
         """config.json, or {} for a LOGDIR of LiRA's published code."""
@@ -250,8 +223,13 @@ class Store:
     # ---- the models
 
     def _folders(self) -> dict[int, Path]:
-        """Every model's folder by index, in order."""
-        found = {int(match[1]): p for p in self.logdir.iterdir() if (match := _FOLDER.fullmatch(p.name))}
+        """Every model's folder by index, in order. Raises InputError where a model has two."""
+        found = {}
+        for path in sorted(self.logdir.iterdir()):
+            if match := _FOLDER.fullmatch(path.name):
+                other = found.setdefault(int(match[1]), path)
+                if other != path:
+                    raise InputError(f"{other} and {path.name} are of one model: move one of them away")
         return dict(sorted(found.items()))
 
     def completed(self) -> set[int]:
@@ -259,7 +237,8 @@ class Store:
         return {index for index, path in self._folders().items() if _logits(path)}
 
     def check_whole(self) -> None:
-        """Raises InputError where a model's folder is not whole, which our writing never leaves behind."""
+        """Raises InputError where a file of the data or of a model is missing, as our writing never leaves it."""
+        self._check_files()
         for path in self._folders().values():
             if not (_logits(path) and (path / "keep.npy").exists()):
                 raise InputError(f"{path} is not whole (no keep.npy or no logits): move it away to train it again")

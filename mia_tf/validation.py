@@ -49,3 +49,12 @@ def check_shape(shape: tuple, dtype=None, **argument) -> None:
         raise InputError(f"Argument `{name}` must have shape {wanted}. Received: shape {array.shape}")
     if dtype is not None and array.dtype != np.dtype(dtype):
         raise InputError(f"Argument `{name}` must have dtype {np.dtype(dtype)}. Received: dtype {array.dtype}")
+
+
+def check_ids(limit: int | None = None, **argument) -> None:
+    """Raises InputError unless the array holds integers in [0, limit), or from 0 on where there is no limit."""
+    ((name, ids),) = argument.items()
+    check(ids.dtype.kind in "iu", "must be integers", **{name: f"dtype {ids.dtype}"})
+    low, high = (ids.min(), ids.max()) if ids.size else (0, 0)
+    allowed = "must not be negative" if limit is None else f"must lie in [0, {limit - 1}]"
+    check(low >= 0 and (limit is None or high < limit), allowed, **{name: f"values from {low} to {high}"})

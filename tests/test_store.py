@@ -240,3 +240,54 @@ def test_records_check_their_shapes(dataset):
 def test_json_is_readable_by_anyone(store, dataset):
     about = json.loads((store.logdir / "dataset.json").read_text())
     assert about["name"] == "toy" and about["num_examples"] == 64 and about["stand_in"] == ""
+
+
+ARRAYS = ["x_train", "y_train", "group", "example_id", "x_test", "y_test", "group_test"]
+
+
+@pytest.mark.parametrize("name", ["dataset.json", *(f"{array}.npy" for array in ARRAYS)])
+def test_a_file_that_a_logdir_of_ours_lost_is_named(store, name):
+    """Without its group.npy every example was once taken for over-represented, and analyzed so."""
+    (store.logdir / name).unlink()
+    with pytest.raises(InputError, match=name):
+        Store.open(store.logdir)
+    with pytest.raises(InputError, match=name):
+        store.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("group", np.full(64, 2, np.uint8), r"`group.npy` must lie in \[0, 1\].*from 2 to 2"),
+        ("group", np.zeros(64), "`group.npy` must be integers.*float64"),
+        ("group", np.zeros(63, np.uint8), r"`group.npy` must have shape \(64\)"),
+        ("y_train", np.full(64, 0.7), "`y_train.npy` must be integers.*float64"),
+        ("y_train", np.full(64, -1), "`y_train.npy` must not be negative.*from -1"),
+    ],
+)
+def test_labels_and_groups_that_are_none_are_refused(store, name, values, said):
+    np.save(store.logdir / f"{name}.npy", values)
+    with pytest.raises(InputError, match=said):
+        Store.open(store.logdir).examples()
+
+
+def test_labels_of_a_data_set_are_not_cut_to_integers(store):
+    np.save(store.logdir / "y_train.npy", np.full(64, 0.7))
+    with pytest.raises(InputError, match=r"`y_train.npy` must be integers"):
+        Store.open(store.logdir).dataset()
+
+
+def test_two_folders_of_one_model_are_refused(store, dataset):
+    """One of them was once used without a word."""
+    store.write(make_record(dataset, 1))
+    store.write(make_record(dataset, 1, num_experiments=8))
+    for read in (store.models, store.completed, store.check_whole):
+        with pytest.raises(InputError, match=r"experiment-1_4 and experiment-1_8 are of one model"):
+            read()
+
+
+def test_a_begun_folder_that_cannot_be_written_fails_the_check_as_it_would_the_training(store, monkeypatch):
+    assert Store.check(store.logdir, CONFIG)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as on a read-only mount, also for root
+    with pytest.raises(InputError, match="`logdir` must be a folder that can be written"):
+        Store.check(store.logdir, CONFIG)

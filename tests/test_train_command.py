@@ -139,6 +139,7 @@ def test_a_logdir_that_lost_its_config_is_left_as_it_is(own_arrays, tmp_path):
         ("dataset.json", None),
         ("x_train.npy", ""),
         ("y_train.npy", None),
+        ("group.npy", None),
     ],
 )
 def test_a_damaged_logdir_is_named_before_any_worker_starts(name, content, own_arrays, tmp_path):

@@ -155,7 +155,7 @@ class Recording:
                 view.correct[:, k] = signals.correct(plain, labels)
                 view.ood_msp[:, k] = ood.max_softmax(plain)
                 view.ood_energy[:, k] = ood.energy(plain)
-            phi.tofile(self._phi_path(start))
+            self._phi_path(start).write_bytes(phi)  # not tofile, whose errors do not say that the disk is full
             yield self._block(start, stop, phi), view
 
     def reread(self) -> Iterator[Block]:
@@ -200,7 +200,7 @@ class ScoreFile:
         """Adds the (n, M) scores of the next examples, as float32: what lies beyond its range becomes its largest."""
         limit = np.finfo(np.float32).max
         with open(self._path, "ab") as file:
-            np.clip(scores[:, : self._num_targets], -limit, limit).astype(np.float32).tofile(file)
+            file.write(np.clip(scores[:, : self._num_targets], -limit, limit).astype(np.float32, order="C"))
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(row of the first example, (n, T) float32 scores), in order."""

@@ -9,7 +9,7 @@ import numpy as np
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import CONFIDENCE
-from mia_tf.files import replacing
+from mia_tf.files import replacing, replacing_all
 from mia_tf.records import UNDER, Examples
 
 _MEASURED = ("metric", "value", "ci_low", "ci_high", "num_targets", "num_members", "num_nonmembers", "note")
@@ -63,9 +63,18 @@ _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia")
 """The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA."""
 
 
-def write_table(folder: Path, name: str, rows: Iterable[Sequence], note: str = "") -> Path:
-    """Writes FOLDER/NAME.csv, a table of COLUMNS; otherwise as `write_rows`."""
-    return write_rows(folder / f"{name}.csv", COLUMNS[name], rows, note)
+def write_tables(folder: Path, tables: Mapping[str, Iterable[Sequence]], note: str = "") -> list[Path]:
+    """Writes FOLDER/NAME.csv of the rows of every NAME, of COLUMNS, or of none; gives their paths.
+
+    Other tables of COLUMNS, of an earlier analysis, are removed. `note` and errors are those of `write_rows`.
+    """
+    paths = [folder / f"{name}.csv" for name in tables]
+    with replacing_all(paths) as temporaries:
+        for temporary, (name, rows) in zip(temporaries, tables.items(), strict=True):
+            _write(temporary, COLUMNS[name], rows, note)
+    for name in COLUMNS.keys() - tables.keys():
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+    return paths
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence], note: str = "") -> Path:
@@ -77,14 +86,19 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence], not
         OSError: the folder cannot be written; nothing is left behind.
         ValueError: a row has not one cell for each column.
     """
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with replacing(path) as temporary:
+        _write(temporary, columns, rows, note)
+    return path
+
+
+def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence], note: str) -> None:
+    with open(path, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
             if note and columns[-1] == "note":
                 row = (*row[:-1], "; ".join(filter(None, (row[-1], note))))
             writer.writerow([_cell(value) for _, value in zip(columns, row, strict=True)])
-    return path
 
 
 def _cell(value) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.validation import InputError, check, check_shape
+from mia_tf.validation import InputError, check, check_ids, check_shape
 
 # What zipfile and numpy raise on damaged, encrypted, pickled or absurdly large members.
 _UNREADABLE = (
@@ -89,7 +89,5 @@ def as_labels(array: np.ndarray, name: str, length: int, limit: int) -> np.ndarr
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     check_shape((length,), **{name: array})
-    check(array.dtype.kind in "iu", "must be integers", **{name: f"dtype {array.dtype}"})
-    low, high = array.min(), array.max()
-    check(0 <= low and high < limit, f"must lie in [0, {limit - 1}]", **{name: f"values from {low} to {high}"})
+    check_ids(limit, **{name: array})
     return array.astype(np.int64)

@@ -9,11 +9,16 @@ from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores,
 from mia_tf.figures.results import METRICS, Results
 from mia_tf.records import Dataset
 
+NAMES = (
+    *("roc", "attacks", "sweep", "privacy_scores", "memorization", "memorization_histogram"),
+    *("privacy_score_ood", "memorization_ood", "examples"),
+)
+"""Every figure there can be; some analyses have no numbers for some."""
 _POPULATIONS = {"all": "All examples", "under": "Under-represented examples"}
 
 
 def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, Figure]]:
-    """Draws every figure; gives its name and itself, one after the other.
+    """Draws every figure that there are numbers for; gives its name, of NAMES, and itself, one after the other.
 
     Args:
         results: the finished numbers.
@@ -25,14 +30,15 @@ def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, 
     populations = [name for name in _POPULATIONS if name in results.curves]
     rows = len({attack for attack, _ in results.metrics["auroc"]})
 
-    figure = style.new_figure(3.6 * len(populations), 3.9 + 0.17 * rows)
-    for ax, population in zip(figure.subplots(1, len(populations), squeeze=False)[0], populations, strict=True):
-        auroc = {a: value for (a, p), (value, *_) in results.metrics["auroc"].items() if p == population}
-        curves = {attack: results.curves[population].get(attack, ((), ())) for attack in auroc}
-        smallest = 1 / max(results.nonmembers.get(population, 1), 1)
-        roc.draw_roc(ax, curves, auroc, smallest, _POPULATIONS[population])
-    style.footnote(figure, scale)
-    yield "roc", figure
+    if populations:  # else no attack could be resolved
+        figure = style.new_figure(3.6 * len(populations), 3.9 + 0.17 * rows)
+        for ax, population in zip(figure.subplots(1, len(populations), squeeze=False)[0], populations, strict=True):
+            auroc = {a: value for (a, p), (value, *_) in results.metrics["auroc"].items() if p == population}
+            curves = {attack: results.curves[population].get(attack, ((), ())) for attack in auroc}
+            smallest = 1 / max(results.nonmembers.get(population, 1), 1)
+            roc.draw_roc(ax, curves, auroc, smallest, _POPULATIONS[population])
+        style.footnote(figure, scale)
+        yield "roc", figure
 
     figure = style.new_figure(7.2, 1.1 + 0.4 * rows)
     panels = figure.subplots(1, len(METRICS), sharey=True)

@@ -19,7 +19,7 @@ class Results:
     """The finished numbers of a LOGDIR's CSVs; NaN where one could not be resolved.
 
     Attributes:
-        curves: population -> attack -> (K,) false and (K,) true positive rates.
+        curves: population -> attack -> (K,) false and (K,) true positive rates; {} where no attack could be resolved.
         metrics: metric -> (attack, population) -> (value, ci_low, ci_high).
         nonmembers: population -> number of non-members that the curves rest on.
         rows: (N,) int64, each example's row in the data set.
@@ -58,9 +58,8 @@ def read_results(logdir: Path) -> Results:
     Raises:
         InputError: a file or column is missing or unreadable; says which command makes it.
     """
-    attacks, curves, examples, correlations = (
-        Table(logdir, f"{name}.csv") for name in ("attacks", "curves", "examples", "correlations")
-    )
+    attacks, examples, correlations = (Table(logdir, f"{name}.csv") for name in ("attacks", "examples", "correlations"))
+    curves = Table(logdir, "curves.csv", may_be_empty=True)  # where no attack could be resolved
     values = zip(*(attacks.numbers(column) for column in ("value", "ci_low", "ci_high")), strict=True)
     keys = zip(attacks.text("metric"), attacks.text("attack"), attacks.text("population"), strict=True)
     metrics = {metric: {} for metric in METRICS}

@@ -27,6 +27,8 @@ RC = {
     "image.interpolation": "nearest",
 }
 """Settings to draw and save under: `with matplotlib.rc_context(style.RC)`. Figures print at their own size."""
+_KINDS = {"png": {"dpi": 150}, "pdf": {"dpi": 300, "metadata": {"CreationDate": None}}}
+"""Kind of file -> how it is saved."""
 
 # Okabe and Ito's colours without yellow, which is too pale for a line on white.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
@@ -121,11 +123,17 @@ def footnote(figure: Figure, text: str) -> None:
 
 def save(figure: Figure, folder: Path, name: str) -> Iterator[Path]:
     """Writes FOLDER/NAME.png and FOLDER/NAME.pdf; gives each path once its file is complete."""
-    for kind, options in (("png", {"dpi": 150}), ("pdf", {"dpi": 300, "metadata": {"CreationDate": None}})):
+    for kind, options in _KINDS.items():
         path = folder / f"{name}.{kind}"
         with replacing(path) as temporary:
             figure.savefig(temporary, format=kind, **options)
         yield path
+
+
+def remove(folder: Path, name: str) -> None:
+    """Removes what `save` wrote, if it did."""
+    for kind in _KINDS:
+        (folder / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def legend_below(ax: Axes, **options) -> None:

@@ -153,6 +153,24 @@ def test_bad_arrays_are_told_in_one_line(own, arrays, message):
     assert "\n" not in str(error.value)
 
 
+def test_arrays_of_unknown_names_are_refused(own):
+    """With groups_train for group_train, everything was once of group 0, and the test images of group 1 were lost."""
+    with pytest.raises(InputError, match=r"own\.npz` must hold no arrays but x_train, .*group_test\..*groups_train"):
+        own({**_arrays(), "groups_train": np.arange(40) % 2})
+    groups = np.arange(40) % 2
+    with pytest.raises(InputError, match="must not hold both group and group_train"):
+        own({**_arrays(), "group": groups, "group_train": groups})
+    with pytest.raises(InputError, match="Missing array `x_test`"):
+        own({**_arrays(), "group_test": groups})
+
+
+def test_a_group_of_test_images_that_training_lacks_is_refused(own):
+    tests = {"x_test": _arrays(10)["x_train"], "y_test": np.arange(10) % 4, "group_test": np.arange(10) % 2}
+    with pytest.raises(InputError, match=r"`group_test in .*own\.npz` must hold no group that training lacks"):
+        own({**_arrays(), **tests})
+    assert (own({**_arrays(), **tests}, pool_test=True).groups == UNDER).sum() == 5
+
+
 def test_under_represented_examples_of_a_file_without_groups(own):
     with pytest.raises(InputError, match=r"`num_under` must be 0 or not given.*has no group 1.*num_under=5"):
         own(_arrays(), num_under=5)

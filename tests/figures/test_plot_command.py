@@ -11,7 +11,7 @@ from figure_helpers import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, w
 from PIL import Image
 
 from mia_tf.figures import style
-from mia_tf.figures.pages import pages
+from mia_tf.figures.pages import NAMES, pages
 from mia_tf.figures.results import read_results
 from mia_tf.plot import plot_logdir
 from mia_tf.store import Store
@@ -40,6 +40,10 @@ def _edit(path, change):
         rows = [change(row) for row in csv.reader(file)]
     with open(path, "w", newline="") as file:
         csv.writer(file).writerows(rows)
+
+
+def _edit_lines(path, kept):
+    path.write_text("".join(path.read_text().splitlines(True)[kept]))
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +165,27 @@ def test_an_attack_that_could_not_be_scored_is_still_named(small):
         "0.540  LiRA online",
         "random guess",
     ]
+
+
+def test_without_an_attack_that_could_be_scored_there_is_no_roc_page(small):
+    """curves.csv then has no rows, and the command once asked for another analysis, which would give none either."""
+    _edit(small / "analysis" / "attacks.csv", lambda row: row if row[0] == "attack" else row[:3] + [""] * 3 + row[6:])
+    _edit_lines(small / "analysis" / "curves.csv", slice(1))
+    assert tuple(name for name, _ in _pages(small)) == FIGURES[1:]
+    _edit_lines(small / "analysis" / "curves.csv", slice(0))
+    with pytest.raises(InputError, match=r"No column .* in .*curves\.csv"):
+        read_results(small)
+
+
+def test_figures_that_are_no_longer_drawn_are_removed_and_nothing_else(small):
+    """A sweep of an earlier analysis once stayed beside the figures of the next."""
+    folder = small / "analysis" / "figures"
+    folder.mkdir()
+    for name in ("sweep.png", "sweep.pdf", "mine.png", "sweep.txt"):
+        (folder / name).write_bytes(b"")
+    paths = list(plot_logdir(small))
+    assert {path.name for path in folder.iterdir()} == {path.name for path in paths} | {"mine.png", "sweep.txt"}
+    assert {path.stem for path in paths} == set(NAMES) - {"sweep"}
 
 
 def test_roc_panels_start_at_their_own_resolution(small):
