@@ -16,7 +16,7 @@ import re
 import resource
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ _ARRAYS = {
     "test_labels": "y_test.npy",
     "test_groups": "group_test.npy",
 }
+_READ_ALWAYS = ("labels", "groups", "example_ids")
 
 
 class Store:
@@ -56,7 +57,7 @@ class Store:
             fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
         if not (store.logdir / _ARRAYS["labels"]).exists():
             fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", **{argument: logdir})
-        store._check_files()
+        store._check_files(_READ_ALWAYS)  # an analysis needs no images
         return store
 
     @classmethod
@@ -134,12 +135,12 @@ class Store:
         if differ:
             fail("must be new or hold the same configuration; it differs in " + ", ".join(differ), logdir=self.logdir)
 
-    def _check_files(self) -> None:
-        """Raises InputError where a LOGDIR of ours, which has a config.json, lacks a file that a set-up writes."""
+    def _check_files(self, attributes: Iterable[str] = tuple(_ARRAYS)) -> None:
+        """Raises InputError where a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""
         if not (self.logdir / "config.json").exists():
             return
         self.config()  # one that cannot be read is said before any work
-        for name in ("dataset.json", *_ARRAYS.values()):
+        for name in ("dataset.json", *map(_ARRAYS.get, attributes)):
             if not (self.logdir / name).exists():
                 raise InputError(f"Missing file: {self.logdir / name}, which training wrote: put it back")
 
@@ -172,6 +173,7 @@ class Store:
 
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
+        self._check_files()
         arrays = {}
         for attribute, name in _ARRAYS.items():
             path = self.logdir / name
