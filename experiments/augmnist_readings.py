@@ -106,6 +106,8 @@ def main() -> None:
     parser.add_argument("--num_models", type=int, default=4)
     parser.add_argument("--runs", type=Path, default=Path("runs/augmnist_readings"))
     options = parser.parse_args()
+    if not (options.data_dir / "mnist.npz").is_file():
+        parser.error(f"Argument `data_dir` must be a folder with mnist.npz. Received: data_dir={options.data_dir}")
     rows, sheet = [], {}
     for number, (name, reading) in enumerate(READINGS.items()):
         archive = options.runs / f"{number}.npz"

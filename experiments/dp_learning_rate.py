@@ -55,6 +55,9 @@ def main() -> None:
     parser.add_argument("--num_models", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/dp_learning_rate"))
     options = parser.parse_args()
+    missing = [name for name in ("mnist.npz", "svhn.npz") if not (Path(options.data_dir) / name).is_file()]
+    if missing:
+        parser.error(f"Argument `data_dir` must be a folder with {missing[0]}. Received: data_dir={options.data_dir}")
     table = []
     for rate in RATES:
         metrics = train(rate, options.num_models, options.data_dir, options.runs / f"lr_{rate:g}")
