@@ -4,8 +4,7 @@
     python -m experiments.everything --scale=cpu --present [--only=table2]  # from the runs that are there
 
 A table or figure none of whose runs is there is passed over. Exit code 1: some runs could not be made, each named.
-Cost: that of all runs (`experiments.runs --list`), then
-a minute or two.
+Cost: that of all runs (`experiments.runs --list`), then a minute or two.
 """
 
 import argparse

@@ -220,6 +220,7 @@ def test_a_diverging_run_names_its_models_and_exits_with_1(own_arrays, tmp_path)
     for index in (0, 1):
         assert f"mia_tf.train: model {index} failed: the loss was not finite at step" in done.stderr
     assert "0 of 2 models present. Models that diverged would diverge again" in done.stdout
+    assert "take a smaller --lr or a --clip_norm above 0, in another --logdir" in done.stdout
     assert Store.open(tmp_path).completed() == set()
 
 

@@ -12,7 +12,7 @@ from mia_tf.figures.style import GroupStyle
 _BAND = 0.76
 """Share of a row's height that the dots of all series spread over."""
 _PLACES = (("right", 0.98, (0.7, 1.0)), ("left", 0.02, (0.0, 0.3)), ("center", 0.5, (0.35, 0.65)))
-"""Where these words can stand: alignment, position and what they may cover at most, in shares of the axis."""
+"""Where "not resolved" can stand: alignment, position and what they may cover at most, in shares of the axis."""
 
 
 def draw_dots(
