@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.analysis.memorization import memorization
 from mia_tf.analysis.statistics import mean_interval, spearman
 from mia_tf.analysis.tables import write_rows
 from mia_tf.records import OVER, UNDER
+from mia_tf.shadow.memorization import memorization
 from mia_tf.store import Store
 
 FLAGFILE = Path(__file__).parent.parent / "flags" / "demo.flags"

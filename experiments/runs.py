@@ -28,7 +28,7 @@ import numpy as np
 
 from experiments.reproduction import removal
 from experiments.reproduction.scales import CIFAR10, MNIST, REMOVALS, SCALES, SHIFTS, SINGLETON_THRESHOLDS, Scale
-from mia_tf.analysis.sweep import most_shadow_models
+from mia_tf.shadow.sweep import most_shadow_models
 from mia_tf.store import Store
 
 FLAGS = Path(__file__).parent.parent / "flags"

@@ -16,13 +16,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from experiments.theory_checks import drawing as draw
+from experiments.theory_checks import models_needed as shadow
 from experiments.theory_checks.adversaries import adversaries, theorem2
 from experiments.theory_checks.corollary1 import ADVANTAGE, LEARNING, NUMBERS, corollary1
 from experiments.theory_checks.equation8 import equation8, equation8_by_stratum
 from experiments.theory_checks.record import SUMMARY, Record, plain_fits, read
-from mia_tf.analysis import shadow_models as shadow
 from mia_tf.figures import style
-from mia_tf.figures import theory as draw
 from mia_tf.validation import InputError
 
 NEEDED = (

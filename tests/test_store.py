@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from toys import make_dataset
 
-from mia_tf.analysis import signals
 from mia_tf.records import ModelRecord
+from mia_tf.shadow import signals
 from mia_tf.store import Store
 from mia_tf.validation import InputError
 

@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmarks.leave_one_out import fabricate
-from mia_tf.analysis.blocks import Block, Recording
 from mia_tf.analysis.study import study
 from mia_tf.attacks import attack_classes, shokri
+from mia_tf.shadow.blocks import Block, Recording
 from mia_tf.store import Store
 
 SIZES = ((32, 2000), (32, 4000), (64, 2000), (64, 4000))

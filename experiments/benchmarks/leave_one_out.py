@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 
-from mia_tf.analysis.blocks import Block
 from mia_tf.analysis.evaluation import Population, evaluate
 from mia_tf.attacks import attack_classes
 from mia_tf.records import Dataset, ModelRecord
+from mia_tf.shadow.blocks import Block
 from mia_tf.store import Store
 
 FULL_SIZE = (2000, 61000)

@@ -4,11 +4,11 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import binomtest
 
+from experiments.theory_checks import theory as t
 from experiments.theory_checks.record import REPLICATES, Record, half_memorization, halves, mean_rows, share_rows
-from mia_tf.analysis import signals
-from mia_tf.analysis import theory as t
-from mia_tf.analysis.leave_one_out import IN, OUT, LeaveOneOut
-from mia_tf.analysis.memorization import memorization
+from mia_tf.shadow import signals
+from mia_tf.shadow.leave_one_out import IN, OUT, LeaveOneOut
+from mia_tf.shadow.memorization import memorization
 
 LOSS_CAP = 5.0
 """Nats."""

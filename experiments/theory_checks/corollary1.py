@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from experiments.theory_checks import models_needed as shadow
+from experiments.theory_checks import theory as t
 from experiments.theory_checks.record import STRATA, Record, half_memorization, halves, plain_fits
-from mia_tf.analysis import shadow_models as shadow
-from mia_tf.analysis import theory as t
 
 LEARNING = ("memorization", "rule", "n", "models_per_side", "advantage", "ci_low", "ci_high", "predicted")
 NUMBERS = (

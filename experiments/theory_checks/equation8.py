@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from experiments.theory_checks import theory as t
 from experiments.theory_checks.record import (
     REPLICATES,
     STRATA,
@@ -14,7 +15,6 @@ from experiments.theory_checks.record import (
     plain_fits,
     share_rows,
 )
-from mia_tf.analysis import theory as t
 
 
 def distances(record: Record, keep: np.ndarray, weights: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from mia_tf.analysis import ood, signals
-from mia_tf.analysis import theory as t
+from experiments.theory_checks import theory as t
 from mia_tf.analysis.study import group_masks
+from mia_tf.shadow import ood, signals
 from mia_tf.store import Store
 
 REPLICATES = 400

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mia_tf.analysis.blocks import Block, PlainView
 from mia_tf.analysis.statistics import mean_interval
+from mia_tf.shadow.blocks import Block, PlainView
 from mia_tf.store import StoredModel
 
 

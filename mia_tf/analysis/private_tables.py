@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.analysis import group_memorization, signals, tables
+from mia_tf.analysis import group_memorization, tables
 from mia_tf.analysis.group_memorization import GroupMean
 from mia_tf.analysis.private_runs import GUARANTEE, Run
 from mia_tf.analysis.study import Findings, Progress, group_masks, study
+from mia_tf.shadow import signals
 
 _SETTINGS = ("arch", "lr", "batch", "epochs", "augment", "weight_decay", "pkeep")
 COLUMNS = {

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.analysis import ood
 from mia_tf.analysis.accuracy import AccuracyTally, test_image_rows
-from mia_tf.analysis.blocks import Block, PlainView, Recording, ScoreFile
 from mia_tf.analysis.comparisons import comparison_rows
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import Evaluation, Population, evaluate
-from mia_tf.analysis.lineup import NONE, Lineup
-from mia_tf.analysis.memorization import memorization
-from mia_tf.analysis.privacy_scores import privacy_score
 from mia_tf.analysis.scratch import scratch_folder
 from mia_tf.analysis.statistics import spearman
-from mia_tf.analysis.sweep import Sweep
 from mia_tf.analysis.tables import in_order
 from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import FIXED_BELOW, recommended_online
 from mia_tf.records import OVER, UNDER, Examples
+from mia_tf.shadow import ood
+from mia_tf.shadow.blocks import Block, PlainView, Recording, ScoreFile
+from mia_tf.shadow.lineup import NONE, Lineup
+from mia_tf.shadow.memorization import memorization
+from mia_tf.shadow.privacy_scores import privacy_score
+from mia_tf.shadow.sweep import Sweep
 from mia_tf.store import StoredModel
 from mia_tf.validation import check_integer, check_shape, fail
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mia_tf.analysis.blocks import Block
+from mia_tf.shadow.blocks import Block
 
 ATTACKS: dict[str, type["Attack"]] = {}
 """Name -> class, in the order of registration. `mia_tf.attacks.attack_classes` fills it."""
@@ -15,7 +15,7 @@ class Attack:
 
     `analyze` shows every block of examples to `observe`, and then again to `score`. Whatever is fitted for a
     target must leave that target out, and must have seen equally many models whether the example was in the
-    target's training set or not (`mia_tf.analysis.leave_one_out` does both).
+    target's training set or not (`mia_tf.shadow.leave_one_out` does both).
 
     Attributes:
         limitable: whether all that it takes from shadow models comes from `Block.fits` or `Block.leave_one_out`,

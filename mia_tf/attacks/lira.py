@@ -8,9 +8,9 @@ phi of an example is modelled as normal among the models that trained on it (IN)
 import numpy as np
 from scipy.special import log_ndtr
 
-from mia_tf.analysis.blocks import Block
-from mia_tf.analysis.leave_one_out import IN, OUT
 from mia_tf.attacks.base import Attack, register
+from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.leave_one_out import IN, OUT
 
 FIXED_BELOW = 64
 """With fewer models than this a sigma of each example's own is too noisy: the fixed variants do better."""

@@ -9,10 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
-from mia_tf.analysis import signals
-from mia_tf.analysis.blocks import Block
-from mia_tf.analysis.leave_one_out import IN, OUT
 from mia_tf.attacks.base import Attack, register
+from mia_tf.shadow import signals
+from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.leave_one_out import IN, OUT
 
 MAX_POPULATION = 5000
 """Examples drawn from the pool; each target's z are those it did not train on, some 2,500."""

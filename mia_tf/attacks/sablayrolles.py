@@ -7,10 +7,10 @@ ranking is that of Yeom's attack.
 
 import numpy as np
 
-from mia_tf.analysis import signals
-from mia_tf.analysis.blocks import Block
-from mia_tf.analysis.leave_one_out import IN, OUT
 from mia_tf.attacks.base import Attack, register
+from mia_tf.shadow import signals
+from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.leave_one_out import IN, OUT
 
 
 class _Mast(Attack):

@@ -13,9 +13,9 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from mia_tf.analysis.blocks import Block
-from mia_tf.analysis.lineup import NONE, Lineup
 from mia_tf.attacks.base import Attack, register
+from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.lineup import NONE, Lineup
 
 FOLDS = 2
 MAX_ROWS = 10_000

@@ -10,10 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
-from mia_tf.analysis import signals
-from mia_tf.analysis.blocks import Block
-from mia_tf.analysis.lineup import NONE
 from mia_tf.attacks.base import Attack, register
+from mia_tf.shadow import signals
+from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.lineup import NONE
 
 _THRESHOLDS = np.exp2(np.arange(-40, 10 + 1 / 16, 1 / 8))
 """What thresholds are chosen from, in nats, eight to a factor of two: so counts by model serve every target."""

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mia_tf.analysis import signals
-from mia_tf.analysis.blocks import Block
 from mia_tf.attacks.base import Attack, register
+from mia_tf.shadow import signals
+from mia_tf.shadow.blocks import Block
 
 
 @register("yeom")

@@ -12,11 +12,11 @@ from sklearn.metrics import roc_auc_score
 from toys import make_dataset
 
 from mia_tf import analyze
-from mia_tf.analysis.blocks import ScoreFile
 from mia_tf.analysis.statistics import spearman
 from mia_tf.analysis.tables import in_order
 from mia_tf.attacks import attack_classes
 from mia_tf.records import ModelRecord
+from mia_tf.shadow.blocks import ScoreFile
 from mia_tf.store import Store
 from mia_tf.validation import InputError
 

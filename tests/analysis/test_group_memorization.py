@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mia_tf.analysis import group_memorization
 from mia_tf.analysis.group_memorization import mean_memorization, spread
-from mia_tf.analysis.memorization import memorization
+from mia_tf.shadow.memorization import memorization
 
 
 def draw(rng, count=60, num_models=16, model_effect=0.0, example_effect=1.0):

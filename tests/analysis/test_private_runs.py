@@ -8,8 +8,8 @@ from private_helpers import GUARANTEE, MODELS, make_keep, make_pool, write_run
 
 from mia_tf.analysis import private_tables, tables
 from mia_tf.analysis.private_runs import read_runs
-from mia_tf.analysis.signals import correct
 from mia_tf.analysis.study import study
+from mia_tf.shadow.signals import correct
 from mia_tf.validation import InputError
 
 EDGES = np.array([-1.05, -0.5, 0.5, 1.05])

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mia_tf.analysis.blocks import Block
 from mia_tf.analysis.evaluation import Population, evaluate
 from mia_tf.attacks import attack_classes
+from mia_tf.shadow.blocks import Block
 
 CLASSES = 3
 

@@ -8,9 +8,9 @@ from attack_helpers import make_block, membership
 from scipy.special import log_ndtr
 
 from mia_tf.analysis.evaluation import Population, evaluate
-from mia_tf.analysis.lineup import NONE, Lineup
 from mia_tf.analysis.study import _sides
 from mia_tf.attacks import attack_classes
+from mia_tf.shadow.lineup import NONE, Lineup
 
 every_attack = pytest.mark.parametrize("name", attack_classes())
 SHADOW = 16

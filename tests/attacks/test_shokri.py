@@ -8,10 +8,10 @@ from attack_helpers import membership, pooled
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from mia_tf.analysis import signals
-from mia_tf.analysis.blocks import Block
 from mia_tf.attacks import shokri
 from mia_tf.attacks.shokri import Shokri, fit, log_odds
+from mia_tf.shadow import signals
+from mia_tf.shadow.blocks import Block
 
 
 def make_block(logits, labels, keep, rows=slice(None)):

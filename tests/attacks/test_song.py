@@ -9,10 +9,10 @@ from attack_helpers import membership
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mia_tf.analysis import signals
-from mia_tf.analysis.blocks import Block
 from mia_tf.attacks import attack_classes
 from mia_tf.attacks.song import entropy, modified_entropy
+from mia_tf.shadow import signals
+from mia_tf.shadow.blocks import Block
 
 EXACT = decimal.Context(prec=2500)
 """Digits enough for 1 - p at a margin of 2,000 nats."""

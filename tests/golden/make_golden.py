@@ -1,6 +1,6 @@
 """Writes the kept numbers anew; run it only where a change of the numbers is meant, and say so in the commit.
 
-    PYTHONPATH=tests:tests/golden python tests/golden/make_golden.py
+PYTHONPATH=tests:tests/golden python tests/golden/make_golden.py
 """
 
 import csv

@@ -13,7 +13,7 @@ from toys import make_dataset
 
 from experiments import runs
 from mia_tf import train
-from mia_tf.analysis.sweep import Sweep
+from mia_tf.shadow.sweep import Sweep
 from mia_tf.store import Store
 from mia_tf.subsets import membership
 from mia_tf.validation import InputError

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mia_tf.analysis.blocks import Block
+from mia_tf.shadow.blocks import Block
 from mia_tf.validation import check, check_integer
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
-from mia_tf.analysis.divergences import (
+from experiments.theory_checks.divergences import (
     hellinger_discrete,
     hellinger_multivariate_normal,
     hellinger_normal,

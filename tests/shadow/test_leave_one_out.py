@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mia_tf.analysis.leave_one_out import (
+from mia_tf.shadow.leave_one_out import (
     IN,
     OUT,
     LeaveOneOut,

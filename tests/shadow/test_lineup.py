@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mia_tf.analysis.leave_one_out import IN, OUT, FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
-from mia_tf.analysis.lineup import NONE, Lineup
 from mia_tf.config import ExperimentConfig
+from mia_tf.shadow.leave_one_out import IN, OUT, FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.subsets import membership
 from mia_tf.validation import InputError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mia_tf.analysis.memorization import memorization
+from mia_tf.shadow.memorization import memorization
 
 
 def test_the_difference_of_two_proportions():

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.analysis import ood, signals
-from mia_tf.analysis.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
-from mia_tf.analysis.lineup import Lineup
+from mia_tf.shadow import ood, signals
+from mia_tf.shadow.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.shadow.lineup import Lineup
 from mia_tf.store import StoredModel
 from mia_tf.validation import InputError, check, check_shape
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mia_tf.analysis.privacy_scores import privacy_score
+from mia_tf.shadow.privacy_scores import privacy_score
 
 
 def test_the_distance_of_the_means_over_the_sum_of_the_spreads():

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mia_tf.analysis.blocks import Block
 from mia_tf.analysis.evaluation import Population, evaluate
-from mia_tf.analysis.leave_one_out import LeaveOneOut, LimitedLeaveOneOut
-from mia_tf.analysis.sweep import Sweep
 from mia_tf.attacks import attack_classes
+from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.leave_one_out import LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.shadow.sweep import Sweep
 from mia_tf.validation import InputError
 
 LIMITABLE = [name for name, attack in attack_classes().items() if attack.limitable]

@@ -1,13 +1,17 @@
-"""The figures of the theory and those against OOD scores: what is drawn is what was given."""
+"""The figures of the theory: what is drawn is what was given."""
 
 import matplotlib
 import numpy as np
 import pytest
 from figure_helpers import layout_faults
 
+from experiments.theory_checks.drawing import (
+    draw_distance,
+    draw_learning_curves,
+    draw_models_needed,
+    draw_predicted_numbers,
+)
 from mia_tf.figures import style
-from mia_tf.figures.ood import OOD_LABELS, WORDS, draw_against_ood
-from mia_tf.figures.theory import draw_distance, draw_learning_curves, draw_models_needed, draw_predicted_numbers
 
 NAMES = ("MNIST", "SVHN")
 GROUPS = np.array([0, 0, 0, 1, 1])
@@ -21,31 +25,6 @@ def ax():
 
 def _legend(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-@pytest.mark.parametrize("detector", OOD_LABELS)
-def test_against_ood_draws_every_example_and_says_how_strong(ax, detector):
-    ood = np.array([1e-3, 0.1, np.nan, 0.5, 0.8])
-    scores = np.array([0.1, 0.2, 0.3, 2.0, 1.0])
-    spearman = {0: (0.35, 1e-9), 1: (-0.7, 1e-5), "all": (0.5, 0.2)}
-    draw_against_ood(ax, detector, ood, scores, "privacy score", GROUPS, NAMES, spearman)
-    over, under = ax.collections
-    np.testing.assert_array_equal(over.get_offsets()[:2], [[1e-3, 0.1], [0.1, 0.2]])
-    np.testing.assert_array_equal(under.get_offsets(), [[0.5, 2.0], [0.8, 1.0]])
-    assert ax.get_xscale() == ("log" if detector == "ood_msp" else "linear")
-    assert _legend(ax) == [
-        r"MNIST (n = 2, 1 unresolved): $\rho$ = 0.35, p < 0.001, weak",
-        r"SVHN (n = 2): $\rho$ = -0.70, p < 0.001, strong",
-        r"both: $\rho$ = 0.50, p = 0.200, not significant",
-    ]
-    style.footnote(ax.figure, WORDS)
-    assert layout_faults(ax.figure) == []
-
-
-def test_msp_scores_of_zero_stand_at_the_left_end(ax):
-    draw_against_ood(ax, "ood_msp", np.array([0.0, 0.5]), np.ones(2), "memorization", np.zeros(2, int), NAMES, {})
-    np.testing.assert_array_equal(ax.collections[0].get_offsets()[:, 0], [1e-8, 0.5])
-    assert _legend(ax) == [r"MNIST (n = 2): $\rho$ unresolved"]
 
 
 def test_distance_draws_points_and_the_line_of_equality(ax):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mia_tf.analysis import signals
+from mia_tf.shadow import signals
 
 logits_of_one_example = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=12)
 

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import chdtri, ndtr, ndtri, owens_t
 from scipy.stats import qmc
 
-from mia_tf.analysis.divergences import likelier_region, probability
-from mia_tf.analysis.theory import VARIANCE_FLOOR, NormalFits
+from experiments.theory_checks.divergences import likelier_region, probability
+from experiments.theory_checks.theory import VARIANCE_FLOOR, NormalFits
 
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Numbers of shadow models per side that are tried; the last is the cap."""

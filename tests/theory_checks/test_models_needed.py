@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from mia_tf.analysis import shadow_models as shadow
-from mia_tf.analysis.divergences import total_variation_normal
-from mia_tf.analysis.theory import NormalFits
+from experiments.theory_checks import models_needed as shadow
+from experiments.theory_checks.divergences import total_variation_normal
+from experiments.theory_checks.theory import NormalFits
 
 
 def _fits(mean_in, sd_in, mean_out=0.0, sd_out=1.0):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from mia_tf.analysis import signals
+from mia_tf.shadow import signals
 
 
 def max_softmax(logits: np.ndarray) -> np.ndarray:

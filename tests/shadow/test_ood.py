@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mia_tf.analysis import ood
+from mia_tf.shadow import ood
 
 
 def test_values_of_their_definitions():

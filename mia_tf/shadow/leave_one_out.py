@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mia_tf.analysis.lineup import NONE, Lineup
+from mia_tf.shadow.lineup import NONE, Lineup
 
 IN, OUT = 0, 1
 """The two sides: models whose training set has the example, and those whose training set lacks it."""

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mia_tf.analysis import theory as t
-from mia_tf.analysis.divergences import hellinger_normal, total_variation_normal
-from mia_tf.analysis.memorization import memorization
+from experiments.theory_checks import theory as t
+from experiments.theory_checks.divergences import hellinger_normal, total_variation_normal
 from mia_tf.analysis.strength import strength
+from mia_tf.shadow.memorization import memorization
 from mia_tf.validation import InputError
 
 ONES = np.ones((1, 400))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from toys import make_dataset
 
-from mia_tf.analysis import blocks, signals
-from mia_tf.analysis.blocks import Recording, ScoreFile
 from mia_tf.records import ModelRecord
+from mia_tf.shadow import blocks, signals
+from mia_tf.shadow.blocks import Recording, ScoreFile
 from mia_tf.store import Store
 
 MODELS, QUERIES = 5, 2

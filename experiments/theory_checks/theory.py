@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from mia_tf.analysis.divergences import hellinger_discrete, hellinger_normal, total_variation_normal
+from experiments.theory_checks.divergences import hellinger_discrete, hellinger_normal, total_variation_normal
 from mia_tf.validation import check
 
 VARIANCE_FLOOR = 1e-12
