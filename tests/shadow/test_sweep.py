@@ -147,7 +147,7 @@ def test_the_draw_is_of_the_seed_and_not_of_the_blocks_and_a_smaller_k_is_part_o
 
 
 def test_pieces_of_a_view_are_views(monkeypatch):
-    from mia_tf.analysis import blocks
+    from mia_tf.shadow import blocks
 
     rng = np.random.default_rng(6)
     keep = membership(rng, 30, 8)
