@@ -11,9 +11,10 @@ ResNet-18 is easier to attack than MobileNet-v2. Its targets are pre-trained on 
 
 from experiments import runs
 from experiments.reproduction import command
+from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
 from experiments.reproduction.paper_numbers import beside
-from mia_tf.figures import attacks, comparison, style
+from mia_tf.figures import attacks, style
 from mia_tf.files import Table
 
 _LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}

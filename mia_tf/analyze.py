@@ -22,8 +22,6 @@ from absl import flags
 
 from mia_tf import command_line
 from mia_tf.files import folder_to_fill
-from mia_tf.records import Examples
-from mia_tf.store import Store, StoredModel
 from mia_tf.validation import check, check_integer, fail
 
 FLAGS = flags.FLAGS
@@ -70,7 +68,7 @@ def analyze(
     delta: float | None = None,
     shadow_logdir: Path | None = None,
 ) -> None:
-    """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths. The arguments are those of `study.study`.
+    """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths. The arguments are those of `study.audit`.
 
     With a `shadow_logdir` its models are the shadow models, and the tables go to a folder in LOGDIR/analysis.
 
@@ -78,89 +76,55 @@ def analyze(
         InputError: a LOGDIR cannot be analyzed or written, they are not of the same examples, there is no such attack,
             or none that can be limited.
     """
-    # Imported here because --help must not wait for SciPy.
-    from mia_tf.analysis import study, tables
+    # Imported here because --help must not wait for SciPy and pandas.
+    from mia_tf.analysis import study
+    from mia_tf.shadow.shadow_models import ShadowModels
 
-    attacks = study.check_attacks(attacks)
-    if num_shadow and not study.limitable(attacks):
-        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(attacks))
-    store = Store.open(logdir)
-    examples, models = store.examples(), store.models()
-    planned = store.config().get("num_experiments", len(models))
-    folder, shadow_models = logdir / "analysis", []
+    study.check_attacks(attacks)
+    targets, folder = ShadowModels.open(logdir), logdir / "analysis"
+    shadows, target = targets, None
     if shadow_logdir is not None:
-        shadow_models = _shadow_models(Store.open(shadow_logdir, "shadow_logdir"), examples, models)
+        shadows, target = ShadowModels.open(shadow_logdir, argument="shadow_logdir"), targets
+        _check_same_examples(targets, shadows, shadow_logdir)
         way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
         folder /= "shadow_" + way.replace(os.sep, "+")
     try:
         with folder_to_fill(folder):
-            findings = study.study(
-                models,
-                examples,
-                attacks,
-                num_targets,
-                seed,
-                folder,
-                _progress,
+            found = study.audit(
+                shadows,
+                target,
+                attacks=attacks,
+                num_targets=num_targets,
                 num_shadow=num_shadow,
                 delta=delta,
-                shadow_models=shadow_models,
+                seed=seed,
+                progress=_progress,
+                scratch=folder,
             )
-            rows = {
-                "attacks": tables.attack_rows(findings.evaluations),
-                "examples": tables.example_rows(examples, findings.columns),
-                "accuracy": findings.accuracy,
-                "curves": tables.curve_rows(findings.evaluations),
-                "correlations": findings.correlations,
-                "comparisons": findings.comparisons,
-            }
-            if findings.sweep:
-                rows["sweep"] = tables.sweep_rows(findings.sweep)
-            if findings.bounds:
-                rows["epsilon"] = tables.epsilon_rows(findings.bounds, delta)
-            paths = tables.write_tables(folder, rows, "stand-in data" if examples.stand_in else "")
+            paths = found.write(folder)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
-    print("\n".join(tables.summary_lines(findings.evaluations)))
-    print("In percent, with 95% intervals; - where it cannot be resolved.")
-    if findings.sweep:
-        print("\n".join(tables.sweep_lines(findings.sweep)))
-    if len(models) < planned:
-        print(f"{len(models)} of {planned} models are complete; these were analyzed.")
-    if np.isfinite(findings.columns["lira_evidence"]).any():
-        print(
-            f"With {findings.num_models} models the LiRA variant to trust is {findings.recommended}: {study.REASON}. "
-            "The number of models alone says so, not these results."
-        )
-    else:
-        print("No example has shadow models that trained on it and some that did not: the online LiRA has no scores.")
-    if findings.bounds:
-        print("\n".join(tables.epsilon_lines(findings.bounds, delta)))
-    if examples.stand_in:
-        print(examples.stand_in)
+    print(found)
     print("\n".join(map(str, paths)))
 
 
-def _shadow_models(store: Store, examples: Examples, models: list[StoredModel]) -> list[StoredModel]:
-    """The models of another LOGDIR. Raises InputError unless they answered the same queries on the same examples."""
-    others, shadow_models = store.examples(), store.models()
-    for name in ("example_ids", "labels"):
-        mine, theirs = getattr(examples, name), getattr(others, name)
+def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
+    """Raises InputError unless the models of two LOGDIRs answered the same queries on the same examples."""
+    for name in ("ids", "labels"):
         check(
-            np.array_equal(mine, theirs),
+            np.array_equal(getattr(targets, name), getattr(shadows, name)),
             f"must be of the same examples in the same order as --logdir; the {name} differ",
-            shadow_logdir=store.logdir,
+            shadow_logdir=shadow_logdir,
         )
-    check(len(models) > 0, "must hold complete models", logdir="none")
-    check(len(shadow_models) > 0, "must hold complete models", shadow_logdir=store.logdir)
-    asked, answered = models[0].logits_shape()[1:], shadow_models[0].logits_shape()[1:]
+    check(len(targets) > 0, "must hold complete models", logdir="none")
+    check(len(shadows) > 0, "must hold complete models", shadow_logdir=shadow_logdir)
+    asked, answered = targets.shape[1:], shadows.shape[1:]
     check(
         asked == answered,
         f"must have answered as many queries of as many classes as --logdir, {asked[0]} and {asked[1]}, "
         f"not {answered[0]} and {answered[1]}",
-        shadow_logdir=store.logdir,
+        shadow_logdir=shadow_logdir,
     )
-    return shadow_models
 
 
 def _progress(doing: str, steps: Iterable, total: int) -> Iterator:

@@ -1,13 +1,12 @@
 """Reads files with one clear line for what is wrong with them; writes them whole or not at all."""
 
 import contextlib
-import csv
 import io
 import json
 import os
 import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,46 +69,51 @@ def write_json(path: Path, content: dict) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
-class Table:
-    """A CSV of LOGDIR/analysis by columns; says in one line what is wrong with it and how to make it anew."""
+def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
+    """Reads the columns of a CSV as a pandas DataFrame; says in one line what is wrong with it.
 
-    def __init__(self, logdir: Path, name: str, may_be_empty: bool = False):
-        self.path = logdir / "analysis" / name
-        self.remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
-        try:
-            with open(self.path, newline="") as file:
-                reader = csv.DictReader(file)
-                self._lines = list(reader)
-                self._columns = reader.fieldnames or ()
-        except FileNotFoundError:
-            raise InputError(f"Missing file: {self.path}{self.remedy}") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"Cannot read {self.path}: {error}{self.remedy}") from None
-        if not self._lines and not may_be_empty:
-            raise InputError(f"No rows in {self.path}{self.remedy}")
-        if any(None in line or None in line.values() for line in self._lines):
-            raise InputError(f"Rows of {self.path} must all have as many cells as its first{self.remedy}")
+    Args:
+        path: of the file, whose first line names its columns.
+        columns: name -> "text", "number" (float64, NaN for an empty cell), "integer" (int64) or "maybe_integer"
+            (pandas' Int64, missing for an empty cell). Other columns of the file are left out.
+        remedy: ends each message; it says how to make the file anew.
 
-    def text(self, column: str) -> list[str]:
-        """A column as it stands."""
-        if column not in self._columns:
-            raise InputError(f"No column {column} in {self.path}{self.remedy}")
-        return [line[column] for line in self._lines]
+    Raises:
+        InputError: the file or a column is missing, or a cell is of another kind.
+    """
+    import pandas as pd  # here, because training does not need it
 
-    def numbers(self, column: str) -> np.ndarray:
-        """A column as float64, NaN for an empty cell."""
-        cells = self.text(column)
-        try:
-            return np.array([float(cell) if cell else np.nan for cell in cells])
-        except ValueError:
-            raise InputError(f"Column {column} of {self.path} must hold numbers{self.remedy}") from None
+    try:
+        cells = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except FileNotFoundError:
+        raise InputError(f"Missing file: {path}{remedy}") from None
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}{remedy}") from None
+    if cells.isna().any(axis=None):
+        raise InputError(f"Rows of {path} must all have as many cells as its first{remedy}")
+    frame = pd.DataFrame(index=cells.index)
+    for name, kind in columns.items():
+        if name not in cells:
+            raise InputError(f"No column {name} in {path}{remedy}")
+        frame[name] = cells[name] if kind == "text" else _numbers(cells[name], kind, path, remedy)
+    return frame
 
-    def integers(self, column: str) -> np.ndarray:
-        """A column as int64, no cell empty."""
-        numbers = self.numbers(column)
-        if not np.isfinite(numbers).all():
-            raise InputError(f"Column {column} of {self.path} must have no empty cell{self.remedy}")
-        return numbers.astype(np.int64)
+
+def _numbers(cells, kind: str, path: Path, remedy: str):
+    """A column of cells as numbers of a kind."""
+    try:
+        numbers = np.array([float(cell) if cell else np.nan for cell in cells])
+    except ValueError:
+        raise InputError(f"Column {cells.name} of {path} must hold numbers{remedy}") from None
+    if kind == "number":
+        return numbers
+    missing = np.isnan(numbers)
+    whole = not np.isinf(numbers).any() and (numbers[~missing] % 1 == 0).all()
+    if not whole or (kind == "integer" and missing.any()):
+        raise InputError(f"Column {cells.name} of {path} must hold whole numbers{remedy}")
+    import pandas as pd
+
+    return numbers.astype(np.int64) if kind == "integer" else pd.array(numbers, "Int64")
 
 
 @contextlib.contextmanager

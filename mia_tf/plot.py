@@ -10,32 +10,33 @@ from pathlib import Path
 from absl import flags
 
 from mia_tf import command_line
-from mia_tf.figures.results import read_results
 from mia_tf.store import Store
 from mia_tf.validation import InputError, fail
 
 
 def plot_logdir(logdir: Path) -> Iterator[Path]:
-    """Draws every figure; gives each path once its file is complete. Figures of an earlier analysis alone are removed.
+    """Draws every figure; yields each path once its file is complete. Figures of an earlier analysis alone are removed.
 
     Raises:
         InputError: the LOGDIR, or a CSV of its analysis, is missing or unreadable.
     """
     store = Store.open(logdir)
-    results = read_results(logdir)
-    dataset = store.dataset()
-    if results.rows.min() < 0 or results.rows.max() >= len(dataset.images):
-        raise InputError(f"{logdir / 'analysis/examples.csv'} is of another data set than {logdir / 'x_train.npy'}")
-    folder = logdir / "analysis" / "figures"
     import matplotlib  # here, because --help must not wait for it
 
+    from mia_tf.analysis.result import load_audit
     from mia_tf.figures import pages, style
 
+    audit = load_audit(logdir / "analysis", f"; make it with `python -m mia_tf.analyze --logdir={logdir}`")
+    images = store.dataset().images
+    rows = audit.records["row"]
+    if rows.min() < 0 or rows.max() >= len(images):
+        raise InputError(f"{logdir / 'analysis/examples.csv'} is of another data set than {logdir / 'x_train.npy'}")
+    folder = logdir / "analysis" / "figures"
     try:
         folder.mkdir(exist_ok=True)
         with matplotlib.rc_context(style.RC):
             drawn = set()
-            for name, figure in pages.pages(results, dataset, store.config().get("arch", "")):
+            for name, figure in pages.pages(audit, images):
                 yield from style.save(figure, folder, name)
                 drawn.add(name)
         for name in set(pages.NAMES) - drawn:

@@ -7,11 +7,12 @@ What the paper calls training accuracy is, by its numbers, that on all of D^tr, 
 
 import numpy as np
 
+from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import paper_numbers
 from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
 from mia_tf.analysis.statistics import mean_interval
-from mia_tf.figures import comparison, style
+from mia_tf.figures import style
 from mia_tf.records import OVER, UNDER
 from mia_tf.store import Store, StoredModel
 

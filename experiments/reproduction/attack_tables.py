@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import comparisons, paper_numbers
 from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
-from mia_tf.figures import comparison, style
+from mia_tf.figures import style
 from mia_tf.figures.attacks import CHANCE
 
 SELECTIONS = ("random", "subpopulation", "singletons")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mia_tf.figures.results import Results, read_results
 
 from experiments.runs import Run
 from mia_tf.attacks.lira import recommended_online
-from mia_tf.figures.results import Results, read_results
 from mia_tf.store import Store
 
 LIRA_SWEPT = "lira_online_fixed"

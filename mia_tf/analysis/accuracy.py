@@ -1,12 +1,12 @@
 """How often the models are right: on what they trained on, on the pool's other examples, on test images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.shadow.blocks import Block, PlainView
-from mia_tf.store import StoredModel
+from mia_tf.shadow.shadow_models import ShadowModels
 
 
 class AccuracyTally:
@@ -34,9 +34,9 @@ class AccuracyTally:
         return rows
 
 
-def test_image_rows(models: Sequence[StoredModel]) -> list[tuple]:
+def test_image_rows(shadows: ShadowModels) -> list[tuple]:
     """Rows of accuracy.csv for the test images, from the models' own records, where these have them."""
-    metrics = [model.metrics() for model in models]
+    metrics = [model.metrics() for model in shadows.models]
     rows = []
     for name in ("all", "over", "under"):
         found = [each[key] for each in metrics if each.get(key := f"test_accuracy_{name}") is not None]

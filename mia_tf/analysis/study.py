@@ -1,29 +1,29 @@
-"""From a LOGDIR's models to every number of the tables, in two passes over the examples."""
+"""From a record to every number of an audit, in two passes over the examples."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 
-from mia_tf.analysis.accuracy import AccuracyTally, test_image_rows
+from mia_tf.analysis import passes, tables
+from mia_tf.analysis.accuracy import test_image_rows
 from mia_tf.analysis.comparisons import comparison_rows
-from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
-from mia_tf.analysis.evaluation import Evaluation, Population, evaluate
-from mia_tf.analysis.scratch import scratch_folder
+from mia_tf.analysis.epsilon import epsilon_bounds
+from mia_tf.analysis.evaluation import Population, evaluate
+from mia_tf.analysis.passes import Progress
+from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
-from mia_tf.analysis.tables import in_order
 from mia_tf.attacks import Attack, attack_classes
-from mia_tf.attacks.lira import FIXED_BELOW, recommended_online
-from mia_tf.records import OVER, UNDER, Examples
-from mia_tf.shadow import ood
-from mia_tf.shadow.blocks import Block, PlainView, Recording, ScoreFile
+from mia_tf.attacks.lira import recommended_online
+from mia_tf.shadow.blocks import Recording
+from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
 from mia_tf.shadow.lineup import NONE, Lineup
-from mia_tf.shadow.memorization import memorization
-from mia_tf.shadow.privacy_scores import privacy_score
+from mia_tf.shadow.scratch import scratch_folder
+from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.sweep import Sweep
-from mia_tf.store import StoredModel
-from mia_tf.validation import check_integer, check_shape, fail
+from mia_tf.validation import check, check_integer, fail
 
 CORRELATED = (
     ("memorization", "privacy_score"),
@@ -32,116 +32,122 @@ CORRELATED = (
     ("privacy_score", "ood_msp"),
     ("privacy_score", "ood_energy"),
 )
-REASON = f"below {FIXED_BELOW} models one variance for all examples, from there on each example's own"
-"""Why `Findings.recommended` is what it is."""
-Progress = Callable[[str, Iterable, int], Iterable]
-"""(what is being done, its steps, how many) -> the same steps, shown to whoever waits."""
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What an analysis found.
-
-    Attributes:
-        columns: name -> (N,) array, the columns of examples.csv that are measured.
-        accuracy: rows of accuracy.csv.
-        correlations: rows of correlations.csv.
-        evaluations: (attack, population) -> Evaluation.
-        sweep: (attack, shadow models a side, population) -> Evaluation.
-        comparisons: rows of comparisons.csv.
-        bounds: (attack, population) -> EpsilonBound.
-        recommended: the online LiRA variant to trust at this number of models.
-        num_models: how many shadow models there are, a target itself among them or not.
-    """
-
-    columns: dict[str, np.ndarray]
-    accuracy: list[tuple]
-    correlations: list[tuple]
-    evaluations: dict[tuple[str, str], Evaluation]
-    sweep: dict[tuple[str, int, str], Evaluation]
-    comparisons: list[tuple]
-    bounds: dict[tuple[str, str], EpsilonBound]
-    recommended: str
-    num_models: int
-
-
-def study(
-    models: Sequence[StoredModel],
-    examples: Examples,
-    attacks: Sequence[str],
-    num_targets: int | None,
-    seed: int,
-    folder: Path,
-    progress: Progress,
+def audit(
+    shadows: ShadowModels,
+    target=None,
+    target_members=None,
+    *,
+    attacks: Sequence[str] | None = None,
+    num_targets: int | None = None,
     num_shadow: Sequence[int] = (),
     delta: float | None = None,
-    shadow_models: Sequence[StoredModel] = (),
-) -> Findings:
-    """Measures the models of a LOGDIR.
+    seed: int = 0,
+    progress: Progress = lambda doing, steps, total: steps,
+    scratch: Path | None = None,
+) -> Audit:
+    """Measures memorization and membership inference.
 
     Args:
-        models: all complete models; each is the shadow model of every other.
-        examples: the pool they were trained on subsets of.
-        attacks: names of `attack_classes`.
-        num_targets: attack only the first so many models; None for all.
-        seed: of the bootstrap, of attacks that draw at random, of the sweep and of the bounds on epsilon.
-        folder: where the scratch folder goes, which is removed at the end, also of a failure.
+        shadows: the shadow models. Without `target` each of them is attacked in turn, with itself left out.
+        target: what one finished model answers for the same examples, (N, C) or (N, Q, C), which is then attacked;
+            or other models on the same examples, a ShadowModels.
+        target_members: (N,) bool, the examples that the finished model was trained on; None: it is only scored.
+        attacks: names of attacks; None: all.
+        num_targets: attack only the first `num_targets` models; None: all.
+        num_shadow: numbers of shadow models IN and OUT that the attacks are limited to, beside attacking with all.
+        delta: bound epsilon from below at this delta; None: do not.
+        seed: of the bootstrap, and of all else that is drawn.
         progress: shows how far the work is.
-        num_shadow: numbers of shadow models a side to limit the attacks to, beside attacking with all.
-        delta: at which epsilon is bounded; None for no bounds.
-        shadow_models: those of another LOGDIR on the same examples, which then alone are the shadow models.
+        scratch: where a folder for large intermediate arrays goes; it is removed at the end. None: the system's folder
+            for temporary files.
+
+    Returns:
+        The Audit: tables, scores, figures.
 
     Raises:
-        InputError: too few models, or models that do not fit together or hold NaN, which names the model; or subsets
-            of two LOGDIRs that are too much alike (`Lineup.of_two_logdirs`).
+        InputError: an argument is not allowed; or there are too few models; or an answer is not finite; or the subsets
+            of targets and shadow models are too much alike (`Lineup.of_two_logdirs`).
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> members = rng.random((16, 100)) < 0.5
+        >>> labels = rng.integers(0, 2, 100)
+        >>> logits = rng.normal(size=(16, 100, 2)) + 2 * members[..., None] * np.eye(2)[labels]
+        >>> found = audit(ShadowModels(logits=logits, members=members, labels=labels), attacks=["lira_online_fixed"])
+        >>> bool(found.attacks.query("metric == 'auroc'")["value"].iloc[0] > 0.8)
+        True
     """
+    attacks = check_attacks(attacks)
     check_integer(1, optional=True, num_targets=num_targets)
-    with scratch_folder(folder) as scratch:
-        everyone = [*models, *shadow_models]
-        recording = Recording(everyone, examples.labels, scratch, len(models) if shadow_models else None)
-        lineup = recording.lineup
-        num_models = len(everyone)
-        num_shadow_models = num_models - lineup.first_shadow
-        num_targets = min(num_targets or len(models), len(models))
-        recommended = recommended_online(num_shadow_models)
-        sweep = Sweep(num_shadow, recording.keep[:, lineup.first_shadow :], seed)
-        running = {None: _attacks([*attacks, recommended], num_models, seed)}
-        running |= {size: _attacks(limitable(attacks), num_models, seed) for size in sweep.sizes}
-        masks = group_masks(examples.groups)
-        columns, tally = _observe(recording, sweep, running, masks, progress)
-        files = {
-            (name, size): ScoreFile(scratch / f"{name}-{size}.f32", num_targets)
-            for size, among in running.items()
-            for name in among
-            if name in attacks
-        }
-        evident = recommended, num_targets
-        columns["lira_evidence"] = _attack(recording, sweep, running, files, evident, progress)
-        targets = recording.keep[:, :num_targets]
-        sides = _sides(lineup, columns["n_in"], targets)
-        # Where there is one group it is all there is.
+    check_integer(0, seed=seed)
+    check(delta is None or 0 <= delta < 1, "must be in [0, 1)", delta=delta)
+    if len(num_shadow) and not limitable(attacks):
+        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(attacks))
+    targets, known = _targets(shadows, target, target_members)
+    attacked = shadows if targets is None else targets
+    recording = Recording(shadows, targets, known)
+    num_targets = min(num_targets or len(attacked), len(attacked))
+    lineup, num_models = recording.lineup, recording.keep.shape[1]
+    recommended = recommended_online(len(shadows))
+    sweep = Sweep(num_shadow, recording.keep[:, lineup.first_shadow :], seed)
+    running = {None: _attacks([*attacks, recommended], num_models, seed)}
+    running |= {size: _attacks(limitable(attacks), num_models, seed) for size in sweep.sizes}
+    keys = [(name, size) for size, among in running.items() for name in among]
+    num_bytes = recording.num_bytes + 4 * len(keys) * num_targets * len(shadows.labels)
+    with contextlib.ExitStack() as stack:
+        folder = (
+            stack.enter_context(scratch_folder(scratch or Path(gettempdir())))
+            if num_bytes > LARGEST_IN_MEMORY
+            else None
+        )
+        kept = Kept(folder)
+        scores = {(name, size): Scores(kept, f"{name}-{size}", num_targets) for name, size in keys}
+        masks = shadows.populations
+        columns, tally = passes.observe(recording, kept, sweep, running, masks, progress)
+        evidence = passes.attack(recording, kept, sweep, running, scores, recommended, progress)
+        columns["lira_evidence"] = evidence
+        members = recording.keep[:, :num_targets]
+        scores = {key: found for key, found in scores.items() if key[0] in attacks}
+        # With one group it is all there is.
         chosen = {name: mask for name, mask in masks.items() if name != "over" or "under" in masks}
-        populations = {name: Population(mask, targets, *sides) for name, mask in chosen.items()}
-        tasks = [(*key, population) for key in files for population in populations]
-        found = {
-            (name, size, population): evaluate(files[name, size].blocks, populations[population], seed)
+        sides = _sides(lineup, recording.keep[:, : lineup.num_targets].sum(axis=1), members)
+        populations = {name: Population(mask, members, *sides) for name, mask in chosen.items()}
+        tasks = [(*key, population) for key in scores for population in populations]
+        evaluations = {
+            (name, size, population): evaluate(scores[name, size].blocks, populations[population], seed)
             for name, size, population in progress("measuring the attacks", tasks, len(tasks))
         }
         bounds = {}
         for name in progress("bounding epsilon", attacks, len(attacks)) if delta is not None else ():
-            by_population = epsilon_bounds(files[name, None].blocks, targets, chosen, delta, seed)
+            by_population = epsilon_bounds(scores[name, None].blocks, members, chosen, delta, seed)
             bounds |= {(name, population): bound for population, bound in by_population.items()}
-    return Findings(
-        columns=columns,
-        accuracy=[*tally.rows(), *test_image_rows(models)],
-        correlations=correlation_rows(columns, masks),
-        evaluations={(name, population): each for (name, size, population), each in found.items() if size is None},
-        sweep={key: each for name in attacks for key, each in found.items() if key[0] == name and key[1] is not None},
-        comparisons=comparison_rows(found, recommended),
-        bounds=bounds,
-        recommended=recommended,
-        num_models=num_shadow_models,
-    )
+        about = _about(shadows, attacked, recommended, num_targets, delta, seed)
+        about["recommended_scores"] = bool(np.isfinite(columns["lira_evidence"]).any())
+        found = {
+            "attacks": tables.attack_table(evaluations, about["stand_in"]),
+            "examples": tables.record_table(shadows, columns),
+            "accuracy": tables.table("accuracy", [*tally.rows(), *test_image_rows(attacked)]),
+            "curves": tables.curve_table(evaluations),
+            "correlations": tables.table("correlations", correlation_rows(columns, masks)),
+            "comparisons": tables.table("comparisons", comparison_rows(evaluations, recommended)),
+            "sweep": tables.sweep_table(evaluations, attacks, about["stand_in"]),
+            "epsilon": tables.epsilon_table(bounds, delta, about["stand_in"]),
+        }
+        return Audit(found, about, {name: scores[name, None].array() for name in attacks})
+
+
+def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:
+    """The models that are attacked, None for the shadow models, and whether their membership is known."""
+    if isinstance(target, ShadowModels):
+        check(target_members is None, "must not be given for models that have theirs", target_members="an array")
+        return target, True
+    if target is None:
+        check(target_members is None, "must not be given without target", target_members="an array")
+        return None, True
+    check(len(shadows) > 0, "must hold models", shadows="no model")
+    return shadows.target(target, target_members), target_members is not None
 
 
 def _sides(lineup: Lineup, num_in: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray | None, int]:
@@ -170,67 +176,10 @@ def _attacks(names: Iterable[str], num_models: int, seed: int) -> dict[str, Atta
     }
 
 
-def _views(sweep: Sweep, piece: Block) -> Iterator[tuple[int | None, Block]]:
-    """A piece as the attacks see it, by the number of shadow models a side; None is for all."""
-    yield None, piece
-    yield from sweep.blocks(piece)
-
-
-def _observe(
-    recording: Recording,
-    sweep: Sweep,
-    running: Mapping[int | None, Mapping[str, Attack]],
-    masks: Mapping[str, np.ndarray],
-    progress: Progress,
-) -> tuple[dict[str, np.ndarray], AccuracyTally]:
-    """First pass: the measured columns of examples.csv and accuracies; the attacks see every example."""
-    columns, tally = [], AccuracyTally()
-    for block, view in progress("reading the models", recording.read(), len(recording)):
-        targets = _targets_alone(block, view)
-        columns.append(example_columns(*targets))
-        tally.add(*targets, masks)
-        for _, piece in block.pieces():
-            for size, seen in _views(sweep, piece):
-                for attack in running[size].values():
-                    attack.observe(seen)
-    return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
-
-
-def _targets_alone(block: Block, view: PlainView) -> tuple[Block, PlainView]:
-    """A block and its view without the models that are no targets."""
-    targets = slice(block.lineup.num_targets)
-    keep, phi = block.keep[:, targets], block.phi[..., targets]
-    of_targets = PlainView(view.correct[:, targets], view.ood_msp[:, targets], view.ood_energy[:, targets])
-    return Block(block.start, block.labels, keep, phi, block.read_logits), of_targets
-
-
-def _attack(
-    recording: Recording,
-    sweep: Sweep,
-    running: Mapping[int | None, Mapping[str, Attack]],
-    files: Mapping[tuple[str, int | None], ScoreFile],
-    evident: tuple[str, int],
-    progress: Progress,
-) -> np.ndarray:
-    """Second pass: fills the files with scores; gives (N,) the mean evidence of an attack on so many targets."""
-    evidence = []
-    for block in progress("attacking every model", recording.reread(), len(recording)):
-        for _, piece in block.pieces():
-            for size, seen in _views(sweep, piece):
-                for name, attack in running[size].items():
-                    scores = attack.score(seen)
-                    check_shape(piece.keep.shape, **{f"scores of attack {name}": scores})
-                    if (name, size) in files:
-                        files[name, size].append(scores)
-                    if (name, size) == (evident[0], None):
-                        evidence.append(mean_evidence(scores[:, : evident[1]], piece.keep[:, : evident[1]]))
-    return np.concatenate(evidence)
-
-
 def check_attacks(names: Sequence[str] | None) -> list[str]:
     """The attacks to run, as tables list them; None is for all. Raises InputError for a name that none has."""
-    known = in_order(attack_classes())
-    chosen = in_order(known if names is None else names)
+    known = tables.in_order(attack_classes())
+    chosen = tables.in_order(known if names is None else names)
     for name in chosen:
         if name not in known:
             fail("must be among " + ", ".join(known), attacks=name)
@@ -247,47 +196,31 @@ def limitable(attacks: Iterable[str]) -> list[str]:
     return [name for name in attacks if attack_classes()[name].limitable]
 
 
-def example_columns(block: Block, view: PlainView) -> dict[str, np.ndarray]:
-    """The measured columns of examples.csv for a block, each (n,)."""
-    n_in = block.keep.sum(axis=1)
-    estimate, error = memorization(view.correct, block.keep)
+def _about(
+    shadows: ShadowModels,
+    attacked: ShadowModels,
+    recommended: str,
+    num_targets: int,
+    delta: float | None,
+    seed: int,
+) -> dict:
+    """What an Audit says of itself besides its tables."""
+    about = attacked.about
     return {
-        "n_in": n_in,
-        "n_out": block.keep.shape[1] - n_in,
-        "memorization": estimate,
-        "memorization_se": error,
-        "privacy_score": privacy_score(block.phi[:, 0], block.keep),
-        "ood_msp": ood.mean_over_out(view.ood_msp, block.keep),
-        "ood_energy": ood.mean_over_out(view.ood_energy, block.keep),
+        "name": about.name,
+        "arch": about.arch,
+        "group_titles": dict(about.group_titles),
+        "classes": shadows.classes,
+        "num_classes": shadows.shape[2],
+        "stand_in": about.stand_in,
+        "num_models": len(shadows),
+        "num_targets": num_targets,
+        "num_complete": len(attacked),
+        "planned_models": about.planned,
+        "recommended": recommended,
+        "delta": delta,
+        "seed": seed,
     }
-
-
-def mean_evidence(scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """(n,) mean log-likelihood ratio in favour of the truth, in nats; higher = easier to attack.
-
-    The mean over the example's members and minus the mean over its non-members, averaged.
-
-    Args:
-        scores: (n, T) log-likelihood ratios in nats, positive for a member.
-        keep: (n, T) bool.
-    """
-    sides = []
-    for side, sign in ((keep, 0.5), (~keep, -0.5)):
-        count = side.sum(axis=1)
-        sides.append(sign * np.where(side, scores, 0).sum(axis=1) / np.where(count, count, np.nan))
-    return sides[0] + sides[1]
-
-
-def group_masks(groups: np.ndarray) -> dict[str, np.ndarray]:
-    """Name of a group, as the CSVs have it, -> (N,) bool; a group without examples is left out.
-
-    Where there is one group only, Choi et al. report as under-represented its highly memorized examples
-    (memorization above 0.4 on MNIST, 0.8 on CIFAR-10). That is not done here: memorization and the attack would be
-    measured on the same models, and an example whose models happen to differ much would be chosen for what is then
-    reported of it. Examples chosen so belong into a new pool, with new models.
-    """
-    masks = {"all": np.ones(len(groups), bool), "over": groups == OVER, "under": groups == UNDER}
-    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def correlation_rows(columns: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> list[tuple]:

@@ -1,16 +1,17 @@
-"""The CSV files that other programs read: columns, cells, and a file that is whole or absent."""
+"""The tables of an audit as DataFrames, and the CSV files that other programs read."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import CONFIDENCE
-from mia_tf.files import replacing, replacing_all
-from mia_tf.records import UNDER, Examples
+from mia_tf.files import read_csv, replacing, replacing_all
+from mia_tf.shadow.shadow_models import ALL, ShadowModels
 
 _MEASURED = ("metric", "value", "ci_low", "ci_high", "num_targets", "num_members", "num_nonmembers", "note")
 COLUMNS = {
@@ -58,27 +59,141 @@ COLUMNS = {
     "curves": ("attack", "population", "fpr", "tpr"),
     "correlations": ("x", "y", "group", "spearman", "p_value", "n"),
 }
-"""Table -> its columns, in order. They do not change: programs elsewhere read them."""
+"""Table -> columns of its CSV, in order. Columns are added at the end, never renamed: other programs read them."""
 _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia")
 """The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA."""
 
 
-def write_tables(folder: Path, tables: Mapping[str, Iterable[Sequence]], note: str = "") -> list[Path]:
-    """Writes FOLDER/NAME.csv of the rows of every NAME, of COLUMNS, or of none; gives their paths.
+_KINDS = {
+    **dict.fromkeys(("attack", "other_attack", "population", "other_population", "metric", "note", "split"), "text"),
+    **dict.fromkeys(("example_id", "label", "group", "x", "y"), "text"),
+    **dict.fromkeys(("index", "n_in", "n_out", "n", "num_models", "num_targets"), "integer"),
+    **dict.fromkeys(("num_members", "num_nonmembers"), "integer"),
+    **dict.fromkeys(("num_shadow", "other_num_shadow"), "maybe_integer"),
+}
+"""Column -> its kind for `files.read_csv`; the others are numbers. num_shadow is missing if all models are used."""
+_RECORDS = {"index": "row", "example_id": "id"}
+"""Column of examples.csv -> column of `Audit.records`."""
 
-    Other tables of COLUMNS, of an earlier analysis, are removed. `note` and errors are those of `write_rows`.
+
+def table(name: str, rows: Iterable[Sequence]) -> pd.DataFrame:
+    """The rows of a table of COLUMNS as a DataFrame."""
+    frame = pd.DataFrame(list(rows), columns=list(COLUMNS[name]))
+    maybe = [column for column in frame if _KINDS.get(column) == "maybe_integer"]
+    return frame.astype(dict.fromkeys(maybe, "Int64"))
+
+
+def attack_table(evaluations: Mapping[tuple[str, int | None, str], Evaluation], stand_in: str) -> pd.DataFrame:
+    """The attacks that have all shadow models, of (attack, shadow models per side, population) -> Evaluation."""
+    found = {(name, population): each for (name, size, population), each in evaluations.items() if size is None}
+    return _noted(table("attacks", attack_rows(found)), stand_in)
+
+
+def sweep_table(
+    evaluations: Mapping[tuple[str, int | None, str], Evaluation], attacks: Sequence[str], stand_in: str
+) -> pd.DataFrame:
+    """The attacks that have some of the shadow models, attack by attack."""
+    rows = [
+        (*row[:2], size, *row[2:])
+        for wanted in attacks
+        for (name, size, population), found in evaluations.items()
+        if name == wanted and size is not None
+        for row in attack_rows({(name, population): found})
+    ]
+    return _noted(table("sweep", rows), stand_in)
+
+
+def curve_table(evaluations: Mapping[tuple[str, int | None, str], Evaluation]) -> pd.DataFrame:
+    """The ROC curves of the attacks that have all shadow models."""
+    rows = [
+        (name, population, fpr, tpr)
+        for (name, size, population), found in evaluations.items()
+        if size is None
+        for fpr, tpr in found.curve
+    ]
+    return table("curves", rows)
+
+
+def epsilon_table(bounds: Mapping[tuple[str, str], EpsilonBound], delta: float | None, stand_in: str) -> pd.DataFrame:
+    """The bounds on epsilon, of (attack, population) -> EpsilonBound."""
+    return _noted(table("epsilon", epsilon_rows(bounds, delta)), stand_in)
+
+
+def record_table(shadows: ShadowModels, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One row per example, in the order of the record."""
+    labels = shadows.labels if shadows.classes is None else np.array(shadows.classes)[shadows.labels]
+    groups = np.full(len(labels), ALL) if shadows.groups is None else shadows.groups
+    about = {"index": np.arange(len(labels)), "example_id": shadows.ids, "label": labels, "group": groups}
+    return pd.DataFrame({_RECORDS.get(name, name): {**about, **columns}[name] for name in COLUMNS["examples"]})
+
+
+def _noted(frame: pd.DataFrame, stand_in: str) -> pd.DataFrame:
+    """The same table, whose notes say that data stand in for the real ones if they do."""
+    if stand_in:
+        frame["note"] = [f"{note}; stand-in data" if note else "stand-in data" for note in frame["note"]]
+    return frame
+
+
+def attack_rows(evaluations: Mapping[tuple[str, str], Evaluation]) -> Iterator[tuple]:
+    """Rows of attacks.csv, of (attack, population) -> Evaluation."""
+    for (attack, population), found in evaluations.items():
+        counts = found.num_targets, found.num_members, found.num_nonmembers
+        for metric, values in found.metrics.items():
+            yield attack, population, metric, *values, *counts, found.notes[metric]
+
+
+def epsilon_rows(bounds: Mapping[tuple[str, str], EpsilonBound], delta: float | None) -> Iterator[tuple]:
+    """Rows of epsilon.csv, of (attack, population) -> EpsilonBound."""
+    for (attack, population), found in bounds.items():
+        counts = found.num_members, found.num_nonmembers
+        bound = delta, found.epsilon_lower, CONFIDENCE, found.threshold, found.tpr, found.fpr
+        yield attack, population, *bound, *counts, found.note
+
+
+def csv_text(name: str, frame: pd.DataFrame) -> str:
+    """A table as its CSV: ten digits of a number, which is more than any of them deserves; NaN is an empty cell."""
+    if name == "examples":
+        frame = frame.rename(columns={column: written for written, column in _RECORDS.items()})
+    return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame]) -> list[Path]:
+    """Writes FOLDER/NAME.csv of every table, or of none; returns their paths.
+
+    Other tables of COLUMNS, of an earlier analysis, are removed.
+
+    Raises:
+        OSError: the folder cannot be written; nothing is left behind.
     """
-    paths = [folder / f"{name}.csv" for name in tables]
+    paths = [folder / f"{name}.csv" for name in frames]
     with replacing_all(paths) as temporaries:
-        for temporary, (name, rows) in zip(temporaries, tables.items(), strict=True):
-            _write(temporary, COLUMNS[name], rows, note)
-    for name in COLUMNS.keys() - tables.keys():
+        for temporary, (name, frame) in zip(temporaries, frames.items(), strict=True):
+            temporary.write_text(csv_text(name, frame), newline="")
+    for name in COLUMNS.keys() - frames.keys():
         (folder / f"{name}.csv").unlink(missing_ok=True)
     return paths
 
 
+def read_table(folder: Path, name: str, remedy: str = "") -> pd.DataFrame:
+    """Reads a table that `write_tables` wrote.
+
+    Args:
+        folder: where its CSV is.
+        name: of COLUMNS.
+        remedy: an error message ends with it.
+
+    Raises:
+        InputError: the file is missing or unreadable, or has other columns or cells.
+    """
+    columns = {column: _KINDS.get(column, "number") for column in COLUMNS[name]}
+    frame = read_csv(folder / f"{name}.csv", columns, remedy)
+    if "label" in frame and frame["label"].str.fullmatch(r"\d+").all():  # else these are names of classes
+        frame["label"] = frame["label"].astype(np.int64)
+    return frame.rename(columns=_RECORDS) if name == "examples" else frame
+
+
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence], note: str = "") -> Path:
-    """Writes a CSV, whole or not at all, and gives its path; NaN becomes an empty cell.
+    """Writes a CSV, whole or not at all, and returns its path; NaN becomes an empty cell.
 
     A `note` is added to the note of every row, in tables whose last column is that.
 
@@ -86,19 +201,14 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence], not
         OSError: the folder cannot be written; nothing is left behind.
         ValueError: a row has not one cell for each column.
     """
-    with replacing(path) as temporary:
-        _write(temporary, columns, rows, note)
-    return path
-
-
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence], note: str) -> None:
-    with open(path, "w", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
             if note and columns[-1] == "note":
                 row = (*row[:-1], "; ".join(filter(None, (row[-1], note))))
             writer.writerow([_cell(value) for _, value in zip(columns, row, strict=True)])
+    return path
 
 
 def _cell(value) -> str:
@@ -115,90 +225,3 @@ def in_order(attacks: Iterable[str]) -> list[str]:
         return next((rank for rank, family in enumerate(_FAMILIES) if name.startswith(family)), len(_FAMILIES))
 
     return sorted(dict.fromkeys(attacks), key=place)
-
-
-def attack_rows(evaluations: Mapping[tuple[str, str], Evaluation]) -> Iterator[tuple]:
-    """Rows of attacks.csv, of (attack, population) -> Evaluation."""
-    for (attack, population), found in evaluations.items():
-        counts = found.num_targets, found.num_members, found.num_nonmembers
-        for metric, values in found.metrics.items():
-            yield attack, population, metric, *values, *counts, found.notes[metric]
-
-
-def sweep_rows(sweep: Mapping[tuple[str, int, str], Evaluation]) -> Iterator[tuple]:
-    """Rows of sweep.csv, of (attack, num_shadow, population) -> Evaluation."""
-    for (attack, num_shadow, population), found in sweep.items():
-        for row in attack_rows({(attack, population): found}):
-            yield *row[:2], num_shadow, *row[2:]
-
-
-def curve_rows(evaluations: Mapping[tuple[str, str], Evaluation]) -> Iterator[tuple]:
-    """Rows of curves.csv."""
-    for (attack, population), found in evaluations.items():
-        for fpr, tpr in found.curve:
-            yield attack, population, fpr, tpr
-
-
-def epsilon_rows(bounds: Mapping[tuple[str, str], EpsilonBound], delta: float) -> Iterator[tuple]:
-    """Rows of epsilon.csv, of (attack, population) -> EpsilonBound."""
-    for (attack, population), found in bounds.items():
-        counts = found.num_members, found.num_nonmembers
-        bound = delta, found.epsilon_lower, CONFIDENCE, found.threshold, found.tpr, found.fpr
-        yield attack, population, *bound, *counts, found.note
-
-
-def example_rows(examples: Examples, columns: Mapping[str, np.ndarray]) -> Iterator[tuple]:
-    """Rows of examples.csv, of the examples and their measured columns."""
-    groups = np.where(examples.groups == UNDER, "under", "over")
-    index = range(len(groups))
-    measured = [columns[name] for name in COLUMNS["examples"][4:]]
-    return zip(index, examples.example_ids, examples.labels, groups, *measured, strict=True)
-
-
-def summary_lines(evaluations: Mapping[tuple[str, str], Evaluation]) -> list[str]:
-    """A table for people, like table 2 of Choi et al.: AUROC and TPR at 0.1% FPR of every attack, in percent."""
-    return _metric_lines(
-        ["attack"], {((attack,), population): found for (attack, population), found in evaluations.items()}
-    )
-
-
-def sweep_lines(sweep: Mapping[tuple[str, int, str], Evaluation]) -> list[str]:
-    """The same for people by number of shadow models a side, as figures 3 and 8 of Choi et al. draw it."""
-    headings = ["attack", "shadow models a side"]
-    return _metric_lines(
-        headings, {((attack, str(k)), population): found for (attack, k, population), found in sweep.items()}
-    )
-
-
-def _metric_lines(headings: list[str], evaluations: Mapping[tuple[tuple[str, ...], str], Evaluation]) -> list[str]:
-    """Lines of a table of two metrics, by (first cells, population); without the over-represented, as in the papers."""
-    rows = dict.fromkeys(row for row, _ in evaluations)
-    populations = [name for name in dict.fromkeys(population for _, population in evaluations) if name != "over"]
-    shown = [("auroc", "AUROC"), ("tpr_at_fpr_0.001", "TPR@0.1%FPR")]
-    lines = [[*headings, *(f"{label} {population}" for _, label in shown for population in populations)]]
-    for row in rows:
-        cells = [evaluations[row, population].metrics[metric] for metric, _ in shown for population in populations]
-        lines.append([*row, *("-" if np.isnan(value) else _percent(value, *ends) for value, *ends in cells)])
-    return _aligned(lines)
-
-
-def epsilon_lines(bounds: Mapping[tuple[str, str], EpsilonBound], delta: float) -> list[str]:
-    """The bounds on epsilon for people."""
-    populations = list(dict.fromkeys(population for _, population in bounds))
-    lines = [["attack", *(f"epsilon at least, {population}" for population in populations)]]
-    for attack in dict.fromkeys(attack for attack, _ in bounds):
-        found = [bounds[attack, population].epsilon_lower for population in populations]
-        lines.append([attack, *("-" if np.isnan(value) else f"{value:.3f}" for value in found)])
-    assumed = f"Each at delta = {delta:g} with 95% confidence by itself, the pairs taken for independent trials."
-    return [*_aligned(lines), assumed]
-
-
-def _aligned(lines: list[list[str]]) -> list[str]:
-    """Cells as columns of one width."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-
-
-def _percent(value: float, low: float, high: float) -> str:
-    """A share and its interval in percent."""
-    return f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.files import Table
+from mia_tf.files import read_csv
 from mia_tf.store import Store
 from mia_tf.validation import check
+
+_COLUMNS = {
+    **dict.fromkeys(("example_id", "group"), "text"),
+    **dict.fromkeys(("label", "n_in", "n_out"), "integer"),
+    **dict.fromkeys(("memorization", "memorization_se"), "number"),
+}
+"""What is read of examples.csv, and its kind."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +66,18 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
     folder = Path(os.path.expanduser(logdir))
     trained = (folder / "config.json").is_file()
     check(trained, "must be a LOGDIR that `python -m mia_tf.train` wrote", **{argument: logdir})
-    store, table = Store.open(folder), Table(folder, "examples.csv")
+    store, remedy = Store.open(folder), f"; make it with `python -m mia_tf.analyze --logdir={folder}`"
+    table = read_csv(folder / "analysis" / "examples.csv", _COLUMNS, remedy)
     return Scores(
         logdir=folder,
         config=store.config(),
         stand_in=store.about()["stand_in"],
-        example_ids=np.array(table.text("example_id")),
-        labels=table.integers("label"),
-        under=np.array(table.text("group")) == "under",
-        memorization=table.numbers("memorization"),
-        memorization_se=table.numbers("memorization_se"),
-        num_models=int((table.integers("n_in") + table.integers("n_out")).max()),
+        example_ids=table["example_id"].to_numpy(str),
+        labels=table["label"].to_numpy(),
+        under=(table["group"] == "under").to_numpy(),
+        memorization=table["memorization"].to_numpy(),
+        memorization_se=table["memorization_se"].to_numpy(),
+        num_models=int((table["n_in"] + table["n_out"]).max()),
     )
 
 

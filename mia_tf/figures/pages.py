@@ -1,113 +1,203 @@
-"""The figures of a LOGDIR, each laid out on a page of its own with its footnote."""
+"""The figures of an audit, each laid out on a page of its own with its footnote."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mia_tf.analysis.result import Audit
 from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style, sweep
-from mia_tf.figures.results import METRICS, Results
-from mia_tf.records import Dataset
 
+METRICS = ("auroc", "tpr_at_fpr_0.001")
+"""The metrics that the figures of attacks show."""
+_OOD = {"privacy_score_ood": ("privacy_score", "privacy score"), "memorization_ood": ("memorization", "memorization")}
+"""Figure -> the column of the records that is drawn against OOD scores, and what it is called."""
 NAMES = (
     *("roc", "attacks", "sweep", "privacy_scores", "memorization", "memorization_histogram"),
-    *("privacy_score_ood", "memorization_ood", "examples"),
+    *_OOD,
+    "examples",
 )
-"""Every figure there can be; some analyses have no numbers for some."""
-_POPULATIONS = {"all": "All examples", "under": "Under-represented examples"}
+"""Every figure there can be; some audits have no numbers for some."""
 
 
-def pages(results: Results, dataset: Dataset, arch: str) -> Iterator[tuple[str, Figure]]:
-    """Draws every figure that there are numbers for; gives its name, of NAMES, and itself, one after the other.
+def pages(audit: Audit, images: np.ndarray | None = None) -> Iterator[tuple[str, Figure]]:
+    """Draws every figure that there are numbers for; yields its name, of NAMES, and itself.
 
     Args:
-        results: the finished numbers.
-        dataset: what they are about.
-        arch: the models' architecture, "" where it is not known.
+        audit: the finished numbers.
+        images: (rows, H, W, C) uint8, the pictures of the records by their column `row`; None if there are none.
     """
-    scale = _scale(results, dataset, arch)
-    per_example = {"groups": results.groups, "names": dataset.group_names}
-    populations = [name for name in _POPULATIONS if name in results.curves]
-    rows = len({attack for attack, _ in results.metrics["auroc"]})
+    for name in NAMES:
+        figure = page(audit, name, images)
+        if figure is not None:
+            yield name, figure
 
-    if populations:  # else no attack could be resolved
-        figure = style.new_figure(3.6 * len(populations), 3.9 + 0.17 * rows)
-        for ax, population in zip(figure.subplots(1, len(populations), squeeze=False)[0], populations, strict=True):
-            auroc = {a: value for (a, p), (value, *_) in results.metrics["auroc"].items() if p == population}
-            curves = {attack: results.curves[population].get(attack, ((), ())) for attack in auroc}
-            smallest = 1 / max(results.nonmembers.get(population, 1), 1)
-            roc.draw_roc(ax, curves, auroc, smallest, _POPULATIONS[population])
-        style.footnote(figure, scale)
-        yield "roc", figure
 
-    figure = style.new_figure(7.2, 1.1 + 0.4 * rows)
+def page(audit: Audit, name: str, images: np.ndarray | None = None) -> Figure | None:
+    """Draws one figure of NAMES on its page; None if there are no numbers for it. Arguments as for `pages`."""
+    return _PAGES[name](audit) if name != "examples" else None if images is None else _examples(audit, images)
+
+
+def _roc(audit: Audit) -> Figure | None:
+    shown = [name for name in _shown(audit) if audit.curve(name)]
+    if not shown:  # no attack could be resolved
+        return None
+    figure = style.new_figure(3.6 * len(shown), 3.9 + 0.17 * _num_attacks(audit))
+    for ax, population in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        draw_roc(ax, audit, population)
+    style.footnote(figure, scale(audit))
+    return figure
+
+
+def draw_roc(ax: Axes, audit: Audit, population: str) -> None:
+    """Draws the ROC of every attack on one population."""
+    auroc = {a: value for (a, p), (value, *_) in audit.metric("auroc").items() if p == population}
+    found = audit.curve(population)
+    curves = {attack: found.get(attack, ((), ())) for attack in auroc}
+    roc.draw_roc(ax, curves, auroc, 1 / max(audit.num_nonmembers(population), 1), _title(audit, population))
+
+
+def _attacks(audit: Audit) -> Figure | None:
+    if not len(audit.attacks):
+        return None
+    figure = style.new_figure(7.2, 1.1 + 0.4 * _num_attacks(audit))
     panels = figure.subplots(1, len(METRICS), sharey=True)
     for ax, metric in zip(panels, METRICS, strict=True):
-        attacks.draw_attacks(ax, metric, results.metrics[metric])
+        attacks.draw_attacks(ax, metric, audit.metric(metric), _series(audit))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    style.footnote(figure, f"Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.\n{scale}")
-    yield "attacks", figure
+    style.footnote(figure, f"Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.\n{scale(audit)}")
+    return figure
 
-    if results.sweep:
-        swept = [name for name in _POPULATIONS if any(name == population for _, population in results.sweep)]
-        figure = style.new_figure((5.2, 7.2)[len(swept) > 1], 5.4 + 0.17 * rows)
-        panels = figure.subplots(len(METRICS), len(swept), sharex=True, squeeze=False)
-        for across, metric in zip(panels, METRICS, strict=True):
-            for ax, population in zip(across, swept, strict=True):
-                sweep.draw_sweep(ax, metric, results.sweep[metric, population])
-        for ax, population in zip(panels[0], swept, strict=True):
-            ax.set(title=_POPULATIONS[population], xlabel="")
-        for ax in panels[:, 1:].flat:
-            ax.set_ylabel("")
-        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(swept) + 1)
-        style.footnote(figure, f"{sweep.CAPTION}\n{scale}")
-        yield "sweep", figure
 
+def _sweep(audit: Audit) -> Figure | None:
+    if not len(audit.sweep):
+        return None
+    shown = _shown(audit)
+    figure = style.new_figure((5.2, 7.2)[len(shown) > 1], 5.4 + 0.17 * _num_attacks(audit))
+    panels = figure.subplots(len(METRICS), len(shown), sharex=True, squeeze=False)
+    for across, metric in zip(panels, METRICS, strict=True):
+        for ax, population in zip(across, shown, strict=True):
+            sweep.draw_sweep(ax, metric, audit.swept(metric, population))
+    for ax, population in zip(panels[0], shown, strict=True):
+        ax.set(title=_title(audit, population), xlabel="")
+    for ax in panels[:, 1:].flat:
+        ax.set_ylabel("")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(shown) + 1)
+    style.footnote(figure, f"{sweep.CAPTION}\n{scale(audit)}")
+    return figure
+
+
+def _privacy_scores(audit: Audit) -> Figure:
     figure = style.new_figure(5, 3.6)
-    privacy_scores.draw_privacy_scores(figure.subplots(), results.privacy_scores, **per_example)
-    style.footnote(figure, scale)
-    yield "privacy_scores", figure
+    privacy_scores.draw_privacy_scores(figure.subplots(), audit.column("privacy_score"), *_groups(audit))
+    style.footnote(figure, scale(audit))
+    return figure
 
+
+def _memorization(audit: Audit) -> Figure:
     figure = style.new_figure(5, 4.3)
-    values = results.memorization, results.privacy_scores
-    memorization.draw_memorization(figure.subplots(), *values, **per_example, spearman=results.spearman)
-    style.footnote(figure, scale)
-    yield "memorization", figure
+    values = audit.column("memorization"), audit.column("privacy_score")
+    memorization.draw_memorization(
+        figure.subplots(), *values, *_groups(audit), by_group_id(audit, "memorization", "privacy_score")
+    )
+    style.footnote(figure, scale(audit))
+    return figure
 
+
+def _memorization_histogram(audit: Audit) -> Figure:
     figure = style.new_figure(5, 3.6)
-    edges = memorization.histogram_edges(results.memorization, results.models_per_side)
-    memorization.draw_memorization_histogram(figure.subplots(), results.memorization, **per_example, edges=edges)
-    style.footnote(figure, scale)
-    yield "memorization_histogram", figure
+    values = audit.column("memorization")
+    edges = memorization.histogram_edges(values, audit.models_per_side)
+    memorization.draw_memorization_histogram(figure.subplots(), values, *_groups(audit), edges)
+    style.footnote(figure, scale(audit))
+    return figure
 
-    for name, values, label in (
-        ("privacy_score", results.privacy_scores, "privacy score"),
-        ("memorization", results.memorization, "memorization"),
-    ):
+
+def _against_ood(name: str) -> Callable[[Audit], Figure]:
+    """What draws one of _OOD."""
+    column, label = _OOD[name]
+
+    def draw(audit: Audit) -> Figure:
         figure = style.new_figure(7.2, 3.8)
         for ax, detector in zip(figure.subplots(1, len(ood.OOD_LABELS), sharey=True), ood.OOD_LABELS, strict=True):
-            found = results.correlations.get(frozenset({name, detector}), {})
-            drawn = {"detector": detector, "ood": results.ood[detector], "scores": values, "spearman": found}
-            ood.draw_against_ood(ax, **drawn, label=label, **per_example)
+            found = by_group_id(audit, column, detector)
+            values = audit.column(detector), audit.column(column), label
+            ood.draw_against_ood(ax, detector, *values, *_groups(audit), found)
             ax.label_outer()
-        style.footnote(figure, f"{ood.MSP_WORDS}\n{scale}")
-        yield f"{name}_ood", figure
+        style.footnote(figure, f"{ood.MSP_WORDS}\n{scale(audit)}")
+        return figure
 
-    shown = min(dataset.num_classes, examples.MAX_CLASSES)
-    by_row = np.full(len(dataset.images), np.nan)
-    by_row[results.rows] = results.memorization
-    chosen = examples.choose_examples(by_row, dataset.labels, shown, np.random.default_rng(0))
+    return draw
+
+
+def _examples(audit: Audit, images: np.ndarray) -> Figure:
+    num_classes = audit.about["num_classes"]
+    shown = min(num_classes, examples.MAX_CLASSES)
+    rows = audit.records["row"].to_numpy()
+    values = np.full(len(images), np.nan)
+    values[rows] = audit.column("memorization")
+    labels, groups = np.full(len(images), -1), np.zeros(len(images), np.int64)
+    labels[rows], groups[rows] = class_ids(audit), audit.group_ids
+    chosen = examples.choose_examples(values, labels, shown, np.random.default_rng(0))
     figure = style.new_figure(*examples.figure_size(shown))
-    examples.draw_examples(figure.subplots(), chosen, dataset.images, by_row, dataset.groups, dataset.group_names)
-    few = f" The first {shown} of {dataset.num_classes} classes." if shown < dataset.num_classes else ""
+    examples.draw_examples(figure.subplots(), chosen, images, values, groups, _groups(audit)[1])
+    few = f" The first {shown} of {num_classes} classes." if shown < num_classes else ""
     caption = f"Random examples within {examples.WITHIN} of each level; a dash where the class has no more.{few}"
-    style.footnote(figure, f"{caption}\n{scale}")
-    yield "examples", figure
+    style.footnote(figure, f"{caption}\n{scale(audit)}")
+    return figure
 
 
-def _scale(results: Results, dataset: Dataset, arch: str) -> str:
+_PAGES = {
+    "roc": _roc,
+    "attacks": _attacks,
+    "sweep": _sweep,
+    "privacy_scores": _privacy_scores,
+    "memorization": _memorization,
+    "memorization_histogram": _memorization_histogram,
+    **{name: _against_ood(name) for name in _OOD},
+}
+
+
+def class_ids(audit: Audit) -> np.ndarray:
+    """(N,) int64 labels of the records, whose names are replaced by their places among the classes."""
+    labels = audit.records["label"]
+    classes = audit.about["classes"]
+    return labels.to_numpy() if classes is None else labels.map({name: k for k, name in enumerate(classes)}).to_numpy()
+
+
+def by_group_id(audit: Audit, x: str, y: str) -> dict[int | str, tuple[float, float]]:
+    """Group id, or "all" -> Spearman's (rho, p) of two columns of the records."""
+    ids = {name: position for position, name in enumerate(audit.groups)}
+    return {ids.get(name, name): pair for name, pair in audit.correlation(x, y).items()}
+
+
+def scale(audit: Audit) -> str:
     """The footnote of every figure: the scale, and whatever stands in for real data."""
-    counts = [f"{np.count_nonzero(results.groups == g):,} {dataset.group_names[g]}" for g in np.unique(results.groups)]
-    models = f"{results.num_models:,} {arch} models".replace("  ", " ")
-    sentence = f"{dataset.name}: {models}, {' + '.join(counts)} examples."
-    return f"{sentence}\n{dataset.stand_in}".strip()
+    ids = audit.group_ids
+    counts = [f"{np.count_nonzero(ids == g):,} {title}" for g, title in enumerate(_groups(audit)[1])]
+    models = f"{audit.num_models:,} {audit.about['arch']} models".replace("  ", " ")
+    sentence = f"{audit.about['name']}: {models}, {' + '.join(counts)} examples."
+    return f"{sentence}\n{audit.about['stand_in']}".strip()
+
+
+def _groups(audit: Audit) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(N,) group ids, and what the groups are called."""
+    return audit.group_ids, audit.group_titles
+
+
+def _shown(audit: Audit) -> list[str]:
+    """The populations that have panels: in the papers the over-represented group has none."""
+    return [name for name in audit.populations if name != "over"]
+
+
+def _title(audit: Audit, population: str) -> str:
+    return {"all": "All examples", "under": "Under-represented examples"}.get(population, population)
+
+
+def _series(audit: Audit) -> dict[str, tuple[str, style.GroupStyle]]:
+    return attacks.POPULATIONS
+
+
+def _num_attacks(audit: Audit) -> int:
+    return audit.attacks["attack"].nunique()

@@ -1,17 +1,17 @@
-"""Walks through the models of a LOGDIR in blocks of examples, all models at a time, in bounded memory."""
+"""Walks through a record in blocks of examples, all models at a time, in bounded memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 
 import numpy as np
 
 from mia_tf.shadow import ood, signals
+from mia_tf.shadow.kept import Kept
 from mia_tf.shadow.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
-from mia_tf.shadow.lineup import Lineup
-from mia_tf.store import StoredModel
-from mia_tf.validation import InputError, check, check_shape
+from mia_tf.shadow.lineup import NONE, Lineup
+from mia_tf.shadow.shadow_models import ShadowModels
+from mia_tf.validation import check
 
 MIN_MODELS = 4
 _BLOCK = 1 << 21
@@ -101,42 +101,47 @@ class PlainView:
 
 
 class Recording:
-    """Every model's logits of every example. `read` them once; `reread` gives the same blocks from a scratch folder."""
+    """Every model's logits of every example. `read` them once; `reread` gives the same blocks from what was kept."""
 
-    def __init__(self, models: list[StoredModel], labels: np.ndarray, scratch: Path, num_targets: int | None = None):
-        """Checks that all models are of the same (N, Q, C) and of these labels (N,); reads no logits.
+    def __init__(self, shadows: ShadowModels, targets: ShadowModels | None = None, members_known: bool = True):
+        """Decides who is attacked with whom; reads no logits.
 
-        The first `num_targets` models are attacked with the others; None for every model with all others.
+        Args:
+            shadows: the shadow models.
+            targets: other models on the same examples, which are attacked; None: every shadow model, with all others.
+            members_known: whether the targets' membership is known.
 
         Raises:
-            InputError: fewer than MIN_MODELS shadow models, or shapes that differ, which names the model; or subsets
-                that `Lineup.of_two_logdirs` refuses.
+            InputError: fewer than MIN_MODELS shadow models; or subsets that `Lineup.of_two_logdirs` refuses.
         """
-        count = len(models) - (num_targets or 0)
-        check(count >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=count)
-        self.shape = models[0].logits_shape()
-        for model in models:
-            _check_model(model, self.shape, len(labels))
-        classes = self.shape[2]
-        if labels.min() < 0 or labels.max() >= classes:
-            raise InputError(f"The labels must lie in [0, {classes - 1}]. Received: {labels.min()} to {labels.max()}")
-        self.keep = np.column_stack([model.keep for model in models])
+        check(len(shadows) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=len(shadows))
+        records = [targets, shadows] if targets else [shadows]
+        self._models = [(record, k) for record in records for k in range(len(record))]
+        self._labels = shadows.labels
+        self.shape = shadows.shape
+        self.keep = np.column_stack([model.member for record in records for model in record.models])
         """(N, M) bool."""
-        apart = num_targets is not None
-        self.lineup = Lineup.of_two_logdirs(self.keep, num_targets) if apart else Lineup.of_one_logdir(len(models))
-        self._models = models
-        self._labels = labels
-        self._scratch = scratch
-        values = self.shape[1] * len(models)
-        rows = max(1, min(_BLOCK // values, _BLOCK_LOGITS // (values * classes)))
-        self._ranges = [(start, min(start + rows, len(labels))) for start in range(0, len(labels), rows)]
+        if targets is None:
+            self.lineup = Lineup.of_one_logdir(len(shadows))
+        elif members_known:
+            self.lineup = Lineup.of_two_logdirs(self.keep, len(targets))
+        else:
+            self.lineup = Lineup(len(targets), len(targets), np.full(len(targets), NONE))
+        values = self.shape[1] * len(self._models)
+        rows = max(1, min(_BLOCK // values, _BLOCK_LOGITS // (values * self.shape[2])))
+        self._ranges = [(start, min(start + rows, len(self._labels))) for start in range(0, len(self._labels), rows)]
 
     def __len__(self) -> int:
         """Number of blocks."""
         return len(self._ranges)
 
-    def read(self) -> Iterator[tuple[Block, PlainView]]:
-        """Blocks in order, from the models' files; keeps phi in the scratch folder.
+    @property
+    def num_bytes(self) -> int:
+        """Bytes that `read` keeps."""
+        return 8 * len(self._labels) * self.shape[1] * len(self._models)
+
+    def read(self, kept: Kept) -> Iterator[tuple[Block, PlainView]]:
+        """Blocks in order, from the models' answers; keeps phi.
 
         Raises:
             InputError: a logit is not finite; names the model.
@@ -146,68 +151,24 @@ class Recording:
             phi = np.empty((stop - start, self.shape[1], len(self._models)))
             view = PlainView(np.empty(shape, bool), np.empty(shape), np.empty(shape))
             labels = self._labels[start:stop]
-            for k, model in enumerate(self._models):
-                logits = model.read_logits(start, stop)
-                if not np.isfinite(logits).all():
-                    raise InputError(f"The logits of model {model.index} must be finite. See {model.logits_path}")
+            for k, (record, model) in enumerate(self._models):
+                logits = record.read_logits(model, start, stop)
                 phi[:, :, k] = signals.phi(logits, labels[:, None])
                 plain = logits[:, 0]
                 view.correct[:, k] = signals.correct(plain, labels)
                 view.ood_msp[:, k] = ood.max_softmax(plain)
                 view.ood_energy[:, k] = ood.energy(plain)
-            self._phi_path(start).write_bytes(phi)  # not tofile, whose errors do not say that the disk is full
+            kept.append(f"phi-{start}", phi)
             yield self._block(start, stop, phi), view
 
-    def reread(self) -> Iterator[Block]:
+    def reread(self, kept: Kept) -> Iterator[Block]:
         """The same blocks again, once `read` has come to its end."""
         for start, stop in self._ranges:
-            phi = np.fromfile(self._phi_path(start)).reshape(stop - start, self.shape[1], len(self._models))
-            yield self._block(start, stop, phi)
-
-    def _phi_path(self, start: int) -> Path:
-        return self._scratch / f"phi-{start}.f64"
+            yield self._block(start, stop, np.array(kept.read(f"phi-{start}")))
 
     def _block(self, start: int, stop: int, phi: np.ndarray) -> Block:
-        return Block(
-            start,
-            self._labels[start:stop],
-            self.keep[start:stop],
-            phi,
-            cache(lambda model: self._models[model].read_logits(start, stop)),
-            lineup=self.lineup,
-        )
+        def read(position: int) -> np.ndarray:
+            record, model = self._models[position]
+            return record.read_logits(model, start, stop)
 
-
-def _check_model(model: StoredModel, shape: tuple[int, int, int], num_examples: int) -> None:
-    """Raises InputError where a model's arrays do not fit the labels and the first model."""
-    found = model.logits_shape()
-    if found != shape or found[0] != num_examples:
-        raise InputError(
-            f"The logits of model {model.index} must have examples, queries, classes = "
-            f"({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the first model say. Received: {found}"
-        )
-    check_shape((num_examples,), bool, **{f"keep.npy of model {model.index}": model.keep})
-
-
-class ScoreFile:
-    """(N, T) float32 scores of one attack on the disk, written and read in blocks of examples."""
-
-    def __init__(self, path: Path, num_targets: int):
-        self._path = path
-        self._num_targets = num_targets
-
-    def append(self, scores: np.ndarray) -> None:
-        """Adds the (n, M) scores of the next examples, as float32: what lies beyond its range becomes its largest."""
-        limit = np.finfo(np.float32).max
-        with open(self._path, "ab") as file:
-            file.write(np.clip(scores[:, : self._num_targets], -limit, limit).astype(np.float32, order="C"))
-
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(row of the first example, (n, T) float32 scores), in order."""
-        rows = max(1, _BLOCK // self._num_targets)
-        with open(self._path, "rb") as file:
-            start = 0
-            while len(scores := np.fromfile(file, np.float32, rows * self._num_targets)):
-                scores = scores.reshape(-1, self._num_targets)
-                yield start, scores
-                start += len(scores)
+        return Block(start, self._labels[start:stop], self.keep[start:stop], phi, cache(read), lineup=self.lineup)

@@ -8,11 +8,11 @@ import matplotlib
 import numpy as np
 import pytest
 from figure_helpers import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, write_logdir
+from mia_tf.figures.results import read_results
 from PIL import Image
 
 from mia_tf.figures import style
 from mia_tf.figures.pages import NAMES, pages
-from mia_tf.figures.results import read_results
 from mia_tf.plot import plot_logdir
 from mia_tf.store import Store
 from mia_tf.validation import InputError

@@ -6,10 +6,10 @@ import matplotlib
 import numpy as np
 import pytest
 from figure_helpers import layout_faults, write_logdir
+from mia_tf.figures.results import read_results
 
 from mia_tf.figures import style
 from mia_tf.figures.pages import pages
-from mia_tf.figures.results import read_results
 from mia_tf.figures.sweep import draw_sweep
 from mia_tf.store import Store
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from figure_helpers import drawn_texts, layout_faults
 
-from mia_tf.figures import comparison, style
-from mia_tf.figures.comparison import Pair
+from experiments.reproduction import comparison_figure as comparison
+from experiments.reproduction.comparison_figure import Pair
+from mia_tf.figures import style
 
 
 def draw(pairs, **options):

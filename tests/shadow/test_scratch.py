@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from mia_tf.analysis.scratch import scratch_folder
+from mia_tf.shadow.scratch import scratch_folder
 
 HOLD = (
-    "import pathlib, sys; from mia_tf.analysis.scratch import scratch_folder\n"
+    "import pathlib, sys; from mia_tf.shadow.scratch import scratch_folder\n"
     "with scratch_folder(pathlib.Path(sys.argv[1])) as folder:\n"
     "    (folder / 'phi').write_text('x'); print(folder, flush=True); sys.stdin.read()\n"
 )

@@ -1,0 +1,114 @@
+"""The two passes over the examples of a record: the first observes, the second attacks."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+
+from mia_tf.analysis.accuracy import AccuracyTally
+from mia_tf.attacks import Attack
+from mia_tf.shadow import ood
+from mia_tf.shadow.blocks import MIN_MODELS, Block, PlainView, Recording
+from mia_tf.shadow.kept import Kept, Scores
+from mia_tf.shadow.memorization import memorization
+from mia_tf.shadow.privacy_scores import privacy_score
+from mia_tf.shadow.sweep import Sweep
+from mia_tf.validation import check_shape
+
+Progress = Callable[[str, Iterable, int], Iterable]
+"""(what is being done, its steps, how many) -> the same steps, shown to whoever waits."""
+Running = Mapping[int | None, Mapping[str, Attack]]
+"""Shadow models per side, None for all of them -> name of an attack -> the attack."""
+
+
+def observe(
+    recording: Recording,
+    kept: Kept,
+    sweep: Sweep,
+    running: Running,
+    masks: Mapping[str, np.ndarray],
+    progress: Progress,
+) -> tuple[dict[str, np.ndarray], AccuracyTally]:
+    """First pass: returns the measured columns of the records, and accuracies; the attacks see every example."""
+    columns, tally = [], AccuracyTally()
+    for block, view in progress("reading the models", recording.read(kept), len(recording)):
+        targets = _only(block, view, slice(block.lineup.num_targets))
+        # Of a few targets nothing can be said by example; the shadow models then speak for them.
+        enough = block.lineup.num_targets >= MIN_MODELS
+        columns.append(
+            example_columns(*(targets if enough else _only(block, view, slice(block.lineup.first_shadow, None))))
+        )
+        tally.add(*targets, masks)
+        for _, piece in block.pieces():
+            for size, seen in _views(sweep, piece):
+                for attack in running[size].values():
+                    attack.observe(seen)
+    return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
+
+
+def attack(
+    recording: Recording,
+    kept: Kept,
+    sweep: Sweep,
+    running: Running,
+    scores: Mapping[tuple[str, int | None], Scores],
+    evident: str,
+    progress: Progress,
+) -> np.ndarray:
+    """Second pass: fills `scores`; returns (N,) `mean_evidence` of the attack `evident`."""
+    evidence = []
+    for block in progress("attacking every model", recording.reread(kept), len(recording)):
+        for _, piece in block.pieces():
+            for size, seen in _views(sweep, piece):
+                for name, one in running[size].items():
+                    found = one.score(seen)
+                    check_shape(piece.keep.shape, **{f"scores of attack {name}": found})
+                    table = scores[name, size]
+                    table.append(found)
+                    if (name, size) == (evident, None):
+                        evidence.append(
+                            mean_evidence(found[:, : table.num_targets], piece.keep[:, : table.num_targets])
+                        )
+    return np.concatenate(evidence)
+
+
+def example_columns(block: Block, view: PlainView) -> dict[str, np.ndarray]:
+    """The measured columns of the records for a block, each (n,)."""
+    n_in = block.keep.sum(axis=1)
+    estimate, error = memorization(view.correct, block.keep)
+    return {
+        "n_in": n_in,
+        "n_out": block.keep.shape[1] - n_in,
+        "memorization": estimate,
+        "memorization_se": error,
+        "privacy_score": privacy_score(block.phi[:, 0], block.keep),
+        "ood_msp": ood.mean_over_out(view.ood_msp, block.keep),
+        "ood_energy": ood.mean_over_out(view.ood_energy, block.keep),
+    }
+
+
+def mean_evidence(scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """(n,) mean log-likelihood ratio in favour of the truth, in nats; higher = easier to attack.
+
+    The mean over the example's members and minus the mean over its non-members, averaged.
+
+    Args:
+        scores: (n, T) log-likelihood ratios in nats, positive for a member.
+        keep: (n, T) bool.
+    """
+    sides = []
+    for side, sign in ((keep, 0.5), (~keep, -0.5)):
+        count = side.sum(axis=1)
+        sides.append(sign * np.where(side, scores, 0).sum(axis=1) / np.where(count, count, np.nan))
+    return sides[0] + sides[1]
+
+
+def _views(sweep: Sweep, piece: Block) -> Iterator[tuple[int | None, Block]]:
+    """A piece as the attacks see it, by the number of shadow models per side; None is for all."""
+    yield None, piece
+    yield from sweep.blocks(piece)
+
+
+def _only(block: Block, view: PlainView, models: slice) -> tuple[Block, PlainView]:
+    """A block and its view with some of the models."""
+    chosen = PlainView(view.correct[:, models], view.ood_msp[:, models], view.ood_energy[:, models])
+    return Block(block.start, block.labels, block.keep[:, models], block.phi[..., models], block.read_logits), chosen

@@ -1,0 +1,228 @@
+"""The one result of an audit: named tables, scores and figures, kept as CSV files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mia_tf.analysis import summary, tables
+from mia_tf.files import folder_to_fill, load_json, write_json
+from mia_tf.shadow.shadow_models import ALL
+from mia_tf.validation import InputError, check_choice, fail
+
+FACTS = "audit.json"
+"""The file beside the CSVs that holds `Audit.about`."""
+_OPTIONAL = {"sweep", "epsilon"}
+"""Tables that are written only if they were asked for."""
+_ATTRIBUTES = {
+    **{"attacks": "attacks", "examples": "records", "accuracy": "accuracy", "curves": "curves"},
+    **{"correlations": "correlations", "comparisons": "comparisons", "sweep": "sweep", "epsilon": "epsilon"},
+}
+"""Name of a CSV -> attribute of an Audit."""
+
+_TRIPLE = ("value", "ci_low", "ci_high")
+
+
+class Audit:
+    """What an audit measured. `print(audit)` shows the summary; two audits are equal if their CSVs are.
+
+    Each table is a pandas DataFrame with the columns of its CSV, which the manual explains.
+
+    Attributes:
+        attacks: per attack, population and metric: the value and its 95% interval.
+        records: per example, in the user's order: row, id, label, group, n_in and n_out (models trained with and
+            without it), memorization, memorization_se, privacy_score, ood_msp, ood_energy, lira_evidence.
+        accuracy: per split and group, the models' mean accuracy.
+        curves: points of the ROC curves.
+        correlations: Spearman's rank correlations of columns of `records`.
+        comparisons: paired differences of AUROC between attacks, populations and numbers of shadow models.
+        sweep: as `attacks`, by the number of shadow models per side; empty unless it was asked for.
+        epsilon: lower bounds on epsilon; empty unless they were asked for.
+        about: name, arch, group_titles, classes, stand_in, num_models, num_targets, recommended, delta, seed, ...
+
+    Example:
+        >>> audit = mia_tf.audit(shadows)  # doctest: +SKIP
+        >>> audit.records.sort_values("memorization").tail()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        about: Mapping,
+        scores: Mapping[str, np.ndarray] | None = None,
+    ):
+        """Takes the tables by the names of their CSVs, what is said besides, and the scores by attack."""
+        for name, attribute in _ATTRIBUTES.items():
+            setattr(self, attribute, tables[name])
+        self.about = dict(about)
+        self._scores = dict(scores or {})
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by the names of their CSVs."""
+        return {name: getattr(self, attribute) for name, attribute in _ATTRIBUTES.items()}
+
+    def scores(self, attack: str) -> np.ndarray:
+        """Returns (N, T) float32: how surely the attack takes each example for a member of each of the T targets.
+
+        HIGHER means more likely a member; NaN if there are too few shadow models.
+
+        Raises:
+            InputError: the attack was not run, or the audit was loaded from files, which hold no scores.
+        """
+        if not self._scores:
+            fail("needs an audit that was not loaded from files, which hold no scores", attack=attack)
+        check_choice(self._scores, attack=attack)
+        return self._scores[attack]
+
+    # ---- what figures and pages show
+
+    @property
+    def num_models(self) -> int:
+        """Models that the numbers of an example rest on."""
+        return int((self.records["n_in"] + self.records["n_out"]).max())
+
+    @property
+    def models_per_side(self) -> int:
+        """The smaller of the median numbers of models trained with and without an example; at least 1."""
+        return max(1, int(min(self.records["n_in"].median(), self.records["n_out"].median())))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups of `records`, sorted."""
+        return tuple(np.unique(self.records["group"].to_numpy(str)).tolist())
+
+    @property
+    def group_ids(self) -> np.ndarray:
+        """(N,) int64, the place of each record's group in `groups`."""
+        return np.searchsorted(self.groups, self.records["group"].to_numpy(str))
+
+    @property
+    def group_titles(self) -> tuple[str, ...]:
+        """What figures call the `groups`."""
+        return tuple(self.about["group_titles"].get(name, name) for name in self.groups)
+
+    @property
+    def populations(self) -> list[str]:
+        """The populations that attacks are measured on, in the order of the table."""
+        return self.attacks["population"].unique().tolist()
+
+    def column(self, name: str) -> np.ndarray:
+        """(N,) float64, a column of numbers of `records`."""
+        return self.records[name].to_numpy(np.float64)
+
+    def metric(self, name: str) -> dict[tuple[str, str], tuple[float, float, float]]:
+        """(attack, population) -> (value, ci_low, ci_high) of a metric."""
+        rows = self.attacks[self.attacks["metric"] == name]
+        return dict(zip(_tuples(rows, "attack", "population"), _tuples(rows, *_TRIPLE), strict=True))
+
+    def curve(self, population: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Attack -> its false and its true positive rates; without the attacks that could not be resolved."""
+        rows = self.curves[self.curves["population"] == population]
+        return {
+            attack: (points["fpr"].to_numpy(), points["tpr"].to_numpy())
+            for attack, points in rows.groupby("attack", sort=False)
+        }
+
+    def num_nonmembers(self, population: str) -> int:
+        """Most non-members that an attack on a population was measured with."""
+        return int(self.attacks.loc[self.attacks["population"] == population, "num_nonmembers"].max())
+
+    def correlation(self, x: str, y: str) -> dict[str, tuple[float, float]]:
+        """Group, or "all" -> Spearman's (rho, p) of two columns of `records`, whichever the table calls x."""
+        table = self.correlations
+        rows = table[((table["x"] == x) & (table["y"] == y)) | ((table["x"] == y) & (table["y"] == x))]
+        return dict(zip(rows["group"], _tuples(rows, "spearman", "p_value"), strict=True))
+
+    def swept(self, metric: str, population: str) -> dict[str, dict[int, tuple[float, float, float]]]:
+        """Attack -> shadow models per side -> (value, ci_low, ci_high)."""
+        rows = self.sweep[(self.sweep["metric"] == metric) & (self.sweep["population"] == population)]
+        found = {}
+        for attack, size, triple in zip(rows["attack"], rows["num_shadow"], _tuples(rows, *_TRIPLE), strict=True):
+            found.setdefault(attack, {})[int(size)] = triple
+        return found
+
+    # ---- files
+
+    def save(self, folder) -> Path:
+        """Writes the tables as FOLDER/*.csv, and audit.json; all are whole, and none is of an earlier audit.
+
+        Returns:
+            The folder, for `load_audit`.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            with folder_to_fill(folder):
+                self.write(folder)
+        except OSError as error:
+            fail(f"must be a folder that can be written ({error.strerror or error})", folder=folder)
+        return folder
+
+    def write(self, folder: Path) -> list[Path]:
+        """Writes the files of `save` into a folder that exists; returns the paths of the tables."""
+        frames = {name: frame for name, frame in self.tables.items() if len(frame) or name not in _OPTIONAL}
+        paths = tables.write_tables(folder, frames)
+        write_json(folder / FACTS, self.about)
+        return paths
+
+    def __eq__(self, other) -> bool:
+        if not isinstance(other, Audit):
+            return NotImplemented
+        own, others = self.tables, other.tables
+        same = all(tables.csv_text(name, own[name]) == tables.csv_text(name, others[name]) for name in own)
+        return same and _as_json(self.about) == _as_json(other.about)
+
+    __hash__ = None
+
+    def __str__(self) -> str:
+        return "\n".join(summary.summary(self.attacks, self.sweep, self.epsilon, self.about))
+
+    def __repr__(self) -> str:
+        return f"<Audit of {self.about['num_targets']} models and {len(self.records)} examples>"
+
+
+def load_audit(folder, remedy: str = "") -> Audit:
+    """Loads what `Audit.save` or `python -m mia_tf.analyze` wrote.
+
+    Args:
+        folder: the folder of the CSVs, such as LOGDIR/analysis.
+        remedy: ends an error message; it says how to make the files.
+
+    Raises:
+        InputError: a file is missing or unreadable; the message names it.
+
+    Example:
+        >>> audit = load_audit("runs/mine/analysis")  # doctest: +SKIP
+    """
+    folder = Path(folder)
+    frames = {}
+    for name in _ATTRIBUTES:
+        if name in _OPTIONAL and not (folder / f"{name}.csv").exists():
+            frames[name] = tables.table(name, [])
+        else:
+            frames[name] = tables.read_table(folder, name, remedy)
+    if not len(frames["examples"]):
+        raise InputError(f"No rows in {folder / 'examples.csv'}{remedy}")
+    if not (folder / FACTS).exists():
+        raise InputError(f"Missing file: {folder / FACTS}{remedy}")
+    about = load_json(folder / FACTS)
+    unknown = set(frames["examples"]["group"]) - {*about["group_titles"], ALL}
+    if unknown:
+        raise InputError(f"Unknown group {min(unknown)!r} in {folder / 'examples.csv'}{remedy}")
+    return Audit(frames, about)
+
+
+def _tuples(frame: pd.DataFrame, *columns: str) -> list[tuple]:
+    """The rows of some columns."""
+    return list(frame[list(columns)].itertuples(index=False, name=None))
+
+
+def _as_json(about: Mapping) -> str:
+    return json.dumps(about, sort_keys=True)

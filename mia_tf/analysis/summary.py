@@ -1,0 +1,89 @@
+"""An audit as lines of text for people."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mia_tf.attacks.lira import FIXED_BELOW
+
+_SHOWN = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR@0.1%FPR"}
+"""Metrics of the short tables -> their headings."""
+
+
+def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, about: dict) -> Iterator[str]:
+    """The lines of an audit.
+
+    Args:
+        attacks, sweep, epsilon: its tables.
+        about: what it says besides; see `result.Audit.about`.
+    """
+    if len(attacks):
+        yield from metric_lines(attacks, ["attack"])
+        yield "In percent, with 95% intervals; - where it cannot be resolved."
+    if len(sweep):
+        yield from metric_lines(
+            sweep.rename(columns={"num_shadow": "shadow models a side"}), ["attack", "shadow models a side"]
+        )
+    count, planned = about["num_complete"], about["planned_models"]
+    if planned and count < planned:
+        yield f"{count} of {planned} models are complete; these were analyzed."
+    if about["recommended_scores"]:
+        yield (
+            f"With {about['num_models']} models the LiRA variant to trust is {about['recommended']}: "
+            f"below {FIXED_BELOW} models one variance for all examples, from there on each example's own. "
+            "The number of models alone says so, not these results."
+        )
+    else:
+        yield "No example has shadow models that trained on it and some that did not: the online LiRA has no scores."
+    if len(epsilon):
+        yield from epsilon_lines(epsilon)
+    if about["stand_in"]:
+        yield about["stand_in"]
+
+
+def metric_lines(frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """A table of AUROC and TPR at 0.1% FPR, in percent, like table 2 of Choi et al.; over-represented are left out.
+
+    Args:
+        frame: a table with the columns of attacks.csv.
+        keys: the columns whose values make a row.
+    """
+    populations = [name for name in frame["population"].unique() if name != "over"]
+    lines = [[*keys, *(f"{label} {population}" for label in _SHOWN.values() for population in populations)]]
+    columns = [*keys, "population", "metric"]
+    cells = dict(
+        zip(
+            frame[columns].itertuples(index=False, name=None),
+            frame[["value", "ci_low", "ci_high"]].itertuples(index=False, name=None),
+            strict=True,
+        )
+    )
+    for row in dict.fromkeys(key[: len(keys)] for key in cells):
+        found = [cells[(*row, population, metric)] for metric in _SHOWN for population in populations]
+        lines.append([*map(str, row), *("-" if np.isnan(value) else percent(value, *ends) for value, *ends in found)])
+    return _aligned(lines)
+
+
+def epsilon_lines(frame: pd.DataFrame) -> list[str]:
+    """The bounds on epsilon."""
+    populations = frame["population"].unique().tolist()
+    bounds = frame.pivot(index="attack", columns="population", values="epsilon_lower")
+    lines = [["attack", *(f"epsilon at least, {population}" for population in populations)]]
+    for attack in frame["attack"].unique():
+        found = [bounds.loc[attack, population] for population in populations]
+        lines.append([attack, *("-" if np.isnan(value) else f"{value:.3f}" for value in found)])
+    delta = frame["delta"].iloc[0]
+    assumed = f"Each at delta = {delta:g} with 95% confidence by itself, the pairs taken for independent trials."
+    return [*_aligned(lines), assumed]
+
+
+def _aligned(lines: list[list[str]]) -> list[str]:
+    """Cells as columns of one width."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def percent(value: float, low: float, high: float) -> str:
+    """A share and its interval in percent."""
+    return f"{100 * value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"

@@ -1,0 +1,79 @@
+"""Turns what a model returns (logits, probabilities, one sigmoid output) into logits of C classes."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from mia_tf.validation import check, check_choice, fail
+
+OUTPUTS = ("logits", "probabilities", "sigmoid")
+PROBABILITY_FLOOR = 1e-7
+"""A probability below this counts as this much, so that log p is finite. float32 holds no 1 - p below 6e-8."""
+_TOLERANCE = 1e-2
+"""Probabilities in half precision, or rounded to two digits, sum to 1 within this."""
+
+
+def as_logits(outputs: np.ndarray, kind: str) -> np.ndarray:
+    """Returns logits whose softmax is the model's answer.
+
+    Args:
+        outputs: (..., C) float: logits or probabilities; (..., 1) float: the logit, or with "probabilities" the
+            probability, of the second of two classes.
+        kind: one of OUTPUTS.
+
+    Returns:
+        (..., C) float32, or (..., 2) for one output.
+        - "probabilities": log p, each p raised to PROBABILITY_FLOOR. `signals.phi` of these is log p_y - log(1 - p_y).
+        - "sigmoid": (0, z), so that phi is z for the second class and -z for the first.
+
+    Example:
+        >>> as_logits(np.array([[2.0], [-1.0]]), "sigmoid").tolist()
+        [[0.0, 2.0], [0.0, -1.0]]
+    """
+    if kind == "logits":
+        return np.asarray(outputs, np.float32)
+    if kind == "sigmoid":
+        return np.concatenate([np.zeros_like(outputs, np.float32), outputs], axis=-1, dtype=np.float32)
+    outputs = np.asarray(outputs, np.float64)
+    if outputs.shape[-1] == 1:
+        outputs = np.concatenate([1 - outputs, outputs], axis=-1)
+    return np.log(np.maximum(outputs, PROBABILITY_FLOOR)).astype(np.float32)
+
+
+def check_outputs(
+    read: Iterable[Callable[[], np.ndarray]], num_outputs: int, kind: str, argument: str = "logits"
+) -> None:
+    """Raises InputError if the outputs are plainly of another kind than stated.
+
+    Args:
+        read: each call returns (n, Q, C) outputs of one model, finite; they are read as long as they tell something.
+        num_outputs: C.
+        kind: one of OUTPUTS.
+        argument: the name of the outputs in error messages.
+    """
+    check_choice(OUTPUTS, outputs=kind)
+    if kind == "sigmoid":
+        check(num_outputs == 1, 'must have one output with outputs="sigmoid"', **{argument: f"{num_outputs} outputs"})
+    elif kind == "logits" and num_outputs < 2:
+        allowed = 'must have at least 2 outputs; one output of two classes needs outputs="sigmoid"'
+        check(num_outputs > 1, allowed, **{argument: f"{num_outputs} output"})
+    if kind == "probabilities":
+        for one in read:
+            outputs = one()
+            if (fault := _not_probabilities(outputs)) is not None:
+                fail('must be probabilities with outputs="probabilities"', **{argument: fault})
+    elif all(_not_probabilities(one()) is None for one in read):
+        advice = 'looks like probabilities: give outputs="probabilities" (--outputs=probabilities)'
+        fail(f'must be logits with outputs="{kind}", but {advice}', **{argument: "values in [0, 1] that sum to 1"})
+
+
+def _not_probabilities(outputs: np.ndarray) -> str | None:
+    """What shows that outputs (..., C) are no probabilities; None if nothing does."""
+    low, high = float(outputs.min()), float(outputs.max())
+    if low < -1e-6 or high > 1 + 1e-6:
+        return f"values from {low:.6g} to {high:.6g}"
+    if outputs.shape[-1] == 1:
+        return None
+    totals = outputs.sum(axis=-1, dtype=np.float64)
+    worst = totals.flat[np.abs(totals - 1).argmax()]
+    return None if abs(worst - 1) <= _TOLERANCE else f"a row that sums to {worst:.6g}"

@@ -1,0 +1,333 @@
+"""The record of an audit: what many models say of the same examples, and which examples each was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mia_tf.labels import normalize_ids, normalize_labels
+from mia_tf.records import UNDER
+from mia_tf.shadow.outputs import as_logits, check_outputs
+from mia_tf.store import Store
+from mia_tf.validation import InputError, check, check_shape, fail
+
+ALL = "all"
+"""The population of all examples; no group can have this name."""
+GROUPS = ("over", "under")
+"""What tables call the groups 0 and 1 of a LOGDIR: the over- and the under-represented one."""
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model of the record.
+
+    Attributes:
+        name: what messages call it, such as "model 3".
+        source: where its outputs stand, for messages.
+        member: (N,) bool, true for the examples it was trained on.
+        shape: (N, Q, C) of its outputs.
+        read: (start, stop) -> (stop - start, Q, C) outputs of these examples, as they stand.
+        epoch: epochs trained; None if unknown.
+        metrics: returns what training measured; {} if unknown.
+    """
+
+    name: str
+    source: str
+    member: np.ndarray
+    shape: tuple[int, int, int]
+    read: Callable[[int, int], np.ndarray]
+    epoch: int | None = None
+    metrics: Callable[[], Mapping] = dict
+
+
+@dataclass(frozen=True)
+class About:
+    """What tables, figures and messages say about a record besides its numbers.
+
+    Attributes:
+        name: of the data set; "" if unknown.
+        arch: of the models; "" if unknown.
+        group_titles: population of a group -> what figures call it.
+        stand_in: the sentence about data that stand in for the real ones; "" if all are real.
+        planned: how many models the run is to have; None if unknown.
+        plan: how the training sets were drawn, one of `config.SUBSET_PLANS`; None if unknown.
+        pkeep: the probability of membership under that plan; None if unknown.
+    """
+
+    name: str = ""
+    arch: str = ""
+    group_titles: Mapping[str, str] = field(default_factory=dict)
+    stand_in: str = ""
+    planned: int | None = None
+    plan: str | None = None
+    pkeep: float | None = None
+
+
+class ShadowModels:
+    """What M models say of N examples, and which of the examples each model was trained on.
+
+    Attributes:
+        labels: (N,) int64 in [0, C).
+        ids: (N,) str, unique names of the examples.
+        groups: (N,) str, the group of each example; None if there is only one group.
+        classes: the C names of the classes; None if they are numbers.
+        outputs: "logits", "probabilities" or "sigmoid": what the models return.
+        about: what tables and figures say besides numbers.
+        models: the M models.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> members = rng.random((8, 40)) < 0.5
+        >>> labels = rng.integers(0, 2, 40)
+        >>> logits = rng.normal(size=(8, 40, 2))
+        >>> shadows = ShadowModels(logits=logits, members=members, labels=labels)
+        >>> len(shadows), shadows.shape
+        (8, (40, 1, 2))
+    """
+
+    def __init__(
+        self,
+        logits: np.ndarray,
+        members: np.ndarray,
+        labels: np.ndarray,
+        outputs: str = "logits",
+        ids=None,
+        groups=None,
+        classes=None,
+    ):
+        """Takes arrays in memory. They are read when an audit needs them, and never changed.
+
+        Args:
+            logits: what M models return for N examples, floats of any precision: (M, N, C) for one query per
+                example, or (M, N, Q, C); with outputs="sigmoid", and for probabilities of the second of two classes,
+                also (M, N) or (M, N, 1).
+            members: (M, N) bool, or 0 and 1: true where the model was trained on the example.
+            labels: N true classes: integers from 0, floats that are whole numbers, booleans or strings, of shape (N,)
+                or (N, 1), or one-hot (N, C). Strings name the classes in sorted order, unless `classes` gives the
+                order of the outputs.
+            outputs: "logits": before the softmax. "probabilities": after it; 0 and 1 are allowed
+                (`outputs.PROBABILITY_FLOOR`). "sigmoid": one output, the logit of the second of two classes.
+            ids: N different strings or integers; default 0 to N - 1.
+            groups: a name for each example (N,), each of which becomes a population of the audit; or 1 for the
+                under- and 0 for the over-represented group. Default: one group.
+            classes: C names of the classes.
+
+        Raises:
+            InputError: an argument has another shape, type or range; the message names it.
+        """
+        arrays = _as_four_axes(logits, outputs)
+        num_models, num_examples, num_queries, num_outputs = arrays.shape
+        members = _membership(members, (num_models, num_examples))
+        for index, array in enumerate(arrays):
+            if not np.isfinite(array).all():
+                fail("must be finite", logits=f"NaN or infinity in model {index}")
+        check_outputs([lambda array=array: array for array in arrays], num_outputs, outputs)
+        self.outputs = outputs
+        self.labels, self.classes = normalize_labels(labels, classes=classes)
+        num_classes = 2 if num_outputs == 1 else num_outputs
+        _check_labels(self.labels, self.classes, num_examples, num_classes)
+        self.ids = np.arange(num_examples).astype(str) if ids is None else normalize_ids(ids)
+        check_shape((num_examples,), ids=self.ids)
+        self.groups = None if groups is None else _group_names(groups, num_examples)
+        self.about = About(group_titles={name: name for name in self.populations if name != ALL})
+        shape = (num_examples, num_queries, num_outputs)
+        self.models = [
+            Answers(f"model {k}", f"logits[{k}]", members[k], shape, lambda a, b, k=k: arrays[k, a:b])
+            for k in range(num_models)
+        ]
+
+    @classmethod
+    def open(cls, logdir, outputs: str = "logits", *, argument: str = "logdir") -> ShadowModels:
+        """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
+
+        Args:
+            logdir: the folder.
+            outputs: what the models' files of logits hold, as for arrays in memory.
+            argument: the name of `logdir` in error messages.
+
+        Raises:
+            InputError: the folder holds no such record, or files do not fit together; the message names them.
+
+        Example:
+            >>> shadows = ShadowModels.open("runs/mine")  # doctest: +SKIP
+        """
+        store = Store.open(logdir, argument)
+        examples, about, config = store.examples(), store.about(), store.config()
+        self = cls.__new__(cls)
+        self.outputs = outputs
+        self.labels, self.ids, self.classes = examples.labels, examples.example_ids, None
+        self.groups = np.array(GROUPS)[examples.groups]
+        titles = dict(zip(GROUPS, about["group_names"], strict=True))
+        self.about = About(
+            name=about["name"],
+            arch=config.get("arch", ""),
+            group_titles=titles,
+            stand_in=examples.stand_in,
+            planned=config.get("num_experiments"),
+            plan=config.get("subsets"),
+            pkeep=config.get("pkeep"),
+        )
+        self.models = [_stored(model) for model in store.models()]
+        for model in self.models:
+            _check_model(model, self.models[0].shape, len(self.labels))
+        if self.models:
+            check_outputs(
+                [lambda model=model: model.read(0, _SAMPLE) for model in self.models[:2]],
+                self.models[0].shape[2],
+                outputs,
+                argument,
+            )
+            low, high = self.labels.min(), self.labels.max()
+            if low < 0 or high >= self.shape[2]:
+                raise InputError(f"The labels must lie in [0, {self.shape[2] - 1}]. Received: {low} to {high}")
+        return self
+
+    def __len__(self) -> int:
+        """Number of models M."""
+        return len(self.models)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, Q, C): examples, queries per example and classes."""
+        examples, queries, outputs = self.models[0].shape
+        return examples, queries, 2 if outputs == 1 else outputs
+
+    @property
+    def members(self) -> np.ndarray:
+        """(M, N) bool, true where the model was trained on the example."""
+        return np.array([model.member for model in self.models])
+
+    @property
+    def populations(self) -> dict[str, np.ndarray]:
+        """Name of a population -> (N,) bool: all examples, then each group if there are several."""
+        masks = {ALL: np.ones(len(self.labels), bool)}
+        if self.groups is not None:
+            names = np.unique(self.groups)
+            masks |= {str(name): self.groups == name for name in names}
+        return masks
+
+    def read_logits(self, model: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Returns (stop - start, Q, C) float32 logits of a range of examples; probabilities become log p.
+
+        Raises:
+            InputError: an output is not finite; names the model.
+        """
+        answers = self.models[model]
+        outputs = answers.read(start, len(self.labels) if stop is None else stop)
+        logits = as_logits(outputs, self.outputs)
+        if not np.isfinite(logits).all():
+            raise InputError(f"The logits of {answers.name} must be finite. See {answers.source}")
+        return logits
+
+    def subset(self, models: Iterable[int]) -> ShadowModels:
+        """The same record with only these of its models, by position."""
+        chosen = object.__new__(ShadowModels)
+        chosen.__dict__ = {**self.__dict__, "models": [self.models[model] for model in models]}
+        return chosen
+
+    def target(self, answers: np.ndarray, member: np.ndarray | None = None) -> ShadowModels:
+        """One finished model on the same examples, as a record of its own.
+
+        Args:
+            answers: what the model returns, as one model's `logits`: (N, C) or (N, Q, C); (N,) or (N, 1) for one
+                output.
+            member: (N,) bool, or 0 and 1: the examples it was trained on; None if unknown.
+
+        Raises:
+            InputError: the answers do not fit the shadow models.
+        """
+        array = np.asarray(answers)
+        num_examples, num_queries, num_outputs = self.models[0].shape
+        if array.ndim == 1:
+            array = array[:, None]
+        if array.ndim == 2:
+            array = array[:, None]
+        wanted = num_examples, num_queries, num_outputs
+        words = f"must have the shape of one shadow model's answers, {wanted} (or without the axis of one query)"
+        check(array.shape == wanted, words, target=f"shape {np.shape(answers)}")
+        check(array.dtype.kind in "fiu", "must be numbers", target=f"dtype {array.dtype}")
+        check(np.isfinite(array).all(), "must be finite", target="NaN or infinity")
+        check_outputs([lambda: array], num_outputs, self.outputs, "target")
+        known = member is not None
+        membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
+        one = self.subset([])
+        one.models = [Answers("the target", "target", membership, wanted, lambda a, b: array[a:b])]
+        one.about = replace(self.about, planned=None, plan=None, pkeep=None)
+        return one
+
+
+def _as_four_axes(logits, outputs: str) -> np.ndarray:
+    """The outputs as (M, N, Q, C)."""
+    array = np.asarray(logits)
+    check(array.dtype.kind in "fiu", "must be numbers", logits=f"dtype {array.dtype}")
+    if array.ndim == 2 and outputs in ("sigmoid", "probabilities"):
+        array = array[..., None]
+    if array.ndim == 3:
+        array = array[:, :, None]
+    check(array.ndim == 4, "must have shape (M, N, C) or (M, N, Q, C)", logits=f"shape {np.shape(logits)}")
+    check(array.size > 0, "must hold at least one model, example and query", logits=f"shape {np.shape(logits)}")
+    return array
+
+
+def _membership(members, shape: tuple[int, ...], argument: str = "members") -> np.ndarray:
+    """Membership of a shape as bool."""
+    array = np.asarray(members)
+    check_shape(shape, **{argument: array})
+    check(array.dtype.kind in "biuf", "must be bool, or 0 and 1", **{argument: f"dtype {array.dtype}"})
+    check(np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1", **{argument: "other values"})
+    return array.astype(bool)
+
+
+def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None, num_examples: int, num_classes: int) -> None:
+    """Raises InputError if labels or class names do not fit the outputs."""
+    check(len(labels) == num_examples, f"must be one for each of the {num_examples} examples", labels=len(labels))
+    if classes is not None:
+        one_each = f"must name as many classes as there are outputs, {num_classes}"
+        check(len(classes) == num_classes, one_each, classes=f"{len(classes)} classes")
+    limit = f"must lie in [0, {num_classes - 1}], as the models have {num_classes} outputs (labels from 1: subtract 1)"
+    check(labels.max() < num_classes, limit, labels=f"values from {labels.min()} to {labels.max()}")
+
+
+def _group_names(groups, num_examples: int) -> np.ndarray | None:
+    """(N,) names of groups; None if there is one group."""
+    array = np.asarray(groups)
+    if array.dtype.kind == "O":
+        array = array.astype(str)
+    check_shape((num_examples,), groups=array)
+    check(array.dtype.kind in "biuU", "must be names, or whole numbers", groups=f"dtype {array.dtype}")
+    if array.dtype.kind != "U":
+        two = array.astype(np.int64)
+        check(two.min() >= 0, "must not be negative", groups=two.min())
+        array = np.array(GROUPS)[two] if two.max() <= UNDER else two.astype(str)
+    names = np.unique(array)
+    check(ALL not in names, "must not use the name of all examples together", groups=repr(ALL))
+    for name in names.tolist():
+        check(name.isprintable() and name.strip() != "", "must be printable and not empty", groups=repr(name))
+    return array if len(names) > 1 else None
+
+
+def _stored(model) -> Answers:
+    """A model of a LOGDIR."""
+    shape = model.logits_shape()
+    return Answers(
+        f"model {model.index}",
+        str(model.logits_path),
+        model.keep,
+        shape,
+        model.read_logits,
+        model.epoch,
+        model.metrics,
+    )
+
+
+def _check_model(model: Answers, shape: tuple[int, int, int], num_examples: int) -> None:
+    """Raises InputError where a model's arrays do not fit the labels and the first model."""
+    if model.shape != shape or model.shape[0] != num_examples:
+        raise InputError(
+            f"The logits of {model.name} must have examples, queries, classes = "
+            f"({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the first model say. Received: {model.shape}"
+        )
+    check_shape((num_examples,), bool, **{f"keep.npy of {model.name}": model.member})
