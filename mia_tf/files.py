@@ -1,6 +1,7 @@
 """Reads files with one clear line for what is wrong with them; writes them whole or not at all."""
 
 import contextlib
+import csv
 import io
 import json
 import os
@@ -84,33 +85,35 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
     import pandas as pd  # here, because training does not need it
 
     try:
-        cells = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
     except FileNotFoundError:
         raise InputError(f"Missing file: {path}{remedy}") from None
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}{remedy}") from None
-    if cells.isna().any(axis=None):
+    except (OSError, ValueError, csv.Error) as error:  # a file without a line is a ValueError
+        raise InputError(f"Cannot read {path}: {error}{remedy}") from None
+    if any(len(row) != len(header) for row in rows):
         raise InputError(f"Rows of {path} must all have as many cells as its first{remedy}")
-    frame = pd.DataFrame(index=cells.index)
+    cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(header, ())
+    frame = pd.DataFrame(index=range(len(rows)))
     for name, kind in columns.items():
         if name not in cells:
             raise InputError(f"No column {name} in {path}{remedy}")
-        frame[name] = cells[name] if kind == "text" else _numbers(cells[name], kind, path, remedy)
+        frame[name] = list(cells[name]) if kind == "text" else _numbers(name, cells[name], kind, path, remedy)
     return frame
 
 
-def _numbers(cells, kind: str, path: Path, remedy: str):
+def _numbers(name: str, cells: Sequence[str], kind: str, path: Path, remedy: str):
     """A column of cells as numbers of a kind."""
     try:
         numbers = np.array([float(cell) if cell else np.nan for cell in cells])
     except ValueError:
-        raise InputError(f"Column {cells.name} of {path} must hold numbers{remedy}") from None
+        raise InputError(f"Column {name} of {path} must hold numbers{remedy}") from None
     if kind == "number":
         return numbers
     missing = np.isnan(numbers)
     whole = not np.isinf(numbers).any() and (numbers[~missing] % 1 == 0).all()
     if not whole or (kind == "integer" and missing.any()):
-        raise InputError(f"Column {cells.name} of {path} must hold whole numbers{remedy}")
+        raise InputError(f"Column {name} of {path} must hold whole numbers{remedy}")
     import pandas as pd
 
     return numbers.astype(np.int64) if kind == "integer" else pd.array(numbers, "Int64")

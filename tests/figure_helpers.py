@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 
 import matplotlib
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from mia_tf.analysis.tables import COLUMNS
 from mia_tf.figures import style
 from mia_tf.records import Dataset
 from mia_tf.store import Store
@@ -76,7 +78,15 @@ def _write(path, columns, rows):
         csv.writer(file).writerows([columns.split(","), *rows])
 
 
-def write_logdir(logdir, attacks=("yeom", "lira_online"), under=True, stand_in="", unresolved=False, num_classes=10):
+def write_logdir(
+    logdir,
+    attacks=("yeom", "lira_online"),
+    under=True,
+    stand_in="",
+    unresolved=False,
+    num_classes=10,
+    arch="cnn8-3-max",
+):
     """A LOGDIR of 400 + 60 random images with invented, but consistent, results in its analysis."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.array([0, 1], np.uint8), (400, 60 if under else 0))
@@ -127,4 +137,15 @@ def write_logdir(logdir, attacks=("yeom", "lira_online"), under=True, stand_in="
     correlations += [(*pair, "over", 0.2, 0.0123, 400)]
     correlations += [(*pair, "under", "", "", 60)] if under else []
     _write(analysis / "correlations.csv", "x,y,group,spearman,p_value,n", correlations)
+    for name in ("accuracy", "comparisons"):  # which no figure shows
+        _write(analysis / f"{name}.csv", ",".join(COLUMNS[name]), [])
+    about = {
+        "name": dataset.name,
+        "arch": arch,
+        "group_titles": dict(zip(("over", "under"), names, strict=True)),
+        "classes": None,
+        "num_classes": num_classes,
+        "stand_in": stand_in,
+    }
+    (analysis / "audit.json").write_text(json.dumps(about))
     return logdir

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mia_tf.analysis import summary, tables
-from mia_tf.files import folder_to_fill, load_json, write_json
+from mia_tf.files import folder_to_fill, load_json, replacing_all
 from mia_tf.shadow.shadow_models import ALL
 from mia_tf.validation import InputError, check_choice, fail
 
@@ -166,11 +166,20 @@ class Audit:
         return folder
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes the files of `save` into a folder that exists; returns the paths of the tables."""
+        """Writes the files of `save` into a folder that exists; returns the paths of the tables.
+
+        Raises:
+            OSError: the folder cannot be written; the files of an earlier audit are then as they were.
+        """
         frames = {name: frame for name, frame in self.tables.items() if len(frame) or name not in _OPTIONAL}
-        paths = tables.write_tables(folder, frames)
-        write_json(folder / FACTS, self.about)
-        return paths
+        texts = {f"{name}.csv": tables.csv_text(name, frame) for name, frame in frames.items()}
+        texts[FACTS] = json.dumps(self.about, indent=2) + "\n"
+        with replacing_all([folder / name for name in texts]) as temporaries:
+            for temporary, text in zip(temporaries, texts.values(), strict=True):
+                temporary.write_text(text, encoding="utf-8", newline="")
+        for name in _OPTIONAL - frames.keys():
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+        return [folder / f"{name}.csv" for name in frames]
 
     def __eq__(self, other) -> bool:
         if not isinstance(other, Audit):

@@ -10,7 +10,7 @@ import pandas as pd
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import CONFIDENCE
-from mia_tf.files import read_csv, replacing, replacing_all
+from mia_tf.files import read_csv, replacing
 from mia_tf.shadow.shadow_models import ALL, ShadowModels
 
 _MEASURED = ("metric", "value", "ci_low", "ci_high", "num_targets", "num_members", "num_nonmembers", "note")
@@ -157,25 +157,8 @@ def csv_text(name: str, frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
-def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame]) -> list[Path]:
-    """Writes FOLDER/NAME.csv of every table, or of none; returns their paths.
-
-    Other tables of COLUMNS, of an earlier analysis, are removed.
-
-    Raises:
-        OSError: the folder cannot be written; nothing is left behind.
-    """
-    paths = [folder / f"{name}.csv" for name in frames]
-    with replacing_all(paths) as temporaries:
-        for temporary, (name, frame) in zip(temporaries, frames.items(), strict=True):
-            temporary.write_text(csv_text(name, frame), newline="")
-    for name in COLUMNS.keys() - frames.keys():
-        (folder / f"{name}.csv").unlink(missing_ok=True)
-    return paths
-
-
 def read_table(folder: Path, name: str, remedy: str = "") -> pd.DataFrame:
-    """Reads a table that `write_tables` wrote.
+    """Reads a table from its CSV.
 
     Args:
         folder: where its CSV is.

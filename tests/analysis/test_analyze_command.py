@@ -12,11 +12,12 @@ from sklearn.metrics import roc_auc_score
 from toys import make_dataset
 
 from mia_tf import analyze
+from mia_tf.analysis import tables
 from mia_tf.analysis.statistics import spearman
 from mia_tf.analysis.tables import in_order
 from mia_tf.attacks import attack_classes
 from mia_tf.records import ModelRecord
-from mia_tf.shadow.blocks import ScoreFile
+from mia_tf.shadow.kept import Kept
 from mia_tf.store import Store
 from mia_tf.validation import InputError
 
@@ -32,6 +33,8 @@ HEADERS = {
     "comparisons": "attack,other_attack,population,other_population,num_shadow,other_num_shadow,auroc_difference,"
     "ci_low,ci_high",
 }
+
+FILES = sorted([*(f"{name}.csv" for name in HEADERS), "audit.json"])
 
 
 def random_models(dataset, seed=0, num_models=MODELS, gain=2.0):
@@ -74,7 +77,9 @@ def analyzed(tmp_path_factory):
 
 def test_the_tables_have_their_columns_and_nothing_else_is_left(analyzed):
     folder = analyzed[0] / "analysis"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.csv" for name in HEADERS)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [*(f"{name}.csv" for name in HEADERS), "audit.json"]
+    )
     for name, header in HEADERS.items():
         assert (folder / f"{name}.csv").read_text().splitlines()[0] == header
 
@@ -305,7 +310,9 @@ def test_logits_that_are_not_finite_are_named_and_earlier_tables_stay(tmp_path):
     np.save(path, logits)
     with pytest.raises(InputError, match="logits of model 7 must be finite"):
         analyze.analyze(tmp_path)
-    assert sorted(p.name for p in (tmp_path / "analysis").iterdir()) == sorted(f"{name}.csv" for name in HEADERS)
+    assert sorted(p.name for p in (tmp_path / "analysis").iterdir()) == sorted(
+        [*(f"{name}.csv" for name in HEADERS), "audit.json"]
+    )
     assert (tmp_path / "analysis" / "attacks.csv").read_bytes() == before
 
 
@@ -316,20 +323,24 @@ def test_tables_of_a_failed_analysis_are_never_mixed_with_earlier_ones(tmp_path,
     analyze.analyze(tmp_path, attacks=["yeom"], num_shadow=[], delta=0.1)
     before = {path.name: path.read_bytes() for path in (tmp_path / "analysis").iterdir()}
 
-    def full_disk(examples, columns):
-        raise OSError(28, "No space left on device")
-        yield
+    csv_text = tables.csv_text
 
-    monkeypatch.setattr("mia_tf.analysis.tables.example_rows", full_disk)
+    def full_disk(name, frame):
+        if name == "curves":
+            raise OSError(28, "No space left on device")
+        return csv_text(name, frame)
+
+    monkeypatch.setattr("mia_tf.analysis.tables.csv_text", full_disk)
     with pytest.raises(InputError, match="No space left on device"):
         analyze.analyze(tmp_path, attacks=["rmia"])
     assert {path.name: path.read_bytes() for path in (tmp_path / "analysis").iterdir()} == before
 
 
-def test_a_full_disk_is_named_while_the_models_are_read(tmp_path):
+def test_a_full_disk_is_named_while_the_models_are_read(tmp_path, monkeypatch):
     """NumPy's own error was once all that was said: 800 requested and 0 written."""
     dataset = make_dataset()
     write_logdir(tmp_path, dataset, *random_models(dataset))
+    monkeypatch.setattr("mia_tf.analysis.study.LARGEST_IN_MEMORY", 0)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     try:
@@ -339,14 +350,14 @@ def test_a_full_disk_is_named_while_the_models_are_read(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert not (tmp_path / "analysis").exists()
     with pytest.raises(OSError, match="No space left on device"):
-        ScoreFile(Path("/dev/full"), 2).append(np.zeros((3, 4)))
+        Kept(Path("/dev")).append("full", np.zeros((3, 4)))
 
 
 def test_a_config_that_cannot_be_read_is_said_before_any_work(tmp_path, monkeypatch):
     dataset = make_dataset()
     write_logdir(tmp_path, dataset, *random_models(dataset))
     (tmp_path / "config.json").write_text("{")
-    monkeypatch.setattr("mia_tf.analysis.study.study", lambda *_, **__: pytest.fail("worked"))
+    monkeypatch.setattr("mia_tf.analysis.study.audit", lambda *_, **__: pytest.fail("worked"))
     with pytest.raises(InputError, match=r"Cannot read .*config\.json"):
         analyze.analyze(tmp_path)
 

@@ -120,9 +120,9 @@ def test_several_shadow_logdirs_have_tables_of_their_own(dataset, tmp_path):
 @pytest.mark.parametrize(
     "what, said",
     [
-        ("order", "same examples in the same order as --logdir; the example_ids differ"),
+        ("order", "same examples in the same order as --logdir; the ids differ"),
         ("labels", "the labels differ"),
-        ("size", "the example_ids differ"),
+        ("size", "the ids differ"),
         ("queries", "as many queries of as many classes as --logdir, 2 and 4, not 1 and 4"),
         ("models", "`complete_models` must be at least 4"),
         ("subsets", "by another --seed"),

@@ -8,9 +8,9 @@ import matplotlib
 import numpy as np
 import pytest
 from figure_helpers import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, write_logdir
-from mia_tf.figures.results import read_results
 from PIL import Image
 
+from mia_tf.analysis.result import load_audit
 from mia_tf.figures import style
 from mia_tf.figures.pages import NAMES, pages
 from mia_tf.plot import plot_logdir
@@ -29,9 +29,9 @@ FIGURES = (
 )
 
 
-def _pages(logdir, arch="cnn8-3-max"):
+def _pages(logdir):
     with matplotlib.rc_context(style.RC):
-        yield from pages(read_results(logdir), Store.open(logdir).dataset(), arch)
+        yield from pages(load_audit(logdir / "analysis"), Store.open(logdir).dataset().images)
 
 
 def _edit(path, change):
@@ -110,8 +110,8 @@ def test_every_figure_carries_scale_and_stand_in(logdir):
     assert tuple(seen) == FIGURES
 
 
-def test_real_data_have_no_stand_in_and_an_unknown_architecture_no_name(small):
-    written = _flat(next(_pages(small, arch=""))[1])
+def test_real_data_have_no_stand_in_and_an_unknown_architecture_no_name(tmp_path):
+    written = _flat(next(_pages(write_logdir(tmp_path, arch="")))[1])
     assert "mnist_svhn: 20 models, 400 MNIST + 60 SVHN examples." in written and "Stand-in" not in written
 
 
@@ -173,8 +173,8 @@ def test_without_an_attack_that_could_be_scored_there_is_no_roc_page(small):
     _edit_lines(small / "analysis" / "curves.csv", slice(1))
     assert tuple(name for name, _ in _pages(small)) == FIGURES[1:]
     _edit_lines(small / "analysis" / "curves.csv", slice(0))
-    with pytest.raises(InputError, match=r"No column .* in .*curves\.csv"):
-        read_results(small)
+    with pytest.raises(InputError, match=r"Cannot read .*curves\.csv"):
+        load_audit(small / "analysis")
 
 
 def test_figures_that_are_no_longer_drawn_are_removed_and_nothing_else(small):
@@ -226,13 +226,13 @@ def test_correlations_of_other_scores_are_not_shown(small):
 # ---- bad input
 
 
-@pytest.mark.parametrize("name", ["attacks", "curves", "examples", "correlations"])
+@pytest.mark.parametrize("name", ["attacks.csv", "curves.csv", "examples.csv", "correlations.csv", "audit.json"])
 def test_a_missing_csv_is_named_with_the_command_that_makes_it(small, name):
-    (small / "analysis" / f"{name}.csv").unlink()
+    (small / "analysis" / name).unlink()
     with pytest.raises(InputError) as error:
         list(plot_logdir(small))
     message = str(error.value)
-    assert str(small / "analysis" / f"{name}.csv") in message and "\n" not in message
+    assert str(small / "analysis" / name) in message and "\n" not in message
     assert f"`python -m mia_tf.analyze --logdir={small}`" in message
     assert not (small / "analysis" / "figures").exists()
 
@@ -261,8 +261,8 @@ def test_command_without_a_logdir_exits_with_2():
         ("examples", lambda row: [c.replace("group", "kind") for c in row], "No column group"),
         ("examples", lambda row: ["9999" if row[0] == "7" else row[0], *row[1:]], "of another data set"),
         ("examples", lambda row: [*row[:3], "none" if row[3] == "under" else row[3], *row[4:]], "Unknown group 'none'"),
-        ("examples", lambda row: [*row[:4], "" if row[0] == "7" else row[4], *row[5:]], "n_in .* no empty cell"),
-        ("attacks", lambda row: row if row[0] == "attack" else [], "No rows"),
+        ("examples", lambda row: [*row[:4], "" if row[0] == "7" else row[4], *row[5:]], "n_in .* whole numbers"),
+        ("examples", lambda row: row if row[0] == "index" else [], "No rows"),
     ],
 )
 def test_a_broken_csv_is_one_line(small, name, change, message):

@@ -6,12 +6,11 @@ import matplotlib
 import numpy as np
 import pytest
 from figure_helpers import layout_faults, write_logdir
-from mia_tf.figures.results import read_results
 
+from mia_tf.analysis.result import load_audit
 from mia_tf.figures import style
 from mia_tf.figures.pages import pages
 from mia_tf.figures.sweep import draw_sweep
-from mia_tf.store import Store
 
 ATTACKS = ("lira_online", "lira_online_fixed", "lira_offline", "lira_offline_fixed", "rmia", "sablayrolles")
 COLUMNS = "attack,population,num_shadow,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note"
@@ -45,7 +44,7 @@ def write_sweep(logdir, populations=("all", "under"), sizes=(1, 2, 4, 8)):
 
 
 def drawn(logdir):
-    return dict(pages(read_results(logdir), Store.open(logdir).dataset(), "cnn8-3-max"))
+    return dict(pages(load_audit(logdir / "analysis")))
 
 
 @pytest.mark.parametrize("under", [True, False])

@@ -6,7 +6,9 @@ from toys import make_dataset
 
 from mia_tf.records import ModelRecord
 from mia_tf.shadow import blocks, signals
-from mia_tf.shadow.blocks import Recording, ScoreFile
+from mia_tf.shadow.blocks import Recording
+from mia_tf.shadow.kept import Kept
+from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.store import Store
 
 MODELS, QUERIES = 5, 2
@@ -22,18 +24,17 @@ def recorded(tmp_path):
     store = Store.create(tmp_path / "run", {}, lambda: dataset)
     for index in range(MODELS):
         store.write(ModelRecord(index, keep[:, index], logits[index], 1, {"num_experiments": MODELS}, {}))
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "_BLOCK", 9 * QUERIES * MODELS)
         patch.setattr(blocks, "_PIECE", 2 * QUERIES * MODELS)
-        yield Recording(store.models(), dataset.labels, scratch), dataset, keep, logits
+        yield Recording(ShadowModels.open(tmp_path / "run")), dataset, keep, logits
 
 
 def test_blocks_cover_all_examples_in_order_and_again_the_same(recorded):
     recording, dataset, keep, logits = recorded
-    first = list(recording.read())
-    again = list(recording.reread())
+    kept = Kept()
+    first = list(recording.read(kept))
+    again = list(recording.reread(kept))
     assert len(recording) == len(first) == len(again) == 8
     for field, expected in (
         ("phi", np.moveaxis(signals.phi(logits[:, :, 0], dataset.labels[:, None]), 0, -1)),
@@ -48,7 +49,7 @@ def test_blocks_cover_all_examples_in_order_and_again_the_same(recorded):
 
 def test_pieces_make_up_their_block_and_have_their_own_logits(recorded):
     recording, _, _, logits = recorded
-    for block, _ in recording.read():
+    for block, _ in recording.read(Kept()):
         rows = np.concatenate([np.arange(len(block.phi))[rows] for rows, _ in block.pieces()])
         np.testing.assert_array_equal(rows, np.arange(len(block.phi)))
         for part, piece in block.pieces():
@@ -61,19 +62,5 @@ def test_pieces_make_up_their_block_and_have_their_own_logits(recorded):
 
 
 def test_blocks_of_many_classes_have_fewer_examples(recorded, monkeypatch, tmp_path):
-    recording = recorded[0]
     monkeypatch.setattr(blocks, "_BLOCK_LOGITS", 4 * QUERIES * MODELS * 4)
-    assert len(Recording(recording._models, recording._labels, tmp_path)) == 16
-
-
-def test_scores_come_back_as_they_were_appended(tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "_BLOCK", 12)
-    scores = np.random.default_rng(0).normal(size=(10, 3))
-    scores[2, 1], scores[3, 1] = np.nan, 1e300
-    file = ScoreFile(tmp_path / "scores", 3)
-    for rows in (slice(0, 4), slice(4, 5), slice(5, 10)):
-        file.append(scores[rows])
-    found = list(file.blocks())
-    assert [start for start, _ in found] == [0, 4, 8]
-    expected = np.minimum(scores, np.finfo(np.float32).max).astype(np.float32)
-    np.testing.assert_array_equal(np.concatenate([part for _, part in found]), expected)
+    assert len(Recording(ShadowModels.open(tmp_path / "run"))) == 16
