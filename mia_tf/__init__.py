@@ -1,3 +1,34 @@
-"""Measures what a trained model remembers of its training data."""
+"""Measures what a trained model remembers of its training data.
+
+    shadows = mia_tf.ShadowModels(logits=..., members=..., labels=...)
+    audit = mia_tf.audit(shadows)
+    print(audit)
+
+The names are imported when they are first used: `import mia_tf` itself loads neither TensorFlow, JAX, Keras, pandas
+nor matplotlib.
+"""
+
+import importlib
 
 __version__ = "0.1.0"
+_API = {
+    "Audit": "mia_tf.analysis.result",
+    "InputError": "mia_tf.validation",
+    "ShadowModels": "mia_tf.shadow.shadow_models",
+    "audit": "mia_tf.analysis.study",
+    "load_audit": "mia_tf.analysis.result",
+}
+"""Public name -> the module that defines it."""
+__all__ = [*_API, "__version__"]
+
+
+def __getattr__(name: str):
+    if name not in _API:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_API[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_API})

@@ -86,7 +86,7 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
 
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
+            header, *rows = filter(None, csv.reader(file))
     except FileNotFoundError:
         raise InputError(f"Missing file: {path}{remedy}") from None
     except (OSError, ValueError, csv.Error) as error:  # a file without a line is a ValueError

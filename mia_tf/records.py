@@ -9,6 +9,8 @@ from mia_tf.validation import InputError, check, check_ids, check_shape
 
 OVER, UNDER = 0, 1
 """Group ids: the over-represented and the under-represented group of a mixture (Choi et al., section 4)."""
+GROUP_NAMES = ("over-represented", "under-represented")
+"""What groups without names of their own are called."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Dataset:
     test_labels: np.ndarray
     test_groups: np.ndarray
     num_classes: int
-    group_names: tuple[str, str] = ("over-represented", "under-represented")
+    group_names: tuple[str, str] = GROUP_NAMES
     stand_in: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
-from mia_tf.records import OVER, Dataset, Examples, ModelRecord
+from mia_tf.records import GROUP_NAMES, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import StoredModel
 from mia_tf.validation import InputError, check_ids, check_shape, fail
 
@@ -165,7 +165,7 @@ class Store:
         path = self.logdir / "dataset.json"
         defaults = {
             "name": self.logdir.name,
-            "group_names": ["over-represented", "under-represented"],
+            "group_names": list(GROUP_NAMES),
             "stand_in": "",
         }
         ours = (self.logdir / "config.json").exists()  # then it must not be missing: it names stand-ins

@@ -103,8 +103,9 @@ class Audit:
 
     @property
     def group_titles(self) -> tuple[str, ...]:
-        """What figures call the `groups`."""
-        return tuple(self.about["group_titles"].get(name, name) for name in self.groups)
+        """What figures call the `groups`; one group without a name is called by its examples."""
+        titles = {ALL: "examples", **self.about["group_titles"]}
+        return tuple(titles.get(name, name) for name in self.groups)
 
     @property
     def populations(self) -> list[str]:

@@ -110,10 +110,8 @@ def audit(
         columns["lira_evidence"] = evidence
         members = recording.keep[:, :num_targets]
         scores = {key: found for key, found in scores.items() if key[0] in attacks}
-        # With one group it is all there is.
-        chosen = {name: mask for name, mask in masks.items() if name != "over" or "under" in masks}
         sides = _sides(lineup, recording.keep[:, : lineup.num_targets].sum(axis=1), members)
-        populations = {name: Population(mask, members, *sides) for name, mask in chosen.items()}
+        populations = {name: Population(mask, members, *sides) for name, mask in masks.items()}
         tasks = [(*key, population) for key in scores for population in populations]
         evaluations = {
             (name, size, population): evaluate(scores[name, size].blocks, populations[population], seed)
@@ -121,7 +119,7 @@ def audit(
         }
         bounds = {}
         for name in progress("bounding epsilon", attacks, len(attacks)) if delta is not None else ():
-            by_population = epsilon_bounds(scores[name, None].blocks, members, chosen, delta, seed)
+            by_population = epsilon_bounds(scores[name, None].blocks, members, masks, delta, seed)
             bounds |= {(name, population): bound for population, bound in by_population.items()}
         about = _about(shadows, attacked, recommended, num_targets, delta, seed)
         about["recommended_scores"] = bool(np.isfinite(columns["lira_evidence"]).any())

@@ -174,11 +174,14 @@ def by_group_id(audit: Audit, x: str, y: str) -> dict[int | str, tuple[float, fl
 
 def scale(audit: Audit) -> str:
     """The footnote of every figure: the scale, and whatever stands in for real data."""
-    ids = audit.group_ids
-    counts = [f"{np.count_nonzero(ids == g):,} {title}" for g, title in enumerate(_groups(audit)[1])]
-    models = f"{audit.num_models:,} {audit.about['arch']} models".replace("  ", " ")
-    sentence = f"{audit.about['name']}: {models}, {' + '.join(counts)} examples."
-    return f"{sentence}\n{audit.about['stand_in']}".strip()
+    about = audit.about
+    counts = [
+        f"{np.count_nonzero(audit.group_ids == group):,} {'' if title == 'examples' else title}".strip()
+        for group, title in enumerate(audit.group_titles)
+    ]
+    models = f"{audit.num_models:,} {about['arch']} models".replace("  ", " ")
+    sentence = f"{about['name']}: {models}, {' + '.join(counts)} examples.".removeprefix(": ")
+    return f"{sentence}\n{about['stand_in']}".strip()
 
 
 def _groups(audit: Audit) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mia_tf.labels import normalize_ids, normalize_labels
-from mia_tf.records import UNDER
+from mia_tf.records import GROUP_NAMES, UNDER
 from mia_tf.shadow.outputs import as_logits, check_outputs
 from mia_tf.store import Store
 from mia_tf.validation import InputError, check, check_shape, fail
@@ -159,8 +159,11 @@ class ShadowModels:
         self = cls.__new__(cls)
         self.outputs = outputs
         self.labels, self.ids, self.classes = examples.labels, examples.example_ids, None
-        self.groups = np.array(GROUPS)[examples.groups]
+        self.groups = _group_names(examples.groups, len(self.labels))
         titles = dict(zip(GROUPS, about["group_names"], strict=True))
+        if self.groups is None:  # neither over- nor under-represented
+            title = about["group_names"][examples.groups[0]]
+            titles = {} if title in GROUP_NAMES else {ALL: title}
         self.about = About(
             name=about["name"],
             arch=config.get("arch", ""),
