@@ -246,12 +246,26 @@ class Store:
                 raise InputError(f"{path} is not whole (no keep.npy or no logits): move it away to train it again")
 
     def models(self) -> list[StoredModel]:
-        """Every complete model, by index. Folders without logits (unfinished LiRA runs) are passed over."""
+        """Every complete model, by index; without the folders of `passed_over`."""
         return [
             StoredModel(index, path, epochs[-1], load_array(path / "keep.npy"))
             for index, path in self._folders().items()
-            if (epochs := _logits(path))
+            if (epochs := _logits(path)) and (path / "keep.npy").exists()
         ]
+
+    def passed_over(self) -> list[tuple[Path, str]]:
+        """The folders of models that cannot be read, such as unfinished runs of LiRA's code, and what they lack."""
+        lacking = []
+        for path in self._folders().values():
+            there = {"logits": bool(_logits(path)), "keep.npy": (path / "keep.npy").exists()}
+            if not all(there.values()):
+                lacking.append((path, "it has no " + " and no ".join(name for name in there if not there[name])))
+        return lacking
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the pictures of the examples are there."""
+        return (self.logdir / _ARRAYS["images"]).exists()
 
     def write(self, record: ModelRecord) -> bool:
         """Writes a model whole; false, and nothing changed, where it is already present.

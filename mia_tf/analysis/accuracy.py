@@ -6,7 +6,7 @@ import numpy as np
 
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.shadow.blocks import Block, PlainView
-from mia_tf.shadow.shadow_models import ShadowModels
+from mia_tf.shadow.shadow_models import ALL, ShadowModels
 
 
 class AccuracyTally:
@@ -24,6 +24,11 @@ class AccuracyTally:
                 counts = np.array([(view.correct[mask[here]] & asked).sum(axis=0), asked.sum(axis=0)])
                 self._counts[split, name] = self._counts.get((split, name), 0) + counts
 
+    def on_members(self) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) how many of its training examples each model classifies correctly, and (T,) how many these are."""
+        right, asked = self._counts["train", ALL]
+        return right, asked
+
     def rows(self) -> list[tuple]:
         """Rows of accuracy.csv: the mean over models and its 95% interval."""
         rows = []
@@ -38,7 +43,7 @@ def test_image_rows(shadows: ShadowModels) -> list[tuple]:
     """Rows of accuracy.csv for the test images, from the models' own records, where these have them."""
     metrics = [model.metrics() for model in shadows.models]
     rows = []
-    for name in ("all", "over", "under"):
+    for name in shadows.populations:
         found = [each[key] for each in metrics if each.get(key := f"test_accuracy_{name}") is not None]
         if found:
             rows.append(("test", name, *mean_interval(np.array(found)), len(found)))

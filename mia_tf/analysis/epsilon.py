@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mia_tf.analysis.evaluation import ScoreBlocks
+from mia_tf.analysis.evaluation import score_blocks
 from mia_tf.analysis.statistics import binomial_bounds
 
 _DRAWS = 16
@@ -56,12 +56,12 @@ class EpsilonBound:
 
 
 def epsilon_bounds(
-    blocks: ScoreBlocks, keep: np.ndarray, populations: Mapping[str, np.ndarray], delta: float, seed: int
+    scores: np.ndarray, keep: np.ndarray, populations: Mapping[str, np.ndarray], delta: float, seed: int
 ) -> dict[str, EpsilonBound]:
     """Population -> EpsilonBound of one attack.
 
     Args:
-        blocks: the attack's scores, as for `evaluation.evaluate`; examples with NaN are left out.
+        scores: (N, T) float, the attack's; examples with NaN are left out.
         keep: (N, T) bool.
         populations: name -> (N,) bool.
         delta: in [0, 1).
@@ -70,10 +70,10 @@ def epsilon_bounds(
     rng = np.random.default_rng(seed)
     halves = np.array_split(rng.permutation(keep.shape[1]), 2)
     parts = [[], []]
-    for start, scores in blocks():
-        member = keep[start : start + len(scores)]
+    for start, part in score_blocks(scores):
+        member = keep[start : start + len(part)]
         for found, targets, draws in zip(parts, halves, (_DRAWS, 1), strict=True):
-            found.append(draw_pairs(scores[:, targets], member[:, targets], draws, rng))
+            found.append(draw_pairs(part[:, targets], member[:, targets], draws, rng))
     held_out, tested = ([np.concatenate(each) for each in zip(*found, strict=True)] for found in parts)
     bounds = {}
     for name, chosen in populations.items():

@@ -1,25 +1,22 @@
 """How well one attack does on one population of examples, over all targets pooled."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mia_tf.analysis import per_target
 from mia_tf.analysis.roc import Pool
 from mia_tf.analysis.statistics import binomial_bounds, bootstrap_offsets, widest
 
-FPR_LEVELS = (0.001, 0.0001)
-METRICS = {"auroc": 1, "advantage": 1, **{f"tpr_at_fpr_{level:g}": round(1 / level) for level in FPR_LEVELS}}
-"""Metric -> non-members needed to resolve it."""
+FPR_LEVELS = (0.1, 0.01, 0.001, 0.0001)
 _EXAMPLE_BLOCKS = 256
 _FEW = 20
 _CURVE_POINTS = 300
 _BINS = 600
 
-ScoreBlocks = Callable[[], Iterable[tuple[int, np.ndarray]]]
-"""Gives, each time it is called, (row of the first example, (n, T) float32 scores) for consecutive blocks."""
-
-
+_PAIRS = 1 << 21
+"""Pairs handled at a time."""
 _UNRESOLVED = (np.nan, np.nan, np.nan)
 
 
@@ -31,6 +28,7 @@ class Evaluation:
         metrics: metric -> (value, ci_low, ci_high), all NaN where it cannot be resolved.
         notes: metric -> what a reader must know, or "".
         curve: (K, 2) float64, points (FPR, TPR) of the exact ROC, thinned.
+        thresholds: FPR level -> the score at or above which "member" is said at that level.
         num_targets, num_members, num_nonmembers: how many were pooled.
         auroc_offsets: (2, REPLICATES) float64, how far the AUROC moves when targets, and when examples, are drawn
             again: the same draws for every attack and population of the same targets and pool under the same seed.
@@ -39,6 +37,7 @@ class Evaluation:
     metrics: dict[str, tuple[float, float, float]]
     notes: dict[str, str]
     curve: np.ndarray
+    thresholds: dict[float, float]
     num_targets: int
     num_members: int
     num_nonmembers: int
@@ -74,24 +73,42 @@ class Population:
             return self.examples
         return self.examples & (self.num_in > 0) & (self.num_in < self.num_models)
 
-    def pairs(self, blocks: ScoreBlocks) -> Iterator[tuple[np.ndarray, ...]]:
+    def pairs(self, scores: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Scores, memberships, sizes (a pair weighs 1 / size), rows and targets of each block's pairs."""
         pooled = self.pooled
         equal = self.num_in is None or len(np.unique(self.num_in[pooled])) <= 1
-        for start, scores in blocks():
-            rows, targets = np.nonzero(pooled[start : start + len(scores), None] & ~np.isnan(scores))
-            scores = scores[rows, targets]
+        for start, part in score_blocks(scores):
+            rows, targets = np.nonzero(pooled[start : start + len(part), None] & ~np.isnan(part))
+            chosen = part[rows, targets]
             rows += start
             member = self.keep[rows, targets]
             sizes = np.ones_like(rows)
             if not equal:
                 num_in = self.num_in[rows]
                 sizes = np.where(member, num_in, self.num_models - num_in)
-            yield scores, member, sizes, rows, targets
+            yield chosen, member, sizes, rows, targets
 
 
-def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluation:
+def score_blocks(scores: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(row of the first example, (n, T) scores) of consecutive blocks of scores (N, T), which may be on the disk."""
+    rows = max(1, _PAIRS // scores.shape[1])
+    for start in range(0, len(scores), rows):
+        yield start, np.array(scores[start : start + rows])
+
+
+def metric_names(levels: Sequence[float]) -> dict[str, int]:
+    """Metric -> non-members needed to resolve it, for FPR levels."""
+    return {"auroc": 1, "advantage": 1, **{f"tpr_at_fpr_{level:g}": int(np.ceil(1 / level - 1e-9)) for level in levels}}
+
+
+def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequence[float] = FPR_LEVELS) -> Evaluation:
     """Pools an attack's scores over targets and examples, and measures them.
+
+    Args:
+        scores: (N, T) float, higher = member; NaN if there is none.
+        population: which pairs are pooled.
+        seed: of the bootstrap.
+        levels: false positive rates, falling. With per_target.LEVEL among them, `per_target` is measured too.
 
     Intervals are of a bootstrap over targets and of one over random blocks of examples, whichever is wider.
 
@@ -105,43 +122,53 @@ def evaluate(blocks: ScoreBlocks, population: Population, seed: int) -> Evaluati
     num_targets = population.keep.shape[1]
     pool = Pool(int(np.count_nonzero(population.pooled)) * num_targets)
     scored = np.zeros(len(population.examples), bool)
-    for scores, member, sizes, rows, _ in population.pairs(blocks):
-        pool.add(scores, member, sizes)
+    for found, member, sizes, rows, _ in population.pairs(scores):
+        pool.add(found, member, sizes)
         scored[rows] = True
+    needs = metric_names(levels)
     counts = num_targets, pool.num_members, pool.num_nonmembers
     missing = int(np.count_nonzero(population.examples & ~scored))
     shortage = f"{missing} examples not scored: too few models" if missing else ""
     if not (pool.num_members and pool.num_nonmembers):
-        notes = dict.fromkeys(METRICS, shortage or "members or non-members are missing")
-        return Evaluation(
-            dict.fromkeys(METRICS, _UNRESOLVED), notes, np.empty((0, 2)), *counts, np.full((2, 1), np.nan)
-        )
+        names = [*needs, *([per_target.METRIC] if per_target.LEVEL in levels else [])]
+        notes = dict.fromkeys(names, shortage or "members or non-members are missing")
+        unresolved = dict.fromkeys(names, _UNRESOLVED)
+        return Evaluation(unresolved, notes, np.empty((0, 2)), {}, *counts, np.full((2, 1), np.nan))
 
     finest = 1 / pool.num_nonmembers
-    drawn = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *FPR_LEVELS])
-    levels = np.union1d(drawn, np.union1d(np.geomspace(finest, 1, _BINS), np.linspace(0, 1, _BINS // 2)))
-    roc = pool.roc(levels)
+    drawn = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *levels])
+    grid = np.union1d(drawn, np.union1d(np.geomspace(finest, 1, _BINS), np.linspace(0, 1, _BINS // 2)))
+    roc = pool.roc(grid)
     del pool  # a gigabyte at full size
-    asked = [levels.tolist().index(level) for level in FPR_LEVELS]
+    asked = [grid.tolist().index(level) for level in levels]
     values = np.array([roc.auroc, roc.advantage, *roc.tpr[asked]])
-    offsets, few = _bootstrap(population, blocks, roc.threshold, roc.threshold[asked], seed)
+    offsets, few = _bootstrap(population, scores, levels, roc.threshold, roc.threshold[asked], seed)
     low, high = widest(offsets)
     low, high = np.maximum(values + low, 0), np.minimum(values + high, 1)
     trials = min(int(np.count_nonzero(scored)), counts[1])
     least, most = binomial_bounds(values * trials, trials)
     low, high = np.where(few, np.fmin(low, least), low), np.where(few, np.fmax(high, most), high)
     metrics, notes = {}, {}
-    for (metric, needed), *triple in zip(METRICS.items(), *(x.tolist() for x in (values, low, high)), strict=True):
+    for (metric, needed), *triple in zip(needs.items(), *(x.tolist() for x in (values, low, high)), strict=True):
         resolved = counts[2] >= needed
         unresolved = "" if resolved else f"unresolved: {counts[2]} non-members, {needed} needed"
         metrics[metric] = tuple(triple) if resolved else _UNRESOLVED
         notes[metric] = "; ".join(filter(None, (unresolved, shortage)))
-    points = np.column_stack([roc.fpr, roc.tpr])[np.isin(levels, drawn)]
-    return Evaluation(metrics, notes, np.unique(points, axis=0), *counts, offsets[..., 0])
+    if per_target.LEVEL in levels:
+        metrics[per_target.METRIC], note = per_target.per_target_tpr(scores, population.keep, population.pooled, seed)
+        notes[per_target.METRIC] = "; ".join(filter(None, (note, shortage)))
+    points = np.column_stack([roc.fpr, roc.tpr])[np.isin(grid, drawn)]
+    thresholds = dict(zip(levels, roc.threshold[asked].tolist(), strict=True))
+    return Evaluation(metrics, notes, np.unique(points, axis=0), thresholds, *counts, offsets[..., 0])
 
 
 def _bootstrap(
-    population: Population, blocks: ScoreBlocks, edges: np.ndarray, thresholds: np.ndarray, seed: int
+    population: Population,
+    scores: np.ndarray,
+    levels: Sequence[float],
+    edges: np.ndarray,
+    thresholds: np.ndarray,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws targets, then blocks of examples again, from scores binned at edges.
 
@@ -157,19 +184,19 @@ def _bootstrap(
     num_units = min(_EXAMPLE_BLOCKS, num_examples)
     unit_of_row = np.random.default_rng([seed, 0]).permutation(num_examples) % num_units
     weights = [np.zeros((2, units, len(descending))) for units in (population.keep.shape[1], num_units)]
-    for scores, member, sizes, rows, targets in population.pairs(blocks):
-        bins = np.searchsorted(descending, -scores.astype(np.float64))
+    for found, member, sizes, rows, targets in population.pairs(scores):
+        bins = np.searchsorted(descending, -found.astype(np.float64))
         for table, units in zip(weights, (targets, unit_of_row[rows]), strict=True):
             cells = np.ravel_multi_index((member.astype(np.int64), units, bins), table.shape)
             table += np.bincount(cells, 1 / sizes, minlength=table.size).reshape(table.shape)
     offsets = np.array(
         [
-            bootstrap_offsets(member, other, FPR_LEVELS, np.random.default_rng([seed, draw]))
+            bootstrap_offsets(member, other, tuple(levels), np.random.default_rng([seed, draw]))
             for draw, (other, member) in enumerate(weights, 1)
         ]
     )
     members = weights[1][1]
-    few = [False] * (len(METRICS) - len(FPR_LEVELS))
+    few = [False, False]  # AUROC and advantage
     for cut in np.searchsorted(descending, -thresholds, side="right"):
         sides = members[:, :cut], members[:, cut:]
         few.append(any(np.count_nonzero(side.any(axis=1)) < _FEW for side in sides))

@@ -89,17 +89,19 @@ def example_columns(block: Block, view: PlainView) -> dict[str, np.ndarray]:
 def mean_evidence(scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """(n,) mean log-likelihood ratio in favour of the truth, in nats; higher = easier to attack.
 
-    The mean over the example's members and minus the mean over its non-members, averaged.
+    The mean over the example's members and minus the mean over its non-members, averaged; the one of them if there
+    is only one, as with a single target.
 
     Args:
         scores: (n, T) log-likelihood ratios in nats, positive for a member.
         keep: (n, T) bool.
     """
     sides = []
-    for side, sign in ((keep, 0.5), (~keep, -0.5)):
+    for side, sign in ((keep, 1), (~keep, -1)):
         count = side.sum(axis=1)
         sides.append(sign * np.where(side, scores, 0).sum(axis=1) / np.where(count, count, np.nan))
-    return sides[0] + sides[1]
+    members, others = sides
+    return np.where(np.isnan(members), others, np.where(np.isnan(others), members, 0.5 * members + 0.5 * others))
 
 
 def _views(sweep: Sweep, piece: Block) -> Iterator[tuple[int | None, Block]]:

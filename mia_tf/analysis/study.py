@@ -1,17 +1,18 @@
 """From a record to every number of an audit, in two passes over the examples."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 
 import numpy as np
 
-from mia_tf.analysis import passes, tables
+from mia_tf.analysis import exposure, passes, tables
 from mia_tf.analysis.accuracy import test_image_rows
 from mia_tf.analysis.comparisons import comparison_rows
 from mia_tf.analysis.epsilon import epsilon_bounds
-from mia_tf.analysis.evaluation import Population, evaluate
+from mia_tf.analysis.evaluation import FPR_LEVELS, Evaluation, Population, evaluate
+from mia_tf.analysis.notes import notes
 from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
@@ -21,7 +22,7 @@ from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
 from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.shadow.scratch import scratch_folder
-from mia_tf.shadow.shadow_models import ShadowModels
+from mia_tf.shadow.shadow_models import ALL, ShadowModels
 from mia_tf.shadow.sweep import Sweep
 from mia_tf.validation import check, check_integer, fail
 
@@ -40,6 +41,7 @@ def audit(
     target_members=None,
     *,
     attacks: Sequence[str] | None = None,
+    fpr: Sequence[float] = FPR_LEVELS,
     num_targets: int | None = None,
     num_shadow: Sequence[int] = (),
     delta: float | None = None,
@@ -55,6 +57,7 @@ def audit(
             or other models on the same examples, a ShadowModels.
         target_members: (N,) bool, the examples that the finished model was trained on; None: it is only scored.
         attacks: names of attacks; None: all.
+        fpr: the false positive rates at which true positive rates are measured.
         num_targets: attack only the first `num_targets` models; None: all.
         num_shadow: numbers of shadow models IN and OUT that the attacks are limited to, beside attacking with all.
         delta: bound epsilon from below at this delta; None: do not.
@@ -80,6 +83,7 @@ def audit(
         True
     """
     attacks = check_attacks(attacks)
+    levels = check_levels(fpr)
     check_integer(1, optional=True, num_targets=num_targets)
     check_integer(0, seed=seed)
     check(delta is None or 0 <= delta < 1, "must be in [0, 1)", delta=delta)
@@ -107,33 +111,50 @@ def audit(
         masks = shadows.populations
         columns, tally = passes.observe(recording, kept, sweep, running, masks, progress)
         evidence = passes.attack(recording, kept, sweep, running, scores, recommended, progress)
-        columns["lira_evidence"] = evidence
         members = recording.keep[:, :num_targets]
-        scores = {key: found for key, found in scores.items() if key[0] in attacks}
-        sides = _sides(lineup, recording.keep[:, : lineup.num_targets].sum(axis=1), members)
-        populations = {name: Population(mask, members, *sides) for name, mask in masks.items()}
-        tasks = [(*key, population) for key in scores for population in populations]
+        populations = _populations(lineup, recording.keep, members, masks)
+        arrays = {key: table.array() for key, table in scores.items()}
+        wanted = [key for key in arrays if key[0] in attacks]
+        tasks = [(*key, population) for key in wanted for population in populations] if known else []
         evaluations = {
-            (name, size, population): evaluate(scores[name, size].blocks, populations[population], seed)
+            (name, size, population): evaluate(arrays[name, size], populations[population], seed, levels)
             for name, size, population in progress("measuring the attacks", tasks, len(tasks))
         }
         bounds = {}
-        for name in progress("bounding epsilon", attacks, len(attacks)) if delta is not None else ():
-            by_population = epsilon_bounds(scores[name, None].blocks, members, masks, delta, seed)
+        for name in progress("bounding epsilon", attacks, len(attacks)) if known and delta is not None else ():
+            by_population = epsilon_bounds(arrays[name, None], members, masks, delta, seed)
             bounds |= {(name, population): bound for population, bound in by_population.items()}
-        about = _about(shadows, attacked, recommended, num_targets, delta, seed)
-        about["recommended_scores"] = bool(np.isfinite(columns["lira_evidence"]).any())
+        best = evaluations.get((recommended, None, ALL))
+        if best is None and known:
+            best = evaluate(arrays[recommended, None], populations[ALL], seed, levels)
+        headline = headline_level(best, levels) if known else None
+        threshold = np.nan if headline is None else best.thresholds[headline]
+        rates = exposure.exposure(arrays[recommended, None], members if known else members & False, threshold)
+        columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
+        columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
+        columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
+        right, asked = tally.on_members()
+        about = {
+            **_about(shadows, attacked),
+            "num_targets": num_targets,
+            "recommended": recommended,
+            "recommended_scores": bool(np.isfinite(arrays[recommended, None]).any()),
+            "headline_fpr": headline,
+            "delta": delta,
+            "seed": seed,
+            "notes": notes(shadows, targets, right, asked),
+        }
         found = {
             "attacks": tables.attack_table(evaluations, about["stand_in"]),
             "examples": tables.record_table(shadows, columns),
-            "accuracy": tables.table("accuracy", [*tally.rows(), *test_image_rows(attacked)]),
+            "accuracy": tables.table("accuracy", [*(tally.rows() if known else ()), *test_image_rows(attacked)]),
             "curves": tables.curve_table(evaluations),
             "correlations": tables.table("correlations", correlation_rows(columns, masks)),
             "comparisons": tables.table("comparisons", comparison_rows(evaluations, recommended)),
             "sweep": tables.sweep_table(evaluations, attacks, about["stand_in"]),
             "epsilon": tables.epsilon_table(bounds, delta, about["stand_in"]),
         }
-        return Audit(found, about, {name: scores[name, None].array() for name in attacks})
+        return Audit(found, about, {name: arrays[name, None] for name in attacks})
 
 
 def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:
@@ -186,6 +207,15 @@ def check_attacks(names: Sequence[str] | None) -> list[str]:
     return chosen
 
 
+def check_levels(fpr: Sequence[float]) -> tuple[float, ...]:
+    """False positive rates, falling, each once. Raises InputError if there is none or one is not in (0, 1)."""
+    levels = tuple(sorted({float(level) for level in fpr}, reverse=True))
+    check(len(levels) > 0, "must name at least one false positive rate", fpr=fpr)
+    for level in levels:
+        check(0 < level < 1, "must be in (0, 1)", fpr=level)
+    return levels
+
+
 def limitable(attacks: Iterable[str]) -> list[str]:
     """Those of the attacks whose shadow models can be limited to K a side of every example.
 
@@ -194,30 +224,31 @@ def limitable(attacks: Iterable[str]) -> list[str]:
     return [name for name in attacks if attack_classes()[name].limitable]
 
 
-def _about(
-    shadows: ShadowModels,
-    attacked: ShadowModels,
-    recommended: str,
-    num_targets: int,
-    delta: float | None,
-    seed: int,
-) -> dict:
-    """What an Audit says of itself besides its tables."""
+def _populations(
+    lineup: Lineup, keep: np.ndarray, members: np.ndarray, masks: Mapping[str, np.ndarray]
+) -> dict[str, Population]:
+    """Name -> the pairs of examples and targets that are pooled."""
+    sides = _sides(lineup, keep[:, : lineup.num_targets].sum(axis=1), members)
+    return {name: Population(mask, members, *sides) for name, mask in masks.items()}
+
+
+def headline_level(best: Evaluation, levels: Sequence[float]) -> float | None:
+    """The lowest FPR level that the data resolve; None if they resolve none."""
+    resolved = [level for level in levels if not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0])]
+    return min(resolved, default=None)
+
+
+def _about(shadows: ShadowModels, attacked: ShadowModels) -> dict:
+    """What an Audit says of its record."""
     about = attacked.about
     return {
         "name": about.name,
         "arch": about.arch,
         "group_titles": dict(about.group_titles),
-        "classes": shadows.classes,
+        "classes": None if shadows.classes is None else list(shadows.classes),
         "num_classes": shadows.shape[2],
         "stand_in": about.stand_in,
         "num_models": len(shadows),
-        "num_targets": num_targets,
-        "num_complete": len(attacked),
-        "planned_models": about.planned,
-        "recommended": recommended,
-        "delta": delta,
-        "seed": seed,
     }
 
 

@@ -7,7 +7,11 @@ import pandas as pd
 
 from mia_tf.attacks.lira import FIXED_BELOW
 
-_SHOWN = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR@0.1%FPR"}
+_SHOWN = {
+    "auroc": "AUROC",
+    "tpr_at_fpr_0.001": "TPR@0.1%FPR",
+    "tpr_at_fpr_0.001_per_target": "TPR@0.1%FPR per target",
+}
 """Metrics of the short tables -> their headings."""
 
 
@@ -20,14 +24,14 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
     """
     if len(attacks):
         yield from metric_lines(attacks, ["attack"])
-        yield "In percent, with 95% intervals; - where it cannot be resolved."
+        yield "In percent, with 95% intervals; - where it cannot be resolved. One threshold for all targets;"
+        yield "per target: each target has its own threshold, as in LiRA's published code, which is more optimistic."
+    else:
+        yield "Whether the target was trained on the examples is unknown: they have scores, and no attack was measured."
     if len(sweep):
-        yield from metric_lines(
-            sweep.rename(columns={"num_shadow": "shadow models a side"}), ["attack", "shadow models a side"]
-        )
-    count, planned = about["num_complete"], about["planned_models"]
-    if planned and count < planned:
-        yield f"{count} of {planned} models are complete; these were analyzed."
+        heading = "shadow models a side"
+        yield from metric_lines(sweep.rename(columns={"num_shadow": heading}), ["attack", heading])
+    yield from about["notes"]
     if about["recommended_scores"]:
         yield (
             f"With {about['num_models']} models the LiRA variant to trust is {about['recommended']}: "
@@ -36,6 +40,9 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
         )
     else:
         yield "No example has shadow models that trained on it and some that did not: the online LiRA has no scores."
+    if about["headline_fpr"] is not None:
+        level = f"{100 * about['headline_fpr']:g}%"
+        yield f"The headline is the true positive rate at {level} false positives, the lowest rate that is resolved."
     if len(epsilon):
         yield from epsilon_lines(epsilon)
     if about["stand_in"]:

@@ -54,6 +54,10 @@ COLUMNS = {
         "ood_msp",
         "ood_energy",
         "lira_evidence",
+        "exposure",
+        "exposure_low",
+        "exposure_high",
+        "rank",
     ),
     "accuracy": ("split", "group", "mean", "ci_low", "ci_high", "num_models"),
     "curves": ("attack", "population", "fpr", "tpr"),
@@ -67,7 +71,7 @@ _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia")
 _KINDS = {
     **dict.fromkeys(("attack", "other_attack", "population", "other_population", "metric", "note", "split"), "text"),
     **dict.fromkeys(("example_id", "label", "group", "x", "y"), "text"),
-    **dict.fromkeys(("index", "n_in", "n_out", "n", "num_models", "num_targets"), "integer"),
+    **dict.fromkeys(("index", "rank", "n_in", "n_out", "n", "num_models", "num_targets"), "integer"),
     **dict.fromkeys(("num_members", "num_nonmembers"), "integer"),
     **dict.fromkeys(("num_shadow", "other_num_shadow"), "maybe_integer"),
 }

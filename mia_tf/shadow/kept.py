@@ -1,14 +1,11 @@
 """Arrays that one pass over the examples writes and a later one reads: in memory, or in files if they are large."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 LARGEST_IN_MEMORY = 1 << 30
 """Bytes that an audit keeps in memory; above this they go to files of a scratch folder."""
-_BLOCK = 1 << 21
-"""Scores read at a time."""
 
 
 class Kept:
@@ -47,7 +44,7 @@ class Kept:
 
 
 class Scores:
-    """The scores of one attack on T targets, written and read in blocks of examples."""
+    """The scores of one attack on T targets, written in blocks of examples."""
 
     def __init__(self, kept: Kept, name: str, num_targets: int):
         self._kept = kept
@@ -62,10 +59,3 @@ class Scores:
     def array(self) -> np.ndarray:
         """(N, T) float32."""
         return self._kept.read(self._name)
-
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(row of the first example, (n, T) float32 scores), in order."""
-        scores = self.array()
-        rows = max(1, _BLOCK // self.num_targets)
-        for start in range(0, len(scores), rows):
-            yield start, np.array(scores[start : start + rows])

@@ -55,6 +55,7 @@ class About:
         planned: how many models the run is to have; None if unknown.
         plan: how the training sets were drawn, one of `config.SUBSET_PLANS`; None if unknown.
         pkeep: the probability of membership under that plan; None if unknown.
+        notes: sentences about models that are not in the record.
     """
 
     name: str = ""
@@ -64,6 +65,7 @@ class About:
     planned: int | None = None
     plan: str | None = None
     pkeep: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class ShadowModels:
@@ -172,6 +174,7 @@ class ShadowModels:
             planned=config.get("num_experiments"),
             plan=config.get("subsets"),
             pkeep=config.get("pkeep"),
+            notes=tuple(f"{path.name} was passed over: {why}." for path, why in store.passed_over()),
         )
         self.models = [_stored(model) for model in store.models()]
         for model in self.models:
@@ -258,7 +261,7 @@ class ShadowModels:
         membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
         one = self.subset([])
         one.models = [Answers("the target", "target", membership, wanted, lambda a, b: array[a:b])]
-        one.about = replace(self.about, planned=None, plan=None, pkeep=None)
+        one.about = replace(self.about, planned=None, plan=None, pkeep=None, notes=())
         return one
 
 

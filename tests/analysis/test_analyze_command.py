@@ -266,7 +266,9 @@ def test_a_logdir_of_liras_published_code(analyzed, tmp_path):
     analyze.analyze(tmp_path)
     ours = [row for row in read_table(logdir, "attacks") if row["population"] == "all"]
     assert read_table(tmp_path, "attacks") == ours
-    assert {row["group"] for row in read_table(tmp_path, "examples")} == {"all"}  # one group is neither over- nor under-represented
+    assert {row["group"] for row in read_table(tmp_path, "examples")} == {
+        "all"
+    }  # one group is neither over- nor under-represented
 
 
 def spoil(keep, logits, what):

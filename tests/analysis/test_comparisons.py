@@ -14,7 +14,7 @@ def population(keep, chosen=None):
 
 
 def measure(scores, keep, chosen=None, seed=0):
-    return evaluate(lambda: [(0, scores.astype(np.float32))], population(keep, chosen), seed)
+    return evaluate(scores.astype(np.float32), population(keep, chosen), seed)
 
 
 def draw(rng, examples=EXAMPLES, gain=1.0):

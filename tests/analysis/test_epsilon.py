@@ -57,7 +57,7 @@ def test_whole_analyses_of_a_mechanism_whose_answers_agree_on_a_target_or_on_an_
         keep = rng.random((1000, 16)).argsort(axis=1) < 8
         scores = rng.normal(size=keep.shape) + keep + between_targets * rng.normal(size=16)
         scores = np.float32(scores + between_examples * rng.normal(size=(1000, 1)))
-        bound = epsilon_bounds(lambda scores=scores: [(0, scores)], keep, {"all": np.ones(1000, bool)}, 0.1, run)["all"]
+        bound = epsilon_bounds(scores, keep, {"all": np.ones(1000, bool)}, 0.1, run)["all"]
         found.append(bound.epsilon_lower)
         exceeded += bound.epsilon_lower > truth
     assert exceeded <= binom.isf(1e-4, runs, 0.05)
@@ -124,23 +124,23 @@ def scored(num_examples, num_targets, gain, seed=0):
     rng = np.random.default_rng(seed)
     keep = rng.random((num_examples, num_targets)).argsort(axis=1) < num_targets * 0.7
     scores = np.float32(rng.normal(size=keep.shape) + 3 * rng.normal(size=(num_examples, 1)) + gain * keep)
-    return (lambda: ((start, scores[start : start + 99]) for start in range(0, num_examples, 99))), keep
+    return scores, keep
 
 
 def test_one_pair_an_example_is_tested_of_half_of_the_targets():
-    blocks, keep = scored(500, 16, 20.0)
+    scores, keep = scored(500, 16, 20.0)
     populations = {"all": np.ones(500, bool), "under": np.arange(500) >= 400}
-    found = epsilon_bounds(blocks, keep, populations, 1e-5, 0)
+    found = epsilon_bounds(scores, keep, populations, 1e-5, 0)
     # An example with no member or no non-member among the eight tested targets has no pair.
     assert 350 < found["all"].num_members + found["all"].num_nonmembers <= 500
     assert found["under"].num_members + found["under"].num_nonmembers <= 100
     assert found["all"].epsilon_lower > found["under"].epsilon_lower > 1
-    assert found == epsilon_bounds(blocks, keep, populations, 1e-5, 0)
-    assert found != epsilon_bounds(blocks, keep, populations, 1e-5, 1)
+    assert found == epsilon_bounds(scores, keep, populations, 1e-5, 0)
+    assert found != epsilon_bounds(scores, keep, populations, 1e-5, 1)
 
 
 def test_one_target_cannot_be_bounded_and_is_no_error():
-    blocks, keep = scored(50, 1, 1.0)
-    found = epsilon_bounds(blocks, keep, {"all": np.ones(50, bool)}, 1e-5, 0)["all"]
+    scores, keep = scored(50, 1, 1.0)
+    found = epsilon_bounds(scores, keep, {"all": np.ones(50, bool)}, 1e-5, 0)["all"]
     assert np.isnan(found.epsilon_lower)
     assert found.note == "members or non-members are missing"

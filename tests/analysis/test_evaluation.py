@@ -5,12 +5,7 @@ import pytest
 import scipy.stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mia_tf.analysis.evaluation import METRICS, Population, evaluate
-
-
-def blocks_of(scores, rows=7):
-    scores = scores.astype(np.float32)
-    return lambda: ((start, scores[start : start + rows]) for start in range(0, len(scores), rows))
+from mia_tf.analysis.evaluation import FPR_LEVELS, Population, evaluate, metric_names
 
 
 def bernoulli_scores(num_examples=300, num_models=12, seed=0):
@@ -26,7 +21,7 @@ def test_all_pairs_are_pooled_with_equal_weights_under_a_balanced_plan():
     rng = np.random.default_rng(0)
     keep = rng.random((300, 10)).argsort(axis=1) < 7
     scores = np.float32(rng.normal(size=keep.shape) + keep)
-    found = evaluate(blocks_of(scores), Population(np.ones(300, bool), keep, keep.sum(axis=1), 10), 0)
+    found = evaluate(np.float32(scores), Population(np.ones(300, bool), keep, keep.sum(axis=1), 10), 0)
     assert (found.num_targets, found.num_members, found.num_nonmembers) == (10, 2100, 900)
     assert found.metrics["auroc"][0] == pytest.approx(roc_auc_score(keep.ravel(), scores.ravel()), rel=1e-12)
     fpr, tpr, _ = roc_curve(keep.ravel(), scores.ravel(), drop_intermediate=False)
@@ -40,7 +35,7 @@ def test_all_pairs_are_pooled_with_equal_weights_under_a_balanced_plan():
 def test_every_example_counts_equally_on_both_sides_where_numbers_of_members_differ():
     scores, keep, num_in = bernoulli_scores()
     pooled = (num_in > 0) & (num_in < 12)
-    found = evaluate(blocks_of(scores), Population(np.ones(len(keep), bool), keep, num_in, 12), 0)
+    found = evaluate(np.float32(scores), Population(np.ones(len(keep), bool), keep, num_in, 12), 0)
     weights = np.where(keep, 1 / np.maximum(num_in, 1)[:, None], 1 / np.maximum(12 - num_in, 1)[:, None])[pooled]
     member, value = keep[pooled].ravel(), np.float32(scores[pooled]).ravel()
     expected = roc_auc_score(member, value, sample_weight=weights.ravel())
@@ -54,7 +49,7 @@ def test_nan_scores_and_other_populations_are_left_out_and_counted():
     num_in = np.full(len(num_in), 6)
     scores[:5] = np.nan
     chosen = np.arange(len(scores)) < 100
-    found = evaluate(blocks_of(scores), Population(chosen, keep, num_in, 12), 0)
+    found = evaluate(np.float32(scores), Population(chosen, keep, num_in, 12), 0)
     assert found.num_members + found.num_nonmembers == 95 * 12
     assert found.metrics["auroc"][0] == pytest.approx(roc_auc_score(keep[5:100].ravel(), scores[5:100].ravel()), 1e-6)
     assert found.notes["auroc"] == "5 examples not scored: too few models"
@@ -63,7 +58,9 @@ def test_nan_scores_and_other_populations_are_left_out_and_counted():
 def test_a_rate_that_too_few_nonmembers_can_resolve_is_left_empty_and_flagged():
     rng = np.random.default_rng(0)
     keep = np.arange(8)[None] < np.full((300, 1), 4)
-    found = evaluate(blocks_of(rng.normal(size=(300, 8))), Population(np.ones(300, bool), keep, keep.sum(axis=1), 8), 0)
+    found = evaluate(
+        np.float32(rng.normal(size=(300, 8))), Population(np.ones(300, bool), keep, keep.sum(axis=1), 8), 0
+    )
     assert found.num_nonmembers == 1200
     assert not np.isnan(found.metrics["tpr_at_fpr_0.001"]).any()
     assert np.isnan(found.metrics["tpr_at_fpr_0.0001"]).all()
@@ -73,8 +70,8 @@ def test_a_rate_that_too_few_nonmembers_can_resolve_is_left_empty_and_flagged():
 
 def test_nothing_to_pool_is_said_and_not_an_error():
     keep = np.arange(8)[None] < np.full((20, 1), 4)
-    found = evaluate(blocks_of(np.full((20, 8), np.nan)), Population(np.ones(20, bool), keep, keep.sum(axis=1), 8), 0)
-    assert all(np.isnan(found.metrics[metric]).all() for metric in METRICS)
+    found = evaluate(np.float32(np.full((20, 8), np.nan)), Population(np.ones(20, bool), keep, keep.sum(axis=1), 8), 0)
+    assert all(np.isnan(found.metrics[metric]).all() for metric in metric_names(FPR_LEVELS))
     assert set(found.notes.values()) == {"20 examples not scored: too few models"}
     assert found.curve.shape == (0, 2)
 
@@ -91,7 +88,7 @@ def test_the_interval_is_the_wider_of_targets_and_examples():
         ("neither", np.ones((1, 1))),
     ):
         found = evaluate(
-            blocks_of(noise + 2 * strength * keep), Population(np.ones(512, bool), keep, keep.sum(axis=1), 40), 0
+            np.float32(noise + 2 * strength * keep), Population(np.ones(512, bool), keep, keep.sum(axis=1), 40), 0
         )
         value, low, high = found.metrics["auroc"]
         assert low < value < high
@@ -104,14 +101,14 @@ def test_one_target_gets_its_interval_from_the_examples():
     rng = np.random.default_rng(2)
     keep = rng.random((400, 1)) < 0.5
     population = Population(np.ones(400, bool), keep, np.full(400, 5), 10)
-    value, low, high = evaluate(blocks_of(rng.normal(size=(400, 1)) + keep), population, 0).metrics["auroc"]
+    value, low, high = evaluate(np.float32(rng.normal(size=(400, 1)) + keep), population, 0).metrics["auroc"]
     assert low < value < high
 
 
 def test_equal_seeds_agree_and_others_differ():
     scores, keep, num_in = bernoulli_scores()
     population = Population(np.ones(len(keep), bool), keep, num_in, 12)
-    first, same, other = (evaluate(blocks_of(scores), population, seed).metrics["auroc"] for seed in (0, 0, 1))
+    first, same, other = (evaluate(np.float32(scores), population, seed).metrics["auroc"] for seed in (0, 0, 1))
     assert first == same
     assert first[0] == other[0]
     assert first[1:] != other[1:]
@@ -120,7 +117,9 @@ def test_equal_seeds_agree_and_others_differ():
 def test_the_interval_holds_the_value_also_of_a_maximum_over_noise():
     rng = np.random.default_rng(3)
     keep = rng.random((200, 8)).argsort(axis=1) < 4
-    found = evaluate(blocks_of(rng.normal(size=(200, 8))), Population(np.ones(200, bool), keep, keep.sum(axis=1), 8), 0)
+    found = evaluate(
+        np.float32(rng.normal(size=(200, 8))), Population(np.ones(200, bool), keep, keep.sum(axis=1), 8), 0
+    )
     for metric in ("auroc", "advantage"):
         value, low, high = found.metrics[metric]
         assert 0 <= low <= value <= high <= 1
@@ -133,7 +132,7 @@ def test_a_rate_of_none_or_all_has_the_binomial_interval_of_its_examples():
     population = Population(np.ones(200, bool), keep, keep.sum(axis=1), 40)
     reach = 0.025 ** (1 / 200)
     for gain, expected in ((-50, (0, 0, 1 - reach)), (50, (1, reach, 1))):
-        found = evaluate(blocks_of(rng.normal(size=keep.shape) + gain * keep), population, 0)
+        found = evaluate(np.float32(rng.normal(size=keep.shape) + gain * keep), population, 0)
         assert found.metrics["tpr_at_fpr_0.001"] == pytest.approx(expected, abs=1e-9)
 
 
@@ -144,7 +143,7 @@ def test_a_rate_that_rests_on_a_few_examples_has_at_least_the_interval_of_its_ex
     for odd, widened in ((6, True), (60, False)):  # whose members are all found
         scores = rng.normal(size=keep.shape) - 20 * keep
         scores[:odd] += 40 * keep[:odd]
-        value, low, high = evaluate(blocks_of(scores), population, 0).metrics["tpr_at_fpr_0.001"]
+        value, low, high = evaluate(np.float32(scores), population, 0).metrics["tpr_at_fpr_0.001"]
         assert value == pytest.approx(odd / 300)
         exact = scipy.stats.binomtest(odd, 300).proportion_ci(method="exact")
         assert (low <= exact.low + 1e-9 and high >= exact.high - 1e-9) == widened

@@ -47,4 +47,4 @@ def run(name, phi, keep, rows_at_once=None):
 def pooled(scores, keep, seed=0):
     """The Evaluation of scores (N, M), over all examples and targets."""
     population = Population(np.ones(len(keep), bool), keep, keep.sum(axis=1), keep.shape[1])
-    return evaluate(lambda: [(0, scores.astype(np.float32))], population, seed)
+    return evaluate(scores.astype(np.float32), population, seed)

@@ -26,7 +26,7 @@ def scores_of_targets(name, phi, keep, lineup):
 def auroc(scores, keep, num_in=None):
     targets = keep[:, : scores.shape[1]]
     population = Population(np.ones(len(keep), bool), targets, num_in, scores.shape[1])
-    return evaluate(lambda: [(0, scores.astype(np.float32))], population, 0).metrics["auroc"]
+    return evaluate(scores.astype(np.float32), population, 0).metrics["auroc"]
 
 
 def noise(rng, keep):
@@ -85,7 +85,7 @@ def test_targets_whose_twins_are_missing_are_not_given_away_by_how_many_shadow_m
     assert (lineup.twins[:4] == NONE).all() and (lineup.twins != NONE).any()
     scores = scores_of_targets(name, noise(rng, keep), keep, lineup)[:, :4]
     population = Population(np.ones(len(keep), bool), attacked, *_sides(lineup, plan.sum(axis=1), attacked))
-    value, low, high = evaluate(lambda: [(0, scores.astype(np.float32))], population, 0).metrics["auroc"]
+    value, low, high = evaluate(scores.astype(np.float32), population, 0).metrics["auroc"]
     assert abs(value - 0.5) < high - low < 0.04
 
 

@@ -37,7 +37,7 @@ def views(sizes, block, seed=0):
 
 def auroc(scores, keep):
     population = Population(np.ones(len(keep), bool), keep, keep.sum(axis=1), keep.shape[1])
-    return evaluate(lambda: [(0, scores.astype(np.float32))], population, 0).metrics["auroc"]
+    return evaluate(scores.astype(np.float32), population, 0).metrics["auroc"]
 
 
 @pytest.mark.parametrize("plan, pkeep", [("balanced", 0.5), ("balanced", 0.7), ("bernoulli", 0.5)])

@@ -1,0 +1,46 @@
+"""What a reader must know before believing an audit's numbers: models that learnt nothing, are missing, or differ."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from mia_tf.shadow.shadow_models import ShadowModels
+from mia_tf.validation import listed
+
+_STANDARD_ERRORS = 3
+
+
+def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray, asked: np.ndarray) -> list[str]:
+    """One sentence for each thing that is not as it should be.
+
+    Args:
+        shadows: the shadow models.
+        targets: the models that are attacked, if they are others.
+        right: (T,) how many of its own training examples each attacked model classifies correctly.
+        asked: (T,) how many it was trained on; 0 if unknown.
+    """
+    attacked = shadows if targets is None else targets
+    found = list(_at_chance(attacked, right, asked))
+    for record in filter(None, (targets, shadows)):
+        found += record.about.notes
+        epochs = Counter(model.epoch for model in record.models if model.epoch is not None)
+        if len(epochs) > 1:
+            counts = ", ".join(f"{count} after {epoch}" for epoch, count in sorted(epochs.items()))
+            found.append(f"Models were asked after different numbers of epochs: {counts}.")
+        if record.about.planned and len(record) < record.about.planned:
+            found.append(f"{len(record)} of {record.about.planned} models are complete; these were analyzed.")
+    return found
+
+
+def _at_chance(attacked: ShadowModels, right: np.ndarray, asked: np.ndarray) -> Iterator[str]:
+    """Says which models are no better on their own training examples than the most frequent label is."""
+    share = np.bincount(attacked.labels).max() / len(attacked.labels)
+    # A model that always gives the most frequent label is right that often, give or take the draw of its examples.
+    most = asked * share + _STANDARD_ERRORS * np.sqrt(asked * share * (1 - share))
+    names = [attacked.models[k].name for k in np.flatnonzero((asked > 0) & (right <= most))]
+    if names:
+        yield (
+            f"{len(names)} of {len(asked)} attacked models are no better than chance on their own training examples "
+            f"({listed(names, 5)}): what has learnt nothing leaks nothing, and this audit cannot tell."
+        )

@@ -1,0 +1,102 @@
+"""True positive rates by the protocol of LiRA's published code: each target has a threshold of its own.
+
+Its `plot.py` attacks one model and reports `tpr[fpr < level][-1]`: the largest TPR at an FPR below the level, hence
+with no false positive at all if a target has fewer than 1 / level non-members. Averaged over targets this is more
+optimistic than the rate of all targets pooled under one threshold, which `evaluation.evaluate` measures.
+"""
+
+import numpy as np
+
+from mia_tf.analysis.statistics import CONFIDENCE, binomial_bounds, mean_interval
+
+METRIC = "tpr_at_fpr_0.001_per_target"
+LEVEL = 0.001
+_EXAMPLE_REPLICATES = 200
+_UNITS = 256
+"""Blocks of examples that are drawn again together."""
+_FEW = 20
+_TARGETS = 64
+"""Targets whose scores are copied at a time."""
+
+
+def per_target_tpr(
+    scores: np.ndarray, keep: np.ndarray, examples: np.ndarray, seed: int
+) -> tuple[tuple[float, float, float], str]:
+    """Mean over targets of the largest TPR at an FPR below LEVEL.
+
+    Args:
+        scores: (N, T) float, higher = member; NaN if there is none.
+        keep: (N, T) bool, membership in the targets' training sets.
+        examples: (N,) bool, the examples that are measured.
+        seed: of the bootstrap.
+
+    Returns:
+        (value, ci_low, ci_high) and a note. The interval is Student's over targets, or as far as a bootstrap over
+        blocks of examples reaches, whichever is wider. A bootstrap of the highest non-members only ever lowers the
+        threshold, so its reach counts in both directions. The interval holds Clopper-Pearson's if the members found,
+        or those missed, are few examples. All NaN if no target has both members and non-members.
+    """
+    rows = np.flatnonzero(examples)
+    unit_of_row = np.random.default_rng([seed, 0]).permutation(len(examples))[rows] % _UNITS
+    rng = np.random.default_rng([seed, 3])
+    weights = rng.multinomial(_UNITS, np.full(_UNITS, 1 / _UNITS), size=_EXAMPLE_REPLICATES).astype(np.float64)
+    weights = np.vstack([np.ones(_UNITS), weights])  # the first are the examples as they are
+    rates, nonmembers = [], []
+    found, missed = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+    for first in range(0, keep.shape[1], _TARGETS):
+        targets = slice(first, first + _TARGETS)
+        for column, member in zip(scores[rows, targets].T, keep[rows, targets].T, strict=True):
+            known = ~np.isnan(column)
+            inside, outside = known & member, known & ~member
+            if not (inside.any() and outside.any()):
+                continue
+            rates.append(_rates(column, inside, outside, unit_of_row, weights))
+            nonmembers.append(np.count_nonzero(outside))
+            recognised = inside & (column > _excluded(column[outside]))
+            found |= recognised
+            missed |= inside & ~recognised
+    if not rates:
+        return (np.nan,) * 3, "no target has both members and non-members"
+    rates = np.array(rates)
+    value = float(rates[:, 0].mean())
+    reach = np.nanquantile(np.abs(np.nanmean(rates[:, 1:], axis=0) - value), CONFIDENCE)
+    _, low, high = mean_interval(rates[:, 0])
+    low, high = np.fmin(low, value - reach), np.fmax(high, value + reach)
+    low, high = max(float(low), 0.0), min(float(high), 1.0)
+    if min(np.count_nonzero(found), np.count_nonzero(missed)) < _FEW:
+        trials = np.count_nonzero(found | missed)
+        least, most = binomial_bounds(value * trials, trials)
+        low, high = min(low, float(least)), max(high, float(most))
+    typical = int(np.median(nonmembers))
+    allowed = int(np.ceil(LEVEL * typical)) - 1
+    note = f"own threshold per target, {allowed} false positives of about {typical} non-members"
+    return (value, low, high), note
+
+
+def _excluded(nonmembers: np.ndarray) -> float:
+    """The score that must be exceeded: counting its non-members too, the FPR is no longer below LEVEL."""
+    allowed = int(np.ceil(LEVEL * len(nonmembers) * (1 - 1e-12))) - 1
+    return np.partition(nonmembers, len(nonmembers) - 1 - allowed)[len(nonmembers) - 1 - allowed]
+
+
+def _rates(
+    scores: np.ndarray, inside: np.ndarray, outside: np.ndarray, unit_of_row: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """(R,) the TPR of one target, for each draw of weights (R, _UNITS) of blocks of examples; NaN without a member."""
+    allowed = LEVEL * np.count_nonzero(outside)
+    # A draw leaves out a block in three: this many of the highest non-members never all have weight 0.
+    kept = min(np.count_nonzero(outside), int(4 * allowed) + 40)
+    candidates = np.flatnonzero(outside)
+    candidates = candidates[np.argpartition(-scores[candidates], kept - 1)[:kept]]
+    candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
+    false = np.cumsum(weights[:, unit_of_row[candidates]], axis=1)
+    limit = LEVEL * (weights @ np.bincount(unit_of_row[outside], minlength=_UNITS)) * (1 - 1e-12)
+    last = np.minimum((false < limit[:, None]).sum(axis=1), kept - 1)  # the first whose FPR reaches the level
+    # A member is recognised above the k-th candidate if at most k candidates score as high as it does.
+    beaten = np.searchsorted(-scores[candidates], -scores[inside], side="right")
+    ranks = np.zeros((_UNITS, kept + 1))
+    np.add.at(ranks, (unit_of_row[inside], beaten), 1)
+    above = ranks.cumsum(axis=1)
+    members = weights @ ranks.sum(axis=1)
+    right = np.einsum("ru,ur->r", weights, above[:, last])
+    return np.divide(right, members, out=np.full(len(weights), np.nan), where=members > 0)
