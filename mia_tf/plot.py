@@ -15,7 +15,9 @@ from mia_tf.validation import InputError, fail
 
 
 def plot_logdir(logdir: Path) -> Iterator[Path]:
-    """Draws every figure; yields each path once its file is complete. Figures of an earlier analysis alone are removed.
+    """Draws every figure of every analysis of a LOGDIR; yields each path once its file is complete.
+
+    Figures of an earlier analysis alone are removed. Without the pictures of the examples the others are drawn.
 
     Raises:
         InputError: the LOGDIR, or a CSV of its analysis, is missing or unreadable.
@@ -23,24 +25,30 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
     store = Store.open(logdir)
     import matplotlib  # here, because --help must not wait for it
 
-    from mia_tf.analysis.result import load_audit
+    from mia_tf.analysis.result import FACTS, load_audit
     from mia_tf.figures import pages, style
 
-    audit = load_audit(logdir / "analysis", f"; make it with `python -m mia_tf.analyze --logdir={logdir}`")
-    images = store.dataset().images
-    rows = audit.records["row"]
-    if rows.min() < 0 or rows.max() >= len(images):
-        raise InputError(f"{logdir / 'analysis/examples.csv'} is of another data set than {logdir / 'x_train.npy'}")
-    folder = logdir / "analysis" / "figures"
+    remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
+    own, *others = logdir / "analysis", *sorted(path.parent for path in logdir.glob(f"analysis/shadow_*/{FACTS}"))
+    # One model that was attacked with another LOGDIR's has no analysis of its own.
+    folders = others if others and not (own / FACTS).exists() else [own, *others]
+    audits = [load_audit(folder, remedy) for folder in folders]
+    images = store.dataset().images if store.has_images else None
+    for folder, audit in zip(folders, audits, strict=True):
+        rows = audit.records["row"]
+        if images is not None and (rows.min() < 0 or rows.max() >= len(images)):
+            raise InputError(f"{folder / 'examples.csv'} is of another data set than {logdir / 'x_train.npy'}")
     try:
-        folder.mkdir(exist_ok=True)
         with matplotlib.rc_context(style.RC):
-            drawn = set()
-            for name, figure in pages.pages(audit, images):
-                yield from style.save(figure, folder, name)
-                drawn.add(name)
-        for name in set(pages.NAMES) - drawn:
-            style.remove(folder, name)
+            for folder, audit in zip(folders, audits, strict=True):
+                target = folder / "figures"
+                target.mkdir(exist_ok=True)
+                drawn = set()
+                for name, figure in pages.pages(audit, images):
+                    yield from style.save(figure, target, name)
+                    drawn.add(name)
+                for name in set(pages.NAMES) - drawn:
+                    style.remove(target, name)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
 

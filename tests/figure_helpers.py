@@ -108,9 +108,10 @@ def write_logdir(
     analysis.mkdir()
     _write(
         analysis / "examples.csv",
-        "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,lira_evidence",
+        "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,lira_evidence,"
+        "exposure,exposure_low,exposure_high,rank",
         [
-            (i, ids[i], labels[i], ("over", "under")[groups[i]], 10, 10, m, 0.1, s, "", "", "")
+            (i, ids[i], labels[i], ("over", "under")[groups[i]], 10, 10, m, 0.1, s, "", "", "", "", "", "", i + 1)
             for i, (m, s) in enumerate(cells)
         ],
     )
@@ -129,6 +130,8 @@ def write_logdir(
                 row = (0.002 * (position + 1), 0, 0.1, *counts, "")
             metrics.append((attack, population, "tpr_at_fpr_0.001", *row))
             metrics.append((attack, population, "tpr_at_fpr_0.0001", "", "", "", *counts, "unresolved"))
+            own = (0.01 * (position + 1), 0, 0.2, *counts, "own threshold per target")
+            metrics.append((attack, population, "tpr_at_fpr_0.001_per_target", *own))
     _write(analysis / "curves.csv", "attack,population,fpr,tpr", curves)
     columns = "attack,population,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note"
     _write(analysis / "attacks.csv", columns, metrics)
@@ -146,6 +149,7 @@ def write_logdir(
         "classes": None,
         "num_classes": num_classes,
         "stand_in": stand_in,
+        "notes": [],
     }
     (analysis / "audit.json").write_text(json.dumps(about))
     return logdir

@@ -83,7 +83,7 @@ def draw_predicted_numbers(
         largest: of the numbers of shadow models that were tried.
         advantage: to be reached.
     """
-    for (name, (predicted, needed)), look in zip(inverse.items(), style.GROUP_STYLES, strict=True):
+    for (name, (predicted, needed)), look in zip(inverse.items(), style.GROUP_STYLES[:2], strict=True):
         reached = np.isfinite(needed)
         shared = {"linestyle": "", "color": look.colour, "markersize": 5}
         ax.plot(predicted[reached], needed[reached], marker=look.marker, label=f"1 / {name}", **shared)

@@ -8,13 +8,18 @@ from matplotlib.axes import Axes
 from mia_tf.figures import style
 from mia_tf.figures.dots import draw_dots
 
-CHANCE = {"auroc": 0.5, "tpr_at_fpr_0.001": 0.001}
+CHANCE = {"auroc": 0.5, "tpr_at_fpr_0.001": 0.001, "tpr_at_fpr_0.001_per_target": 0.001}
 """Metric -> what random guessing gets, for the metrics of this figure."""
 POPULATIONS = {"all": ("all examples", style.ALL_STYLE), "under": ("under-represented", style.GROUP_STYLES[1])}
 """Name of a population -> what it is called, and its look."""
 _SMALLEST_RATE = 1e-4
 """A rate below this is a triangle at the edge: intervals that reach to 0 would stretch the axis without end."""
-_LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "true positive rate at 0.1% false positives"}
+LABELS = {
+    "auroc": "AUROC",
+    "tpr_at_fpr_0.001": "TPR at 0.1% FPR,\none threshold for all targets",
+    "tpr_at_fpr_0.001_per_target": "TPR at an FPR below 0.1%,\neach target's own threshold",
+}
+"""Metric -> what its axis says."""
 
 
 def draw_attacks(
@@ -39,7 +44,7 @@ def draw_attacks(
     rows = {name: look.label for name, look in style.attack_styles(attack for attack, _ in values).items()}
     draw_dots(ax, rows, series, values, smallest=_SMALLEST_RATE)
     ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
-    ax.set(xlabel=_LABELS[metric])
+    ax.set(xlabel=LABELS[metric])
 
 
 def _decades(rates: list[float]) -> tuple[float, float]:

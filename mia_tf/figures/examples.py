@@ -70,14 +70,14 @@ def draw_examples(
             if row < 0:
                 ax.text(x, y, "\N{EN DASH}", ha="center", va="center", fontsize=9, color=style.GREY)
                 continue
-            _draw_image(ax, images[row], x, y, style.GROUP_STYLES[groups[row]])
+            _draw_image(ax, images[row], x, y, style.group_style(groups[row]))
             number = f"{memorization[row]:z.2f}".replace("-", "\N{MINUS SIGN}")
             ax.text(x, y + _SIZE / 2 + 0.06, number, ha="center", va="top", fontsize=8)
     for level, value in zip(range(num_levels), LEVELS, strict=True):
         middle = _centre(level * per_level + (per_level - 1) / 2)
         ax.text(middle, -0.65, f"memorization near {value:g}", ha="center", va="bottom", fontsize=9)
     for group in np.unique(groups):
-        look = style.GROUP_STYLES[group]
+        look = style.group_style(group)
         ax.plot([], [], color=look.colour, linestyle=look.linestyle, linewidth=1.5, label=names[group])
     ax.set(xlim=(-0.6, _centre(num_levels * per_level - 1) + 0.6), ylim=((num_classes - 1) * _ROW + 0.8, -1.05))
     ax.set(xticks=[], yticks=_ROW * np.arange(num_classes), yticklabels=range(num_classes), ylabel="class")

@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 from mia_tf.analysis.result import Audit
 from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style, sweep
 
-METRICS = ("auroc", "tpr_at_fpr_0.001")
+METRICS = ("auroc", "tpr_at_fpr_0.001", "tpr_at_fpr_0.001_per_target")
 """The metrics that the figures of attacks show."""
+_SWEPT = METRICS[:2]
+_MOST_PANELS = 3
+"""Populations that have panels of their own; further ones have only their rows in the tables."""
 _OOD = {"privacy_score_ood": ("privacy_score", "privacy score"), "memorization_ood": ("memorization", "memorization")}
 """Figure -> the column of the records that is drawn against OOD scores, and what it is called."""
 NAMES = (
@@ -61,7 +64,7 @@ def draw_roc(ax: Axes, audit: Audit, population: str) -> None:
 def _attacks(audit: Audit) -> Figure | None:
     if not len(audit.attacks):
         return None
-    figure = style.new_figure(7.2, 1.1 + 0.4 * _num_attacks(audit))
+    figure = style.new_figure(10, 1.2 + 0.2 * (1 + len(_shown(audit))) * _num_attacks(audit))
     panels = figure.subplots(1, len(METRICS), sharey=True)
     for ax, metric in zip(panels, METRICS, strict=True):
         attacks.draw_attacks(ax, metric, audit.metric(metric), _series(audit))
@@ -75,8 +78,8 @@ def _sweep(audit: Audit) -> Figure | None:
         return None
     shown = _shown(audit)
     figure = style.new_figure((5.2, 7.2)[len(shown) > 1], 5.4 + 0.17 * _num_attacks(audit))
-    panels = figure.subplots(len(METRICS), len(shown), sharex=True, squeeze=False)
-    for across, metric in zip(panels, METRICS, strict=True):
+    panels = figure.subplots(len(_SWEPT), len(shown), sharex=True, squeeze=False)
+    for across, metric in zip(panels, _SWEPT, strict=True):
         for ax, population in zip(across, shown, strict=True):
             sweep.draw_sweep(ax, metric, audit.swept(metric, population))
     for ax, population in zip(panels[0], shown, strict=True):
@@ -181,25 +184,28 @@ def scale(audit: Audit) -> str:
     ]
     models = f"{audit.num_models:,} {about['arch']} models".replace("  ", " ")
     sentence = f"{about['name']}: {models}, {' + '.join(counts)} examples.".removeprefix(": ")
-    return f"{sentence}\n{about['stand_in']}".strip()
+    return style.literal("\n".join(filter(None, (sentence, about["stand_in"], *about["notes"]))))
 
 
 def _groups(audit: Audit) -> tuple[np.ndarray, tuple[str, ...]]:
     """(N,) group ids, and what the groups are called."""
-    return audit.group_ids, audit.group_titles
+    return audit.group_ids, tuple(map(style.literal, audit.group_titles))
 
 
 def _shown(audit: Audit) -> list[str]:
     """The populations that have panels: in the papers the over-represented group has none."""
-    return [name for name in audit.populations if name != "over"]
+    return [name for name in audit.populations if name != "over"][:_MOST_PANELS]
 
 
 def _title(audit: Audit, population: str) -> str:
-    return {"all": "All examples", "under": "Under-represented examples"}.get(population, population)
+    return {"all": "All examples", "under": "Under-represented examples"}.get(population, style.literal(population))
 
 
 def _series(audit: Audit) -> dict[str, tuple[str, style.GroupStyle]]:
-    return attacks.POPULATIONS
+    """Name of a population -> what legends call it, and its look."""
+    groups = {name: style.group_style(position) for position, name in enumerate(audit.groups)}
+    own = {name: (style.literal(name), groups[name]) for name in _shown(audit) if name in groups}
+    return own | {name: look for name, look in attacks.POPULATIONS.items() if name in _shown(audit)}
 
 
 def _num_attacks(audit: Audit) -> int:

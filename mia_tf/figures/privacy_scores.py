@@ -28,7 +28,7 @@ def draw_group_histograms(
 ) -> None:
     """Draws one histogram of counts per group that is there, on a log scale so that a small group shows."""
     for group in np.unique(groups):
-        look = style.GROUP_STYLES[group]
+        look = style.group_style(group)
         mine = values[groups == group]
         counts, _ = np.histogram(mine[np.isfinite(mine)], edges)
         shared = {

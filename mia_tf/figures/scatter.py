@@ -32,7 +32,7 @@ def draw_groups(
     present = np.unique(groups)
     for group in present:
         mine = groups == group
-        look = style.GROUP_STYLES[group]
+        look = style.group_style(group)
         label = count_label(x[mine] + y[mine], names[group])
         # Rasterized: 61,000 points would make a slow vector file. The small group comes last, on top.
         ax.scatter(

@@ -50,14 +50,32 @@ class GroupStyle:
 
     colour: str
     marker: str
-    linestyle: str
+    linestyle: str | tuple
     hatch: str
     hollow: bool = False
 
 
 ALL_STYLE = GroupStyle(BLACK, "o", "-", "")
-GROUP_STYLES = (GroupStyle(BLUE, "o", "-", ""), GroupStyle(VERMILLION, "D", "--", "////"))
-"""Indexed by group id: OVER, UNDER."""
+GROUP_STYLES = (
+    GroupStyle(BLUE, "o", "-", ""),
+    GroupStyle(VERMILLION, "D", "--", "////"),
+    GroupStyle(GREEN, "^", ":", "...."),
+    GroupStyle(PURPLE, "s", "-.", "\\\\\\\\"),
+    GroupStyle(SKY, "v", (0, (5, 1.5, 1, 1.5)), "++"),
+    GroupStyle(ORANGE, "P", (0, (9, 2)), "xx"),
+)
+"""Indexed by group id; the first two are the over- and the under-represented group."""
+
+
+def group_style(group: int) -> GroupStyle:
+    """The look of a group by its id; after six groups they repeat."""
+    return GROUP_STYLES[group % len(GROUP_STYLES)]
+
+
+def literal(text: str) -> str:
+    """A user's text as it is drawn: without markup between dollar signs, and in legends also if it begins with _."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 @dataclass(frozen=True)

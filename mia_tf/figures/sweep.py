@@ -7,9 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from mia_tf.figures import style
-from mia_tf.figures.attacks import CHANCE
+from mia_tf.figures.attacks import CHANCE, LABELS
 
-_LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}
 CAPTION = (
     "Each target is attacked with so many shadow models trained on the example and as many not trained on it. "
     "Bands are 95% intervals; a line begins where the attack can be fitted."
@@ -39,7 +38,7 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
     margin = max(sizes[-1] / sizes[0], 2) ** 0.05
     ax.set_xlim(sizes[0] / margin, sizes[-1] * margin)  # also where no value was resolved
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlabel="shadow models a side", ylabel=_LABELS[metric])
+    ax.set(xlabel="shadow models a side", ylabel=LABELS[metric])
     ends = [value for found in values.values() for triple in found.values() for value in triple]
     if np.isnan(ends).all():
         ax.text(0.5, 0.5, style.UNRESOLVED, transform=ax.transAxes, ha="center", fontsize=8, color=style.GREY)
