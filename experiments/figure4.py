@@ -3,16 +3,16 @@
     python -m experiments.figure4 --scale=cpu --data_dir=DATA
 
 Cost: smoke 2 minutes; cpu 25 minutes on two cores; paper 2 x 2,000 models, one of the runs shared with table 1.
-The paper: under-represented examples have low memorization scores too; its private models have "low utility". Also
+The paper: under-represented examples have low memorization scores too; its models with DP have "low utility". Also
 writes what the attacks, the accuracy and the bounds on epsilon come to. `experiments.figure4_dp` compares any LOGDIRs.
 """
 
+import pandas as pd
+
 from experiments import figure4_dp, runs
 from experiments.reproduction import command
-from mia_tf.analysis import private_tables
-from mia_tf.analysis.private_runs import read_runs
-from mia_tf.attacks import attack_classes
-from mia_tf.figures import private_pages
+from mia_tf.analysis.dp_comparison import PLAIN, compare
+from mia_tf.figures import dp_pages
 
 
 def names(scale: str) -> list[str]:
@@ -24,23 +24,20 @@ def build(found) -> command.Outcome:
     """Every table and figure of `experiments.figure4_dp`; nothing unless both runs are there."""
     if len(found) < 2:
         return command.Outcome({})
-    plain, private = (run.folder for run in found.values())
-    pair = dict(zip((figure4_dp.PLAIN, "DP-SGD"), read_runs(plain, [private]), strict=True))
-    compared, rows, edges = figure4_dp.measure(pair, list(attack_classes()), 0, private)
+    plain, dp = (run.folder for run in found.values())
+    compared = compare(plain, dp, labels=(PLAIN, "DP-SGD"), scratch=dp)
     note = "stand-in data" if any(run.stand_in for run in found.values()) else ""
-    tables = {
-        name: [_noted(dict(zip(private_tables.COLUMNS[name], row, strict=True)), note) for row in table]
-        for name, table in rows.items()
-    }
-    figures = dict(private_pages.pages(compared, rows, edges))
+    tables = {**compared.tables, "memorization_bins": figure4_dp.bins(compared)}
     return command.Outcome(
-        {"" if name == "memorization" else f"_{name}": table for name, table in tables.items()},
-        {"" if name == "figure4" else f"_{name}": figure for name, figure in figures.items()},
+        {"" if name == "memorization" else f"_{name}": _rows(table, note) for name, table in tables.items()},
+        {"" if name == "memorization" else f"_{name}": figure for name, figure in dp_pages.pages(compared)},
     )
 
 
-def _noted(row: dict, note: str) -> dict:
-    return {**row, "note": "; ".join(filter(None, (row.get("note"), note)))}
+def _rows(table: pd.DataFrame, note: str) -> list[dict]:
+    """The rows of a table, each with a note."""
+    noted = table if "note" in table else table.assign(note=note)
+    return noted.astype(object).where(noted.notna(), None).to_dict("records")
 
 
 if __name__ == "__main__":

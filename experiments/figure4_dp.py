@@ -22,19 +22,17 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from absl import flags
 from tqdm import tqdm
 
 from mia_tf import command_line
-from mia_tf.analysis import private_tables, tables
-from mia_tf.analysis.private_runs import Run, read_runs
-from mia_tf.analysis.study import check_attacks
-from mia_tf.figures import private_pages, style
-from mia_tf.figures.memorization import histogram_edges
-from mia_tf.figures.private_runs import MAX_RUNS
+from mia_tf.analysis import tables
+from mia_tf.analysis.dp_comparison import PLAIN, Comparison, compare
+from mia_tf.figures import dp_pages, style
+from mia_tf.figures.dp_runs import MAX_RUNS
+from mia_tf.files import folder_to_fill, replacing
 from mia_tf.validation import check, check_integer, fail
-
-PLAIN = "without DP"
 
 
 def define_flags() -> None:
@@ -55,38 +53,45 @@ def main() -> None:
     for name in ("plain", "dp", "out"):
         check(bool(given[name].value), "must be given", **{name: given[name].value})
     check_integer(0, seed=given.seed)
-    attacks = check_attacks(given.attacks)
     check(len(given.dp) < MAX_RUNS, f"must be given at most {MAX_RUNS - 1} times", dp=", ".join(given.dp))
-    runs = read_runs(Path(given.plain), [Path(logdir) for logdir in given.dp])
-    labels = [PLAIN, *(given.dp_label or [f"DP, lr {run.hparams.get('lr')}" for run in runs[1:]])]
-    fitting = len(labels) == len(runs) == len(set(labels))
-    check(fitting, "must be given once for each --dp, and differ", dp_label=", ".join(labels[1:]))
+    labels = [PLAIN, *given.dp_label] if given.dp_label else None
+    fitting = labels is None or len(labels) == 1 + len(given.dp) == len(set(labels))
+    check(fitting, "must be given once for each --dp, and differ", dp_label=", ".join(given.dp_label))
     out = Path(given.out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        compare(dict(zip(labels, runs, strict=True)), attacks, given.seed, out)
+        with folder_to_fill(out):
+            chosen = {"labels": labels, "attacks": given.attacks, "seed": given.seed}
+            comparison = compare(given.plain, given.dp, **chosen, progress=_progress, scratch=out)
+            print(comparison)
+            write(comparison, out)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror or error})", out=out)
 
 
-def compare(runs: dict[str, Run], attacks: list[str], seed: int, out: Path) -> None:
-    """Writes every table and figure of runs by label, the one without privacy first, and prints short tables."""
-    found, rows, edges = measure(runs, attacks, seed, out)
-    stand_in = runs[PLAIN].examples.stand_in
-    print("\n".join(filter(None, (*private_tables.lines(found, rows), stand_in))))
-    for name, columns in private_tables.COLUMNS.items():
-        print(tables.write_rows(out / f"{name}.csv", columns, rows[name], "stand-in data" if stand_in else ""))
+def write(comparison: Comparison, out: Path) -> None:
+    """Writes every table and figure, and prints their paths."""
+    comparison.save(out)
+    path = out / "memorization_bins.csv"
+    with replacing(path) as temporary:
+        temporary.write_text(tables.csv_text(path.stem, bins(comparison)), newline="")
+    print(*(out / f"{name}.csv" for name in comparison.tables), path, sep="\n")
     with matplotlib.rc_context(style.RC):
-        for name, figure in private_pages.pages(found, rows, edges):
-            for path in style.save(figure, out, name):
+        for name, figure in dp_pages.pages(comparison):
+            for path in style.save(figure, out, "figure4" if name == "memorization" else name):
                 print(path)
 
 
-def measure(runs: dict[str, Run], attacks: list[str], seed: int, folder: Path):
-    """The comparison, the rows of its tables and the edges of its histograms; `folder` is for scratch files."""
-    found = private_tables.measure(runs, attacks, seed, folder, _progress)
-    edges = histogram_edges(np.concatenate(list(found.memorization.values())), found.models_per_side)
-    return found, private_tables.rows(found, edges), edges
+def bins(comparison: Comparison) -> pd.DataFrame:
+    """How many examples of each run and group lie in which bin of the histograms."""
+    edges = dp_pages.histogram_edges(comparison)
+    frames = []
+    for label, audit in comparison.audits.items():
+        for group in ("all", *audit.groups):
+            chosen = audit.records if group == "all" else audit.records.query("group == @group")
+            counts, _ = np.histogram(chosen["memorization"].dropna(), edges)
+            cells = {"low": edges[:-1], "high": edges[1:], "examples": counts}
+            frames.append(pd.DataFrame({"run": label, "group": group, **cells}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def _progress(doing: str, steps: Iterable, total: int) -> Iterable:

@@ -14,8 +14,10 @@ __version__ = "0.1.0"
 _API = {
     "Audit": "mia_tf.analysis.result",
     "InputError": "mia_tf.validation",
+    "Comparison": "mia_tf.analysis.dp_comparison",
     "ShadowModels": "mia_tf.shadow.shadow_models",
     "audit": "mia_tf.analysis.study",
+    "compare": "mia_tf.analysis.dp_comparison",
     "load_audit": "mia_tf.analysis.result",
 }
 """Public name -> the module that defines it."""

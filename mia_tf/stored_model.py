@@ -30,8 +30,9 @@ class StoredModel:
         return load_json(path) if path.exists() else {}
 
     def hparams(self) -> dict:
-        """The model's hparams.json."""
-        return load_json(self.path / "hparams.json")
+        """The model's hparams.json, or {} if there is none."""
+        path = self.path / "hparams.json"
+        return load_json(path) if path.exists() else {}
 
     def logits_shape(self) -> tuple[int, int, int]:
         """(N, Q, C)."""

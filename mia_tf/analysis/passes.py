@@ -72,7 +72,7 @@ def attack(
 
 
 def example_columns(block: Block, view: PlainView) -> dict[str, np.ndarray]:
-    """The measured columns of the records for a block, each (n,)."""
+    """The measured columns of the records for a block, each (n,), and `Audit.correct`, packed along the models."""
     n_in = block.keep.sum(axis=1)
     estimate, error = memorization(view.correct, block.keep)
     return {
@@ -83,6 +83,7 @@ def example_columns(block: Block, view: PlainView) -> dict[str, np.ndarray]:
         "privacy_score": privacy_score(block.phi[:, 0], block.keep),
         "ood_msp": ood.mean_over_out(view.ood_msp, block.keep),
         "ood_energy": ood.mean_over_out(view.ood_energy, block.keep),
+        "correct": np.packbits(view.correct, axis=1),
     }
 
 

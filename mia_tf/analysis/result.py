@@ -54,12 +54,14 @@ class Audit:
         tables: Mapping[str, pd.DataFrame],
         about: Mapping,
         scores: Mapping[str, np.ndarray] | None = None,
+        correct: np.ndarray | None = None,
     ):
-        """Takes the tables by the names of their CSVs, what is said besides, and the scores by attack."""
+        """Takes the tables by the names of their CSVs, what is said besides, the scores by attack, and packed bits."""
         for name, attribute in _ATTRIBUTES.items():
             setattr(self, attribute, tables[name])
         self.about = dict(about)
         self._scores = dict(scores or {})
+        self._correct = correct
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -78,6 +80,16 @@ class Audit:
             fail("needs an audit that was not loaded from files, which hold no scores", attack=attack)
         check_choice(self._scores, attack=attack)
         return self._scores[attack]
+
+    def correct(self) -> np.ndarray:
+        """Returns (N, M) bool: whether each of the M models that `records` rest on classifies each example correctly.
+
+        Raises:
+            InputError: the audit was loaded from files, which do not hold it.
+        """
+        if self._correct is None:
+            raise InputError("Whether models are correct is only known of an audit that was not loaded from files")
+        return np.unpackbits(self._correct, axis=1, count=self.num_models).astype(bool)
 
     # ---- what figures and pages show
 

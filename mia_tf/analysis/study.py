@@ -154,7 +154,7 @@ def audit(
             "sweep": tables.sweep_table(evaluations, attacks, about["stand_in"]),
             "epsilon": tables.epsilon_table(bounds, delta, about["stand_in"]),
         }
-        return Audit(found, about, {name: arrays[name, None] for name in attacks})
+        return Audit(found, about, {name: arrays[name, None] for name in attacks}, columns["correct"])
 
 
 def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:

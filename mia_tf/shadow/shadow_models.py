@@ -32,6 +32,8 @@ class Answers:
         read: (start, stop) -> (stop - start, Q, C) outputs of these examples, as they stand.
         epoch: epochs trained; None if unknown.
         metrics: returns what training measured; {} if unknown.
+        hparams: returns the settings of its training; {} if unknown.
+        index: which model of its LOGDIR; None if it has none.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Answers:
     read: Callable[[int, int], np.ndarray]
     epoch: int | None = None
     metrics: Callable[[], Mapping] = dict
+    hparams: Callable[[], Mapping] = dict
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -326,6 +330,8 @@ def _stored(model) -> Answers:
         model.read_logits,
         model.epoch,
         model.metrics,
+        model.hparams,
+        model.index,
     )
 
 

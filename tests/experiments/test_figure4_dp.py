@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from private_helpers import GUARANTEE, make_keep, make_pool, write_run
+from dp_helpers import GUARANTEE, make_keep, make_pool, write_run
 
-from mia_tf.analysis import private_tables
+from mia_tf.analysis.dp_comparison import COLUMNS
 
 STAND_IN = "Rendered digits stand in for SVHN."
 FIGURES = ("figure4", "accuracy", "attacks", "epsilon")
@@ -38,20 +38,23 @@ def test_every_table_and_figure_is_written(folder):
     assert (ended.returncode, ended.stderr) == (0, "")
     assert STAND_IN in ended.stdout and "every lower bound is under it" in ended.stdout
     out = folder / "out"
-    names = {f"{name}.csv" for name in private_tables.COLUMNS} | {
-        f"{n}.{kind}" for n in FIGURES for kind in ("png", "pdf")
-    }
+    columns = {**COLUMNS, "memorization_bins": ("run", "group", "low", "high", "examples")}
+    names = {f"{name}.csv" for name in columns} | {f"{n}.{kind}" for n in FIGURES for kind in ("png", "pdf")}
     assert {path.name for path in out.iterdir()} == names
     assert all(str(out / name) in ended.stdout for name in names)
-    for name, columns in private_tables.COLUMNS.items():
+    tables = {}
+    for name, header in columns.items():
         with open(out / f"{name}.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert tuple(rows[0]) == columns
+            rows = tables[name] = list(csv.DictReader(file))
+        assert tuple(rows[0]) == header
         assert list(dict.fromkeys(row["run"] for row in rows)) == ["without DP", "DP, lr 0.1", "DP, lr 0.5"]
-        if columns[-1] == "note":
+        if header[-1] == "note":
             assert all("stand-in data" in row["note"] for row in rows)
-    assert [row["epsilon_rdp"] for row in rows] == ["", "3.188", "3.188"]  # of runs.csv, the last
-    assert [row["lr"] for row in rows] == ["0.1", "0.1", "0.5"]
+    assert [row["epsilon_rdp"] for row in tables["runs"]] == ["", "3.188", "3.188"]
+    assert [row["lr"] for row in tables["runs"]] == ["0.1", "0.1", "0.5"]
+    bins = [row for row in tables["memorization_bins"] if (row["run"], row["group"]) == ("without DP", "under")]
+    assert sum(int(row["examples"]) for row in bins) == 60
+    assert [row["high"] for row in bins[:-1]] == [row["low"] for row in bins[1:]]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,11 @@ def test_every_table_and_figure_is_written(folder):
     [
         (["--plain=DIR/plain", "--out=DIR/none"], "`dp` must be given"),
         (["--plain=DIR/dp", "--dp=DIR/dp", "--out=DIR/none"], "`plain` must have been trained without"),
-        (["--plain=DIR/plain", *["--dp=DIR/dp"] * 2, "--out=DIR/none"], "`dp_label` must be given once"),
+        (["--plain=DIR/plain", *["--dp=DIR/dp"] * 2, "--out=DIR/none"], "`dp` must name at least one LOGDIR, and each"),
+        (
+            ["--plain=DIR/plain", "--dp=DIR/dp", *["--dp_label=A"] * 2, "--out=DIR/none"],
+            "`dp_label` must be given once",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(folder, arguments, said):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from private_helpers import GUARANTEE
+from dp_helpers import GUARANTEE
 from toys import make_dataset
 
 from experiments import runs

@@ -1,4 +1,4 @@
-"""Fabricated LOGDIRs of the same examples and subsets, as if trained without and with differential privacy."""
+"""Fabricated LOGDIRs of the same examples and subsets, as if trained without and with differential privacy (DP)."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Training with and without differential privacy side by side (Choi et al., section 8 and Figure 4)."""
+"""Training with and without differential privacy (DP) side by side (Choi et al., section 8 and Figure 4)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -10,6 +10,7 @@ from matplotlib.ticker import MultipleLocator
 from mia_tf.figures import style
 from mia_tf.figures.dots import draw_dots
 from mia_tf.figures.memorization import draw_memorization_histogram
+from mia_tf.validation import check
 
 Triple = tuple[float, float, float]
 """(value, ci_low, ci_high)."""
@@ -27,7 +28,8 @@ _SPLITS = {"train": "members", "out": "non-members", "test": "test images"}
 
 
 def run_series(labels: Sequence[str]) -> Series:
-    """The looks of at most MAX_RUNS runs, in order, the first without differential privacy."""
+    """The looks of at most MAX_RUNS runs, in order, the first without DP. Raises InputError if there are more."""
+    check(len(labels) <= MAX_RUNS, f"must be at most {MAX_RUNS} to be told apart in figures", labels=", ".join(labels))
     return {label: (label, look) for label, look in zip(labels, _LOOKS, strict=False)}
 
 
@@ -35,7 +37,7 @@ def draw_distributions(
     axes: Sequence[Axes],
     memorization: Mapping[str, np.ndarray],
     groups: np.ndarray,
-    names: tuple[str, str],
+    names: Sequence[str],
     edges: np.ndarray,
 ) -> None:
     """Draws a histogram of memorization for each run, one a panel, over the same bins (Figure 4).
@@ -54,19 +56,19 @@ def draw_distributions(
         ax.label_outer()
 
 
-def draw_means(ax: Axes, values: Mapping[tuple[str, str], Triple], series: Series, names: tuple[str, str]) -> None:
-    """Draws the mean memorization of each group by run, of values by (group, run)."""
-    rows = {group: _group_label(group, names) for group, _ in values}
+def draw_means(ax: Axes, values: Mapping[tuple[str, str], Triple], series: Series, titles: Mapping[str, str]) -> None:
+    """Draws the mean memorization of each group by run, of values by (group, run); `titles` name the groups."""
+    rows = {group: titles[group] for group, _ in values}
     draw_dots(ax, rows, series, values)
     ax.axvline(0, color=style.GREY, linewidth=0.8, zorder=0)
     ax.set(xlabel="mean memorization")
 
 
 def draw_accuracies(
-    ax: Axes, values: Mapping[tuple[tuple[str, str], str], Triple], series: Series, names: tuple[str, str]
+    ax: Axes, values: Mapping[tuple[tuple[str, str], str], Triple], series: Series, titles: Mapping[str, str]
 ) -> None:
-    """Draws accuracies by run, of values by ((split, group), run), with splits and groups named as in accuracy.csv."""
-    rows = {row: f"{_SPLITS[row[0]]}, {_group_label(row[1], names)}" for row, _ in values}
+    """Draws accuracies by run, of values by ((split, group), run) as in accuracy.csv; `titles` name the groups."""
+    rows = {row: f"{_SPLITS[row[0]]}, {titles[row[1]]}" for row, _ in values}
     draw_dots(ax, rows, series, values)
     ax.set(xlabel="accuracy")
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
@@ -86,8 +88,3 @@ def draw_epsilons(ax: Axes, lower: Mapping[tuple[str, str], float], upper: Mappi
     for (label, epsilon), dashes in zip(upper.items(), cycle(("--", ":", "-."))):
         ax.axvline(epsilon, color=style.BLUE, linestyle=dashes, linewidth=1.2, label=label)
     ax.set(xlabel=r"$\epsilon$ is at least")
-
-
-def _group_label(group: str, names: tuple[str, str]) -> str:
-    """What a group of the CSVs is called in a figure."""
-    return {"all": "all", "over": names[0], "under": names[1]}[group]

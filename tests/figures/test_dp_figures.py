@@ -1,13 +1,14 @@
-"""Figures of training with and without differential privacy."""
+"""Figures of training with and without differential privacy (DP)."""
 
 import numpy as np
 import pytest
 from figure_helpers import drawn_texts, layout_faults
 from matplotlib.colors import to_hex
 
-from mia_tf.figures import private_runs as draw
+from mia_tf.figures import dp_runs as draw
 from mia_tf.figures import style
 from mia_tf.figures.dots import draw_dots
+from mia_tf.validation import InputError
 
 NAMES = ("MNIST", "SVHN")
 LABELS = ["without DP", "DP, lr 0.1", "DP, lr 0.5"]
@@ -17,6 +18,8 @@ SERIES = draw.run_series(LABELS)
 def test_every_run_has_a_look_of_its_own():
     looks = [look for _, look in draw.run_series([str(i) for i in range(draw.MAX_RUNS)]).values()]
     assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == draw.MAX_RUNS
+    with pytest.raises(InputError, match="`labels` must be at most 4"):
+        draw.run_series([str(i) for i in range(draw.MAX_RUNS + 1)])
 
 
 def test_distributions_share_bins_and_lose_no_example():
@@ -44,8 +47,8 @@ def test_means_and_accuracies_lie_in_their_rows():
     rates = {((s, g), label): (0.9, 0.8, 0.95) for s in ("train", "out", "test") for g in groups for label in LABELS}
     figure = style.new_figure(7.2, 3.8)
     left, right = figure.subplots(1, 2)
-    draw.draw_means(left, means, SERIES, NAMES)
-    draw.draw_accuracies(right, rates, SERIES, NAMES)
+    draw.draw_means(left, means, SERIES, groups)
+    draw.draw_accuracies(right, rates, SERIES, groups)
     assert [tick.get_text() for tick in left.get_yticklabels()] == list(groups.values())
     assert right.get_yticklabels()[5].get_text() == "non-members, SVHN"
     for label in LABELS:

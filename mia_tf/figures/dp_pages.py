@@ -1,0 +1,102 @@
+"""The figures of a comparison with and without differential privacy (DP), each on a page with its footnote."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mia_tf.analysis.dp_comparison import Comparison
+from mia_tf.analysis.dp_runs import upper_bounds
+from mia_tf.figures import dp_runs as draw
+from mia_tf.figures import memorization, style
+from mia_tf.figures.attacks import CHANCE, draw_attacks
+
+_POPULATIONS = {"all": "All examples", "under": "Under-represented examples"}
+
+
+def pages(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+    """Draws every figure of a comparison; yields its name and itself, one after the other.
+
+    Raises:
+        InputError: there are more runs than `dp_runs.MAX_RUNS`.
+    """
+    plain, labels = comparison.plain, list(comparison.audits)
+    titles, series = {"all": "all", **plain.about["group_titles"]}, draw.run_series(labels)
+    scale = f"{plain.num_models} models of the same subsets in each run, {len(plain.records):,} examples."
+    scale = f"{scale}\n{plain.about['stand_in']}".strip()
+
+    figure = style.new_figure(3.2 * len(labels), 3.6)
+    panels = figure.subplots(1, len(labels), sharex=True, sharey=True)
+    groups = plain.group_ids, plain.group_titles
+    draw.draw_distributions(panels, _memorization(comparison), *groups, histogram_edges(comparison))
+    errors = comparison.memorization.query("group != 'all'")["standard_error"]
+    side = f"With {plain.models_per_side} models on the smaller side of an example"
+    error = f"a standard error of {errors.min():.2f} to {errors.max():.2f}"
+    style.footnote(figure, f"{side}, its memorization has {error}.\n{scale}")
+    yield "memorization", figure
+
+    figure = style.new_figure(7.2, 3.8)
+    left, right = figure.subplots(1, 2)
+    draw.draw_means(left, _triples(comparison.memorization, ["group", "run"], "mean"), series, titles)
+    accuracies = _triples(comparison.accuracy, ["split", "group", "run"], "mean")
+    by_row = {((split, group), run): triple for (split, group, run), triple in accuracies.items()}
+    draw.draw_accuracies(right, by_row, series, titles)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=len(labels))
+    style.footnote(figure, f"Lines are 95% intervals.\n{scale}")
+    yield "accuracy", figure
+
+    present = [name for name in _POPULATIONS if name in plain.populations]
+    height = 0.4 * plain.attacks["attack"].nunique()
+
+    figure = style.new_figure(7.2, len(present) * (1.0 + height))
+    panels = figure.subplots(len(present), len(CHANCE), squeeze=False, sharey=True)
+    for across, population in zip(panels, present, strict=True):
+        for ax, metric in zip(across, CHANCE, strict=True):
+            table = comparison.attacks.query("metric == @metric and population == @population")
+            draw_attacks(ax, metric, _triples(table, ["attack", "run"], "value"), series)
+        across[0].set_title(_POPULATIONS[population], loc="left")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(labels) + 1)
+    style.footnote(figure, f"Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.\n{scale}")
+    yield "attacks", figure
+
+    figure = style.new_figure(7.2, 1.4 + height)
+    panels = figure.subplots(1, len(present), squeeze=False, sharex=True, sharey=True)[0]
+    for ax, population in zip(panels, present, strict=True):
+        table = comparison.epsilon.query("population == @population")
+        lower = table.set_index(["attack", "run"])["epsilon_lower"].to_dict()
+        draw.draw_epsilons(ax, lower, _upper_bounds(comparison), series)
+        ax.set_title(_POPULATIONS[population], loc="left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(labels))
+    delta = f"delta = {plain.about['delta']:g}"
+    caption = f"Dots: lower bounds at {delta}, each with 95% confidence by itself; 0 says nothing."
+    style.footnote(figure, f"{caption} Lines: the accountant's upper bounds for DP.\n{scale}")
+    yield "epsilon", figure
+
+
+def histogram_edges(comparison: Comparison) -> np.ndarray:
+    """Edges of the bins of memorization, the same for all runs (`memorization.histogram_edges`)."""
+    values = np.concatenate(list(_memorization(comparison).values()))
+    return memorization.histogram_edges(values, comparison.plain.models_per_side)
+
+
+def _memorization(comparison: Comparison) -> dict[str, np.ndarray]:
+    """Run -> (N,) estimates of memorization."""
+    return {label: each.column("memorization") for label, each in comparison.audits.items()}
+
+
+def _triples(table: pd.DataFrame, keys: list[str], value: str) -> dict[tuple, list[float]]:
+    """These columns of each row -> its value and interval."""
+    return table.set_index(keys)[[value, "ci_low", "ci_high"]].T.to_dict("list")
+
+
+def _upper_bounds(comparison: Comparison) -> dict[str, float]:
+    """What each distinct upper bound is called -> it; runs are named if their bounds differ."""
+    bounds = {}
+    for accountant in ("rdp", "pld"):
+        epsilons = {label: upper_bounds(hparams)[accountant] for label, hparams in list(comparison.hparams.items())[1:]}
+        if len(set(epsilons.values())) == 1:
+            epsilons = {"": next(iter(epsilons.values()))}
+        named = {f"at most, {accountant.upper()}{label and ', '}{label}": e for label, e in epsilons.items()}
+        bounds |= {label: epsilon for label, epsilon in named.items() if np.isfinite(epsilon)}
+    return bounds
