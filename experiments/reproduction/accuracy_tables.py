@@ -13,7 +13,7 @@ from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.figures import style
-from mia_tf.shadow.shadow_models import GROUPS, Answers, ShadowModels
+from mia_tf.shadow.shadow_models import Answers, ShadowModels
 
 SPLITS = {"members": "members", "pool": "all of $D^{tr}$", "test": "test"}
 """What the rows say -> what the figure says."""
@@ -27,7 +27,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     figure = style.new_figure(6.2, 1.3 + 0.42 * len({(row["mixture"], row["split"]) for row in shown}))
     pairs = [
         comparison.Pair(
-            f"{' + '.join(runs[row['mixture']].names)}, {SPLITS[row['split']]}".replace(" + none", ""),
+            f"{' + '.join(runs[row['mixture']].names)}, {SPLITS[row['split']]}",
             row["group"],
             (row["ours"], row["ci_low"], row["ci_high"]),
             tuple(row["paper"] + side * row["paper_pm"] for side in (0, -1, 1)) if row["paper"] != "" else None,
@@ -79,16 +79,12 @@ def accuracies(run: Measured) -> dict[tuple[str, str], tuple[float, float, float
     """(split, group) -> mean over a run's models and its 95% interval; groups are "over" and "under"."""
     measured = run.audit.accuracies()
     splits = {"members": "train", "test": "test"}
-    rows = {
-        (split, group): measured[name, group]
-        for split, name in splits.items()
-        for group in GROUPS
-        if (name, group) in measured
-    }
     models = ShadowModels.open(run.folder).models
-    for group in run.audit.groups:
+    rows = {}
+    for name, group in run.groups.items():
         here = run.audit.mask(group)
-        rows["pool", group] = mean_interval(np.array([_pool_accuracy(model, group, here) for model in models]))
+        rows["pool", name] = mean_interval(np.array([_pool_accuracy(model, name, here) for model in models]))
+        rows |= {(split, name): measured[its, group] for split, its in splits.items() if (its, group) in measured}
     return rows
 
 

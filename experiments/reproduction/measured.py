@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from experiments.runs import Run
 from mia_tf.analysis.result import Audit, load_audit
 from mia_tf.attacks.lira import recommended_online
-from mia_tf.shadow.shadow_models import GROUPS
 
 LIRA_SWEPT = "lira_online_fixed"
 """The LiRA of the figures over numbers of shadow models: with few, one variance for all examples is the one to take."""
@@ -40,9 +41,15 @@ class Measured:
         return recommended_online(self.audit.num_models)
 
     @property
-    def names(self) -> tuple[str, str]:
-        """What the over- and the under-represented group are called."""
-        return tuple(self.audit.about["group_titles"][group] for group in GROUPS)
+    def groups(self) -> dict[str, str]:
+        """The paper's "over" or "under" -> the group of `audit`: of one data set alone all examples are "over"."""
+        groups = self.audit.groups
+        return {"over": groups[0]} if len(groups) == 1 else {group: group for group in groups}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the groups are called."""
+        return self.audit.group_titles
 
     @property
     def arch(self) -> str:
@@ -61,23 +68,22 @@ class Measured:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of examples of the over- and of the under-represented group, by "over" and "under"."""
-        return {group: int((self.audit.records["group"] == group).sum()) for group in GROUPS}
+        """Number of examples of "over" and of "under"."""
+        counts = {name: np.count_nonzero(self.audit.mask(group)) for name, group in self.groups.items()}
+        return {"over": 0, "under": 0, **counts}
 
     @property
     def title(self) -> str:
         """The run for a panel's title: MNIST + SVHN (random)."""
         # A selection puts its name behind that of the group, which the title has anyway.
-        plain = [name.removesuffix(f", {self.run.selection}") for name in self.names]
-        both = " + ".join(name for name in plain if name != "none")
+        both = " + ".join(name.removesuffix(f", {self.run.selection}") for name in self.names)
         return f"{both} ({_TITLES.get(self.run.selection, self.run.selection)})"
 
     @property
     def scale(self) -> str:
         """The run for a footnote: its models and examples."""
-        sizes = zip(self.counts.values(), self.names, strict=True)
-        counts = " + ".join(f"{count:,} {name}" for count, name in sizes if count)
-        return f"{self.title}: {self.audit.num_models:,} {self.arch} models, {counts}."
+        counts = [f"{self.counts[group]:,} {name}" for group, name in zip(self.groups, self.names, strict=True)]
+        return f"{self.title}: {self.audit.num_models:,} {self.arch} models, {' + '.join(counts)}."
 
 
 def read(run: Run, folder: Path) -> Measured:

@@ -154,19 +154,19 @@ def distribution_rows(run: Measured, column: str, levels: dict[str, float]) -> I
         column: "memorization" or "privacy_score".
         levels: name of a share -> the level that it is above.
     """
-    for group in run.audit.groups:
+    for name, group in run.groups.items():
         values = run.audit.column(column)[run.audit.mask(group)]
         values = values[np.isfinite(values)]
         quartiles = np.quantile(values, (0.25, 0.5, 0.75)) if len(values) else [np.nan] * 3
         yield {
             "mixture": run.run.mixture,
             "selection": run.run.selection,
-            "group": group,
+            "group": name,
             "quantity": column,
             "mean": values.mean() if len(values) else np.nan,
             "mean_se": values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan,
             **dict(zip(("q25", "median", "q75"), quartiles, strict=True)),
-            **{name: (values > level).mean() if len(values) else np.nan for name, level in levels.items()},
+            **{share: (values > level).mean() if len(values) else np.nan for share, level in levels.items()},
             "n": len(values),
             "num_models": run.audit.num_models,
             "note": run.note,

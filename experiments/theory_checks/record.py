@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from experiments.theory_checks import theory as t
 from mia_tf.shadow import ood, signals
-from mia_tf.shadow.shadow_models import GROUPS, ShadowModels
+from mia_tf.shadow.shadow_models import ALL, ShadowModels
 
 REPLICATES = 400
 STRATA = {
@@ -30,9 +30,9 @@ class Record:
     Attributes:
         phi, msp: (N, M) float64.
         correct, keep: (N, M) bool.
-        groups: (N,) int64, the place of each example's group in GROUPS.
-        names: what the groups are called.
-        masks: name of a population -> (N,) bool.
+        groups: (N,) int64, the place of each example's group in `titles`.
+        titles: name of a group -> what figures call it.
+        masks: name of a population, "all" or a group, -> (N,) bool.
         scale: the sentence for footnotes.
     """
 
@@ -41,7 +41,7 @@ class Record:
     msp: np.ndarray
     keep: np.ndarray
     groups: np.ndarray
-    names: tuple[str, str]
+    titles: Mapping[str, str]
     masks: Mapping[str, np.ndarray]
     scale: str
 
@@ -55,14 +55,15 @@ def read(logdir: Path) -> Record:
         columns["phi"].append(signals.phi(logits, shadows.labels))
         columns["correct"].append(signals.correct(logits, shadows.labels))
         columns["msp"].append(ood.max_softmax(logits))
-    about = shadows.about
+    about, masks = shadows.about, shadows.populations
+    names = [name for name in masks if name != ALL] or [ALL]
     scale = f"{about.name}: {len(shadows)} {about.arch} models, {len(shadows.labels):,} examples."
     return Record(
         **{name: np.column_stack(values) for name, values in columns.items()},
         keep=shadows.members.T,
-        groups=np.searchsorted(GROUPS, shadows.groups),
-        names=tuple(about.group_titles[group] for group in GROUPS),
-        masks=shadows.populations,
+        groups=np.argmax([masks[name] for name in names], axis=0),
+        titles={name: about.group_titles.get(name, "examples") for name in names},
+        masks=masks,
         scale=f"{scale}\n{about.stand_in}".strip(),
     )
 
