@@ -20,19 +20,18 @@ import numpy as np
 
 from mia_tf.analysis.statistics import mean_interval, spearman
 from mia_tf.analysis.tables import write_rows
-from mia_tf.records import OVER, UNDER
+from mia_tf.shadow import signals
 from mia_tf.shadow.memorization import memorization
-from mia_tf.store import Store
+from mia_tf.shadow.shadow_models import GROUPS, ShadowModels
 
 FLAGFILE = Path(__file__).parent.parent / "flags" / "demo.flags"
 OUT = Path(__file__).parent / "results" / "backends" / "backends.csv"
 ACCURACIES = ("train_accuracy_all", "out_accuracy_over", "out_accuracy_under", "test_accuracy_over")
 BACKENDS = ("tensorflow", "jax")
-GROUPS = {"over": OVER, "under": UNDER}
 COLUMNS = ("seed", "quantity", "tensorflow", "jax", "difference", "ci_low", "ci_high", "spearman", "pairs")
 
 
-def train(logdir: Path, backend: str, seed: int, ensemble_size: int) -> Store:
+def train(logdir: Path, backend: str, seed: int, ensemble_size: int) -> ShadowModels:
     """The models of one engine and seed."""
     command = [sys.executable, "-m", "mia_tf.train", f"--flagfile={FLAGFILE}", "--augment=weak", "--queries=1"]
     command += [
@@ -41,14 +40,13 @@ def train(logdir: Path, backend: str, seed: int, ensemble_size: int) -> Store:
         *([f"--ensemble_size={ensemble_size}"] if backend == "jax" else []),
     ]
     subprocess.run(command, check=True, env={**os.environ, "KERAS_BACKEND": backend})
-    return Store.open(logdir)
+    return ShadowModels.open(logdir)
 
 
-def answers(store: Store) -> tuple[np.ndarray, np.ndarray]:
+def answers(shadows: ShadowModels) -> tuple[np.ndarray, np.ndarray]:
     """(N, M) bool each: whether a model has an example right, and whether it trained on it."""
-    models, labels = store.models(), store.examples().labels
-    correct = [model.read_logits()[:, 0].argmax(axis=1) == labels for model in models]
-    return np.stack(correct, axis=1), np.stack([model.keep for model in models], axis=1)
+    correct = [signals.correct(shadows.read_logits(k)[:, 0], shadows.labels) for k in range(len(shadows))]
+    return np.stack(correct, axis=1), shadows.members.T
 
 
 def pseudo_values(correct: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -58,17 +56,17 @@ def pseudo_values(correct: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return count * np.nanmean(memorization(correct, keep)[0]) - (count - 1) * np.array(without)
 
 
-def compared(stores: dict[str, Store]) -> list[tuple]:
-    """The rows of one seed."""
+def compared(trained: dict[str, ShadowModels]) -> list[tuple]:
+    """The rows of one seed, of the models of either engine."""
     rows = []
-    metrics = {name: [model.metrics() for model in store.models()] for name, store in stores.items()}
+    metrics = {name: [model.metrics() for model in shadows.models] for name, shadows in trained.items()}
     for quantity in ACCURACIES:
         values = [np.array([found[quantity] for found in metrics[name]]) for name in BACKENDS]
         rows.append(_row(quantity, values, values))
-    found = [answers(stores[name]) for name in BACKENDS]
-    groups = stores["jax"].examples().groups
-    for group, value in GROUPS.items():
-        here = [[each[groups == value] for each in pair] for pair in found]
+    found = [answers(trained[name]) for name in BACKENDS]
+    for group in GROUPS:
+        mask = trained["jax"].populations[group]
+        here = [[each[mask] for each in pair] for pair in found]
         scores = [memorization(*pair)[0] for pair in here]
         rows.append(_row(f"memorization_{group}", [pseudo_values(*pair) for pair in here], scores))
     return rows
@@ -91,8 +89,8 @@ def main() -> None:
     rows = []
     for seed in map(int, options.seeds.split(",")):
         folder = options.logdir / f"seed{seed}"
-        stores = {name: train(folder / name, name, seed, options.ensemble_size) for name in BACKENDS}
-        rows += [(seed, *row) for row in compared(stores)]
+        trained = {name: train(folder / name, name, seed, options.ensemble_size) for name in BACKENDS}
+        rows += [(seed, *row) for row in compared(trained)]
     for row in rows:
         print(*row)
     OUT.parent.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ from experiments.reproduction import command
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
 from experiments.reproduction.paper_numbers import beside
+from mia_tf.analysis.result import FACTS, load_audit
 from mia_tf.figures import attacks, style
-from mia_tf.files import Table
 
 _LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}
 
@@ -47,22 +47,21 @@ def build(found) -> command.Outcome:
 
 def pair_rows(target: Measured, shadow: Measured) -> list[dict]:
     """AUROC and TPR of one architecture attacked with the models of one; none where it has not been."""
-    inside = "" if target is shadow else f"{runs.crossed(target.folder, shadow.folder).name}/"
-    if not (target.folder / "analysis" / f"{inside}attacks.csv").exists():
-        return []
-    table = Table(target.folder, f"{inside}attacks.csv")
-    keys = zip(*(table.text(name) for name in ("attack", "population", "metric")), strict=True)
-    values = zip(*(table.numbers(name) for name in ("value", "ci_low", "ci_high")), strict=True)
-    found = dict(zip(keys, values, strict=True))
+    audit = target.audit
+    if target is not shadow:
+        folder = runs.crossed(target.folder, shadow.folder)
+        if not (folder / FACTS).exists():
+            return []
+        audit = load_audit(folder)
     return [
         {
             "target": target.arch,
             "shadow": shadow.arch,
             "attack": LIRA_SWEPT,
             "metric": metric,
-            **dict(zip(("ours", "ci_low", "ci_high"), found[LIRA_SWEPT, "all", metric], strict=True)),
-            "num_models": shadow.results.num_models,
-            "note": "stand-in data" if target.stand_in else "",
+            **dict(zip(("ours", "ci_low", "ci_high"), audit.metric(metric)[LIRA_SWEPT, "all"], strict=True)),
+            "num_models": shadow.audit.num_models,
+            "note": target.note,
         }
         for metric in attacks.CHANCE
     ]

@@ -36,7 +36,7 @@ def names(scale: str) -> list[str]:
 
 def build(found) -> command.Outcome:
     """The ROC of both scores on every mixture."""
-    found = {name: run for name, run in found.items() if highly_memorized(run, np.ones(sum(run.counts), bool)).any()}
+    found = {name: run for name, run in found.items() if highly_memorized(run, run.audit.mask("all")).any()}
     if not found:
         return command.Outcome({})
     rows = [row for run in found.values() for row in proxy_rows(run)]
@@ -46,15 +46,14 @@ def build(found) -> command.Outcome:
 
 def highly_memorized(run: Measured, among: np.ndarray) -> np.ndarray:
     """(n,) bool of those `among` all examples whose scores are known."""
-    return run.results.memorization[among] > runs.SINGLETON_THRESHOLDS[run.run.mixture.split("_")[0]]
+    return run.audit.column("memorization")[among] > runs.SINGLETON_THRESHOLDS[run.run.mixture.split("_")[0]]
 
 
 def proxy_rows(run: Measured) -> Iterator[dict]:
     """A row for each score, of all examples and of the under-represented ones."""
-    for population, mask in (("all", np.ones(sum(run.counts), bool)), ("under", run.results.groups == 1)):
+    for population in ("all", "under"):
         for detector in OOD_LABELS:
-            known = mask & np.isfinite(run.results.ood[detector]) & np.isfinite(run.results.memorization)
-            wanted, scores = highly_memorized(run, known), run.results.ood[detector][known]
+            wanted, scores = _labelled_scores(run, detector, population)
             count = int(wanted.sum())
             if not 0 < count < len(wanted):
                 continue
@@ -76,9 +75,19 @@ def proxy_rows(run: Measured) -> Iterator[dict]:
                 "ci_low": interval.low,
                 "ci_high": interval.high,
                 "by_chance": count / len(wanted),
-                "num_models": run.results.num_models,
-                "note": "stand-in data" if run.stand_in else "",
+                "num_models": run.audit.num_models,
+                "note": run.note,
             }
+
+
+def _labelled_scores(run: Measured, detector: str, population: str) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) bool, which examples of a population are highly memorized, and (n,) float, their OOD scores.
+
+    Examples whose memorization or score is unknown are left out.
+    """
+    scores = run.audit.column(detector)
+    known = run.audit.mask(population) & np.isfinite(scores) & np.isfinite(run.audit.column("memorization"))
+    return highly_memorized(run, known), scores[known]
 
 
 def auroc_interval(auroc: float, num_positive: int, num_negative: int) -> tuple[float, float]:
@@ -92,14 +101,13 @@ def auroc_interval(auroc: float, num_positive: int, num_negative: int) -> tuple[
 
 def _draw(ax, run: Measured) -> None:
     """The ROC of the scores on all examples."""
-    known = np.isfinite(run.results.memorization)
     curves, aurocs = {}, {}
     for detector in OOD_LABELS:
-        among = known & np.isfinite(run.results.ood[detector])
-        wanted, scores = highly_memorized(run, among), run.results.ood[detector][among]
+        wanted, scores = _labelled_scores(run, detector, "all")
         curves[_NAMES[detector]] = roc_curve(wanted, scores)[:2]
         aurocs[_NAMES[detector]] = roc_auc_score(wanted, scores)
-    roc.draw_roc(ax, curves, aurocs, 1 / np.count_nonzero(known), run.title)
+    num_known = np.count_nonzero(np.isfinite(run.audit.column("memorization")))
+    roc.draw_roc(ax, curves, aurocs, 1 / num_known, run.title)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from experiments import runs
 from experiments.reproduction import command, panels
 from experiments.reproduction.judging import difference
 from experiments.reproduction.measured import Measured
-from mia_tf.files import Table
+from mia_tf.shadow.shadow_models import GROUPS
 
 LEVELS = {"share_above_0.5": 0.5, "share_above_0.8": 0.8}
 
@@ -48,12 +48,13 @@ def effect_rows(onion: Measured, control: Measured) -> list[dict]:
     Returns:
         a row a group: the means in both runs and their mean difference with its 95% interval over examples.
     """
-    tables = [_by_id(run) for run in (onion, control)]
-    shared = sorted(tables[0].keys() & tables[1].keys())
+    # Equal pictures share an id: one of them stands for all.
+    records = [run.audit.records.drop_duplicates("id", keep="last").set_index("id") for run in (onion, control)]
+    shared = records[0].join(records[1][["memorization"]], how="inner", rsuffix="_control").sort_index()
     rows = []
-    for group in ("over", "under"):
-        mine = [key for key in shared if tables[0][key][0] == group]
-        without, with_them = (np.array([table[key][1] for key in mine]) for table in tables)
+    for group in GROUPS:
+        members = shared[shared["group"] == group]
+        without, with_them = (members[name].to_numpy() for name in ("memorization", "memorization_control"))
         change = without - with_them
         change = change[np.isfinite(change)]
         half = 1.959964 * change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
@@ -62,13 +63,13 @@ def effect_rows(onion: Measured, control: Measured) -> list[dict]:
             {
                 "group": group,
                 "n": len(change),
-                "memorization_without": np.nanmean(without) if len(mine) else np.nan,
-                "memorization_control": np.nanmean(with_them) if len(mine) else np.nan,
+                "memorization_without": np.nanmean(without) if len(members) else np.nan,
+                "memorization_control": np.nanmean(with_them) if len(members) else np.nan,
                 "change": mean,
                 "ci_low": mean - half,
                 "ci_high": mean + half,
-                "num_models": onion.results.num_models,
-                "note": "stand-in data" if onion.stand_in else "",
+                "num_models": onion.audit.num_models,
+                "note": onion.note,
             }
         )
     return rows
@@ -76,26 +77,16 @@ def effect_rows(onion: Measured, control: Measured) -> list[dict]:
 
 def accuracy_rows(onion: Measured, control: Measured) -> list[dict]:
     """What the removal changed in accuracy on test images, a row a group; the interval is over models."""
-    found = [{(r["split"], r["group"]): r for r in run.table("accuracy")} for run in (onion, control)]
+    accuracies = [run.audit.accuracies() for run in (onion, control)]
     rows = []
-    for group in ("over", "under"):
-        cells = [table.get(("test", group)) for table in found]
-        if all(cells):
-            without, with_them = (
-                tuple(float(c[name] or "nan") for name in ("mean", "ci_low", "ci_high")) for c in cells
-            )
+    for group in GROUPS:
+        if all(("test", group) in measured for measured in accuracies):
+            without, with_them = (measured["test", group] for measured in accuracies)
             change = difference(without, with_them)
             numbers = dict(zip(("change", "ci_low", "ci_high"), change, strict=True))
             accuracy = {"accuracy_without": without[0], "accuracy_control": with_them[0]}
-            rows.append({"group": group, **accuracy, **numbers, "num_models": onion.results.num_models})
+            rows.append({"group": group, **accuracy, **numbers, "num_models": onion.audit.num_models})
     return rows
-
-
-def _by_id(run: Measured) -> dict[str, tuple[str, float]]:
-    """Example id -> (group, memorization)."""
-    table = Table(run.folder, "examples.csv")
-    cells = zip(table.text("group"), table.numbers("memorization").tolist(), strict=True)
-    return dict(zip(table.text("example_id"), cells, strict=True))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ none is attacked with the models it was chosen by. Only private and plain share 
 """
 
 import argparse
-import csv
 import os
 import subprocess
 import sys
@@ -24,10 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from experiments.reproduction import removal
 from experiments.reproduction.scales import CIFAR10, MNIST, REMOVALS, SCALES, SHIFTS, SINGLETON_THRESHOLDS, Scale
+from mia_tf.analysis.result import FACTS
+from mia_tf.files import load_json
+from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.sweep import most_shadow_models
 from mia_tf.store import Store
 
@@ -128,12 +128,9 @@ def present(folder: Path) -> int:
 
 
 def analyzed(folder: Path) -> int:
-    """How many models the analysis of a run is of; 0 where there is none, or one without all that the tables need."""
-    tables = [folder / "analysis" / f"{name}.csv" for name in ("attacks", "sweep", "examples", "comparisons")]
-    if not all(table.exists() for table in tables):
-        return 0
-    with open(tables[0], newline="") as file:
-        return int(next(csv.DictReader(file))["num_targets"])
+    """Number of models that the analysis of a run is of; 0 if there is none, or one without all that tables need."""
+    facts = folder / "analysis" / FACTS  # written last
+    return load_json(facts)["num_targets"] if facts.exists() and facts.with_name("sweep.csv").exists() else 0
 
 
 def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
@@ -193,8 +190,8 @@ def _make(options: argparse.Namespace, run: Run) -> int:
 
 def _sizes(folder: Path, wanted: Sequence[int]) -> list[int]:
     """Those numbers of shadow models a side that the models of a run allow."""
-    keep = np.stack([model.keep for model in Store.open(folder).models()], axis=1)
-    return [size for size in wanted if size <= most_shadow_models(keep)]
+    most = most_shadow_models(ShadowModels.open(folder).members.T)
+    return [size for size in wanted if size <= most]
 
 
 def architectures(scale: str) -> list[str]:

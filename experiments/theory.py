@@ -81,7 +81,7 @@ def main() -> None:
     write(out / "predicted_numbers.csv", NUMBERS, numbers)
     needed = shadow.models_needed(plain_fits(record), ERRORS, options.seed)
     write(out / "models_needed.csv", NEEDED, needed_rows(record, needed))
-    columns = {"index": np.arange(len(record.groups)), "group": np.where(record.groups, "under", "over"), **columns}
+    columns = {"index": np.arange(len(record.groups)), "group": np.array([*record.titles])[record.groups], **columns}
     columns |= {f"models_needed_{error:g}": needed_cells(column) for error, column in needed.items()}
     write(out / "theory_examples.csv", tuple(columns), zip(*columns.values(), strict=True))
     with matplotlib.rc_context(style.RC):
@@ -91,7 +91,7 @@ def main() -> None:
 
 def figures(record: Record, columns, curves, inverse, models, needed, out: Path) -> None:
     """Draws and saves them."""
-    groups = {"groups": record.groups, "names": record.names}
+    groups = {"groups": record.groups, "names": tuple(record.titles.values())}
     figure = style.new_figure(7.2, 6.6)
     panels = {
         "hellinger_normal": ("$H^2$, bias-corrected", "$H^2$ of phi, normal fits"),
@@ -116,10 +116,10 @@ def figures(record: Record, columns, curves, inverse, models, needed, out: Path)
     style.footnote(figure, f"{note}\n{record.scale}")
     figure.savefig(out / "shadow_models.png", dpi=150)
 
-    masks = {name: mask for name, mask in record.masks.items() if name != "all"}
-    figure = style.new_figure(3.6 * len(masks), 3.6)
-    for ax, (name, mask) in zip(np.atleast_1d(figure.subplots(1, len(masks))), masks.items(), strict=True):
-        title = record.names[name == "under"]
+    figure = style.new_figure(3.6 * len(record.titles), 3.6)
+    panels = figure.subplots(1, len(record.titles), squeeze=False)[0]
+    for ax, (name, title) in zip(panels, record.titles.items(), strict=True):
+        mask = record.masks[name]
         draw.draw_models_needed(ax, shadow.LADDER, {e: v[mask] for e, v in needed.items()}, title)
     note = "The fitted normals are taken for the truth; with few models they look further apart than they are."
     style.footnote(figure, f"{note}\n{record.scale}")

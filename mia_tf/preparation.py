@@ -38,9 +38,11 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
     check_images_fit(training, shape)
     patience = training.patience
     check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
-    smallest = int(subsets.membership(config, len(dataset.images)).sum(axis=1).min())
     batch = training.batch
-    check(batch <= smallest, f"must not exceed the smallest model's training set of {smallest} examples", batch=batch)
+    if not subsets.certainly_have(config, len(dataset.images), batch):
+        smallest = int(subsets.membership(config, len(dataset.images)).sum(axis=1).min())
+        allowed = f"must not exceed the smallest model's training set of {smallest} examples"
+        check(batch <= smallest, allowed, batch=batch)
     if training.privacy:
         from mia_tf.training import accounting
 

@@ -1,5 +1,7 @@
 """Which model trains on which example."""
 
+import math
+
 import numpy as np
 
 from mia_tf.config import ExperimentConfig
@@ -7,6 +9,7 @@ from mia_tf.validation import fail
 
 _PLAN, _MODELS = 1, 2  # streams of randomness that follow from one seed and never meet
 _BLOCK = 4096  # examples drawn at once: the draws of thousands of models would not fit in memory
+_DOUBT = 1e-12  # a probability that no plan will ever meet
 
 
 def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
@@ -43,6 +46,27 @@ def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
         argument = "pkeep" if config.only_subset is None else "only_subset"
         fail("must give every model at least two examples", **{argument: getattr(config, argument)})
     return keep
+
+
+def certainly_have(config: ExperimentConfig, num_examples: int, count: int) -> bool:
+    """Returns whether each model has `count` examples or more, by a bound that needs no plan.
+
+    A model's number of examples is a sum of n independent draws with probability p, so Hoeffding's inequality bounds
+    the probability that any of the M models has fewer: M exp(-2 (n p - count)^2 / n).
+
+    Args:
+        config: as for `membership`.
+        num_examples: N.
+        count: of examples, at least 1.
+
+    Returns:
+        True if fewer examples are out of the question; False if only `membership` can tell, or would refuse the plan.
+    """
+    num_models = config.num_experiments
+    share = config.pkeep if config.subsets == "bernoulli" else int(config.pkeep * num_models) / num_models
+    eligible = min(num_examples, config.only_subset or num_examples)
+    beyond = share * eligible - max(count, 2)  # membership refuses models with fewer than two
+    return share < 1 and beyond > 0 and num_models * math.exp(-2 * beyond**2 / eligible) < _DOUBT
 
 
 def nominal_size(config: ExperimentConfig, num_examples: int) -> int:

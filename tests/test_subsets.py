@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mia_tf.config import ExperimentConfig
-from mia_tf.subsets import membership, model_seed
+from mia_tf.subsets import certainly_have, membership, model_seed
 from mia_tf.validation import InputError
 
 
@@ -63,3 +63,33 @@ def test_training_on_50000_of_60000_examples_is_five_sixths():
     keep = membership(ExperimentConfig(num_experiments=256, pkeep=5 / 6), 600)
     assert (keep.sum(axis=0) == 213).all() and (~keep).sum(axis=0).max() == 43
     assert keep.sum(axis=1).mean() == pytest.approx(600 * 213 / 256)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(2, 40),
+    st.floats(0.02, 0.98),
+    st.sampled_from(["balanced", "bernoulli"]),
+    st.sampled_from([None, 150]),
+    st.integers(1, 400),
+)
+def test_what_is_certain_without_a_plan_is_true_of_the_plan(num_models, pkeep, plan, only_subset, count):
+    config = ExperimentConfig(num_experiments=num_models, pkeep=pkeep, subsets=plan, only_subset=only_subset)
+    if certainly_have(config, 500, count):
+        assert membership(config, 500).sum(axis=1).min() >= count
+
+
+@pytest.mark.parametrize("plan", ["balanced", "bernoulli"])
+def test_the_bound_decides_whatever_is_not_close(plan):
+    config = ExperimentConfig(num_experiments=64, subsets=plan)  # 2,625 examples per model, with a deviation of 36
+    assert certainly_have(config, 5250, 2200)
+    assert not certainly_have(config, 5250, 2500) and not certainly_have(config, 5250, 2700)
+    assert not certainly_have(dataclasses.replace(config, only_subset=4000), 5250, 2200)
+
+
+def test_a_plan_that_is_refused_is_never_certain():
+    refused = {"num_experiments": 4, "pkeep": 0.2}  # no model in
+    assert not certainly_have(ExperimentConfig(**refused), 10_000, 1)
+    with pytest.raises(InputError, match="pkeep"):
+        membership(ExperimentConfig(**refused), 10)
+    assert not certainly_have(ExperimentConfig(num_experiments=4, only_subset=2), 10_000, 1)

@@ -26,10 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmarks.leave_one_out import fabricate
-from mia_tf.analysis.study import study
+from mia_tf.analysis.study import audit
 from mia_tf.attacks import attack_classes, shokri
 from mia_tf.shadow.blocks import Block, Recording
-from mia_tf.store import Store
+from mia_tf.shadow.kept import Kept
+from mia_tf.shadow.shadow_models import ShadowModels
 
 SIZES = ((32, 2000), (32, 4000), (64, 2000), (64, 4000))
 FULL_SIZES = ((128, 10000), (128, 20000), (256, 10000), (256, 20000))
@@ -54,15 +55,14 @@ class Clock:
 
 def walk(logdir: Path, names: list[str]) -> dict[str, float]:
     """Seconds by attack of both passes over a LOGDIR."""
-    store = Store.open(logdir)
-    models = store.models()
-    attacks = {name: attack_classes()[name](len(models), np.random.default_rng(0)) for name in names}
+    shadows = ShadowModels.open(logdir)
+    attacks = {name: attack_classes()[name](len(shadows), np.random.default_rng(0)) for name in names}
     with tempfile.TemporaryDirectory(dir=logdir) as scratch:
-        recording = Recording(models, store.examples().labels, Path(scratch))
+        recording, kept = Recording(shadows), Kept(Path(scratch))
         clock = Clock()
-        for block, _ in recording.read():
+        for block, _ in recording.read(kept):
             _pass(block, attacks, "observe", clock)
-        for block in recording.reread():
+        for block in recording.reread(kept):
             _pass(block, attacks, "score", clock)
     return clock.seconds
 
@@ -107,16 +107,12 @@ def measure(sizes: tuple, names: list[str]) -> None:
 
 def measure_caps(logdir: Path) -> None:
     """Prints what Shokri's attack gains from more training rows, with 95% intervals, and what they cost."""
-    store = Store.open(logdir)
+    shadows = ShadowModels.open(logdir)
     for cap in CAPS:
         shokri.MAX_ROWS = cap
         started = time.process_time()
-        with tempfile.TemporaryDirectory() as folder:
-            findings = study(
-                store.models(), store.examples(), ["shokri"], None, 0, Path(folder), lambda _, steps, __: steps
-            )
-        areas = {population: found.metrics["auroc"] for (_, population), found in findings.evaluations.items()}
-        shown = ", ".join(f"{name} {a:.4f} [{low:.4f}, {high:.4f}]" for name, (a, low, high) in areas.items())
+        areas = audit(shadows, attacks=["shokri"]).metric("auroc")
+        shown = ", ".join(f"{name} {a:.4f} [{low:.4f}, {high:.4f}]" for (_, name), (a, low, high) in areas.items())
         print(f"{cap:>6} rows: AUROC {shown}; {time.process_time() - started:.0f} s", flush=True)
 
 

@@ -13,8 +13,7 @@ from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.figures import style
-from mia_tf.records import OVER, UNDER
-from mia_tf.store import Store, StoredModel
+from mia_tf.shadow.shadow_models import Answers, ShadowModels
 
 SPLITS = {"members": "members", "pool": "all of $D^{tr}$", "test": "test"}
 """What the rows say -> what the figure says."""
@@ -28,7 +27,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     figure = style.new_figure(6.2, 1.3 + 0.42 * len({(row["mixture"], row["split"]) for row in shown}))
     pairs = [
         comparison.Pair(
-            f"{' + '.join(runs[row['mixture']].names)}, {SPLITS[row['split']]}".replace(" + none", ""),
+            f"{' + '.join(runs[row['mixture']].names)}, {SPLITS[row['split']]}",
             row["group"],
             (row["ours"], row["ci_low"], row["ci_high"]),
             tuple(row["paper"] + side * row["paper_pm"] for side in (0, -1, 1)) if row["paper"] != "" else None,
@@ -68,34 +67,30 @@ def accuracy_rows(table: str, runs: dict[str, Measured]) -> list[dict]:
         run = runs.get(number["mixture"])
         mine = measured.get(number["mixture"], {}).get((number["split"], number["group"]), (np.nan, np.nan, np.nan))
         ours = dict(zip(("ours", "ci_low", "ci_high"), mine, strict=True))
-        sizes = dict(zip(("num_over", "num_under"), run.counts if run else ("", ""), strict=True))
-        models = {"arch": run.arch if run else "", "num_models": run.results.num_models if run else ""}
-        note = "stand-in data" if run and run.stand_in else ""
-        rows.append({**number, **ours, **sizes, **models, "note": note})
+        about = {"num_over": "", "num_under": "", "arch": "", "num_models": "", "note": ""}
+        if run:
+            sizes = {f"num_{group}": count for group, count in run.counts.items()}
+            about = {**sizes, "arch": run.arch, "num_models": run.audit.num_models, "note": run.note}
+        rows.append({**number, **ours, **about})
     return rows
 
 
 def accuracies(run: Measured) -> dict[tuple[str, str], tuple[float, float, float]]:
     """(split, group) -> mean over a run's models and its 95% interval; groups are "over" and "under"."""
-    found = {(row["split"], row["group"]): row for row in run.table("accuracy")}
+    measured = run.audit.accuracies()
     splits = {"members": "train", "test": "test"}
-    rows = {
-        (split, group): tuple(float(found[name, group][key]) for key in ("mean", "ci_low", "ci_high"))
-        for split, name in splits.items()
-        for group in ("over", "under")
-        if (name, group) in found
-    }
-    models = Store(run.folder).models()
-    for group, value in (("over", OVER), ("under", UNDER)):
-        here = run.results.groups == value
-        if here.any():
-            rows["pool", group] = mean_interval(np.array([_pool_accuracy(model, group, here) for model in models]))
+    models = ShadowModels.open(run.folder).models
+    rows = {}
+    for name, group in run.groups.items():
+        here = run.audit.mask(group)
+        rows["pool", name] = mean_interval(np.array([_pool_accuracy(model, name, here) for model in models]))
+        rows |= {(split, name): measured[its, group] for split, its in splits.items() if (its, group) in measured}
     return rows
 
 
-def _pool_accuracy(model: StoredModel, group: str, here: np.ndarray) -> float:
+def _pool_accuracy(model: Answers, group: str, here: np.ndarray) -> float:
     """A model's accuracy on all examples of a group, trained on or not."""
-    kept, metrics = model.keep[here], model.metrics()
+    kept, metrics = model.member[here], model.metrics()
     right = sum(
         count * metrics[f"{split}_accuracy_{group}"]
         for split, count in (("train", kept.sum()), ("out", (~kept).sum()))

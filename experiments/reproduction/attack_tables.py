@@ -47,8 +47,8 @@ def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
         rows.append(row)
     for (mixture, selection), run in runs.items():
         told = {row["our_attack"] for row in rows if (row["mixture"], row["selection"]) == (mixture, selection)}
-        for metric, values in run.results.metrics.items():
-            for attack, population in values:
+        for metric in CHANCE:
+            for attack, population in run.audit.metric(metric):
                 if attack not in told and population != "over":
                     about = {"attack": "", "mixture": mixture, "selection": selection}
                     number = {**about, "population": population, "metric": metric, "paper": np.nan}
@@ -59,16 +59,16 @@ def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
 def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
     """A number of the paper with ours, or with empty cells where there is no run or no such population."""
     key = attack, number["population"]
-    triple = run.results.metrics[number["metric"]].get(key, (np.nan,) * 3) if run else (np.nan,) * 3
-    models, counts = (run.results.num_models, run.counts) if run else ("", ("", ""))
+    triple = run.audit.metric(number["metric"]).get(key, (np.nan,) * 3) if run else (np.nan,) * 3
+    counts = run.counts if run else {"over": "", "under": ""}
     return {
         **number,
         **dict(zip(("ours", "ci_low", "ci_high"), triple, strict=True)),
         "our_attack": attack or "",
-        "num_models": models,
-        "num_over": counts[0],
-        "num_under": counts[1],
-        "note": "stand-in data" if run and run.stand_in else "",
+        "num_models": run.audit.num_models if run else "",
+        "num_over": counts["over"],
+        "num_under": counts["under"],
+        "note": run.note if run else "",
     }
 
 

@@ -16,21 +16,21 @@ _CHUNK = 100
 def attack_rows(run: Measured) -> Iterator[dict]:
     """Differences of AUROC between the paper's attacks, under its names, and of each between populations."""
     names = {ours: theirs for theirs, ours in paper_numbers.ATTACKS.items()} | {run.lira: "carlini"}
-    for row in run.table("comparisons"):
-        populations = row["population"], row["other_population"]
-        whole = not (row["num_shadow"] or row["other_num_shadow"])
-        if whole and {row["attack"], row["other_attack"]} <= names.keys() and "over" not in populations:
-            pair = {key: names[row[key]] for key in ("attack", "other_attack")}
-            yield {**_about(run), **pair, **dict(zip(("population", "other_population"), populations, strict=True))} | (
-                _difference(row)
-            )
+    compared = run.audit.comparisons
+    whole = compared["num_shadow"].isna() & compared["other_num_shadow"].isna()
+    for row in compared[whole].itertuples():
+        populations = {"population": row.population, "other_population": row.other_population}
+        if {row.attack, row.other_attack} <= names.keys() and "over" not in populations.values():
+            pair = {"attack": names[row.attack], "other_attack": names[row.other_attack]}
+            yield {**_about(run), **pair, **populations, **_difference(row)}
 
 
 def sweep_rows(run: Measured) -> Iterator[dict]:
     """AUROC on the under-represented group with all shadow models less that with few, by how few a side."""
-    for row in run.table("comparisons"):
-        if row["other_num_shadow"] and (row["attack"], row["population"]) == (LIRA_SWEPT, "under"):
-            yield {**_about(run), "attack": LIRA_SWEPT, "num_shadow": row["other_num_shadow"], **_difference(row)}
+    compared = run.audit.comparisons
+    chosen = (compared["attack"] == LIRA_SWEPT) & (compared["population"] == "under")
+    for row in compared[chosen & compared["other_num_shadow"].notna()].itertuples():
+        yield {**_about(run), "attack": LIRA_SWEPT, "num_shadow": row.other_num_shadow, **_difference(row)}
 
 
 def correlation_rows(run: Measured) -> Iterator[dict]:
@@ -38,10 +38,9 @@ def correlation_rows(run: Measured) -> Iterator[dict]:
 
     The 95% interval is of a bootstrap over examples, each drawn with all its numbers: the models stay.
     """
-    found = run.results
-    for group, mask in (("all", np.ones(len(found.groups), bool)), ("under", found.groups == 1)):
-        columns = np.array([found.privacy_scores, found.memorization, *(found.ood[name] for name in OOD_LABELS)])
-        columns = columns[:, mask]
+    names = "privacy_score", "memorization", *OOD_LABELS
+    for group in ("all", "under"):
+        columns = np.array([run.audit.column(name) for name in names])[:, run.audit.mask(group)]
         columns = columns[:, np.isfinite(columns).all(axis=0)]
         rho = np.array([spearman(columns[0], column)[0] for column in columns[1:]])
         if not np.isfinite(rho).all():
@@ -71,7 +70,6 @@ def _about(run: Measured) -> dict[str, str]:
     return {"mixture": run.run.mixture, "selection": run.run.selection}
 
 
-def _difference(row: dict[str, str]) -> dict[str, float]:
-    """The numbers of a row of comparisons.csv."""
-    cells = row["auroc_difference"], row["ci_low"], row["ci_high"]
-    return {name: float(cell or "nan") for name, cell in zip(("difference", "ci_low", "ci_high"), cells, strict=True)}
+def _difference(row) -> dict[str, float]:
+    """The numbers of a row of `Audit.comparisons`."""
+    return {"difference": row.auroc_difference, "ci_low": row.ci_low, "ci_high": row.ci_high}

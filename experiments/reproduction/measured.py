@@ -1,15 +1,13 @@
 """A run as the tables and figures read it."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mia_tf.figures.results import Results, read_results
 
 from experiments.runs import Run
+from mia_tf.analysis.result import Audit, load_audit
 from mia_tf.attacks.lira import recommended_online
-from mia_tf.store import Store
 
 LIRA_SWEPT = "lira_online_fixed"
 """The LiRA of the figures over numbers of shadow models: with few, one variance for all examples is the one to take."""
@@ -30,52 +28,65 @@ class Measured:
     Attributes:
         run: which one.
         folder: its LOGDIR.
-        results: its analysis.
-        names: what its two groups are called.
-        arch: its models' architecture.
-        stand_in: the sentence about stand-in data, "" where all are real.
+        audit: its analysis.
     """
 
     run: Run
     folder: Path
-    results: Results
-    names: tuple[str, str]
-    arch: str
-    stand_in: str
+    audit: Audit
 
     @property
     def lira(self) -> str:
         """The LiRA that stands for the paper's: by the number of models, never by which one did better."""
-        return recommended_online(self.results.num_models)
+        return recommended_online(self.audit.num_models)
 
     @property
-    def counts(self) -> tuple[int, int]:
-        """Examples of the over- and of the under-represented group."""
-        return tuple(int(np.count_nonzero(self.results.groups == group)) for group in (0, 1))
+    def groups(self) -> dict[str, str]:
+        """The paper's "over" or "under" -> the group of `audit`: of one data set alone all examples are "over"."""
+        groups = self.audit.groups
+        return {"over": groups[0]} if len(groups) == 1 else {group: group for group in groups}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the groups are called."""
+        return self.audit.group_titles
+
+    @property
+    def arch(self) -> str:
+        """The architecture of the models."""
+        return self.audit.about["arch"]
+
+    @property
+    def stand_in(self) -> str:
+        """The sentence about stand-in data; "" if all data are real."""
+        return self.audit.about["stand_in"]
+
+    @property
+    def note(self) -> str:
+        """What a row of a table says about the data; "" if all data are real."""
+        return "stand-in data" if self.stand_in else ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of examples of "over" and of "under"."""
+        counts = {name: np.count_nonzero(self.audit.mask(group)) for name, group in self.groups.items()}
+        return {"over": 0, "under": 0, **counts}
 
     @property
     def title(self) -> str:
         """The run for a panel's title: MNIST + SVHN (random)."""
         # A selection puts its name behind that of the group, which the title has anyway.
-        plain = [name.removesuffix(f", {self.run.selection}") for name in self.names]
-        both = " + ".join(name for name in plain if name != "none")
+        both = " + ".join(name.removesuffix(f", {self.run.selection}") for name in self.names)
         return f"{both} ({_TITLES.get(self.run.selection, self.run.selection)})"
 
     @property
     def scale(self) -> str:
         """The run for a footnote: its models and examples."""
-        counts = " + ".join(f"{n:,} {name}" for n, name in zip(self.counts, self.names, strict=True) if n)
-        return f"{self.title}: {self.results.num_models:,} {self.arch} models, {counts}."
-
-    def table(self, name: str) -> list[dict[str, str]]:
-        """The rows of a CSV of the analysis."""
-        with open(self.folder / "analysis" / f"{name}.csv", newline="") as file:
-            return list(csv.DictReader(file))
+        counts = [f"{self.counts[group]:,} {name}" for group, name in zip(self.groups, self.names, strict=True)]
+        return f"{self.title}: {self.audit.num_models:,} {self.arch} models, {' + '.join(counts)}."
 
 
 def read(run: Run, folder: Path) -> Measured:
     """Reads a run that has been analyzed."""
-    store = Store(folder)
-    about = store.about()
-    names = tuple(about["group_names"])
-    return Measured(run, folder, read_results(folder), names, store.config().get("arch", ""), about["stand_in"])
+    remedy = f"; make it with `python -m mia_tf.analyze --logdir={folder}`"
+    return Measured(run, folder, load_audit(folder / "analysis", remedy))

@@ -10,11 +10,11 @@ from experiments.reproduction.command import footnote
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
 from mia_tf.analysis.strength import strength
 from mia_tf.figures import examples, memorization, ood, privacy_scores, style, sweep
+from mia_tf.figures.pages import by_group_id
 from mia_tf.store import Store
 
 _WIDTH = 3.4
 _SWEPT = (LIRA_SWEPT, "rmia")
-_GROUPS = {0: "over", 1: "under", "all": "all"}
 _LABELS = {"privacy_score": "privacy score", "memorization": "memorization"}
 
 
@@ -42,47 +42,45 @@ def page(
     return figure
 
 
-def values(run: Measured, column: str) -> np.ndarray:
-    """(N,) "memorization" or "privacy_score" of every example."""
-    return run.results.memorization if column == "memorization" else run.results.privacy_scores
+def _groups(run: Measured) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(N,) group ids, and what the groups are called."""
+    return run.audit.group_ids, run.audit.group_titles
 
 
 def draw_ood(detector: str, column: str) -> Callable[[Axes, Measured], None]:
     """Draws a column of examples.csv against an OOD score."""
 
     def draw(ax: Axes, run: Measured) -> None:
-        found = run.results.correlations.get(frozenset({column, detector}), {})
-        scores = run.results.ood[detector], values(run, column), _LABELS[column]
-        ood.draw_against_ood(ax, detector, *scores, run.results.groups, run.names, found)
+        scores = run.audit.column(detector), run.audit.column(column), _LABELS[column]
+        ood.draw_against_ood(ax, detector, *scores, *_groups(run), by_group_id(run.audit, column, detector))
 
     return draw
 
 
 def draw_histogram(ax: Axes, run: Measured) -> None:
     """Draws how privacy scores are distributed."""
-    privacy_scores.draw_privacy_scores(ax, run.results.privacy_scores, run.results.groups, run.names)
+    privacy_scores.draw_privacy_scores(ax, run.audit.column("privacy_score"), *_groups(run))
 
 
 def draw_memorization(ax: Axes, run: Measured) -> None:
     """Draws memorization against privacy score."""
-    found = run.results
-    memorization.draw_memorization(
-        ax, found.memorization, found.privacy_scores, found.groups, run.names, found.spearman
-    )
+    columns = "memorization", "privacy_score"
+    values = [run.audit.column(name) for name in columns]
+    memorization.draw_memorization(ax, *values, *_groups(run), by_group_id(run.audit, *columns))
 
 
 def draw_memorization_histogram(ax: Axes, run: Measured) -> None:
     """Draws how memorization is distributed."""
-    found = run.results
-    edges = memorization.histogram_edges(found.memorization, found.models_per_side)
-    memorization.draw_memorization_histogram(ax, found.memorization, found.groups, run.names, edges)
+    values = run.audit.column("memorization")
+    edges = memorization.histogram_edges(values, run.audit.models_per_side)
+    memorization.draw_memorization_histogram(ax, values, *_groups(run), edges)
 
 
 def draw_sweep(metric: str, population: str) -> Callable[[Axes, Measured], None]:
     """Draws a metric of the attacks against the number of shadow models."""
 
     def draw(ax: Axes, run: Measured) -> None:
-        swept = run.results.sweep.get((metric, population), {})
+        swept = run.audit.swept(metric, population)
         sweep.draw_sweep(ax, metric, {name: swept[name] for name in _SWEPT if name in swept})
         style.legend_below(ax)
 
@@ -94,24 +92,23 @@ def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
 
     The interval is Bonett and Wright's (2000): Fisher's z with variance (1 + rho^2 / 2) / (n - 3).
     """
-    for key, (rho, p_value) in run.results.correlations.get(frozenset({x, y}), {}).items():
-        counts = run.counts
-        n = sum(counts) if key == "all" else counts[key]
+    for group, (rho, p_value) in run.audit.correlation(x, y).items():
+        n = np.count_nonzero(run.audit.mask(group))
         low, high = spearman_interval(rho, n)
         yield {
             "mixture": run.run.mixture,
             "selection": run.run.selection,
             "x": x,
             "y": y,
-            "group": _GROUPS[key],
+            "group": group,
             "spearman": rho,
             "ci_low": low,
             "ci_high": high,
             "p_value": p_value,
             "strength": strength(rho, p_value),
             "n": n,
-            "num_models": run.results.num_models,
-            "note": "stand-in data" if run.stand_in else "",
+            "num_models": run.audit.num_models,
+            "note": run.note,
         }
 
 
@@ -127,12 +124,12 @@ def spearman_interval(rho: float, n: int) -> tuple[float, float]:
 
 def sweep_rows(run: Measured, metric: str, population: str) -> Iterator[dict]:
     """A metric of the swept attacks by the number of shadow models, and with all of them."""
-    swept = run.results.sweep.get((metric, population), {})
+    swept, whole = run.audit.swept(metric, population), run.audit.metric(metric)
     cells = []
     for attack in _SWEPT:
         cells += [(attack, size, triple) for size, triple in sorted(swept.get(attack, {}).items())]
-        if (attack, population) in run.results.metrics[metric]:
-            cells.append((attack, "all", run.results.metrics[metric][attack, population]))
+        if (attack, population) in whole:
+            cells.append((attack, "all", whole[attack, population]))
     for attack, size, (value, low, high) in cells:
         yield {
             "mixture": run.run.mixture,
@@ -144,8 +141,8 @@ def sweep_rows(run: Measured, metric: str, population: str) -> Iterator[dict]:
             "ours": value,
             "ci_low": low,
             "ci_high": high,
-            "num_models": run.results.num_models,
-            "note": "stand-in data" if run.stand_in else "",
+            "num_models": run.audit.num_models,
+            "note": run.note,
         }
 
 
@@ -157,24 +154,22 @@ def distribution_rows(run: Measured, column: str, levels: dict[str, float]) -> I
         column: "memorization" or "privacy_score".
         levels: name of a share -> the level that it is above.
     """
-    for group, count in enumerate(run.counts):
-        if not count:
-            continue
-        mine = values(run, column)[run.results.groups == group]
-        mine = mine[np.isfinite(mine)]
-        quartiles = np.quantile(mine, (0.25, 0.5, 0.75)) if len(mine) else [np.nan] * 3
+    for name, group in run.groups.items():
+        values = run.audit.column(column)[run.audit.mask(group)]
+        values = values[np.isfinite(values)]
+        quartiles = np.quantile(values, (0.25, 0.5, 0.75)) if len(values) else [np.nan] * 3
         yield {
             "mixture": run.run.mixture,
             "selection": run.run.selection,
-            "group": _GROUPS[group],
+            "group": name,
             "quantity": column,
-            "mean": mine.mean() if len(mine) else np.nan,
-            "mean_se": mine.std(ddof=1) / np.sqrt(len(mine)) if len(mine) > 1 else np.nan,
+            "mean": values.mean() if len(values) else np.nan,
+            "mean_se": values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan,
             **dict(zip(("q25", "median", "q75"), quartiles, strict=True)),
-            **{name: (mine > level).mean() if len(mine) else np.nan for name, level in levels.items()},
-            "n": len(mine),
-            "num_models": run.results.num_models,
-            "note": "stand-in data" if run.stand_in else "",
+            **{share: (values > level).mean() if len(values) else np.nan for share, level in levels.items()},
+            "n": len(values),
+            "num_models": run.audit.num_models,
+            "note": run.note,
         }
 
 
@@ -182,7 +177,7 @@ def examples_page(run: Measured) -> Figure:
     """Random examples of low, middle and high memorization, a row a class (Choi et al., Figure 2b)."""
     dataset = Store.open(run.folder).dataset()
     by_row = np.full(len(dataset.images), np.nan)
-    by_row[run.results.rows] = run.results.memorization
+    by_row[run.audit.records["row"]] = run.audit.column("memorization")
     chosen = examples.choose_examples(by_row, dataset.labels, dataset.num_classes, np.random.default_rng(0))
     figure = style.new_figure(*examples.figure_size(dataset.num_classes))
     examples.draw_examples(figure.subplots(), chosen, dataset.images, by_row, dataset.groups, dataset.group_names)

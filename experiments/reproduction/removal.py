@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.files import Table, replacing
+from mia_tf.data import scores
+from mia_tf.files import replacing
 
 SHARE = 0.1
 """Of all examples, how many leave."""
@@ -35,9 +36,8 @@ def removed(memorization: np.ndarray, groups: np.ndarray, selection: str, rng: n
 
 def write_ids(logdir: Path, selection: str, path: Path) -> None:
     """Writes the ids of the examples that leave, one a line, by the analysis of LOGDIR."""
-    table = Table(logdir, "examples.csv")
-    rows = removed(table.numbers("memorization"), np.array(table.text("group")), selection, np.random.default_rng(0))
-    ids = np.array(table.text("example_id"))[rows]
+    earlier = scores.read(logdir)
+    ids = earlier.example_ids[removed(earlier.memorization, earlier.under, selection, np.random.default_rng(0))]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text("\n".join(ids) + "\n")

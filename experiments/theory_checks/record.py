@@ -1,6 +1,6 @@
 """What the checks of the theory share: the models' answers, random halves of the models, and rows of summary.csv."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -8,9 +8,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from experiments.theory_checks import theory as t
-from mia_tf.analysis.study import group_masks
 from mia_tf.shadow import ood, signals
-from mia_tf.store import Store
+from mia_tf.shadow.shadow_models import ALL, ShadowModels
 
 REPLICATES = 400
 STRATA = {
@@ -26,37 +25,47 @@ SUMMARY = ("check", "group", "quantity", "value", "ci_low", "ci_high", "n")
 
 @dataclass(frozen=True)
 class Record:
-    """What the models say of the plain images: each (N, M); groups (N,)."""
+    """What the models say of the plain images.
+
+    Attributes:
+        phi, msp: (N, M) float64.
+        correct, keep: (N, M) bool.
+        groups: (N,) int64, the place of each example's group in `titles`.
+        titles: name of a group -> what figures call it.
+        masks: name of a population, "all" or a group, -> (N,) bool.
+        scale: the sentence for footnotes.
+    """
 
     phi: np.ndarray
     correct: np.ndarray
     msp: np.ndarray
     keep: np.ndarray
     groups: np.ndarray
-    names: tuple[str, str]
+    titles: Mapping[str, str]
+    masks: Mapping[str, np.ndarray]
     scale: str
-
-    @property
-    def masks(self) -> dict[str, np.ndarray]:
-        return group_masks(self.groups)
 
 
 def read(logdir: Path) -> Record:
     """Reads the first query of every model."""
-    store = Store.open(logdir)
-    examples, models, about = store.examples(), store.models(), store.about()
+    shadows = ShadowModels.open(logdir)
     columns = {"phi": [], "correct": [], "msp": []}
-    for model in models:
-        logits = model.read_logits()[:, 0]
-        columns["phi"].append(signals.phi(logits, examples.labels))
-        columns["correct"].append(signals.correct(logits, examples.labels))
+    for model in range(len(shadows)):
+        logits = shadows.read_logits(model)[:, 0]
+        columns["phi"].append(signals.phi(logits, shadows.labels))
+        columns["correct"].append(signals.correct(logits, shadows.labels))
         columns["msp"].append(ood.max_softmax(logits))
-    keep = np.column_stack([model.keep for model in models])
-    scale = f"{about['name']}: {len(models)} {store.config().get('arch', '')} models, {len(keep):,} examples."
-    names = tuple(about["group_names"])
-    scale = f"{scale}\n{about['stand_in']}".strip()
-    arrays = {name: np.column_stack(values) for name, values in columns.items()}
-    return Record(**arrays, keep=keep, groups=examples.groups, names=names, scale=scale)
+    about, masks = shadows.about, shadows.populations
+    names = [name for name in masks if name != ALL] or [ALL]
+    scale = f"{about.name}: {len(shadows)} {about.arch} models, {len(shadows.labels):,} examples."
+    return Record(
+        **{name: np.column_stack(values) for name, values in columns.items()},
+        keep=shadows.members.T,
+        groups=np.argmax([masks[name] for name in names], axis=0),
+        titles={name: about.group_titles.get(name, "examples") for name in names},
+        masks=masks,
+        scale=f"{scale}\n{about.stand_in}".strip(),
+    )
 
 
 def plain_fits(record: Record, used: np.ndarray | None = None) -> t.NormalFits:

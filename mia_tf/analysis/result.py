@@ -159,6 +159,21 @@ class Audit:
             found.setdefault(attack, {})[int(size)] = triple
         return found
 
+    def accuracies(self) -> dict[tuple[str, str], tuple[float, float, float]]:
+        """(split, group) -> (mean, ci_low, ci_high) over the models."""
+        return dict(
+            zip(
+                _tuples(self.accuracy, "split", "group"),
+                _tuples(self.accuracy, "mean", "ci_low", "ci_high"),
+                strict=True,
+            )
+        )
+
+    def mask(self, population: str) -> np.ndarray:
+        """(N,) bool, which records a population consists of: "all", or the name of a group."""
+        groups = self.records["group"].to_numpy(str)
+        return np.ones(len(groups), bool) if population == ALL else groups == population
+
     # ---- files
 
     def save(self, folder) -> Path:

@@ -63,10 +63,8 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
     Raises:
         InputError: there is no such LOGDIR, or it is not analyzed.
     """
-    folder = Path(os.path.expanduser(logdir))
-    trained = (folder / "config.json").is_file()
-    check(trained, "must be a LOGDIR that `python -m mia_tf.train` wrote", **{argument: logdir})
-    store, remedy = Store.open(folder), f"; make it with `python -m mia_tf.analyze --logdir={folder}`"
+    store = open_run(logdir, argument)
+    folder, remedy = store.logdir, f"; make it with `python -m mia_tf.analyze --logdir={store.logdir}`"
     table = read_csv(folder / "analysis" / "examples.csv", _COLUMNS, remedy)
     return Scores(
         logdir=folder,
@@ -79,6 +77,14 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
         memorization_se=table["memorization_se"].to_numpy(),
         num_models=int((table["n_in"] + table["n_out"]).max()),
     )
+
+
+def open_run(logdir: str | Path, argument: str = "scores_from") -> Store:
+    """Opens a LOGDIR that `mia_tf.train` wrote, analyzed or not. Raises InputError if it is none."""
+    folder = Path(os.path.expanduser(logdir))
+    trained = (folder / "config.json").is_file()
+    check(trained, "must be a LOGDIR that `python -m mia_tf.train` wrote", **{argument: logdir})
+    return Store.open(folder)
 
 
 def digest_of(lines: Iterable[str]) -> str:

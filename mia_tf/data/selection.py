@@ -93,13 +93,14 @@ def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> Non
     """
     if config.under != "singletons":
         return
-    earlier = scores.read(config.scores_from)
+    earlier = scores.open_run(config.scores_from)
+    settings = earlier.config()
     own = earlier.logdir.resolve() == Path(logdir).resolve()
     check(not own, "must not be --logdir: singletons are trained with new models", scores_from=config.scores_from)
     for name in ("dataset", "dataset_digest"):
-        then, now = earlier.config.get(name), identity.get(name)
+        then, now = settings.get(name), identity.get(name)
         check(then == now, f"must be of the same data: {name} is {then} there, {now} now", scores_from=earlier.logdir)
-    if identity["seed"] == earlier.config.get("seed"):
+    if identity["seed"] == settings.get("seed"):
         fail(f"must differ from that of {earlier.logdir}, whose models chose the singletons", seed=identity["seed"])
 
 

@@ -1,9 +1,8 @@
 """The interval of an area under a ROC, and runs in which nothing is highly memorized."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from measured_helpers import make_measured
 
 from experiments import ood_proxy
 
@@ -28,7 +27,6 @@ def test_an_interval_stays_within_its_bounds():
 
 
 def test_without_a_highly_memorized_example_there_is_nothing_to_detect():
-    results = SimpleNamespace(memorization=np.zeros(4))
-    run = SimpleNamespace(counts=(3, 1), results=results, run=SimpleNamespace(mixture="mnist_svhn"))
+    run = make_measured(group=["over", "over", "over", "under"], memorization=np.zeros(4))
     outcome = ood_proxy.build({"mnist_svhn_random": run})
     assert outcome.tables == {} and outcome.figures == {}

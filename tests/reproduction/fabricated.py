@@ -18,11 +18,10 @@ _SPLITS = [(split, group) for split in ("test",) for group in ("all", "over", "u
 def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
     """Writes and analyzes FOLDER/smoke/NAME; members of the under-represented group stand out by `strength`."""
     run = runs.runs("smoke")[name]
-    names = ("MNIST", "SVHN") if run.selection == "random" else ("MNIST", f"SVHN, {run.selection}")
     num_under = num_under if "_" in run.mixture else 0
-    dataset = replace(
-        make_dataset(num_over, num_under, seed=7), name=run.mixture, group_names=names, stand_in="invented"
-    )
+    under = "none" if not num_under else "SVHN" if run.selection == "random" else f"SVHN, {run.selection}"
+    about = {"name": run.mixture, "group_names": ("MNIST", under), "stand_in": "invented"}
+    dataset = replace(make_dataset(num_over, num_under, seed=7), **about)
     rng = np.random.default_rng(seed)
     count = len(dataset.labels)
     keep = rng.random((MODELS, count)).argsort(axis=0) < MODELS // 2

@@ -18,7 +18,7 @@ def test_accuracy_on_all_training_images_weighs_members_and_others_by_their_numb
     keep = np.array([False, True, True, True, False, True])
     under = np.arange(6) > 0  # four members and one other
     rights = {"train_accuracy_under": 0.25, "out_accuracy_under": 1.0}
-    model = SimpleNamespace(keep=keep, metrics=lambda: rights)
+    model = SimpleNamespace(member=keep, metrics=lambda: rights)
     assert accuracy_tables._pool_accuracy(model, "under", under) == pytest.approx(2 / 5)
-    everywhere = SimpleNamespace(keep=np.ones(6, bool), metrics=lambda: {"train_accuracy_under": 0.4})
+    everywhere = SimpleNamespace(member=np.ones(6, bool), metrics=lambda: {"train_accuracy_under": 0.4})
     assert accuracy_tables._pool_accuracy(everywhere, "under", under) == pytest.approx(2 / 5)

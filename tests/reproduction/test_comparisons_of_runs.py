@@ -1,9 +1,8 @@
 """Paired differences between correlations, by simulation."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from measured_helpers import make_measured
 from scipy.stats import spearmanr
 
 from experiments.reproduction import comparisons
@@ -14,9 +13,8 @@ def run(rng, n=300, sign=1):
     privacy = rng.normal(size=n)
     memorization = privacy + rng.normal(size=n)
     ood = {"ood_msp": sign * (privacy + 3 * rng.normal(size=n)), "ood_energy": sign * np.exp(memorization)}
-    groups = (np.arange(n) % 2).astype(int)
-    results = SimpleNamespace(privacy_scores=privacy, memorization=memorization, ood=ood, groups=groups)
-    return SimpleNamespace(results=results, run=SimpleNamespace(mixture="m", selection="random"))
+    groups = np.array(["over", "under"])[np.arange(n) % 2]
+    return make_measured(group=groups, privacy_score=privacy, memorization=memorization, **ood)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -24,11 +22,10 @@ def test_differences_of_correlations_are_paired_and_blind_to_the_sign(sign):
     found = run(np.random.default_rng(0), sign=sign)
     rows = {(row["group"], row["detector"]): row for row in comparisons.correlation_rows(found)}
     assert rows.keys() == {(group, name) for group in ("all", "under") for name in ("ood_msp", "ood_energy")}
-    results = found.results
     for (group, name), row in rows.items():
-        mask = results.groups >= (group == "under")
-        rho = [spearmanr(results.privacy_scores[mask], x[mask])[0] for x in (results.memorization, results.ood[name])]
-        assert row["difference"] == pytest.approx(rho[0] - abs(rho[1])) and row["n"] == mask.sum()
+        records = found.audit.records[found.audit.mask(group)]
+        rho = [spearmanr(records["privacy_score"], records[column])[0] for column in ("memorization", name)]
+        assert row["difference"] == pytest.approx(rho[0] - abs(rho[1])) and row["n"] == len(records)
         if name == "ood_energy":  # the same ranks: drawn with the same examples, there is nothing uncertain
             assert row["ci_low"] == pytest.approx(0, abs=1e-12) == row["ci_high"]
         else:
@@ -37,8 +34,8 @@ def test_differences_of_correlations_are_paired_and_blind_to_the_sign(sign):
 
 def test_intervals_of_differences_of_correlations_cover():
     rng = np.random.default_rng(1)
-    large = run(rng, 1_000_000).results
-    rho = [spearmanr(large.privacy_scores, x)[0] for x in (large.memorization, large.ood["ood_msp"])]
+    large = run(rng, 1_000_000).audit.records
+    rho = [spearmanr(large["privacy_score"], large[column])[0] for column in ("memorization", "ood_msp")]
     truth, covered = rho[0] - rho[1], 0
     for _ in range(60):
         row = next(comparisons.correlation_rows(run(rng, 80)))  # of all examples, with the first score
@@ -48,5 +45,5 @@ def test_intervals_of_differences_of_correlations_cover():
 
 def test_what_does_not_vary_has_no_correlation_to_compare():
     found = run(np.random.default_rng(2))
-    found.results.memorization[:] = 0
+    found.audit.records["memorization"] = 0.0
     assert not list(comparisons.correlation_rows(found))

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 from absl import flags
-from toys import make_dataset
+from fabricated import MODELS, fabricate
 
 from experiments import runs
 from mia_tf import train
+from mia_tf.analyze import analyze
 from mia_tf.shadow.sweep import Sweep
-from mia_tf.store import Store
 from mia_tf.subsets import membership
 from mia_tf.validation import InputError
 
@@ -132,16 +132,12 @@ def test_every_run_is_analyzed_with_numbers_of_shadow_models_that_it_allows(scal
     for run in runs.runs(scale).values():
         chooser = [f"--scores_from={tmp_path}"] if run.selection == "singletons" else []
         keep = membership(config(*run.flags, *chooser), 20).T
-        monkeypatch.setattr(runs.Store, "open", lambda folder, keep=keep: _models(keep))
+        monkeypatch.setattr(runs.ShadowModels, "open", lambda folder, keep=keep: SimpleNamespace(members=keep.T))
         sizes = runs._sizes(tmp_path, wanted)
         assert Sweep(sizes, keep, 0).sizes == sizes and sizes == list(wanted[: len(sizes)]) and sizes, run.name
         for more in wanted[len(sizes) :]:
             with pytest.raises(InputError):
                 Sweep([more], keep, 0)
-
-
-def _models(keep):
-    return SimpleNamespace(models=lambda: [SimpleNamespace(keep=column) for column in keep.T])
 
 
 def test_a_run_that_lost_a_model_is_analyzed_and_told(tmp_path, monkeypatch, capsys):
@@ -233,14 +229,14 @@ def test_an_attack_by_another_run_is_made_again_once_either_has_been_analyzed_an
     assert not runs._is_crossed(target, shadow)
 
 
-def test_an_analysis_is_told_from_one_without_the_sweep_or_the_comparisons(tmp_path):
+def test_an_analysis_without_the_sweep_or_of_an_earlier_version_counts_for_none(tmp_path):
     assert runs.analyzed(tmp_path) == runs.present(tmp_path / "nowhere") == 0
-    Store.create(tmp_path, {"num_experiments": 4}, make_dataset)
-    (tmp_path / "analysis").mkdir()
-    (tmp_path / "analysis" / "attacks.csv").write_text("attack,num_targets\nyeom,4\n")
-    (tmp_path / "analysis" / "examples.csv").write_text("index\n0\n")
-    assert runs.analyzed(tmp_path) == 0
-    (tmp_path / "analysis" / "sweep.csv").write_text("attack\nyeom\n")
-    assert runs.analyzed(tmp_path) == 0
-    (tmp_path / "analysis" / "comparisons.csv").write_text("attack\nyeom\n")
-    assert runs.analyzed(tmp_path) == 4
+    fabricate(tmp_path, "mnist")
+    folder = tmp_path / "smoke" / "mnist"
+    assert runs.analyzed(folder) == runs.present(folder) == MODELS
+    (folder / "analysis" / "sweep.csv").unlink()
+    assert runs.analyzed(folder) == 0
+    analyze(folder, ["yeom", "rmia"], num_shadow=(1,))
+    assert runs.analyzed(folder) == MODELS
+    (folder / "analysis" / "audit.json").unlink()
+    assert runs.analyzed(folder) == 0
