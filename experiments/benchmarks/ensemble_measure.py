@@ -55,7 +55,7 @@ def reference(arch: str, seconds: str) -> dict:
 
 def ensemble(arch: str, group_size: str, precision: str, seconds: str) -> dict:
     """The ensemble engine with K models."""
-    from mia_tf.training.ensemble import EnsembleEngine
+    from mia_tf.training.ensemble_group import EnsembleEngine
 
     data = random_dataset(shape=SHAPES[arch])
     engine = EnsembleEngine(data, _config(arch, precision), group_size=int(group_size))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mia_tf.data.sources import SourceData
+from mia_tf.data.catalogue import SourceData
 
 TRAIN_PER_LABEL = {"mnist": 400, "svhn": 100}
 TEST_PER_LABEL = {"mnist": 100, "svhn": 50}

@@ -7,8 +7,8 @@ import numpy as np
 from mia_tf.config import DataConfig
 from mia_tf.data import own_arrays, selection, sources
 from mia_tf.data.assembly import Pool, assemble, example_ids
+from mia_tf.data.catalogue import SourceData
 from mia_tf.data.mixtures import MIXTURES, Change, Mixture
-from mia_tf.data.sources import SourceData
 from mia_tf.records import OVER, UNDER, Dataset
 from mia_tf.validation import check, check_choice
 

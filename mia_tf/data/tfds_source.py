@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mia_tf.data.sources import SOURCES, SourceData, how_to_get
+from mia_tf.data.catalogue import SOURCES, SourceData, how_to_get
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.validation import InputError
 

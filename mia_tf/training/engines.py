@@ -34,7 +34,7 @@ def start_engine(
         if backend.name() == "jax":
             os.environ["NPROC"] = str(threads)  # what XLA takes for the number of cores
 
-            from mia_tf.training.ensemble import EnsembleEngine
+            from mia_tf.training.ensemble_group import EnsembleEngine
 
             return EnsembleEngine(dataset, config.training, promise, ensemble_size, num_models=num_models)
 

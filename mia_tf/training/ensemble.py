@@ -1,11 +1,11 @@
-"""The ensemble engine: K Keras models at once on JAX, in one compiled step.
+"""The device's half of the ensemble engine: K Keras models at once on JAX, in one compiled step.
 
-Weights, momenta and statistics are stacked over the models. From the same seed a model has the same initial weights
-and sees the same examples in the same order as with the reference engine; views and noise are drawn anew.
+Weights, momenta and statistics are stacked over the models. With the same seed, a model has the same initial weights
+and sees the same examples in the same order as with the reference engine. Its views and noise are other draws.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,11 @@ import numpy as np
 
 from mia_tf import models
 from mia_tf.config import TrainingConfig
-from mia_tf.records import Dataset, ModelFailure, ModelRecord
+from mia_tf.records import Dataset
 from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.convolutions import Fastest, formulate
 from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
-from mia_tf.training.ensemble_group import Group
 from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
 
 _INFERENCE_BATCH, _INFERENCE_MODELS = 256, 8
@@ -30,16 +29,16 @@ _LARGE_TRIAL = (16, 256, 64)
 """Platform -> models and images that formulations are measured with, and steps that speed is: enough to fill it."""
 
 
-class EnsembleEngine:
-    """Trains groups of models together; every model sees the same data set and configuration.
+class Ensemble:
+    """Models that a device computes together. Every model has the same data set and configuration.
 
     Args:
         dataset: the examples.
-        config: of the training.
-        guarantee: of private training; None for training without.
-        group_size: models to train at once; None for as many as the device's memory takes.
+        config: how to train the models.
+        guarantee: the guarantee of private training; None for training without.
+        group_size: number of models to train at once; None for as many as fit in the device's memory.
         formulation: of the convolutions, one of `convolutions.FORMULATIONS`; None to measure which is fastest.
-        num_models: that are to be trained in all; None where that is not known.
+        num_models: number of models to train in all; None if that is not known.
     """
 
     def __init__(
@@ -83,22 +82,6 @@ class EnsembleEngine:
         self.formulations = formulate(self._trained, choose)
 
     # ---- training
-
-    def train(
-        self, members: np.ndarray, seeds: np.ndarray, on_epoch: Callable[[], None] = lambda: None
-    ) -> Iterator[ModelRecord | ModelFailure]:
-        """Trains one model for each row of `members`, all at once.
-
-        Args:
-            members: (K, N) bool, the training set of each model.
-            seeds: (K,) int, each model's seed for its initial weights, order, augmentation and noise.
-            on_epoch: called after every epoch of all of them.
-
-        Yields:
-            For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure where the loss ceased to be finite.
-        """
-        group = Group(self, np.asarray(members, bool), [int(seed) for seed in seeds])
-        yield from group.train(on_epoch)
 
     def initial_state(self, seeds: Sequence[int]) -> State:
         """Fresh models on the device."""

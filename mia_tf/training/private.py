@@ -63,9 +63,6 @@ class PrivateEngine(SingleEngine):
                 keras.backend.clear_session()  # of the kernels; the draws do not depend on it
         return total, completed
 
-    def _hparams(self) -> dict:
-        return {**super()._hparams(), **self.guarantee.to_dict()}
-
     # ---- one step
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)])

@@ -6,7 +6,6 @@ All of it follows from the configuration and the model's seed, and is the same f
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from keras import ops
 
 from mia_tf.config import TrainingConfig
 from mia_tf.training.accounting import PrivacyGuarantee
@@ -18,10 +17,12 @@ ORDER, AUGMENTATION, NOISE = 1, 2, 3
 
 
 def lira_learning_rate(peak: float, warmup: float, progress):
-    """LiRA's schedule: peak * cos(7 pi p / 16) * clip(p / warmup, 0, 1) at progress p in [0, 1].
+    """Returns LiRA's learning rate: peak * cos(7 pi p / 16) * clip(p / warmup, 0, 1) at progress p in [0, 1].
 
-    The published code has a warm-up of 0.01, one hundredth of training. A float32 tensor of p's shape.
+    The published code has a warm-up of 0.01, one hundredth of training. The rate is a float32 tensor of p's shape.
     """
+    from keras import ops  # here, because the course of a model imports no framework
+
     rate = peak * ops.cos(progress * (7 * np.pi / 16))
     if warmup > 0:
         rate = rate * ops.clip(progress / warmup, 0.0, 1.0)

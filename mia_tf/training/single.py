@@ -14,8 +14,8 @@ import tensorflow as tf
 from mia_tf import models
 from mia_tf.config import TrainingConfig
 from mia_tf.records import Dataset, ModelFailure, ModelRecord
-from mia_tf.training import accuracy as accuracy_of
 from mia_tf.training import schedules, views
+from mia_tf.training.course import Course
 
 _INFERENCE_BATCH = 500
 
@@ -54,12 +54,9 @@ class SingleEngine:
     # ---- training
 
     def train(
-        self,
-        members: np.ndarray,
-        seeds: np.ndarray,
-        on_epoch: Callable[[], None] = lambda: None,
+        self, members: np.ndarray, seeds: np.ndarray, on_epoch: Callable[[], None] = lambda: None
     ) -> Iterator[ModelRecord | ModelFailure]:
-        """Trains one model for each row of `members`.
+        """Trains one model per row of `members`.
 
         Args:
             members: (K, N) bool, the training set of each model.
@@ -67,60 +64,25 @@ class SingleEngine:
             on_epoch: called after every epoch of every model.
 
         Yields:
-            For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure where the loss
-            ceased to be finite.
+            For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure if the loss was not finite.
         """
         for index, (keep, seed) in enumerate(zip(members, seeds, strict=True)):
-            yield self._train_one(index, np.asarray(keep, bool), int(seed), on_epoch)
+            yield self._train_one(Course(index, keep, seed, self.dataset, self.config, self.guarantee), on_epoch)
 
-    def _train_one(self, index, keep, seed, on_epoch) -> ModelRecord | ModelFailure:
-        config, started = self.config, time.perf_counter()
-        self._reset(seed)
-        rows = np.flatnonzero(keep)
-        total_steps = schedules.num_steps(config, self.guarantee, len(rows))
-        augmentation_seed = np.random.default_rng([seed, schedules.AUGMENTATION]).integers(2**31, dtype=np.int32)
-        history, checkpoints, step, best_accuracy, best_epoch = [], {}, 0, -1.0, 0
-        for epoch, order in enumerate(schedules.orders(config, self.guarantee, rows, seed), start=1):
-            loss, completed = self._epoch(order, augmentation_seed, np.int32(step), np.int32(total_steps))
-            step += int(completed)
-            if int(completed) < len(order):
-                rate = float(self._learning_rate(tf.constant(step), tf.constant(total_steps)))
-                where = f"step {step + 1} of {total_steps} (epoch {epoch})"
-                return ModelFailure(index, f"the loss was not finite at {where}, learning rate {rate:.3g}")
+    def _train_one(self, course: Course, on_epoch: Callable[[], None]) -> ModelRecord | ModelFailure:
+        started = time.perf_counter()
+        self._reset(course.seed)
+        rng, total_steps = np.random.default_rng([course.seed, schedules.AUGMENTATION]), np.int32(course.total_steps)
+        augmentation_seed = rng.integers(2**31, dtype=np.int32)
+        model = self._model.get_weights, lambda: self._test_predictions(course.steps)
+        for order in course.orders:
+            loss, completed = self._epoch(order, augmentation_seed, np.int32(course.steps), total_steps)
+            course.end_epoch(float(loss), int(completed), len(order), *model)
             on_epoch()
-            history.append({"epoch": epoch, "loss": float(loss) / max(len(order), 1)})
-            if config.save_steps and epoch % config.save_steps == 0:
-                checkpoints[epoch] = self._model.get_weights()
-            if config.eval_steps and epoch % config.eval_steps == 0:
-                history[-1] |= self._test_accuracies(step)
-                accuracy = history[-1].get("test_accuracy_all", 0.0)
-                if accuracy > best_accuracy:
-                    best_accuracy, best_epoch = accuracy, epoch
-                elif config.patience is not None and epoch > best_epoch + config.patience:
-                    break
+            if not course.running:
+                break
         seconds = time.perf_counter() - started
-        if config.keep_ckpt:
-            checkpoints[epoch] = self._model.get_weights()
-        logits = self.query(config.queries)
-        if not np.isfinite(logits).all():
-            return ModelFailure(index, f"its logits were not finite after step {step} of {total_steps}")
-        accuracies = accuracy_of.on_pool(logits[:, 0, 0], self.dataset, keep)
-        metrics = {
-            **accuracies,
-            **self._test_accuracies(step),
-            "at_chance": accuracy_of.is_at_chance(accuracies["train_accuracy_all"], self.dataset.labels[keep]),
-            "num_members": len(rows),
-            "steps": step,
-            "train_seconds": seconds,
-            "images_per_second": step * config.batch / seconds,
-            "backend": "tensorflow",
-            "history": history,
-        }
-        hparams = {**self._hparams(), "seed": seed}
-        return ModelRecord(index, keep, logits, epoch, hparams, metrics, checkpoints)
-
-    def _hparams(self) -> dict:
-        return self.config.to_dict()
+        return course.failure or course.finish(self.query(self.config.queries), seconds, *model, backend="tensorflow")
 
     def _reset(self, seed: int) -> None:
         """Gives the compiled model the weights of a fresh one."""
@@ -225,18 +187,15 @@ class SingleEngine:
         shown = views.gather_views(images, tf.tile(shift[None], [count, 1]), tf.fill([count], mirrored))
         return self._model(views.to_input(shown), training=False)
 
-    def _test_accuracies(self, step: int) -> dict[str, float]:
-        """Accuracy on each group's test images, with the averaged weights where there are any."""
-        if not len(self._test_images):
-            return {}
+    def _test_predictions(self, step: int) -> np.ndarray:
+        """Labels predicted for the test images, (T,), with the averaged weights if there are any."""
         trained = [w.numpy() for w in self._weights]
         for weight, average in zip(self._weights, self._averages, strict=bool(self._averages)):
             weight.assign(average / (1 - self.config.ema**step))
         logits = self._answer(self._test_images, (0, 0, False))
         for weight, value in zip(self._weights, trained, strict=True):
             weight.assign(value)
-        correct = logits.argmax(axis=1) == self.dataset.test_labels
-        return accuracy_of.by_group("test_accuracy", correct, self.dataset.test_groups)
+        return logits.argmax(axis=1)
 
 
 def augmentation_draws(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -4,7 +4,7 @@ import pytest
 from synthetic_sources import synthetic_arrays, write_source
 
 from mia_tf.data import embedded, mixing_pictures
-from mia_tf.data.sources import SOURCES
+from mia_tf.data.catalogue import SOURCES
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mia_tf.data.sources import SOURCES
+from mia_tf.data.catalogue import SOURCES
 
 
 def synthetic_arrays(name: str, per_label: int = 12, test_per_label: int = 3, seed: int = 0) -> dict:

@@ -6,8 +6,9 @@ from synthetic_sources import synthetic_arrays, write_source
 from mia_tf.config import DataConfig
 from mia_tf.data import load
 from mia_tf.data.assembly import example_ids
+from mia_tf.data.catalogue import SOURCES
 from mia_tf.data.image_folder import read_split
-from mia_tf.data.sources import SOURCES, read
+from mia_tf.data.sources import read
 from mia_tf.validation import InputError
 
 CLASSES, SHAPE = ("bird", "ant"), (4, 5, 3)

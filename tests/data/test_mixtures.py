@@ -7,8 +7,8 @@ from synthetic_sources import synthetic_arrays, write_source
 from mia_tf.config import DataConfig
 from mia_tf.data import load
 from mia_tf.data.assembly import example_ids
+from mia_tf.data.catalogue import SOURCES
 from mia_tf.data.mixtures import MIXTURES, Change, Mixture, like_mnist
-from mia_tf.data.sources import SOURCES
 from mia_tf.records import OVER, UNDER
 from mia_tf.validation import InputError
 

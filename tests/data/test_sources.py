@@ -7,7 +7,7 @@ import pytest
 from mia_tf.config import DataConfig
 from mia_tf.data import embedded, load, sources, tfds_source
 from mia_tf.data.assembly import example_ids
-from mia_tf.data.sources import SOURCES
+from mia_tf.data.catalogue import SOURCES
 from mia_tf.validation import InputError
 
 

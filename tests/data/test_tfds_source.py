@@ -8,8 +8,8 @@ import pytest
 
 from mia_tf.config import DataConfig
 from mia_tf.data import load, tfds_source
+from mia_tf.data.catalogue import SOURCES
 from mia_tf.data.mixtures import MIXTURES
-from mia_tf.data.sources import SOURCES
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.validation import InputError
 

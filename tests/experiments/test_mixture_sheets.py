@@ -1,7 +1,7 @@
 import numpy as np
 
 from experiments.mixture_sheets import CLASS_NAMES, COLUMNS, sheet
-from mia_tf.data.sources import SOURCES
+from mia_tf.data.catalogue import SOURCES
 
 
 def test_a_row_holds_the_pictures_of_its_label():

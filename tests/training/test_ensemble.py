@@ -11,7 +11,7 @@ from toys import make_dataset
 
 from mia_tf.training import device_memory, ensemble, schedules
 from mia_tf.training.convolutions import FORMULATIONS
-from mia_tf.training.ensemble import EnsembleEngine
+from mia_tf.training.ensemble_group import EnsembleEngine
 from mia_tf.training.ensemble_step import averaged_weights, make_keys
 from mia_tf.validation import InputError
 

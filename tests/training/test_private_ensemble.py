@@ -13,7 +13,7 @@ from mia_tf import models
 from mia_tf.config import ExperimentConfig
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.training.accounting import guarantee
-from mia_tf.training.ensemble import EnsembleEngine
+from mia_tf.training.ensemble_group import EnsembleEngine
 from mia_tf.training.ensemble_step import make_keys
 
 CLIP = 0.3
