@@ -17,8 +17,6 @@ from experiments.reproduction.paper_numbers import beside
 from mia_tf.analysis.result import FACTS, load_audit
 from mia_tf.figures import attacks, style
 
-_LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}
-
 
 def names(scale: str) -> list[str]:
     """The runs."""
@@ -30,15 +28,15 @@ def build(found) -> command.Outcome:
     rows = [row for target in found.values() for shadow in found.values() for row in pair_rows(target, shadow)]
     rows = beside("lira_figure12", rows)
     pairs = len({(row["target"], row["shadow"]) for row in rows})
-    figure = style.new_figure(7.2, 1.2 + 0.28 * pairs)
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = style.new_figure(9.6, 1.3 + 0.28 * pairs)
+    panels = figure.subplots(1, len(attacks.CHANCE), sharey=True)
     for ax, metric in zip(panels, attacks.CHANCE, strict=True):
         shown = [
             comparison.Pair(f"{row['target']} by {row['shadow']}", "all", _triple(row), _papers(row))
             for row in rows
             if row["metric"] == metric
         ]
-        comparison.draw_comparison(ax, shown, _LABELS[metric], logarithmic=metric != "auroc")
+        comparison.draw_comparison(ax, shown, attacks.LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(attacks.CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     words = "Rows: a target's architecture by the shadow models'. LiRA online with one variance; 95% intervals."
     command.footnote(figure, words, found, "lira_figure12")

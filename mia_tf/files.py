@@ -142,6 +142,15 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
             temporary.unlink(missing_ok=True)
 
 
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Writes FOLDER/NAME for every name, all of them or none; returns their paths."""
+    paths = [folder / name for name in texts]
+    with replacing_all(paths) as temporaries:
+        for temporary, text in zip(temporaries, texts.values(), strict=True):
+            temporary.write_text(text, encoding="utf-8", newline="")
+    return paths
+
+
 @contextlib.contextmanager
 def folder_to_fill(path: Path) -> Iterator[None]:
     """Makes a folder and its parents where they are missing; at the end, those of them that are empty go again."""

@@ -7,11 +7,10 @@ from experiments.reproduction import comparisons, paper_numbers
 from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
 from mia_tf.figures import style
-from mia_tf.figures.attacks import CHANCE
+from mia_tf.figures.attacks import CHANCE, LABELS
 
 SELECTIONS = ("random", "subpopulation", "singletons")
 _ATTACKS = {"yeom": "Yeom", "shokri": "Shokri", "sablayrolles": "Sablayrolles", "song": "Song", "carlini": "LiRA"}
-_LABELS = {"auroc": "AUROC", "tpr_at_fpr_0.001": "TPR at 0.1% FPR"}
 ALONE = "the paper chooses these examples by the models it attacks; not measured here"
 
 
@@ -29,6 +28,13 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     return Outcome({"": rows, "_comparisons": compared}, figures)
 
 
+def both_protocols(paper: list[dict]) -> list[dict]:
+    """The paper's numbers, where each TPR stands twice: it does not say whether targets are pooled."""
+    both = {"tpr_at_fpr_0.001": "tpr_at_fpr_0.001_per_target"}
+    copies = [{**number, "metric": both[number["metric"]]} for number in paper if number["metric"] in both]
+    return [*paper, *copies]
+
+
 def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
     """One row a number: those of the paper, and of the further attacks of every run.
 
@@ -38,7 +44,7 @@ def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
     """
     runs = {(run.run.mixture, run.run.selection): run for run in found.values()}
     rows = []
-    for number in paper:
+    for number in both_protocols(paper):
         run = runs.get((number["mixture"], number["selection"]))
         ours = run and (run.lira if number["attack"] == "carlini" else paper_numbers.ATTACKS[number["attack"]])
         row = _row(number, run, ours)
@@ -78,8 +84,8 @@ def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
     selections = {run.run.selection for run in mine.values()}
     shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
     labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
-    figure = style.new_figure(7.2, 1.2 + 0.4 * len(labels))
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = style.new_figure(9.6, 1.3 + 0.4 * len(labels))
+    panels = figure.subplots(1, len(CHANCE), sharey=True)
     for ax, metric in zip(panels, CHANCE, strict=True):
         pairs = [
             comparison.Pair(
@@ -91,7 +97,7 @@ def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
             for row in shown
             if row["metric"] == metric
         ]
-        comparison.draw_comparison(ax, pairs, _LABELS[metric], logarithmic=metric != "auroc")
+        comparison.draw_comparison(ax, pairs, LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%.", mine)

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from experiments.reproduction.command import footnote
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
-from mia_tf.analysis.strength import strength
 from mia_tf.figures import examples, memorization, ood, privacy_scores, style, sweep
 from mia_tf.figures.pages import by_group_id
+from mia_tf.figures.strength import strength
 from mia_tf.store import Store
 
 _WIDTH = 3.4

@@ -15,7 +15,7 @@ from mia_tf.analysis.dp_runs import GUARANTEE, read_runs, upper_bounds
 from mia_tf.analysis.group_memorization import GroupMean
 from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.result import Audit
-from mia_tf.files import folder_to_fill
+from mia_tf.files import folder_to_fill, write_texts
 from mia_tf.shadow.shadow_models import ALL
 from mia_tf.validation import check, fail
 
@@ -71,6 +71,11 @@ class Comparison:
         """The audit of the run without DP."""
         return next(iter(self.audits.values()))
 
+    @property
+    def upper_bounds(self) -> dict[str, dict[str, float]]:
+        """Label of a run with DP -> accountant, "rdp" or "pld" -> its upper bound on epsilon."""
+        return {label: upper_bounds(found) for label, found in list(self.hparams.items())[1:]}
+
     def pages(self) -> dict:
         """Draws the figures; returns them by name: "memorization", "accuracy", "attacks", "epsilon".
 
@@ -94,7 +99,9 @@ class Comparison:
         check(not (folder / "examples.csv").exists(), "must not be the folder of an audit", folder=folder)
         try:
             with folder_to_fill(folder):
-                tables.write_tables(folder, self.tables)
+                write_texts(
+                    folder, {f"{name}.csv": tables.csv_text(name, frame) for name, frame in self.tables.items()}
+                )
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror or error})", folder=folder)
         return folder

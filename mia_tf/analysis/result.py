@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mia_tf.analysis import summary, tables
-from mia_tf.files import folder_to_fill, load_json, replacing_all
+from mia_tf.files import folder_to_fill, load_json, write_texts
 from mia_tf.shadow.shadow_models import ALL
 from mia_tf.validation import InputError, check_choice, fail
 
@@ -90,6 +90,38 @@ class Audit:
         if self._correct is None:
             raise InputError("Whether models are correct is only known of an audit that was not loaded from files")
         return np.unpackbits(self._correct, axis=1, count=self.num_models).astype(bool)
+
+    def plot(self, figure: str = "roc", ax=None, images: np.ndarray | None = None):
+        """Draws one figure.
+
+        Args:
+            figure: "roc", "attacks", "sweep", "privacy_scores", "memorization", "memorization_histogram",
+                "privacy_score_ood", "memorization_ood" or "examples".
+            ax: a matplotlib Axes for the figure's main panel; None: a page of its own with all panels.
+            images: for "examples", (N, H, W, C) uint8, the pictures of the records.
+
+        Returns:
+            The matplotlib Figure.
+
+        Raises:
+            InputError: there is no such figure, or the audit has no numbers for it.
+
+        Example:
+            >>> audit.plot("roc").savefig("roc.png")  # doctest: +SKIP
+        """
+        import matplotlib  # here, because an audit without figures does not need it
+
+        from mia_tf.figures import pages, style
+
+        check_choice(pages.NAMES, figure=figure)
+        with matplotlib.rc_context(style.RC):
+            if ax is not None:
+                pages.draw_panel(ax, self, figure)
+                return ax.figure
+            drawn = pages.page(self, figure, images)
+        if drawn is None:
+            fail("needs numbers that this audit lacks" + (", or images" if figure == "examples" else ""), figure=figure)
+        return drawn
 
     # ---- what figures and pages show
 
@@ -202,12 +234,10 @@ class Audit:
         frames = {name: frame for name, frame in self.tables.items() if len(frame) or name not in _OPTIONAL}
         texts = {f"{name}.csv": tables.csv_text(name, frame) for name, frame in frames.items()}
         texts[FACTS] = json.dumps(self.about, indent=2) + "\n"
-        with replacing_all([folder / name for name in texts]) as temporaries:
-            for temporary, text in zip(temporaries, texts.values(), strict=True):
-                temporary.write_text(text, encoding="utf-8", newline="")
+        paths = write_texts(folder, texts)
         for name in _OPTIONAL - frames.keys():
             (folder / f"{name}.csv").unlink(missing_ok=True)
-        return [folder / f"{name}.csv" for name in frames]
+        return paths[: len(frames)]
 
     def __eq__(self, other) -> bool:
         if not isinstance(other, Audit):

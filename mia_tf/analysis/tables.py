@@ -174,7 +174,9 @@ def read_table(folder: Path, name: str, remedy: str = "") -> pd.DataFrame:
     """
     columns = {column: _KINDS.get(column, "number") for column in COLUMNS[name]}
     frame = read_csv(folder / f"{name}.csv", columns, remedy)
-    if len(frame) and "label" in frame and frame["label"].str.fullmatch(r"\d+").all():  # else these are names of classes
+    if (
+        len(frame) and "label" in frame and frame["label"].str.fullmatch(r"\d+").all()
+    ):  # else these are names of classes
         frame["label"] = frame["label"].astype(np.int64)
     return frame.rename(columns=_RECORDS) if name == "examples" else frame
 

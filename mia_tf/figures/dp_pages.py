@@ -1,4 +1,7 @@
-"""The figures of a comparison with and without differential privacy (DP), each on a page with its footnote."""
+"""The figures of a comparison with and without differential privacy (DP), each on a page with its footnote.
+
+`comparison` is a `mia_tf.Comparison`; nothing of the analysis is imported.
+"""
 
 from collections.abc import Iterator
 
@@ -6,8 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mia_tf.analysis.dp_comparison import Comparison
-from mia_tf.analysis.dp_runs import upper_bounds
 from mia_tf.figures import dp_runs as draw
 from mia_tf.figures import memorization, style
 from mia_tf.figures.attacks import CHANCE, draw_attacks
@@ -15,7 +16,7 @@ from mia_tf.figures.attacks import CHANCE, draw_attacks
 _POPULATIONS = {"all": "All examples", "under": "Under-represented examples"}
 
 
-def pages(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+def pages(comparison) -> Iterator[tuple[str, Figure]]:
     """Draws every figure of a comparison; yields its name and itself, one after the other.
 
     Raises:
@@ -49,7 +50,7 @@ def pages(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     present = [name for name in _POPULATIONS if name in plain.populations]
     height = 0.4 * plain.attacks["attack"].nunique()
 
-    figure = style.new_figure(7.2, len(present) * (1.0 + height))
+    figure = style.new_figure(10, len(present) * (1.1 + height))
     panels = figure.subplots(len(present), len(CHANCE), squeeze=False, sharey=True)
     for across, population in zip(panels, present, strict=True):
         for ax, metric in zip(across, CHANCE, strict=True):
@@ -74,13 +75,13 @@ def pages(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     yield "epsilon", figure
 
 
-def histogram_edges(comparison: Comparison) -> np.ndarray:
+def histogram_edges(comparison) -> np.ndarray:
     """Edges of the bins of memorization, the same for all runs (`memorization.histogram_edges`)."""
     values = np.concatenate(list(_memorization(comparison).values()))
     return memorization.histogram_edges(values, comparison.plain.models_per_side)
 
 
-def _memorization(comparison: Comparison) -> dict[str, np.ndarray]:
+def _memorization(comparison) -> dict[str, np.ndarray]:
     """Run -> (N,) estimates of memorization."""
     return {label: each.column("memorization") for label, each in comparison.audits.items()}
 
@@ -90,11 +91,11 @@ def _triples(table: pd.DataFrame, keys: list[str], value: str) -> dict[tuple, li
     return table.set_index(keys)[[value, "ci_low", "ci_high"]].T.to_dict("list")
 
 
-def _upper_bounds(comparison: Comparison) -> dict[str, float]:
+def _upper_bounds(comparison) -> dict[str, float]:
     """What each distinct upper bound is called -> it; runs are named if their bounds differ."""
     bounds = {}
     for accountant in ("rdp", "pld"):
-        epsilons = {label: upper_bounds(hparams)[accountant] for label, hparams in list(comparison.hparams.items())[1:]}
+        epsilons = {label: bounds[accountant] for label, bounds in comparison.upper_bounds.items()}
         if len(set(epsilons.values())) == 1:
             epsilons = {"": next(iter(epsilons.values()))}
         named = {f"at most, {accountant.upper()}{label and ', '}{label}": e for label, e in epsilons.items()}

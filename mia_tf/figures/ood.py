@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from mia_tf.analysis.strength import SIGNIFICANT, strength
 from mia_tf.figures import scatter
+from mia_tf.figures.strength import SIGNIFICANT, strength
 
 OOD_LABELS = {
     "ood_msp": "MSP score  1 $-$ largest softmax probability",

@@ -1,4 +1,7 @@
-"""The figures of an audit, each laid out on a page of its own with its footnote."""
+"""The figures of an audit, each laid out on a page of its own with its footnote.
+
+`audit` is a `mia_tf.Audit`; nothing of the analysis is imported, so that an Audit can draw itself (`Audit.plot`).
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -6,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mia_tf.analysis.result import Audit
 from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style, sweep
+from mia_tf.validation import check_choice
 
 METRICS = ("auroc", "tpr_at_fpr_0.001", "tpr_at_fpr_0.001_per_target")
 """The metrics that the figures of attacks show."""
@@ -24,7 +27,7 @@ NAMES = (
 """Every figure there can be; some audits have no numbers for some."""
 
 
-def pages(audit: Audit, images: np.ndarray | None = None) -> Iterator[tuple[str, Figure]]:
+def pages(audit, images: np.ndarray | None = None) -> Iterator[tuple[str, Figure]]:
     """Draws every figure that there are numbers for; yields its name, of NAMES, and itself.
 
     Args:
@@ -37,12 +40,12 @@ def pages(audit: Audit, images: np.ndarray | None = None) -> Iterator[tuple[str,
             yield name, figure
 
 
-def page(audit: Audit, name: str, images: np.ndarray | None = None) -> Figure | None:
+def page(audit, name: str, images: np.ndarray | None = None) -> Figure | None:
     """Draws one figure of NAMES on its page; None if there are no numbers for it. Arguments as for `pages`."""
     return _PAGES[name](audit) if name != "examples" else None if images is None else _examples(audit, images)
 
 
-def _roc(audit: Audit) -> Figure | None:
+def _roc(audit) -> Figure | None:
     shown = [name for name in _shown(audit) if audit.curve(name)]
     if not shown:  # no attack could be resolved
         return None
@@ -53,7 +56,7 @@ def _roc(audit: Audit) -> Figure | None:
     return figure
 
 
-def draw_roc(ax: Axes, audit: Audit, population: str) -> None:
+def draw_roc(ax: Axes, audit, population: str) -> None:
     """Draws the ROC of every attack on one population."""
     auroc = {a: value for (a, p), (value, *_) in audit.metric("auroc").items() if p == population}
     found = audit.curve(population)
@@ -61,7 +64,7 @@ def draw_roc(ax: Axes, audit: Audit, population: str) -> None:
     roc.draw_roc(ax, curves, auroc, 1 / max(audit.num_nonmembers(population), 1), _title(audit, population))
 
 
-def _attacks(audit: Audit) -> Figure | None:
+def _attacks(audit) -> Figure | None:
     if not len(audit.attacks):
         return None
     figure = style.new_figure(10, 1.2 + 0.2 * (1 + len(_shown(audit))) * _num_attacks(audit))
@@ -73,7 +76,7 @@ def _attacks(audit: Audit) -> Figure | None:
     return figure
 
 
-def _sweep(audit: Audit) -> Figure | None:
+def _sweep(audit) -> Figure | None:
     if not len(audit.sweep):
         return None
     shown = _shown(audit)
@@ -91,42 +94,56 @@ def _sweep(audit: Audit) -> Figure | None:
     return figure
 
 
-def _privacy_scores(audit: Audit) -> Figure:
-    figure = style.new_figure(5, 3.6)
-    privacy_scores.draw_privacy_scores(figure.subplots(), audit.column("privacy_score"), *_groups(audit))
-    style.footnote(figure, scale(audit))
-    return figure
+def draw_panel(ax: Axes, audit, name: str) -> None:
+    """Draws one figure of NAMES but "examples" on an axes: all examples, AUROC or MSP where the page has more panels.
+
+    Raises:
+        InputError: the audit has no numbers for it.
+    """
+    missing = {"roc": not len(audit.curves), "attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
+    check_choice([known for known in NAMES if known != "examples" and not missing.get(known)], figure=name)
+    match name:
+        case "roc":
+            draw_roc(ax, audit, "all")
+        case "attacks":
+            attacks.draw_attacks(ax, "auroc", audit.metric("auroc"), _series(audit))
+            style.legend_below(ax)
+        case "sweep":
+            sweep.draw_sweep(ax, "auroc", audit.swept("auroc", "all"))
+            style.legend_below(ax)
+        case "privacy_scores":
+            privacy_scores.draw_privacy_scores(ax, audit.column("privacy_score"), *_groups(audit))
+        case "memorization":
+            values = audit.column("memorization"), audit.column("privacy_score")
+            found = by_group_id(audit, "memorization", "privacy_score")
+            memorization.draw_memorization(ax, *values, *_groups(audit), found)
+        case "memorization_histogram":
+            values = audit.column("memorization")
+            edges = memorization.histogram_edges(values, audit.models_per_side)
+            memorization.draw_memorization_histogram(ax, values, *_groups(audit), edges)
+        case _:
+            _draw_against_ood(ax, audit, name, "ood_msp")
 
 
-def _memorization(audit: Audit) -> Figure:
-    figure = style.new_figure(5, 4.3)
-    values = audit.column("memorization"), audit.column("privacy_score")
-    memorization.draw_memorization(
-        figure.subplots(), *values, *_groups(audit), by_group_id(audit, "memorization", "privacy_score")
-    )
-    style.footnote(figure, scale(audit))
-    return figure
+def _one_panel(name: str, height: float) -> Callable[..., Figure]:
+    """What draws a page with one panel."""
+
+    def draw(audit) -> Figure:
+        figure = style.new_figure(5, height)
+        draw_panel(figure.subplots(), audit, name)
+        style.footnote(figure, scale(audit))
+        return figure
+
+    return draw
 
 
-def _memorization_histogram(audit: Audit) -> Figure:
-    figure = style.new_figure(5, 3.6)
-    values = audit.column("memorization")
-    edges = memorization.histogram_edges(values, audit.models_per_side)
-    memorization.draw_memorization_histogram(figure.subplots(), values, *_groups(audit), edges)
-    style.footnote(figure, scale(audit))
-    return figure
-
-
-def _against_ood(name: str) -> Callable[[Audit], Figure]:
+def _against_ood(name: str) -> Callable[..., Figure]:
     """What draws one of _OOD."""
-    column, label = _OOD[name]
 
-    def draw(audit: Audit) -> Figure:
+    def draw(audit) -> Figure:
         figure = style.new_figure(7.2, 3.8)
         for ax, detector in zip(figure.subplots(1, len(ood.OOD_LABELS), sharey=True), ood.OOD_LABELS, strict=True):
-            found = by_group_id(audit, column, detector)
-            values = audit.column(detector), audit.column(column), label
-            ood.draw_against_ood(ax, detector, *values, *_groups(audit), found)
+            _draw_against_ood(ax, audit, name, detector)
             ax.label_outer()
         style.footnote(figure, f"{ood.MSP_WORDS}\n{scale(audit)}")
         return figure
@@ -134,7 +151,13 @@ def _against_ood(name: str) -> Callable[[Audit], Figure]:
     return draw
 
 
-def _examples(audit: Audit, images: np.ndarray) -> Figure:
+def _draw_against_ood(ax: Axes, audit, name: str, detector: str) -> None:
+    column, label = _OOD[name]
+    found = by_group_id(audit, column, detector)
+    ood.draw_against_ood(ax, detector, audit.column(detector), audit.column(column), label, *_groups(audit), found)
+
+
+def _examples(audit, images: np.ndarray) -> Figure:
     num_classes = audit.about["num_classes"]
     shown = min(num_classes, examples.MAX_CLASSES)
     rows = audit.records["row"].to_numpy()
@@ -155,27 +178,27 @@ _PAGES = {
     "roc": _roc,
     "attacks": _attacks,
     "sweep": _sweep,
-    "privacy_scores": _privacy_scores,
-    "memorization": _memorization,
-    "memorization_histogram": _memorization_histogram,
+    "privacy_scores": _one_panel("privacy_scores", 3.6),
+    "memorization": _one_panel("memorization", 4.3),
+    "memorization_histogram": _one_panel("memorization_histogram", 3.6),
     **{name: _against_ood(name) for name in _OOD},
 }
 
 
-def class_ids(audit: Audit) -> np.ndarray:
+def class_ids(audit) -> np.ndarray:
     """(N,) int64 labels of the records, whose names are replaced by their places among the classes."""
     labels = audit.records["label"]
     classes = audit.about["classes"]
     return labels.to_numpy() if classes is None else labels.map({name: k for k, name in enumerate(classes)}).to_numpy()
 
 
-def by_group_id(audit: Audit, x: str, y: str) -> dict[int | str, tuple[float, float]]:
+def by_group_id(audit, x: str, y: str) -> dict[int | str, tuple[float, float]]:
     """Group id, or "all" -> Spearman's (rho, p) of two columns of the records."""
     ids = {name: position for position, name in enumerate(audit.groups)}
     return {ids.get(name, name): pair for name, pair in audit.correlation(x, y).items()}
 
 
-def scale(audit: Audit) -> str:
+def scale(audit) -> str:
     """The footnote of every figure: the scale, and whatever stands in for real data."""
     about = audit.about
     counts = [
@@ -187,26 +210,26 @@ def scale(audit: Audit) -> str:
     return style.literal("\n".join(filter(None, (sentence, about["stand_in"], *about["notes"]))))
 
 
-def _groups(audit: Audit) -> tuple[np.ndarray, tuple[str, ...]]:
+def _groups(audit) -> tuple[np.ndarray, tuple[str, ...]]:
     """(N,) group ids, and what the groups are called."""
     return audit.group_ids, tuple(map(style.literal, audit.group_titles))
 
 
-def _shown(audit: Audit) -> list[str]:
+def _shown(audit) -> list[str]:
     """The populations that have panels: in the papers the over-represented group has none."""
     return [name for name in audit.populations if name != "over"][:_MOST_PANELS]
 
 
-def _title(audit: Audit, population: str) -> str:
+def _title(audit, population: str) -> str:
     return {"all": "All examples", "under": "Under-represented examples"}.get(population, style.literal(population))
 
 
-def _series(audit: Audit) -> dict[str, tuple[str, style.GroupStyle]]:
+def _series(audit) -> dict[str, tuple[str, style.GroupStyle]]:
     """Name of a population -> what legends call it, and its look."""
     groups = {name: style.group_style(position) for position, name in enumerate(audit.groups)}
     own = {name: (style.literal(name), groups[name]) for name in _shown(audit) if name in groups}
     return own | {name: look for name, look in attacks.POPULATIONS.items() if name in _shown(audit)}
 
 
-def _num_attacks(audit: Audit) -> int:
+def _num_attacks(audit) -> int:
     return audit.attacks["attack"].nunique()

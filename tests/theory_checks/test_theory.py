@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from experiments.theory_checks import theory as t
 from experiments.theory_checks.divergences import hellinger_normal, total_variation_normal
-from mia_tf.analysis.strength import strength
+from mia_tf.figures.strength import strength
 from mia_tf.shadow.memorization import memorization
 from mia_tf.validation import InputError
 
