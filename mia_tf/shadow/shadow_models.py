@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from mia_tf.labels import normalize_ids, normalize_labels
 from mia_tf.records import GROUP_NAMES, UNDER
-from mia_tf.shadow.outputs import as_logits, check_outputs
+from mia_tf.shadow.outputs import as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
 from mia_tf.validation import InputError, check, check_shape, fail
 
@@ -115,7 +116,7 @@ class ShadowModels:
                 or (N, 1), or one-hot (N, C). Strings name the classes in sorted order, unless `classes` gives the
                 order of the outputs.
             outputs: "logits": before the softmax. "probabilities": after it; 0 and 1 are allowed
-                (`outputs.PROBABILITY_FLOOR`). "sigmoid": one output, the logit of the second of two classes.
+                (`outputs.probability_floor`). "sigmoid": one output, the logit of the second of two classes.
             ids: N different strings or integers; default 0 to N - 1.
             groups: a name for each example (N,), each of which becomes a population of the audit; or 1 for the
                 under- and 0 for the over-represented group. Default: one group.
@@ -205,6 +206,12 @@ class ShadowModels:
         examples, queries, outputs = self.models[0].shape
         return examples, queries, 2 if outputs == 1 else outputs
 
+    @cached_property
+    def floor(self) -> float:
+        """What a probability of 0 counts as, if the models return probabilities; reads all of them once."""
+        examples = len(self.labels)
+        return probability_floor(lambda model=model: model.read(0, examples) for model in self.models)
+
     @property
     def members(self) -> np.ndarray:
         """(M, N) bool, true where the model was trained on the example."""
@@ -227,7 +234,8 @@ class ShadowModels:
         """
         answers = self.models[model]
         outputs = answers.read(start, len(self.labels) if stop is None else stop)
-        logits = as_logits(outputs, self.outputs)
+        floor = {"floor": self.floor} if self.outputs == "probabilities" else {}
+        logits = as_logits(outputs, self.outputs, **floor)
         if not np.isfinite(logits).all():
             raise InputError(f"The logits of {answers.name} must be finite. See {answers.source}")
         return logits
@@ -265,6 +273,8 @@ class ShadowModels:
         membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
         one = self.subset([])
         one.models = [Answers("the target", "target", membership, wanted, lambda a, b: array[a:b])]
+        if self.outputs == "probabilities":
+            one.floor = self.floor
         one.about = replace(self.about, planned=None, plan=None, pkeep=None, notes=())
         return one
 
