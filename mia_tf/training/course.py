@@ -68,7 +68,8 @@ class Course:
         config = self._config
         self.steps += completed
         if completed < planned:
-            rate = float(schedules.lira_learning_rate(config.lr, config.warmup, self.steps / self.total_steps))
+            progress = np.float32(self.steps / self.total_steps)
+            rate = float(schedules.lira_learning_rate(config.lr, config.warmup, progress))
             where = f"step {self.steps + 1} of {self.total_steps} (epoch {self.epoch + 1})"
             reason = f"the loss was not finite at {where}, learning rate {rate:.3g}"
             self.running, self.failure = False, ModelFailure(self._index, reason)

@@ -45,10 +45,9 @@ class EnsembleEngine(Ensemble):
             for k, course in enumerate(courses):
                 if course.running:
                     course.end_epoch(float(losses[k]), int(steps[k]) - course.steps, len(order[k]), *model(k))
-            running = [course.running for course in courses]
-            state = state._replace(running=jnp.asarray(running))
+            state = state._replace(running=jnp.array([course.running for course in courses]))
             on_epoch()
-            order = following if any(running) else None
+            order = following if any(course.running for course in courses) else None
         seconds = (time.perf_counter() - started) / len(courses)  # each model's share
         answers, model = self.logits(state.weights, state.statistics, self.config.queries), self._snapshot(state)
         for k, (course, logits) in enumerate(zip(courses, answers, strict=True)):

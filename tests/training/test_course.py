@@ -17,7 +17,7 @@ from mia_tf.training.course import Course
 
 TOY = make_dataset()
 KEEP = np.arange(64) < 32
-CONFIG = TrainingConfig(batch=8, epochs=9, lr=0.4, warmup=0.0)  # four steps per epoch
+CONFIG = TrainingConfig(batch=8, epochs=9, lr=0.4, warmup=0.5)  # four steps per epoch
 LOGITS = np.zeros((64, 1, 1, 4), np.float32)
 
 
@@ -129,7 +129,7 @@ def test_a_loss_that_is_not_finite_ends_the_course():
     course.end_epoch(4.0, 4, 4, lambda: [], lambda: right(1))
     course.end_epoch(1.0, 3, 4, never, never)
     assert not course.running and course.epoch == 1 and course.steps == 7
-    rate = 0.4 * np.cos(7 * np.pi / 16 * 7 / 36)
+    rate = 0.4 * np.cos(7 * np.pi / 16 * 7 / 36) * (7 / 36) / 0.5
     reason = f"the loss was not finite at step 8 of 36 (epoch 2), learning rate {rate:.3g}"
     assert course.failure == ModelFailure(3, reason)
 
