@@ -26,6 +26,8 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 
+from mia_tf import analyze
+from mia_tf.analysis import study
 from mia_tf.analysis.evaluation import Population, evaluate
 from mia_tf.attacks import attack_classes
 from mia_tf.records import Dataset, ModelRecord
@@ -112,13 +114,19 @@ def fabricate(logdir: Path, num_models: int, num_examples: int, queries: int = 2
         store.write(ModelRecord(index, keep[index], logits, 1, {"num_experiments": num_models}, {}))
 
 
+def analyze_on_disk(logdir: Path) -> None:
+    """Analyzes a LOGDIR as at the papers' size: large arrays go to files."""
+    study.LARGEST_IN_MEMORY = 0
+    analyze.analyze(logdir)
+
+
 def measure_passes() -> None:
     """Prints the peak memory of whole analyses, and what their growth gives at the papers' size."""
     peaks = []
     for num_models, num_examples in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             fabricate(Path(folder), num_models, num_examples)
-            command = [sys.executable, "-m", "mia_tf.analyze", f"--logdir={folder}"]
+            command = [sys.executable, "-m", "experiments.benchmarks.leave_one_out", f"--analyze={folder}"]
             analysis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             _, status, usage = os.wait4(analysis.pid, 0)
         if status:
@@ -159,8 +167,11 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=20000)
     parser.add_argument("--queries", type=int, default=2)
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    parser.add_argument("--analyze", type=Path, help=argparse.SUPPRESS)  # what each process of its own does
     arguments = parser.parse_args()
-    if arguments.memory:
+    if arguments.analyze:
+        analyze_on_disk(arguments.analyze)
+    elif arguments.memory:
         measure_passes()
         measure_pooling()
     else:

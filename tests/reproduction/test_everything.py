@@ -35,8 +35,9 @@ def made(tmp_path_factory):
     for target, shadow in (ARCHITECTURES, ARCHITECTURES[::-1]):
         analyze(folder / "smoke" / target, ["lira_online_fixed"], shadow_logdir=folder / "smoke" / shadow)
     # The other mixtures take the same models: what is tested of them is that they are drawn at all.
-    for name in ("mnist_cifar10_random", "cifar10", "cifar10_cifar100_random", "cifar10_mislabeled_random"):
+    for name in ("mnist_cifar10_random", "cifar10_cifar100_random", "cifar10_mislabeled_random"):
         shutil.copytree(source, folder / "smoke" / name)
+    shutil.copytree(folder / "smoke" / "mnist", folder / "smoke" / "cifar10")
     results = folder / "results"
     results.mkdir()
     shutil.copy(command.RESULTS / "README.md", results)
@@ -147,6 +148,14 @@ def test_table_1_has_the_accuracy_on_members_and_on_all_training_images(made):
     assert float(found["pool", "under"]["ours"]) == pytest.approx(np.mean(right), abs=1e-6)  # six digits are written
     assert float(found["members", "under"]["ours"]) == pytest.approx(np.mean(members), abs=1e-6)
     assert found["pool", "under"]["paper"] == "0.9007" and found["members", "under"]["paper"] == ""
+
+
+def test_all_examples_of_one_data_set_are_over_represented(made):
+    _, results = made
+    alone = [row for row in rows(results, "table1") if row["mixture"] == "mnist" and row["ours"]]
+    assert {(row["split"], row["group"]) for row in alone} == {(s, "over") for s in ("members", "pool", "test")}
+    assert {(row["num_over"], row["num_under"]) for row in alone} == {("120", "0")}
+    assert {row["group"] for row in rows(results, "figure6") if row["selection"] == "none"} == {"over"}
 
 
 def test_the_onion_compares_accuracy_on_the_same_test_images(made):
