@@ -18,6 +18,7 @@ _API = {
     "ShadowModels": "mia_tf.shadow.shadow_models",
     "audit": "mia_tf.analysis.study",
     "compare": "mia_tf.analysis.dp_comparison",
+    "epsilon_one_run": "mia_tf.analysis.one_run",
     "load_audit": "mia_tf.analysis.result",
 }
 """Public name -> the module that defines it."""

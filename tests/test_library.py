@@ -195,7 +195,7 @@ LOGITS, MEMBERS, LABELS = answers()
     "changes, said",
     [
         ({"logits": softmax(LOGITS, axis=-1)}, r'`logits` must be logits .* outputs="probabilities"'),
-        ({"outputs": "probabilities"}, r"`logits` must be probabilities .* values from -"),
+        ({"outputs": "probabilities"}, r"`logits` must be probabilities .*values from -"),
         ({"logits": np.abs(LOGITS) / 10, "outputs": "probabilities"}, "a row that sums to"),
         ({"outputs": "softmax"}, "`outputs` must be one of logits, probabilities, sigmoid"),
         ({"outputs": "sigmoid"}, "must have one output"),

@@ -45,8 +45,15 @@ class Audit:
         about: name, arch, group_titles, classes, stand_in, num_models, num_targets, recommended, delta, seed, ...
 
     Example:
-        >>> audit = mia_tf.audit(shadows)  # doctest: +SKIP
-        >>> audit.records.sort_values("memorization").tail()  # doctest: +SKIP
+        >>> rng = np.random.default_rng(0)
+        >>> members = rng.random((8, 60)) < 0.5
+        >>> labels = rng.integers(0, 2, 60)
+        >>> logits = rng.normal(size=(8, 60, 2)) + 3 * members[..., None] * np.eye(2)[labels]
+        >>> audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"])
+        >>> len(audit.records), audit.scores("yeom").shape
+        (60, (60, 8))
+        >>> round(audit.metric("auroc")["yeom", "all"][0], 1)
+        0.9
     """
 
     def __init__(
@@ -107,7 +114,7 @@ class Audit:
             InputError: there is no such figure, or the audit has no numbers for it.
 
         Example:
-            >>> audit.plot("roc").savefig("roc.png")  # doctest: +SKIP
+            `audit.plot("roc").savefig("roc.png")`
         """
         import matplotlib  # here, because an audit without figures does not need it
 
@@ -266,7 +273,12 @@ def load_audit(folder, remedy: str = "") -> Audit:
         InputError: a file is missing or unreadable; the message names it.
 
     Example:
-        >>> audit = load_audit("runs/mine/analysis")  # doctest: +SKIP
+        >>> import tempfile
+        >>> logits, members = np.zeros((4, 6, 2)), np.arange(24).reshape(4, 6) % 4 < 2
+        >>> audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, np.arange(6) % 2), attacks=["yeom"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load_audit(audit.save(folder)) == audit
+        True
     """
     folder = Path(folder)
     frames = {}

@@ -10,9 +10,10 @@ import numpy as np
 from mia_tf.analysis import exposure, passes, tables
 from mia_tf.analysis.accuracy import test_image_rows
 from mia_tf.analysis.comparisons import comparison_rows
-from mia_tf.analysis.epsilon import epsilon_bounds
+from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import FPR_LEVELS, Evaluation, Population, evaluate
 from mia_tf.analysis.notes import notes
+from mia_tf.analysis.one_run import epsilon_one_run
 from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
@@ -32,6 +33,12 @@ CORRELATED = (
     ("memorization", "ood_energy"),
     ("privacy_score", "ood_msp"),
     ("privacy_score", "ood_energy"),
+)
+
+
+NO_COINS = (
+    "Epsilon was not bounded: with one target it needs membership drawn by a fair coin per example, which is known "
+    "only of a LOGDIR trained with --subsets=bernoulli --pkeep=0.5."
 )
 
 
@@ -120,10 +127,13 @@ def audit(
             (name, size, population): evaluate(arrays[name, size], populations[population], seed, levels)
             for name, size, population in progress("measuring the attacks", tasks, len(tasks))
         }
-        bounds = {}
-        for name in progress("bounding epsilon", attacks, len(attacks)) if known and delta is not None else ():
-            by_population = epsilon_bounds(arrays[name, None], members, masks, delta, seed)
-            bounds |= {(name, population): bound for population, bound in by_population.items()}
+        bounds, remarks = {}, notes(shadows, targets, *tally.on_members())
+        if delta is not None and num_targets == 1 and not _by_fair_coins(attacked):
+            remarks.append(NO_COINS)
+        elif delta is not None:
+            for name in progress("bounding epsilon", attacks, len(attacks)):
+                by_population = _bounds(arrays[name, None], members, masks, delta, seed)
+                bounds |= {(name, population): bound for population, bound in by_population.items()}
         best = evaluations.get((recommended, None, ALL))
         if best is None and known:
             best = evaluate(arrays[recommended, None], populations[ALL], seed, levels)
@@ -133,7 +143,6 @@ def audit(
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
-        right, asked = tally.on_members()
         about = {
             **_about(shadows, attacked),
             "num_targets": num_targets,
@@ -142,7 +151,7 @@ def audit(
             "headline_fpr": headline,
             "delta": delta,
             "seed": seed,
-            "notes": notes(shadows, targets, right, asked),
+            "notes": remarks,
         }
         found = {
             "attacks": tables.attack_table(evaluations, about["stand_in"]),
@@ -222,6 +231,20 @@ def limitable(attacks: Iterable[str]) -> list[str]:
     The others have none (Yeom), or fit one thing to the records of all models together.
     """
     return [name for name in attacks if attack_classes()[name].limitable]
+
+
+def _by_fair_coins(attacked: ShadowModels) -> bool:
+    """Whether each example was put into a model's training set by a fair coin of its own."""
+    return attacked.about.plan == "bernoulli" and attacked.about.pkeep == 0.5
+
+
+def _bounds(
+    scores: np.ndarray, members: np.ndarray, masks: Mapping[str, np.ndarray], delta: float, seed: int
+) -> dict[str, EpsilonBound]:
+    """Population -> lower bound on epsilon: of one target by its coins, of several by halves of the targets."""
+    if scores.shape[1] > 1:
+        return epsilon_bounds(scores, members, masks, delta, seed)
+    return {name: epsilon_one_run(scores[mask, 0], members[mask, 0], delta, seed=seed) for name, mask in masks.items()}
 
 
 def _populations(

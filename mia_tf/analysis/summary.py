@@ -81,8 +81,8 @@ def epsilon_lines(frame: pd.DataFrame) -> list[str]:
         found = [bounds.loc[attack, population] for population in populations]
         lines.append([attack, *("-" if np.isnan(value) else f"{value:.3f}" for value in found)])
     delta = frame["delta"].iloc[0]
-    assumed = f"Each at delta = {delta:g} with 95% confidence by itself, the pairs taken for independent trials."
-    return [*_aligned(lines), assumed]
+    pairs = "" if frame["note"].str.startswith("one run").all() else ", the pairs taken for independent trials"
+    return [*_aligned(lines), f"Each at delta = {delta:g} with 95% confidence by itself{pairs}."]
 
 
 def _aligned(lines: list[list[str]]) -> list[str]:

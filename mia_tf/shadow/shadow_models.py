@@ -159,7 +159,7 @@ class ShadowModels:
             InputError: the folder holds no such record, or files do not fit together; the message names them.
 
         Example:
-            >>> shadows = ShadowModels.open("runs/mine")  # doctest: +SKIP
+            `shadows = ShadowModels.open("runs/mine")`
         """
         store = Store.open(logdir, argument)
         examples, about, config = store.examples(), store.about(), store.config()

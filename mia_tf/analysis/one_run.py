@@ -1,0 +1,123 @@
+"""A lower bound on epsilon from ONE trained model (Steinke, Nasr and Jagielski, 2023, "Privacy auditing with one run").
+
+Each of m examples was included by a fair coin of its own. The auditor guesses some of the coins from the model's
+scores. If training is (epsilon, delta)-DP, the number of right guesses among r is hardly more than that of r coins
+which show the truth with probability q = e^epsilon / (1 + e^epsilon):
+P[at least v right] <= beta + 2 m delta alpha (theorem 5.2), with beta = P[Bin(r, q) >= v] and
+alpha = max over i in 1..v of P[v - i <= Bin(r, q) < v] / i. Unlike in `epsilon.epsilon_bounds` nothing is assumed of
+the examples' independence given the model.
+"""
+
+import numpy as np
+from scipy.stats import binom
+
+from mia_tf.analysis.epsilon import EpsilonBound
+from mia_tf.analysis.statistics import CONFIDENCE
+from mia_tf.validation import check, check_shape
+
+_SHARES = np.array([0, *np.geomspace(0.002, 0.5, 18)])
+"""Shares of the examples that are guessed to be members, or not to be; the best pair is chosen on a held-out half."""
+_LARGEST = 50.0
+_STEPS = 40
+
+
+def epsilon_one_run(
+    scores: np.ndarray, included: np.ndarray, delta: float, confidence: float = CONFIDENCE, seed: int = 0
+) -> EpsilonBound:
+    """Bounds the epsilon of one training run from below.
+
+    The thresholds of the guesses are chosen on one half of the examples, drawn at random, and tested on the other.
+
+    Args:
+        scores: (m,) float, higher = included; NaN: the example is left out.
+        included: (m,) bool, the results of independent fair coins that decided which examples were trained on.
+        delta: in [0, 1).
+        confidence: the true epsilon is below the bound with probability 1 - confidence at most.
+        seed: splits the examples.
+
+    Returns:
+        The bound; `threshold` is that of the guesses "included", tpr and fpr are the rates of these guesses among the
+        tested examples.
+
+    Raises:
+        InputError: the arrays have different shapes, or an argument is out of range.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> included = rng.random(1000) < 0.5
+        >>> bool(epsilon_one_run(rng.normal(size=1000) + 4 * included, included, 1e-5).epsilon_lower > 2)
+        True
+    """
+    scores, included = np.asarray(scores, np.float64), np.asarray(included)
+    check_shape((None,), scores=scores)
+    check_shape(scores.shape, bool, included=included)
+    check(0 <= delta < 1, "must be in [0, 1)", delta=delta)
+    check(0 < confidence < 1, "must be in (0, 1)", confidence=confidence)
+    known = np.flatnonzero(~np.isnan(scores))
+    order = np.random.default_rng(seed).permutation(known)
+    chosen, tested = order[: len(order) // 2], order[len(order) // 2 :]
+    if not len(chosen):
+        return EpsilonBound(*[np.nan] * 4, 0, 0, "too few examples have scores")
+    low, high = _thresholds(scores[chosen], included[chosen], delta, confidence)
+    guessed_in, guessed_out = scores[tested] >= high, scores[tested] <= low
+    member = included[tested]
+    right = int((guessed_in & member).sum() + (guessed_out & ~member).sum())
+    guesses = int(guessed_in.sum() + guessed_out.sum())
+    counts = int(member.sum()), int((~member).sum())
+    tpr, fpr = (float(guessed_in[side].mean()) if side.any() else np.nan for side in (member, ~member))
+    bound = _largest_epsilon(right, guesses, len(tested), delta, confidence)
+    note = f"one run, fair coins: {right} of {guesses} guesses right"
+    return EpsilonBound(bound, float(high), tpr, fpr, *counts, note)
+
+
+def p_value(right: int, guesses: int, examples: int, epsilon: float, delta: float) -> float:
+    """Largest probability that so many guesses are right under (epsilon, delta)-DP.
+
+    Args:
+        right: v, how many guesses are right.
+        guesses: r, how many were made.
+        examples: m, how many examples had a coin.
+        epsilon, delta: of the training.
+    """
+    q = 1 / (1 + np.exp(-epsilon))
+    beta = binom.sf(right - 1, guesses, q)
+    if not delta or not right:
+        return float(min(1, beta))
+    below = binom.cdf(right - 1, guesses, q) - binom.cdf(right - 1 - np.arange(1, right + 1), guesses, q)
+    alpha = (below / np.arange(1, right + 1)).max()
+    return float(min(1, beta + 2 * examples * delta * alpha))
+
+
+def _largest_epsilon(right: int, guesses: int, examples: int, delta: float, confidence: float) -> float:
+    """The largest epsilon that is refused at the confidence, by bisection; 0 if none is."""
+    refused, allowed = 0.0, _LARGEST
+    if p_value(right, guesses, examples, refused, delta) > 1 - confidence:
+        return 0.0
+    for _ in range(_STEPS):
+        middle = (refused + allowed) / 2
+        if p_value(right, guesses, examples, middle, delta) <= 1 - confidence:
+            refused = middle
+        else:
+            allowed = middle
+    return refused
+
+
+def _thresholds(scores: np.ndarray, included: np.ndarray, delta: float, confidence: float) -> tuple[float, float]:
+    """At or below which score an example is guessed out and at or above which in, for the largest bound."""
+    ascending = np.sort(scores)
+    best = -1.0, -np.inf, np.inf
+    counts = np.unique((_SHARES * len(scores)).astype(np.int64))
+    for num_in in counts:
+        high = ascending[len(scores) - num_in] if num_in else np.inf
+        guessed_in = scores >= high
+        for num_out in counts:
+            low = ascending[num_out - 1] if num_out else -np.inf
+            guessed_out = scores <= low
+            guesses = int(guessed_in.sum() + guessed_out.sum())
+            if not guesses or low >= high:
+                continue
+            right = int((guessed_in & included).sum() + (guessed_out & ~included).sum())
+            bound = _largest_epsilon(right, guesses, len(scores), delta, confidence)
+            # Of equal bounds the one with the larger share of right guesses.
+            best = max(best, (bound + 1e-6 * right / guesses, float(low), float(high)))
+    return best[1:]
