@@ -1,6 +1,7 @@
 """Checks of what a user passes in: each failure is one line with the name, the value and what is allowed."""
 
 import numbers
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -19,6 +20,12 @@ def check(condition: bool, allowed: str, **argument) -> None:
     """Raises InputError unless `condition`: check(0 < p < 1, "must be in (0, 1)", pkeep=p)."""
     if not condition:
         fail(allowed, **argument)
+
+
+def listed(values: Iterable, most: int = 10) -> str:
+    """The first values of many for a message, and how many more there are: "0, 2, 5 and 1,204 more"."""
+    values = list(map(str, values))
+    return ", ".join(values[:most]) + (f" and {len(values) - most:,} more" if len(values) > most else "")
 
 
 def check_integer(minimum: int, maximum: int | None = None, *, optional: bool = False, **argument) -> None:

@@ -1,0 +1,216 @@
+"""Labels, class names and example ids, from the forms in which users have them. NumPy only; reads no files."""
+
+import re
+
+import numpy as np
+
+from mia_tf.validation import check, check_shape, fail, listed
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_LARGEST_FLOAT = 2**53
+"""Up to here a float64 holds every whole number."""
+_FORMS = "must be whole numbers, booleans, strings or one-hot rows"
+
+
+def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Returns labels of any unambiguous form as integers, and the names of the classes if they have names.
+
+    Numbers keep their values: no class is left out because it has no example. `occurring_classes` does that.
+    Strings become positions in `classes`. Without `classes` they become positions among the different strings in
+    sorted order, where strings that are all whole numbers sort as numbers.
+
+    Args:
+        labels: N labels of shape (N,) or (N, 1): integers from 0, floats that are whole numbers, booleans or
+            strings; or of shape (N, K) with K >= 2, one-hot: one 1 per row, else 0.
+        argument: the name of `labels` in error messages.
+        classes: the name of each class, K different strings; None if the classes have no names, or if `labels` are
+            the names.
+
+    Returns:
+        (N,) int64 labels from 0, and a tuple of the class names; None instead of the tuple if there are no names.
+
+    Raises:
+        InputError: the labels have another form, or do not fit `classes`. The message says how to convert them.
+
+    Example:
+        >>> normalize_labels(["cat", "dog", "cat"])
+        (array([0, 1, 0]), ('cat', 'dog'))
+        >>> normalize_labels([[0, 0, 1], [1, 0, 0]])
+        (array([2, 0]), None)
+        >>> normalize_labels([3.0, 7.0, 3.0])
+        (array([3, 7, 3]), None)
+    """
+    values = _as_array(labels, argument)
+    names = None if classes is None else _class_names(classes)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 2:
+        if names is not None:
+            check_shape((None, len(names)), **{argument: values})
+        return _from_one_hot(values, argument), names
+    check(values.ndim == 1, "must have shape (N,), (N, 1) or, one-hot, (N, K)", **{argument: f"shape {values.shape}"})
+    check(len(values) > 0, "must hold at least one label", **{argument: "none"})
+    if values.dtype.kind == "U":
+        return _from_strings(values, names, argument)
+    numbers = _from_numbers(values, argument)
+    if names is not None:
+        limit = len(names) - 1
+        allowed = f"must lie in [0, {limit}], because there are {len(names)} class names (labels from 1: subtract 1)"
+        check(numbers.max() <= limit, allowed, **{argument: f"values from {numbers.min()} to {numbers.max()}"})
+    return numbers, names
+
+
+def occurring_classes(
+    labels: np.ndarray, classes: tuple[str, ...] | None = None, *, argument: str = "labels"
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Returns the classes that have examples, for training: a model gets one output for each of them.
+
+    Args:
+        labels: (N,) int64 from 0, as `normalize_labels` returns them.
+        classes: the name of each class; None if the classes have no names.
+        argument: the name of `labels` in error messages.
+
+    Returns:
+        (C,) int64, the different labels in rising order: `np.searchsorted` in it turns a label into its output in
+        [0, C). And a tuple of the C names: those of `classes`, or else the labels themselves; None instead of the
+        tuple if there are no `classes` and the labels are 0 to C - 1 without a gap.
+
+    Raises:
+        InputError: there are fewer than two different labels, or fewer than two examples per label on average.
+
+    Example:
+        >>> values, names = occurring_classes(np.array([7, 3, 40, 3, 7, 40]))
+        >>> names
+        ('3', '7', '40')
+        >>> np.searchsorted(values, [40, 3])
+        array([2, 0])
+    """
+    values = np.unique(labels)
+    names = tuple(classes[value] for value in values) if classes else tuple(map(str, values))
+    only = f"only {names[0]!r}" if classes else f"only label {names[0]}"
+    check(len(values) >= 2, "must hold at least two different labels", **{argument: only})
+    told = f"{len(values):,} different labels of {len(labels):,} examples"
+    allowed = "must have at least two examples per label on average (are these ids, or measurements?)"
+    check(2 * len(values) <= len(labels), allowed, **{argument: told})
+    return values, names if classes or not np.array_equal(values, np.arange(len(values))) else None
+
+
+def normalize_ids(ids, *, argument: str = "ids") -> np.ndarray:
+    """Returns a user's own ids of examples as strings.
+
+    Args:
+        ids: N different strings or integers, of shape (N,) or (N, 1).
+        argument: the name of `ids` in error messages.
+
+    Returns:
+        (N,) fixed-width str.
+
+    Raises:
+        InputError: an id occurs twice, is empty or cannot stand on a line of its own, or the ids are neither strings
+            nor integers.
+
+    Example:
+        >>> normalize_ids([12, 7])
+        array(['12', '7'], dtype='<U2')
+    """
+    values = _as_array(ids, argument)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    check_shape((None,), **{argument: values})
+    convert = "must be strings or integers: convert whole numbers with .astype(np.int64)"
+    check(values.dtype.kind in "Uiu", convert, **{argument: f"dtype {values.dtype}"})
+    values = np.array([str(value) for value in values.tolist()])
+    for value in values.tolist():
+        fits = value and value.isprintable() and value == value.strip()
+        check(fits, "must be printable, not empty, and without spaces around them", **{argument: repr(value)})
+    different, counts = np.unique(values, return_counts=True)
+    repeated = different[counts > 1]
+    told = f"{len(repeated):,} of them more than once ({listed(repeated)})"
+    check(not len(repeated), "must differ from each other", **{argument: told})
+    return values
+
+
+def _as_array(values, argument: str) -> np.ndarray:
+    """An array of numbers, booleans or str, whatever the values came in."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        fail("must be one array", **{argument: "lists of different lengths"})
+    if array.dtype.kind == "O":
+        array = _from_objects(array, argument)
+    if array.dtype.kind == "S":
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError:
+            fail("must be text in UTF-8", **{argument: "other bytes"})
+    return array
+
+
+def _from_objects(array: np.ndarray, argument: str) -> np.ndarray:
+    """Strings or numbers that are stored as Python objects, as pandas does."""
+    kinds = {type(value) for value in array.ravel().tolist()}
+    if kinds and (kinds <= {str} or kinds <= {int} or kinds <= {bool} or kinds <= {int, float}):
+        return np.array(array.tolist())
+    kinds = ", ".join(sorted(kind.__name__ for kind in kinds))
+    fail("must be all strings or all numbers", **{argument: f"Python objects ({kinds})"})
+
+
+def _class_names(classes) -> tuple[str, ...]:
+    """The names of the classes, in the order of the labels."""
+    names = _as_array(classes, "classes")
+    check_shape((None,), classes=names)
+    check(names.dtype.kind == "U", "must be strings: convert with .astype(str)", classes=f"dtype {names.dtype}")
+    _check_names(names, "classes")
+    different, counts = np.unique(names, return_counts=True)
+    check(len(different) == len(names), "must differ from each other", classes=f"{listed(different[counts > 1])} twice")
+    return tuple(names.tolist())
+
+
+def _check_names(names: np.ndarray, argument: str) -> None:
+    """Raises InputError for a name of a class that a line of text cannot show."""
+    for name in np.unique(names).tolist():
+        check(name.strip() != "" and name.isprintable(), "must be printable and not empty", **{argument: repr(name)})
+
+
+def _from_strings(values: np.ndarray, names: tuple[str, ...] | None, argument: str):
+    """(N,) int64 positions in the names, and the names; the different strings are the names if there are none."""
+    different, positions = np.unique(values, return_inverse=True)
+    _check_names(different, argument)
+    strings = different.tolist()
+    if names is None:
+        whole = all(map(_WHOLE_NUMBER.fullmatch, strings))
+        names = tuple(sorted(strings, key=lambda text: (int(text), text)) if whole else strings)
+    known = {name: position for position, name in enumerate(names)}
+    unknown = [text for text in strings if text not in known]
+    check(not unknown, "must be among the class names " + listed(names), **{argument: listed(unknown)})
+    return np.array([known[text] for text in strings], np.int64)[positions.reshape(-1)], names
+
+
+def _from_numbers(values: np.ndarray, argument: str) -> np.ndarray:
+    """(N,) int64 from whole numbers from 0, or from booleans."""
+    kind = values.dtype.kind
+    check(kind in "biuf", _FORMS, **{argument: f"dtype {values.dtype}"})
+    if kind == "b":
+        return values.astype(np.int64)
+    if kind == "f":
+        values = values.astype(np.float64)
+        check(np.isfinite(values).all(), "must be finite", **{argument: "NaN or infinity"})
+        whole = (np.trunc(values) == values) & (np.abs(values) <= _LARGEST_FLOAT)
+        if not whole.all():
+            fail("must be whole numbers (a threshold makes classes: labels > 0.5)", **{argument: values[~whole][0]})
+    low, high = values.min(), values.max()
+    # -1 is a class to some and "unlabelled" to others.
+    allowed = "must not be negative: leave unlabelled examples out, or name the classes with .astype(str)"
+    check(low >= 0, allowed, **{argument: f"values from {low} to {high}"})
+    check(high <= np.iinfo(np.int64).max, "must be below 2**63", **{argument: f"values from {low} to {high}"})
+    return values.astype(np.int64)
+
+
+def _from_one_hot(values: np.ndarray, argument: str) -> np.ndarray:
+    """(N,) int64, the place of the 1 in each row of (N, K)."""
+    check(values.size > 0, "must hold at least one label", **{argument: f"shape {values.shape}"})
+    check(values.dtype.kind in "biuf", f"{_FORMS}, strings of shape (N,)", **{argument: f"shape {values.shape}"})
+    one_hot = ((values == 0) | (values == 1)).all() and ((values == 1).sum(axis=1) == 1).all()
+    allowed = "must have one 1 per row and else 0, or shape (N,): .argmax(axis=1) makes labels of probabilities"
+    check(one_hot, allowed, **{argument: f"shape {values.shape} with other rows"})
+    return values.argmax(axis=1).astype(np.int64)
