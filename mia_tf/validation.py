@@ -1,7 +1,7 @@
 """Checks of what a user passes in: each failure is one line with the name, the value and what is allowed."""
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,10 +22,10 @@ def check(condition: bool, allowed: str, **argument) -> None:
         fail(allowed, **argument)
 
 
-def listed(values: Iterable, most: int = 10) -> str:
+def listed(values: Sequence, most: int = 10) -> str:
     """The first values of many for a message, and how many more there are: "0, 2, 5 and 1,204 more"."""
-    values = list(map(str, values))
-    return ", ".join(values[:most]) + (f" and {len(values) - most:,} more" if len(values) > most else "")
+    rest = f" and {len(values) - most:,} more" if len(values) > most else ""
+    return ", ".join(map(str, values[:most])) + rest
 
 
 def check_integer(minimum: int, maximum: int | None = None, *, optional: bool = False, **argument) -> None:
