@@ -1,6 +1,7 @@
 """What is settled before anything trains: whether the data fit, the default batch, and whether the disk suffices."""
 
 import dataclasses
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf import backend, subsets
-from mia_tf.config import MIN_MODELS, ExperimentConfig, check_images_fit
+from mia_tf.config import MIN_MODELS, ExperimentConfig, TrainingConfig, check_images_fit
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
 from mia_tf.store import Store
@@ -88,6 +89,13 @@ def with_default_batch(config: ExperimentConfig, num_examples: int) -> Experimen
 
 
 def _smallest_training_set(config: ExperimentConfig, num_examples: int) -> int:
+    """The number of examples of the model that has the fewest."""
+    return _smallest_of_plan(dataclasses.replace(config, training=TrainingConfig()), num_examples)
+
+
+@functools.cache
+def _smallest_of_plan(config: ExperimentConfig, num_examples: int) -> int:
+    # Drawing the plan of thousands of models takes seconds, and more than one check needs it.
     return int(subsets.membership(config, num_examples).sum(axis=1).min())
 
 
