@@ -1,11 +1,11 @@
 """Memory that loading a user's own archive takes, `--dataset=npz:PATH`.
 
-    python -m experiments.benchmarks.archive_memory [--examples=157000] [--out=FOLDER]      about 2 minutes, 2 GB of disk
+    python -m experiments.benchmarks.archive_memory [--out=FOLDER]      about 2 minutes, 1 GB of disk
 
 Random pictures of 28x28 with ten labels, as uint8 and as float32, in a plain and in a compressed archive. A process of
 its own loads each of them (`load`), or loads it and writes it to a new LOGDIR, as training does first (`create`). Its
-memory is the most that it held, less what it held before. Expected: at most three times the pictures in uint8, which
-are the pictures as they are chosen from, those that were chosen, and their ids or the file that is being written.
+memory is the most that it held, less what it held before. Expected: 2.5 times the pictures in uint8, whatever the
+archive: the pictures that are chosen from, those that were chosen, and their ids.
 
 Writes archive_memory.csv to --out.
 """

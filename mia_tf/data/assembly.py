@@ -1,6 +1,7 @@
 """Chooses examples from a pool for each group, and puts the groups together in one seeded order."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ from mia_tf.validation import check
 _COUNT_ARGUMENTS = {OVER: "num_over", UNDER: "num_under"}
 COPIES = "copies"
 """The key of `Dataset.sources` for pictures that occur more than once."""
-_BLOCK = 4096
-"""Pictures that are copied at a time."""
+_BLOCK_BYTES = 1 << 22
+"""Bytes of pictures that are copied at a time."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +187,14 @@ def _gathered(parts: Mapping[int, _Part], positions: np.ndarray) -> tuple[np.nda
     shape = next(iter(parts.values())).images.shape[1:]
     images = np.empty((len(positions), *shape), np.uint8)
     labels, groups = np.empty(len(positions), np.int64), np.empty(len(positions), np.uint8)
+    step = max(1, _BLOCK_BYTES // max(1, math.prod(shape)))
     first = 0
     for group, part in parts.items():
         here = np.flatnonzero((positions >= first) & (positions < first + len(part.rows)))
         rows = part.rows[positions[here] - first]
         labels[here], groups[here] = part.labels[rows], group
-        for start in range(0, len(here), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        for start in range(0, len(here), step):
+            block = slice(start, start + step)
             images[here[block]] = part.images[rows[block]]
         first += len(part.rows)
     return images, labels, groups

@@ -50,7 +50,7 @@ def load(path: str, config: DataConfig) -> Dataset:
     if config.pool_test:
         images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
         groups = np.concatenate([groups, test_groups])
-        test_images, test_labels, test_groups = images[:0], labels[:0], groups[:0]
+        test_images, test_labels, test_groups = images[:0].copy(), labels[:0], groups[:0]
     groupless = UNDER in test_groups and UNDER not in groups
     check(not groupless, "must hold no group that training lacks", **{archive.title("group_test"): "group 1"})
     counts = {OVER: config.num_over, UNDER: config.num_under}
@@ -134,7 +134,7 @@ def _pictures(archive: _OwnArchive) -> tuple[np.ndarray, np.ndarray, dict[str, s
     """The training and the test pictures, and what was done to them."""
     train = archive.pictures("x_train")
     changes = {"x_train": train.changes}
-    test_images = train.images[:0]
+    test_images = train.images[:0].copy()  # a view would keep all of them in memory
     if any(map(archive.has, ("x_test", "y_test", "group_test"))):
         test = archive.pictures("x_test", like=train)
         changes["x_test"], test_images = test.changes, test.images

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -175,6 +177,23 @@ def test_a_group_of_test_images_that_training_lacks_is_refused(own):
     with pytest.raises(InputError, match=r"`group_test in .*own\.npz` must hold no group that training lacks"):
         own({**_arrays(), **tests})
     assert (own({**_arrays(), **tests}, pool_test=True).groups == UNDER).sum() == 5
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_there_are_two_copies_of_the_pictures_in_memory_at_most(tmp_path, dtype):
+    """A float32 archive once took twenty times the pictures in uint8."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8000, 64, 64), np.uint8)
+    pixels = pixels if dtype == np.uint8 else pixels / dtype(255)
+    groups = np.arange(8000) % 10 == 0
+    np.savez(tmp_path / "own.npz", x_train=pixels, y_train=np.arange(8000) % 4, group_train=groups)
+    del pixels
+    tracemalloc.start()
+    try:
+        dataset = load(DataConfig(dataset=f"npz:{tmp_path / 'own.npz'}"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * dataset.images.nbytes  # of which ids take 0.05, and a block in float64 0.2
 
 
 def test_under_represented_examples_of_a_file_without_groups(own):
