@@ -4,7 +4,7 @@
 
 Random pictures of 28x28 with ten labels, as uint8 and as float32, in a plain and in a compressed archive. A process of
 its own loads each of them (`load`), or loads it and writes it to a new LOGDIR, as training does first (`create`). Its
-memory is the most that it held, less what it held before. Expected: 2.5 times the pictures in uint8, whatever the
+memory is the most that it held, less what it held before. Expected: 2.3 times the pictures in uint8, whatever the
 archive: the pictures that are chosen from, those that were chosen, and their ids.
 
 Writes archive_memory.csv to --out.

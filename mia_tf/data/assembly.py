@@ -16,6 +16,7 @@ COPIES = "copies"
 """The key of `Dataset.sources` for pictures that occur more than once."""
 _BLOCK_BYTES = 1 << 22
 """Bytes of pictures that are copied at a time."""
+_BLOCK_IDS = 4096
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,25 @@ class Pool:
     ids: np.ndarray | None = None
 
 
-def example_ids(images: np.ndarray) -> np.ndarray:
-    """(N,) str: 16 hexadecimal digits for each image, a hash of its shape and its uint8 pixels."""
+def digests(images: np.ndarray) -> np.ndarray:
+    """(N,) uint64: a hash of each image's shape and uint8 pixels. Equal images have equal ones."""
     shape = repr(images.shape[1:]).encode()
-    digests = [hashlib.blake2b(shape + image.tobytes(), digest_size=8).hexdigest() for image in images]
-    return np.array(digests, dtype="U16")
+    hashes = (hashlib.blake2b(shape + image.tobytes(), digest_size=8).digest() for image in images)
+    return np.fromiter((int.from_bytes(digest) for digest in hashes), np.uint64, len(images))
+
+
+def example_ids(images: np.ndarray) -> np.ndarray:
+    """(N,) str: 16 hexadecimal digits for each image, its `digests`."""
+    return _as_ids(digests(images))
+
+
+def _as_ids(hashes: np.ndarray) -> np.ndarray:
+    """(N,) str of (N,) uint64, in the same order when sorted."""
+    ids = np.empty(len(hashes), "U16")
+    for start in range(0, len(hashes), _BLOCK_IDS):
+        block = slice(start, start + _BLOCK_IDS)
+        ids[block] = [f"{digest:016x}" for digest in hashes[block].tolist()]
+    return ids
 
 
 def choose_balanced(
@@ -108,7 +123,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     *group_rngs, order_rng, test_rng, change_rng, test_change_rng = np.random.default_rng(config.seed).spawn(6)
     parts, hashes, seen = {}, {}, []
     for group, pool in pools.items():
-        hashes[group] = example_ids(pool.images)
+        hashes[group] = digests(pool.images)
         order = _order(pool, hashes[group])
         labels = pool.labels[order]
         count = len(labels) if pool.count is None else pool.count
@@ -120,15 +135,15 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     ids = {}
     for group, pool in pools.items():
         part = parts[group]
-        ids[group] = (hashes[group] if pool.ids is None else pool.ids)[part.rows]
+        ids[group] = hashes[group][part.rows] if pool.ids is None else pool.ids[part.rows]
         if pool.change is not None:
             parts[group] = part.changed(pool.change, change_rng)
-            ids[group] = example_ids(parts[group].images)
+            ids[group] = digests(parts[group].images)
             seen.append(ids[group])
     seen = np.concatenate(seen)
     test, copies = {}, 0
     for group, pool in pools.items():
-        hashed = example_ids(pool.test_images)
+        hashed = digests(pool.test_images)
         order = np.lexsort((pool.test_labels, hashed))
         rows = order[~np.isin(hashed[order], seen)]
         copies += len(order) - len(rows)
@@ -137,7 +152,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         test[group] = _Part(pool.test_images, pool.test_labels, rows)
         if pool.change is not None and len(rows):
             changed = test[group].changed(pool.change, test_change_rng)
-            new = np.flatnonzero(~np.isin(example_ids(changed.images), seen))
+            new = np.flatnonzero(~np.isin(digests(changed.images), seen))
             copies += len(rows) - len(new)
             test[group] = _Part(changed.images, changed.labels, new)
     count = sum(len(part.rows) for part in parts.values())
@@ -146,6 +161,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         check(config.dataset_size <= count, allowed, dataset_size=config.dataset_size)
     # Shuffled, so that the first rows are a fair share of both groups.
     rows = order_rng.permutation(count)[: config.dataset_size]
+    ids = np.concatenate(list(ids.values()))
     images, labels, groups = _gathered(parts, rows)
     test_images, test_labels, test_groups = _gathered(test, np.arange(sum(len(part.rows) for part in test.values())))
     if copies:
@@ -155,7 +171,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         images=images,
         labels=labels,
         groups=groups,
-        example_ids=np.concatenate(list(ids.values()))[rows],
+        example_ids=_as_ids(ids[rows]) if ids.dtype == np.uint64 else ids[rows],
         test_images=test_images,
         test_labels=test_labels,
         test_groups=test_groups,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mia_tf.data.assembly import COPIES, example_ids
+from mia_tf.data.assembly import COPIES, digests
 from mia_tf.records import Dataset
 from mia_tf.validation import check, listed
 
@@ -28,7 +28,7 @@ def with_notes(dataset: Dataset) -> Dataset:
 
 def _copies(dataset: Dataset) -> str:
     """A sentence on examples with the same pixels, "" if there are none."""
-    _, picture, counts = np.unique(example_ids(dataset.images), return_inverse=True, return_counts=True)
+    _, picture, counts = np.unique(digests(dataset.images), return_inverse=True, return_counts=True)
     copies = counts[picture] > 1
     if not copies.any():
         return ""
