@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,29 +43,10 @@ def load(path: str, config: DataConfig) -> Dataset:
             label or a group that training lacks; or a group is smaller than was asked for.
     """
     archive = _OwnArchive(_existing(path))
-    images, test_images, notes = _pictures(archive)
-    counts = len(images), len(test_images)
-    labels, test_labels, about = _labels(archive, *counts, config.pool_test, notes)
-    groups, test_groups = archive.groups("group_train", counts[0]), archive.groups("group_test", counts[1])
-    ids = _ids(archive, *counts, config.pool_test)
-    if config.pool_test:
-        images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels])
-        groups = np.concatenate([groups, test_groups])
-        test_images, test_labels, test_groups = images[:0].copy(), labels[:0], groups[:0]
-    groupless = UNDER in test_groups and UNDER not in groups
-    check(not groupless, "must hold no group that training lacks", **{archive.title("group_test"): "group 1"})
-    counts = {OVER: config.num_over, UNDER: config.num_under}
-    if not (groups == UNDER).any():
-        check(not config.num_under, f"must be 0 or not given: {path} has no group 1", num_under=config.num_under)
-        counts[UNDER] = 0
-    check((groups == OVER).any(), "must have examples of group 0", **{archive.title("group_train"): "only group 1"})
-    pools = {}
-    for group in (group for group, count in counts.items() if count != 0):
-        rows, test_rows = _rows(groups == group), _rows(test_groups == group)
-        train = images[rows], labels[rows], test_images[test_rows], test_labels[test_rows]
-        pools[group] = Pool(*train, counts[group], ids=None if ids is None else ids[rows])
-    del images, test_images, train  # the pools may hold copies
-    return assemble(pools, config, name=archive.path.stem, sources={"npz": str(archive.path), **notes}, **about)
+    examples, test, about = _read(archive, config.pool_test)
+    pools = _pools(archive, examples, test, config)
+    del examples, test  # the pools may hold copies
+    return assemble(pools, config, name=archive.path.stem, **about)
 
 
 def identity(path: str) -> dict[str, str]:
@@ -125,16 +107,73 @@ class _OwnArchive(Archive):
         return as_labels(self.array(self.key(name)), self.title(name), length, limit=2)
 
 
-def _rows(chosen: np.ndarray) -> np.ndarray | slice:
-    """What selects the rows that are true; a slice, which copies nothing, if all are."""
-    return slice(None) if chosen.all() else chosen
+@dataclass(frozen=True)
+class _Examples:
+    """Pictures as in Dataset, their labels and groups, and the user's ids of them, if there are any."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray | None = None
+
+    def of(self, group: int) -> "_Examples":
+        """Those of one group; a slice of all, which copies nothing, if there is no other."""
+        rows = self.groups == group
+        rows = slice(None) if rows.all() else rows
+        ids = None if self.ids is None else self.ids[rows]
+        return _Examples(self.images[rows], self.labels[rows], self.groups[rows], ids)
+
+    def none(self) -> "_Examples":
+        """No examples. Not a view, which would keep all of them in memory."""
+        return _Examples(self.images[:0].copy(), self.labels[:0], self.groups[:0])
+
+
+def _read(archive: _OwnArchive, pooled: bool) -> tuple[_Examples, _Examples, dict]:
+    """The examples and the test examples, and what a Dataset has of the classes and the sources.
+
+    Args:
+        archive: the user's.
+        pooled: whether the test pictures are examples too.
+    """
+    images, test_images, notes = _pictures(archive)
+    counts = len(images), len(test_images)
+    labels, test_labels, classes, note = _labels(archive, *counts, pooled)
+    groups, test_groups = archive.groups("group_train", counts[0]), archive.groups("group_test", counts[1])
+    about = {
+        "num_classes": len(classes) if classes else int(np.concatenate([labels, test_labels]).max()) + 1,
+        "classes": classes,
+        "sources": {"npz": str(archive.path), **notes, **({"classes": note} if note else {})},
+    }
+    ids = _ids(archive, *counts, pooled)
+    if pooled:
+        joined = ((images, test_images), (labels, test_labels), (groups, test_groups))
+        examples = _Examples(*map(np.concatenate, joined), ids)
+        return examples, examples.none(), about
+    return _Examples(images, labels, groups, ids), _Examples(test_images, test_labels, test_groups), about
+
+
+def _pools(archive: _OwnArchive, examples: _Examples, test: _Examples, config: DataConfig) -> dict[int, Pool]:
+    """What each group is chosen from."""
+    groupless = UNDER in test.groups and UNDER not in examples.groups
+    check(not groupless, "must hold no group that training lacks", **{archive.title("group_test"): "group 1"})
+    counts = {OVER: config.num_over, UNDER: config.num_under}
+    if UNDER not in examples.groups:
+        allowed = f"must be 0 or not given: {archive.path} has no group 1"
+        check(not config.num_under, allowed, num_under=config.num_under)
+        counts[UNDER] = 0
+    check(OVER in examples.groups, "must have examples of group 0", **{archive.title("group_train"): "only group 1"})
+    pools = {}
+    for group in (group for group, count in counts.items() if count != 0):
+        chosen, tests = examples.of(group), test.of(group)
+        pools[group] = Pool(chosen.images, chosen.labels, tests.images, tests.labels, counts[group], ids=chosen.ids)
+    return pools
 
 
 def _pictures(archive: _OwnArchive) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """The training and the test pictures, and what was done to them."""
     train = archive.pictures("x_train")
     changes = {"x_train": train.changes}
-    test_images = train.images[:0].copy()  # a view would keep all of them in memory
+    test_images = np.empty((0, *train.images.shape[1:]), np.uint8)
     if any(map(archive.has, ("x_test", "y_test", "group_test"))):
         test = archive.pictures("x_test", like=train)
         changes["x_test"], test_images = test.changes, test.images
@@ -146,23 +185,22 @@ def _pictures(archive: _OwnArchive) -> tuple[np.ndarray, np.ndarray, dict[str, s
     return train.images, test_images, notes
 
 
-def _labels(archive: _OwnArchive, count: int, test_count: int, pooled: bool, notes: dict[str, str]):
-    """The training and the test labels in [0, num_classes), and what a Dataset has of the classes.
+def _labels(archive: _OwnArchive, count: int, test_count: int, pooled: bool):
+    """The training and the test labels in [0, num_classes), the names of the classes or None, and what to say of them.
 
     Args:
         archive: the user's.
         count, test_count: numbers of training and test pictures.
         pooled: whether the test pictures are examples, so that their labels are classes too.
-        notes: what is worth saying of the classes is added here.
     """
     given = archive.array("classes") if archive.has("classes") else None
     labels, names, num_labels = _one_split(archive, "y_train", count, given)
     test_labels = labels[:0]
     if test_count:
-        test_labels, test_names, test_num_labels = _one_split(archive, "y_test", test_count, given)
+        test_labels, test_names, num_test_labels = _one_split(archive, "y_test", test_count, given)
         kinds = ["numbers" if n is None else "strings" for n in (names, test_names)]
         check(kinds[0] == kinds[1], f"must be {kinds[0]}, as y_train", **{archive.title("y_test"): kinds[1]})
-        num_labels = max(num_labels, test_num_labels)
+        num_labels = max(num_labels, num_test_labels)
         if names is not None:
             places, both = normalize_labels([*names, *test_names], classes=given)
             labels, test_labels = places[: len(names)][labels], places[len(names) :][test_labels]
@@ -172,16 +210,28 @@ def _labels(archive: _OwnArchive, count: int, test_count: int, pooled: bool, not
     unknown = [names[value] if names else value for value in np.setdiff1d(test_labels, values).tolist()]
     allowed = f"must hold no labels that {archive.key('y_train')} lacks"
     check(not unknown, allowed, **{archive.title("y_test"): listed(unknown)})
-    if classes is not None:
-        notes["classes"] = f"{len(values)} classes, named {listed(classes)}."
-    if missing := num_labels - len(values):
-        present = set(values.tolist())
-        absent = itertools.islice((value for value in range(num_labels) if value not in present), 10)
-        told = ", ".join(names[value] if names else str(value) for value in absent)
-        rest = f" and {missing - 10:,} more" if missing > 10 else ""
-        notes["classes"] = f"{notes.get('classes', f'{len(values)} classes.')} No example has the label {told}{rest}."
-    about = {"num_classes": len(values), "classes": classes}
-    return np.searchsorted(values, labels), np.searchsorted(values, test_labels), about
+    note = _note_on_classes(values, classes, names, num_labels)
+    return np.searchsorted(values, labels), np.searchsorted(values, test_labels), classes, note
+
+
+def _note_on_classes(values: np.ndarray, classes: tuple | None, names: tuple | None, num_labels: int) -> str:
+    """What the classes are called and which labels have no examples; "" if they are 0 to num_labels - 1.
+
+    Args:
+        values: the labels that occur.
+        classes: their names, or None.
+        names: the names of all labels, or None.
+        num_labels: how many labels there may be.
+    """
+    named = f", named {listed(classes)}" if classes else ""
+    missing = num_labels - len(values)
+    if not missing:
+        return f"{len(values)} classes{named}." if named else ""
+    present = set(values.tolist())
+    absent = itertools.islice((value for value in range(num_labels) if value not in present), 10)
+    told = ", ".join(names[value] if names else str(value) for value in absent)
+    rest = f" and {missing - 10:,} more" if missing > 10 else ""
+    return f"{len(values)} classes{named}. No example has the label {told}{rest}."
 
 
 def _one_split(archive: _OwnArchive, name: str, length: int, classes) -> tuple[np.ndarray, tuple | None, int]:
