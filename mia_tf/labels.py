@@ -90,9 +90,9 @@ def occurring_classes(
     names = tuple(classes[value] for value in values) if classes else tuple(map(str, values))
     only = f"only {names[0]!r}" if classes else f"only label {names[0]}"
     check(len(values) >= 2, "must hold at least two different labels", **{argument: only})
-    told = f"{len(values):,} different labels of {len(labels):,} examples"
+    received = f"{len(values):,} different labels of {len(labels):,} examples"
     allowed = "must have at least two examples per label on average (are these ids, or measurements?)"
-    check(2 * len(values) <= len(labels), allowed, **{argument: told})
+    check(2 * len(values) <= len(labels), allowed, **{argument: received})
     return values, names if classes or not np.array_equal(values, np.arange(len(values))) else None
 
 
@@ -126,8 +126,8 @@ def normalize_ids(ids, *, argument: str = "ids") -> np.ndarray:
         check(fits, "must be printable, not empty, and without spaces around them", **{argument: repr(value)})
     different, counts = np.unique(values, return_counts=True)
     repeated = different[counts > 1]
-    told = f"{len(repeated):,} of them more than once ({listed(repeated)})"
-    check(not len(repeated), "must differ from each other", **{argument: told})
+    received = f"{len(repeated):,} of them more than once ({listed(repeated)})"
+    check(not len(repeated), "must differ from each other", **{argument: received})
     return values
 
 

@@ -70,9 +70,8 @@ def settle(config: ExperimentConfig, logdir: Path, batch_given: bool) -> tuple[E
     default, batch = config.training.batch, settled.training.batch
     if batch != default:
         smallest = _smallest_training_set(config, count)
-        print(
-            f"--batch={batch}, not the default of {default}: a model's smallest training set has {smallest} examples."
-        )
+        change = f"--batch={batch}, not the default of {default}"
+        print(f"{change}: a model's smallest training set has {smallest} examples.", flush=True)
     return settled, lambda: dataset or load_and_check(settled)
 
 
@@ -126,12 +125,12 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
 def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: int, missing: int) -> None:
     """Prints what will be trained, on which data, and what it promises."""
     print(f"{dataset.name}: {len(dataset.images):,} examples, {config.training.arch}, {logdir}")
-    for said in (*map(dataset.sources.get, _NOTES), dataset.stand_in):
-        if said:
-            print(said)
+    for note in (*map(dataset.sources.get, _NOTES), dataset.stand_in):
+        if note:
+            print(note)
     if missing and config.num_experiments < MIN_MODELS:
         alone = f"mia_tf.analyze needs {MIN_MODELS} models, unless they are the targets of a --shadow_logdir"
-        print(f"Warning: --num_experiments={config.num_experiments}, but {alone}.")
+        print(f"warning: --num_experiments={config.num_experiments}, but {alone}.")
     print(f"{wanted - missing} of {wanted} models present, {missing} to train.", flush=True)
     if config.training.privacy and missing:
         from mia_tf.training import accounting

@@ -21,6 +21,7 @@ from mia_tf.config import (
     CLUSTERED,
     DATA_SOURCES,
     EFFICIENTNET,
+    MIN_MODELS,
     NORMS,
     PRECISIONS,
     SELECTIONS,
@@ -192,7 +193,8 @@ def _train(store: Store, config: ExperimentConfig, options: RunOptions, executor
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     present = len(set(wanted) & store.completed())
     if not failures:
-        after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}"
+        needed = " --shadow_logdir=OTHER" if config.num_experiments < MIN_MODELS else ""
+        after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}{needed}"
     elif any("not finite" in reason for reason in failures.values()):
         limit = "--clip_norm" if config.training.clip_norm else "--clip_norm above 0"
         after = f"Models that diverged would diverge again: take a smaller --lr or a {limit}, in another --logdir."

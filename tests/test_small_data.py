@@ -68,7 +68,7 @@ def test_a_small_archive_is_trained_with_the_defaults_and_all_is_said_before(tmp
         "2 classes, named cat, dog.",
         "4 of 300 examples have the pixels of another example, 4 of them under different labels: a model without one "
         "of them may have trained on its copy, so their memorization is understated.",
-        "Warning: --num_experiments=3, but mia_tf.analyze needs 4 models, unless they are the targets of a "
+        "warning: --num_experiments=3, but mia_tf.analyze needs 4 models, unless they are the targets of a "
         "--shadow_logdir.",
     ]
     assert rehearsed.stdout.startswith("--batch=16, not the default of 256")  # of three models, two thirds are out
@@ -77,13 +77,14 @@ def test_a_small_archive_is_trained_with_the_defaults_and_all_is_said_before(tmp
     trained = run(*arguments)
     assert trained.returncode == 0, trained.stderr
     assert all(line in trained.stdout.splitlines() for line in said)
+    assert trained.stdout.endswith(f"Next: python -m mia_tf.analyze --logdir={logdir} --shadow_logdir=OTHER\n")
     assert json.loads((logdir / "config.json").read_text())["batch"] == 16
     sources = json.loads((logdir / "dataset.json").read_text())["sources"]
     assert [sources[key] for key in ("pixels", "classes", "copies")] == said[:3]
     assert Store(logdir).models()[0].hparams()["batch"] == 16 and Store(logdir).models()[0].logits_shape()[2] == 2
     again = run(*arguments)
     assert again.returncode == 0 and "3 of 3 models present, 0 to train." in again.stdout
-    assert "Warning" not in again.stdout
+    assert "warning" not in again.stdout
     given = run(*arguments, "--batch=256")
     assert given.returncode == 2 and "it differs in batch (16 there, 256 now)" in given.stderr
     elsewhere = run(*arguments, "--batch=256", f"--logdir={tmp_path / 'other'}")

@@ -22,7 +22,7 @@ def with_notes(dataset: Dataset) -> Dataset:
     if len(present) < dataset.num_classes:
         empty = [dataset.classes[c] if dataset.classes else c for c in np.flatnonzero(counts == 0)]
         notes["empty classes"] = [f"None of the chosen examples is of class {listed(empty)}."]
-    sentences = {key: " ".join(filter(None, said)) for key, said in notes.items()}
+    sentences = {key: " ".join(filter(None, parts)) for key, parts in notes.items()}
     return replace(dataset, sources={**dataset.sources, **{key: text for key, text in sentences.items() if text}})
 
 

@@ -229,9 +229,9 @@ def _note_on_classes(values: np.ndarray, classes: tuple | None, names: tuple | N
         return f"{len(values)} classes{named}." if named else ""
     present = set(values.tolist())
     absent = itertools.islice((value for value in range(num_labels) if value not in present), 10)
-    told = ", ".join(names[value] if names else str(value) for value in absent)
+    first = ", ".join(names[value] if names else str(value) for value in absent)
     rest = f" and {missing - 10:,} more" if missing > 10 else ""
-    return f"{len(values)} classes{named}. No example has the label {told}{rest}."
+    return f"{len(values)} classes{named}. No example has the label {first}{rest}."
 
 
 def _one_split(archive: _OwnArchive, name: str, length: int, classes) -> tuple[np.ndarray, tuple | None, int]:
