@@ -37,6 +37,8 @@ PAD = 4
 MAX_QUERIES = 2 * (2 * PAD + 1) ** 2
 """Both mirrorings of every crop."""
 _MAX_MODELS = 10**6  # beyond any experiment; a slip of the keyboard
+MIN_MODELS = 4
+"""Shadow models that an analysis needs."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class DataConfig:
             has all of it.
         scores_from: for "singletons", an analyzed LOGDIR with the memorization of the same examples.
         threshold: for "singletons", the memorization above which they stay; None for the paper's.
-        without: a text file of ids of examples to leave out, one a line; None for none.
+        without: a text file of ids of examples to leave out, one per line; None for none.
     """
 
     dataset: str = "mnist_svhn"

@@ -4,26 +4,29 @@ import tempfile
 
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig
-from mia_tf.preparation import announce, check_disk, load_and_check, logits_bytes
+from mia_tf.preparation import announce, check_disk, logits_bytes, settle
 from mia_tf.progress import duration
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.training.executors import sharing
 
 
-def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict) -> None:
+def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict, batch_given: bool) -> None:
     """Checks what training would check, and prints what it would train, promise and cost on this machine.
 
     Args:
         config: the experiment.
         options: where and how fast; its LOGDIR is neither made nor changed.
         identity: what the LOGDIR's config.json holds, or would.
+        batch_given: as `preparation.settle` takes it.
 
     Raises:
         InputError: the training would be refused.
     """
+    config, load_dataset = settle(config, options.logdir, batch_given)
+    identity = {**identity, "batch": config.training.batch}
     begun = Store.check(options.logdir, identity)
-    dataset = Store(options.logdir).dataset() if begun else load_and_check(config)
+    dataset = Store(options.logdir).dataset() if begun else load_dataset()
     wanted = set(options.models(config.num_experiments))
     missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)
     announce(dataset, config, options.logdir, len(wanted), missing)

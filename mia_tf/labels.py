@@ -1,5 +1,6 @@
 """Labels, class names and example ids, from the forms in which users have them. NumPy only; reads no files."""
 
+import numbers
 import re
 
 import numpy as np
@@ -52,12 +53,12 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
     check(len(values) > 0, "must hold at least one label", **{argument: "none"})
     if values.dtype.kind == "U":
         return _from_strings(values, names, argument)
-    numbers = _from_numbers(values, argument)
+    integers = _from_numbers(values, argument)
     if names is not None:
         limit = len(names) - 1
         allowed = f"must lie in [0, {limit}], because there are {len(names)} class names (labels from 1: subtract 1)"
-        check(numbers.max() <= limit, allowed, **{argument: f"values from {numbers.min()} to {numbers.max()}"})
-    return numbers, names
+        check(integers.max() <= limit, allowed, **{argument: f"values from {integers.min()} to {integers.max()}"})
+    return integers, names
 
 
 def occurring_classes(
@@ -89,9 +90,9 @@ def occurring_classes(
     names = tuple(classes[value] for value in values) if classes else tuple(map(str, values))
     only = f"only {names[0]!r}" if classes else f"only label {names[0]}"
     check(len(values) >= 2, "must hold at least two different labels", **{argument: only})
-    told = f"{len(values):,} different labels of {len(labels):,} examples"
+    received = f"{len(values):,} different labels of {len(labels):,} examples"
     allowed = "must have at least two examples per label on average (are these ids, or measurements?)"
-    check(2 * len(values) <= len(labels), allowed, **{argument: told})
+    check(2 * len(values) <= len(labels), allowed, **{argument: received})
     return values, names if classes or not np.array_equal(values, np.arange(len(values))) else None
 
 
@@ -125,8 +126,8 @@ def normalize_ids(ids, *, argument: str = "ids") -> np.ndarray:
         check(fits, "must be printable, not empty, and without spaces around them", **{argument: repr(value)})
     different, counts = np.unique(values, return_counts=True)
     repeated = different[counts > 1]
-    told = f"{len(repeated):,} of them more than once ({listed(repeated)})"
-    check(not len(repeated), "must differ from each other", **{argument: told})
+    received = f"{len(repeated):,} of them more than once ({listed(repeated)})"
+    check(not len(repeated), "must differ from each other", **{argument: received})
     return values
 
 
@@ -147,12 +148,14 @@ def _as_array(values, argument: str) -> np.ndarray:
 
 
 def _from_objects(array: np.ndarray, argument: str) -> np.ndarray:
-    """Strings or numbers that are stored as Python objects, as pandas does."""
-    kinds = {type(value) for value in array.ravel().tolist()}
-    if kinds and (kinds <= {str} or kinds <= {int} or kinds <= {bool} or kinds <= {int, float}):
-        return np.array(array.tolist())
-    kinds = ", ".join(sorted(kind.__name__ for kind in kinds))
-    fail("must be all strings or all numbers", **{argument: f"Python objects ({kinds})"})
+    """Strings, booleans or numbers that are stored as Python objects, as pandas does."""
+    values = array.ravel().tolist()
+    for kind in (str, (bool, np.bool_), numbers.Real):
+        same = all(isinstance(value, kind) for value in values)
+        if values and same:
+            return np.array(values).reshape(array.shape)
+    kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+    fail("must be all strings, all booleans or all numbers", **{argument: f"Python objects ({kinds})"})
 
 
 def _class_names(classes) -> tuple[str, ...]:

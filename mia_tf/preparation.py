@@ -1,19 +1,32 @@
-"""What is settled before anything trains: whether the data fit, and whether the disk suffices."""
+"""What is settled before anything trains: whether the data fit, the default batch, and whether the disk suffices."""
 
+import dataclasses
+import functools
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf import backend, subsets
-from mia_tf.config import ExperimentConfig, check_images_fit
+from mia_tf.config import MIN_MODELS, ExperimentConfig, TrainingConfig, check_images_fit
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
+from mia_tf.store import Store
 from mia_tf.validation import check, fail
 
+_STEPS = 4
+"""Steps per epoch that a smaller default batch leaves at least."""
+_NOTES = ("pixels", "classes", "validation", "empty classes", "copies", "without", "selection")
+"""Keys of `Dataset.sources` that the log shows."""
 
-def load_and_check(config: ExperimentConfig) -> Dataset:
+
+def load_and_check(config: ExperimentConfig, default_batch: bool = False) -> Dataset:
     """The data set, once it is certain that the configuration can train on it.
+
+    Args:
+        config: the experiment.
+        default_batch: take the batch that `with_default_batch` returns.
 
     Raises:
         InputError: the data cannot be had, or do not fit the rest of the configuration.
@@ -21,13 +34,70 @@ def load_and_check(config: ExperimentConfig) -> Dataset:
     from mia_tf import data
     from mia_tf.training import features
 
+    def check_dataset(dataset: Dataset) -> None:
+        check_fits(with_default_batch(config, len(dataset.images)) if default_batch else config, dataset)
+
     def extract_features(mixture: Dataset, network: str, seed: int) -> np.ndarray:
-        check_fits(config, mixture)  # before minutes of work
+        check_dataset(mixture)  # before minutes of work
         return features.extract(mixture, network, seed)
 
     dataset = data.load(config.data, extract_features)
-    check_fits(config, dataset)
+    check_dataset(dataset)
     return dataset
+
+
+def settle(config: ExperimentConfig, logdir: Path, batch_given: bool) -> tuple[ExperimentConfig, Callable[[], Dataset]]:
+    """Replaces a default batch that the data are too few for, and says so.
+
+    Args:
+        config: the experiment.
+        logdir: its folder; if it is begun, its number of examples decides, and no data are loaded.
+        batch_given: whether the user chose the batch, which then stays as it is.
+
+    Returns:
+        The configuration to train with, and a function that returns its data set. Drop the function when the data
+        are no longer needed: it may hold them.
+
+    Raises:
+        InputError: as `load_and_check`, or the LOGDIR is damaged.
+    """
+    if batch_given:
+        return config, lambda: load_and_check(config)
+    begun = (logdir / "config.json").exists()
+    dataset = None if begun else load_and_check(config, default_batch=True)
+    count = len(Store.open(logdir).examples().labels if begun else dataset.labels)
+    settled = with_default_batch(config, count)
+    default, batch = config.training.batch, settled.training.batch
+    if batch != default:
+        smallest = _smallest_training_set(config, count)
+        change = f"--batch={batch}, not the default of {default}"
+        print(f"{change}: a model's smallest training set has {smallest} examples.", flush=True)
+    return settled, lambda: dataset or load_and_check(settled)
+
+
+def with_default_batch(config: ExperimentConfig, num_examples: int) -> ExperimentConfig:
+    """Returns the configuration with its batch, or with a smaller one if a model has fewer examples than that.
+
+    The smaller batch is the largest power of two that leaves four steps per epoch, so that a model still learns.
+    """
+    if subsets.certainly_have(config, num_examples, config.training.batch):
+        return config
+    smallest = _smallest_training_set(config, num_examples)
+    if config.training.batch <= smallest:
+        return config
+    batch = 1 << max(0, (smallest // _STEPS).bit_length() - 1)
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, batch=batch))
+
+
+def _smallest_training_set(config: ExperimentConfig, num_examples: int) -> int:
+    """The number of examples of the model that has the fewest."""
+    return _smallest_of_plan(dataclasses.replace(config, training=TrainingConfig()), num_examples)
+
+
+@functools.cache
+def _smallest_of_plan(config: ExperimentConfig, num_examples: int) -> int:
+    # Drawing the plan of thousands of models takes seconds, and more than one check needs it.
+    return int(subsets.membership(config, num_examples).sum(axis=1).min())
 
 
 def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
@@ -40,7 +110,7 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
     check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
     batch = training.batch
     if not subsets.certainly_have(config, len(dataset.images), batch):
-        smallest = int(subsets.membership(config, len(dataset.images)).sum(axis=1).min())
+        smallest = _smallest_training_set(config, len(dataset.images))
         allowed = f"must not exceed the smallest model's training set of {smallest} examples"
         check(batch <= smallest, allowed, batch=batch)
     if training.privacy:
@@ -59,9 +129,12 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
 def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: int, missing: int) -> None:
     """Prints what will be trained, on which data, and what it promises."""
     print(f"{dataset.name}: {len(dataset.images):,} examples, {config.training.arch}, {logdir}")
-    for said in (dataset.sources.get("without"), dataset.sources.get("selection"), dataset.stand_in):
-        if said:
-            print(said)
+    for note in (*map(dataset.sources.get, _NOTES), dataset.stand_in):
+        if note:
+            print(note)
+    if missing and config.num_experiments < MIN_MODELS:
+        alone = f"mia_tf.analyze needs {MIN_MODELS} models, unless they are the targets of a --shadow_logdir"
+        print(f"warning: --num_experiments={config.num_experiments}, but {alone}.")
     print(f"{wanted - missing} of {wanted} models present, {missing} to train.", flush=True)
     if config.training.privacy and missing:
         from mia_tf.training import accounting

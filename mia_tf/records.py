@@ -22,7 +22,7 @@ class Dataset:
         images: (N, H, W, C) uint8, the pool that shadow models train on subsets of.
         labels: (N,) int64 in [0, num_classes).
         groups: (N,) uint8, OVER or UNDER.
-        example_ids: (N,) fixed-width str, a hash of each image's pixels: the identity of an
+        example_ids: (N,) fixed-width str, a hash of each image's pixels or the user's own id: the identity of an
             example whatever its row.
         test_images: (T, H, W, C) uint8; T may be 0.
         test_labels: (T,) int64.
@@ -30,7 +30,8 @@ class Dataset:
         num_classes: number of classes.
         group_names: what the over- and the under-represented group are called in figures.
         stand_in: a sentence when some of the data stand in for the real ones, else "".
-        sources: where each part came from, for people.
+        sources: where each part came from and what was done to it, for people.
+        classes: the name of each class; None if they are called 0 to num_classes - 1.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Dataset:
     group_names: tuple[str, str] = GROUP_NAMES
     stand_in: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self):
         check_shape((None, None, None, None), np.uint8, images=self.images)
@@ -57,6 +59,8 @@ class Dataset:
         check_shape((len(self.images),), example_ids=self.example_ids)
         check(len(self.images) >= 2, "must hold at least 2 images", images=f"{len(self.images)} images")
         check(self.num_classes >= 2, "must be at least 2", num_classes=self.num_classes)
+        named = self.classes is None or len(set(self.classes)) == len(self.classes) == self.num_classes
+        check(named, f"must be {self.num_classes} different names, or None", classes=self.classes)
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,7 @@ class Store:
         description = {
             "name": dataset.name,
             "num_classes": dataset.num_classes,
+            "classes": None if dataset.classes is None else list(dataset.classes),
             "group_names": list(dataset.group_names),
             "stand_in": dataset.stand_in,
             "sources": dict(dataset.sources),
@@ -167,6 +168,7 @@ class Store:
             "name": self.logdir.name,
             "group_names": list(GROUP_NAMES),
             "stand_in": "",
+            "classes": None,
         }
         ours = (self.logdir / "config.json").exists()  # then it must not be missing: it names stand-ins
         return {**defaults, **(load_json(path) if ours or path.exists() else {})}
@@ -184,8 +186,10 @@ class Store:
             images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
         arrays["labels"] = self._ids("labels")
         about = self.about()
-        about = {k: about[k] for k in ("name", "num_classes", "group_names", "stand_in", "sources") if k in about}
+        names = ("name", "num_classes", "group_names", "stand_in", "sources", "classes")
+        about = {name: about[name] for name in names if name in about}
         about["group_names"] = tuple(about["group_names"])
+        about["classes"] = None if about["classes"] is None else tuple(about["classes"])
         count = len(images)
         defaults = {
             "num_classes": int(arrays["labels"].max()) + 1,

@@ -21,6 +21,7 @@ from mia_tf.config import (
     CLUSTERED,
     DATA_SOURCES,
     EFFICIENTNET,
+    MIN_MODELS,
     NORMS,
     PRECISIONS,
     SELECTIONS,
@@ -29,7 +30,7 @@ from mia_tf.config import (
     ExperimentConfig,
     TrainingConfig,
 )
-from mia_tf.preparation import announce, check_disk, load_and_check
+from mia_tf.preparation import announce, check_disk, settle
 from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
 from mia_tf.run_options import EXECUTORS, RunOptions, parse_ensemble_size, parse_expid
 from mia_tf.store import Store
@@ -37,7 +38,7 @@ from mia_tf.validation import fail
 
 HELP = {
     DataConfig: {
-        "dataset": "Mixture (mnist, mnist_svhn, ...) or npz:PATH for your own arrays.",
+        "dataset": "Mixture (mnist, mnist_svhn, ...) or npz:PATH for your own pictures and labels.",
         "data_source": "Where pictures come from: " + ", ".join(DATA_SOURCES) + ".",
         "data_dir": "Folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA.",
         "num_over": "Over-represented examples, balanced over the labels; default as in the paper.",
@@ -50,7 +51,7 @@ HELP = {
         "clustered": "What is clustered: " + ", ".join(CLUSTERED) + "; the paper: mixture.",
         "scores_from": "Analyzed LOGDIR whose memorization singles out the singletons.",
         "threshold": "Memorization of a singleton; default the paper's, 0.8 on MNIST, 0.5 on CIFAR-10.",
-        "without": "Text file of ids of examples to leave out, one a line.",
+        "without": "Text file of ids of examples to leave out, one per line.",
     },
     TrainingConfig: {
         "arch": "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".",
@@ -58,7 +59,7 @@ HELP = {
         "precision": "What training computes in: " + ", ".join(PRECISIONS) + " (with KERAS_BACKEND=jax). "
         "GPUs with TF32 train float32 in that; answers and --dp's clipped sums are full float32 in any case.",
         "lr": "Peak learning rate.",
-        "batch": "Examples a step.",
+        "batch": "Examples per step; default 256, or fewer if a model has fewer examples.",
         "epochs": "Passes over a model's training set.",
         "weight_decay": "L2 penalty on weights, not on biases.",
         "warmup": "Share of training in which the rate rises (LiRA: 0.01).",
@@ -116,7 +117,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
             field = fields["seed" if name == "data_seed" else name]
             kind = next(iter(typing.get_args(field.type)), field.type)  # `int | None` is an int
             # None where the default follows from other flags, or where it matters whether a flag was given.
-            derived = owner is PrivacyConfig or name in ("queries", "clip_norm", "logdir")
+            derived = owner is PrivacyConfig or name in ("queries", "clip_norm", "batch", "logdir")
             _DEFINE[kind](name, None if derived else field.default, text, flag_values=values)
     flags.DEFINE_bool("dp", False, "Train with differential privacy (DP-SGD).", flag_values=values)
 
@@ -132,6 +133,8 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     data["seed"] = data.pop("data_seed")
     if training["queries"] is None:
         training["queries"] = 1 if training["augment"] == "none" else 2
+    if training["batch"] is None:
+        training["batch"] = TrainingConfig.batch
     training["privacy"] = _read_privacy(values.dp, {k: v for k, v in privacy.items() if v is not None})
     if training["clip_norm"] is None:
         training["clip_norm"] = 0.0 if values.dp else TrainingConfig.clip_norm
@@ -162,16 +165,21 @@ def main() -> int:
     if options.dry_run:
         from mia_tf.dry_run import rehearse
 
-        rehearse(config, options, identity)
+        rehearse(config, options, identity, flags.FLAGS.batch is not None)
         return 0
     from mia_tf.training import executors
 
     with executors.opened(options) as executor:  # before any work, as it may be refused
-        return _train(config, options, identity, executor)
+        return _train(*_begin(config, options, identity), options, executor)
 
 
-def _train(config: ExperimentConfig, options: RunOptions, identity: dict, executor) -> int:
-    store = Store.create(options.logdir, identity, lambda: load_and_check(config))
+def _begin(config: ExperimentConfig, options: RunOptions, identity: dict) -> tuple[Store, ExperimentConfig]:
+    """The LOGDIR, and the configuration with the batch that its data allow; the data are no longer in memory."""
+    config, load_dataset = settle(config, options.logdir, flags.FLAGS.batch is not None)
+    return Store.create(options.logdir, {**identity, "batch": config.training.batch}, load_dataset), config
+
+
+def _train(store: Store, config: ExperimentConfig, options: RunOptions, executor) -> int:
     store.check_whole()
     dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
     wanted = options.models(config.num_experiments)
@@ -185,7 +193,8 @@ def _train(config: ExperimentConfig, options: RunOptions, identity: dict, execut
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     present = len(set(wanted) & store.completed())
     if not failures:
-        after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}"
+        needed = " --shadow_logdir=OTHER" if config.num_experiments < MIN_MODELS else ""
+        after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}{needed}"
     elif any("not finite" in reason for reason in failures.values()):
         limit = "--clip_norm" if config.training.clip_norm else "--clip_norm above 0"
         after = f"Models that diverged would diverge again: take a smaller --lr or a {limit}, in another --logdir."

@@ -53,6 +53,19 @@ def test_what_is_written_is_read_again(store, dataset):
     assert model.hparams() == record.hparams and model.metrics() == record.metrics
 
 
+def test_class_names_are_read_again_and_earlier_versions_had_none(tmp_path, dataset):
+    named = dataclasses.replace(dataset, classes=("3", "7", "cat", "dog"))
+    store = Store.create(tmp_path / "run", CONFIG, lambda: named)
+    assert store.about()["classes"] == ["3", "7", "cat", "dog"] and store.dataset().classes == named.classes
+    path = store.logdir / "dataset.json"
+    about = json.loads(path.read_text())
+    del about["classes"]
+    path.write_text(json.dumps(about))
+    assert store.about()["classes"] is None and store.dataset().classes is None
+    with pytest.raises(InputError, match="`classes` must be 4 different names, or None"):
+        dataclasses.replace(dataset, classes=("3", "7", "cat"))
+
+
 def test_files_lie_where_the_published_code_looks(store, dataset):
     """score.py and plot.py: y_train.npy, experiment-*/keep.npy and logits/%010d.npy as (N, 1, Q, C)."""
     store.write(make_record(dataset, 0))

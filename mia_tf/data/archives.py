@@ -1,15 +1,18 @@
 """Reads npz archives of images and labels. Nothing in an archive is ever unpickled."""
 
 import contextlib
+import math
 import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mia_tf.labels import normalize_labels
 from mia_tf.validation import InputError, check, check_ids, check_shape
 
 # What zipfile and numpy raise on damaged, encrypted, pickled or absurdly large members.
@@ -17,6 +20,26 @@ _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
     *(EOFError, OSError, ValueError, TypeError, OverflowError, RuntimeError, MemoryError),
 )
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+"""Version of the npy format -> what reads its header. Version 3 is for names of fields, which pictures lack."""
+_BLOCK_BYTES = 1 << 22
+"""Bytes of a stored array that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array that is still in its archive.
+
+    Attributes:
+        shape: its shape.
+        dtype: its dtype.
+        blocks: returns an iterator over the array, in blocks of some megabytes along the first axis. Each call reads
+            the array from the start.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    blocks: Callable[[], Iterator[np.ndarray]]
 
 
 class Archive:
@@ -28,15 +51,15 @@ class Archive:
             if file.read(2) != b"PK":  # what every zip file begins with
                 raise zipfile.BadZipFile("no zip header")
             with zipfile.ZipFile(self.path) as members:
-                self.keys = {name.removesuffix(".npy") for name in members.namelist()}
+                self._members = {name.removesuffix(".npy"): name for name in members.namelist()}
+        self.keys = frozenset(self._members)
 
     def __contains__(self, key: str) -> bool:
         return key in self.keys
 
     def array(self, key: str) -> np.ndarray:
         """The array called `key`, of any shape and dtype but Python objects."""
-        if key not in self:
-            raise InputError(f"Missing array `{key}` in {self.path}. It holds: {', '.join(sorted(self.keys))}")
+        self._check_present(key)
         with self._readable(f"its array `{key}` is damaged"):
             with np.load(self.path, allow_pickle=False) as arrays:
                 array = arrays[key]
@@ -44,50 +67,72 @@ class Archive:
                 raise ValueError("not an array")
             return array
 
+    def stored(self, key: str) -> StoredArray:
+        """The array called `key`, to be read in blocks so that it never lies in memory as a whole."""
+        self._check_present(key)
+        with self._opened(key) as (_, shape, by_column, dtype):
+            pass
+        if by_column and len(shape) > 1:  # examples are scattered over the whole file
+            whole = self.array(key)
+            rows = _rows_per_block(shape, dtype)
+            return StoredArray(shape, dtype, lambda: (whole[i : i + rows] for i in range(0, len(whole), rows)))
+        return StoredArray(shape, dtype, lambda: self._blocks(key))
+
+    def _blocks(self, key: str) -> Iterator[np.ndarray]:
+        with self._opened(key) as (file, shape, _, dtype):
+            rows = _rows_per_block(shape, dtype)
+            for start in range(0, shape[0], rows):
+                block = (min(rows, shape[0] - start), *shape[1:])
+                data = file.read(dtype.itemsize * math.prod(block))
+                yield np.frombuffer(data, dtype).reshape(block)  # too few bytes are a ValueError
+            file.read(1)  # at its end the file is compared with its checksum
+
+    @contextlib.contextmanager
+    def _opened(self, key: str) -> Iterator[tuple]:
+        """A member behind its npy header, with the shape, whether the order is Fortran's, and the dtype."""
+        with (
+            self._readable(f"its array `{key}` is damaged"),
+            zipfile.ZipFile(self.path) as members,
+            members.open(self._members[key]) as file,
+        ):
+            version = np.lib.format.read_magic(file)
+            if version not in _HEADERS:
+                raise ValueError(f"npy format {version}")
+            shape, by_column, dtype = _HEADERS[version](file)
+            if dtype.hasobject:
+                raise ValueError("pickled")
+            if dtype.itemsize * math.prod(shape) != members.getinfo(self._members[key]).file_size - file.tell():
+                raise ValueError("its size is not that of its shape")
+            yield file, shape, by_column, dtype
+
+    def _check_present(self, key: str) -> None:
+        if key not in self:
+            raise InputError(f"Missing array `{key}` in {self.path}. It holds: {', '.join(sorted(self.keys))}")
+
     @contextlib.contextmanager
     def _readable(self, complaint: str) -> Iterator[None]:
         try:
             yield
+        except InputError:
+            raise
         except _UNREADABLE as error:
             detail = (str(error).splitlines() or [type(error).__name__])[0]
             if "pickle" in detail:
-                detail = "it is no array but pickled Python objects, which are never loaded"
+                detail = (
+                    "it is no array but pickled Python objects, which are never loaded: "
+                    "convert strings with .astype(str), pictures of one shape with np.stack"
+                )
             raise InputError(f"Cannot read {self.path}: {complaint} ({detail})") from None
 
 
-def as_images(array: np.ndarray, name: str, shape: tuple | None = None) -> np.ndarray:
-    """Images as the system has them.
-
-    Args:
-        array: (N, H, W) or (N, H, W, 1 | 3), uint8 or floats in [0, 1], which are rounded to 256 levels.
-        name: what messages call it.
-        shape: (H, W, C) that they must have; None for any.
-
-    Returns:
-        (N, H, W, C) uint8.
-
-    Raises:
-        InputError: the array is anything else.
-    """
-    if array.ndim == 3:
-        array = array[..., np.newaxis]
-    fits = array.ndim == 4 and array.shape[3] in (1, 3) and array.size > 0
-    check(fits, "must have shape (N, H, W), (N, H, W, 1) or (N, H, W, 3)", **{name: f"shape {array.shape}"})
-    if shape is not None:
-        check_shape((None, *shape), **{name: array})
-    if array.dtype == np.uint8:
-        return array
-    check(array.dtype.kind == "f", "must have dtype uint8, or floats in [0, 1]", **{name: f"dtype {array.dtype}"})
-    check(np.isfinite(array).all(), "must be finite", **{name: "NaN or infinity"})
-    low, high = array.min(), array.max()
-    check(0 <= low and high <= 1, "must lie in [0, 1] where they are floats", **{name: f"from {low} to {high}"})
-    return np.round(array.astype(np.float64) * 255).astype(np.uint8)
+def _rows_per_block(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    return max(1, _BLOCK_BYTES // max(1, dtype.itemsize * math.prod(shape[1:])))
 
 
 def as_labels(array: np.ndarray, name: str, length: int, limit: int) -> np.ndarray:
-    """(length,) int64 labels in [0, limit), from integers of shape (length,) or (length, 1); else InputError."""
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    check_shape((length,), **{name: array})
-    check_ids(limit, **{name: array})
-    return array.astype(np.int64)
+    """(length,) int64 labels in [0, limit), from any form of numbers that `normalize_labels` takes; else InputError."""
+    labels, classes = normalize_labels(array, argument=name)
+    check(classes is None, "must be numbers", **{name: "strings"})
+    check_shape((length,), **{name: labels})
+    check_ids(limit, **{name: labels})
+    return labels

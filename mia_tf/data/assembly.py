@@ -1,6 +1,7 @@
 """Chooses examples from a pool for each group, and puts the groups together in one seeded order."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,11 @@ from mia_tf.records import OVER, UNDER, Dataset
 from mia_tf.validation import check
 
 _COUNT_ARGUMENTS = {OVER: "num_over", UNDER: "num_under"}
+COPIES = "copies"
+"""The key of `Dataset.sources` for pictures that occur more than once."""
+_BLOCK_BYTES = 1 << 22
+"""Bytes of pictures that are copied at a time."""
+_BLOCK_IDS = 4096
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Pool:
         from_end: choose the last of each label's random order instead of the first. Two pools of the same
             examples, one from each end, share none as long as there are enough of each label.
         change: (images, labels, rng) -> what becomes of the chosen ones (`mixtures.Change.apply`); None for nothing.
+        ids: (n,) str, ids of `images` that a user gave; None for a hash of the pixels.
     """
 
     images: np.ndarray
@@ -37,13 +44,28 @@ class Pool:
     test_count: int | None = None
     from_end: bool = False
     change: Callable | None = None
+    ids: np.ndarray | None = None
+
+
+def digests(images: np.ndarray) -> np.ndarray:
+    """(N,) uint64: a hash of each image's shape and uint8 pixels. Equal images have equal ones."""
+    shape = repr(images.shape[1:]).encode()
+    hashes = (hashlib.blake2b(shape + image.tobytes(), digest_size=8).digest() for image in images)
+    return np.fromiter((int.from_bytes(digest) for digest in hashes), np.uint64, len(images))
 
 
 def example_ids(images: np.ndarray) -> np.ndarray:
-    """(N,) str: 16 hexadecimal digits for each image, a hash of its shape and its uint8 pixels."""
-    shape = repr(images.shape[1:]).encode()
-    digests = [hashlib.blake2b(shape + image.tobytes(), digest_size=8).hexdigest() for image in images]
-    return np.array(digests, dtype="U16")
+    """(N,) str: 16 hexadecimal digits for each image, its `digests`."""
+    return _as_ids(digests(images))
+
+
+def _as_ids(hashes: np.ndarray) -> np.ndarray:
+    """(N,) str of (N,) uint64, in the same order when sorted."""
+    ids = np.empty(len(hashes), "U16")
+    for start in range(0, len(hashes), _BLOCK_IDS):
+        block = slice(start, start + _BLOCK_IDS)
+        ids[block] = [f"{digest:016x}" for digest in hashes[block].tolist()]
+    return ids
 
 
 def choose_balanced(
@@ -86,7 +108,8 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     Pools are sorted by example id before anything is drawn, so the rows of the result depend on the
     pixels and the seed only. Each group, the final order, the test images and the changes have a generator
     of their own: asking for another number of one group leaves the other as it was. A test image with
-    the pixels of a training example is left out, of whichever groups they are, before a change or after it.
+    the pixels of a training example is left out, of whichever groups they are, before a change or after it;
+    `sources` say how many. Beside the pools there is only one copy of the pictures in memory, the result.
 
     Args:
         pools: group id -> Pool; images of all pools have one shape.
@@ -98,50 +121,57 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     """
     # Children of a seed are numbered: the first three are what they were before there were more.
     *group_rngs, order_rng, test_rng, change_rng, test_change_rng = np.random.default_rng(config.seed).spawn(6)
-    chosen = {}
+    parts, hashes, seen = {}, {}, []
     for group, pool in pools.items():
-        images, labels, ids = _sorted_by_id(pool.images, pool.labels)
+        hashes[group] = digests(pool.images)
+        order = _order(pool, hashes[group])
+        labels = pool.labels[order]
         count = len(labels) if pool.count is None else pool.count
         # From the end of the order that the other group has from the start: drawn by a copy of its generator.
         rng = np.random.default_rng(config.seed).spawn(1)[OVER] if pool.from_end else group_rngs[group]
-        rows = choose_balanced(labels, count, rng, argument=_COUNT_ARGUMENTS[group], from_end=pool.from_end)
-        chosen[group] = images[rows], labels[rows], ids[rows]
-    seen = [ids for _, _, ids in chosen.values()]
-    train, test = [], []
+        chosen = choose_balanced(labels, count, rng, argument=_COUNT_ARGUMENTS[group], from_end=pool.from_end)
+        parts[group] = _Part(pool.images, pool.labels, order[chosen])
+        seen.append(hashes[group][order[chosen]])
+    ids = {}
     for group, pool in pools.items():
-        images, labels, ids = chosen[group]
+        part = parts[group]
+        ids[group] = hashes[group][part.rows] if pool.ids is None else pool.ids[part.rows]
         if pool.change is not None:
-            images, labels = pool.change(images, labels, change_rng)
-            ids = example_ids(images)
-            seen.append(ids)
-        train.append((images, labels, np.full(len(labels), group, np.uint8), ids))
+            parts[group] = part.changed(pool.change, change_rng)
+            ids[group] = digests(parts[group].images)
+            seen.append(ids[group])
     seen = np.concatenate(seen)
+    test, copies = {}, 0
     for group, pool in pools.items():
-        images, labels, ids = _sorted_by_id(pool.test_images, pool.test_labels)
-        rows = np.flatnonzero(~np.isin(ids, seen))
+        hashed = digests(pool.test_images)
+        order = np.lexsort((pool.test_labels, hashed))
+        rows = order[~np.isin(hashed[order], seen)]
+        copies += len(order) - len(rows)
         if pool.test_count is not None:
             rows = test_rng.permutation(rows)[: pool.test_count]
-        images, labels = images[rows], labels[rows]
+        test[group] = _Part(pool.test_images, pool.test_labels, rows)
         if pool.change is not None and len(rows):
-            images, labels = pool.change(images, labels, test_change_rng)
-            new = ~np.isin(example_ids(images), seen)
-            images, labels = images[new], labels[new]
-        test.append((images, labels, np.full(len(labels), group, np.uint8)))
-    images, labels, groups, ids = map(np.concatenate, zip(*train, strict=True))
-    test_images, test_labels, test_groups = map(np.concatenate, zip(*test, strict=True))
+            changed = test[group].changed(pool.change, test_change_rng)
+            new = np.flatnonzero(~np.isin(digests(changed.images), seen))
+            copies += len(rows) - len(new)
+            test[group] = _Part(changed.images, changed.labels, new)
+    count = sum(len(part.rows) for part in parts.values())
     if config.dataset_size is not None:
-        check(
-            config.dataset_size <= len(images),
-            f"must be at most {len(images)}, the size of {config.dataset}",
-            dataset_size=config.dataset_size,
-        )
+        allowed = f"must be at most {count}, the size of {config.dataset}"
+        check(config.dataset_size <= count, allowed, dataset_size=config.dataset_size)
     # Shuffled, so that the first rows are a fair share of both groups.
-    rows = order_rng.permutation(len(images))[: config.dataset_size]
+    rows = order_rng.permutation(count)[: config.dataset_size]
+    ids = np.concatenate(list(ids.values()))
+    images, labels, groups = _gathered(parts, rows)
+    test_images, test_labels, test_groups = _gathered(test, np.arange(sum(len(part.rows) for part in test.values())))
+    if copies:
+        left_out = f"{copies:,} test images have the pixels of an example and are left out of the test images."
+        about["sources"] = {**about.get("sources", {}), COPIES: left_out}
     return Dataset(
-        images=images[rows],
-        labels=labels[rows],
-        groups=groups[rows],
-        example_ids=ids[rows],
+        images=images,
+        labels=labels,
+        groups=groups,
+        example_ids=_as_ids(ids[rows]) if ids.dtype == np.uint64 else ids[rows],
         test_images=test_images,
         test_labels=test_labels,
         test_groups=test_groups,
@@ -149,8 +179,38 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     )
 
 
-def _sorted_by_id(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images, labels and ids in the order of the ids; equal pictures in the order of their labels."""
-    ids = example_ids(images)
-    order = np.lexsort((labels, ids))
-    return images[order], labels[order], ids[order]
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one group's pictures, in their order, not copied yet."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+
+    def changed(self, change: Callable, rng: np.random.Generator) -> "_Part":
+        """All of what becomes of the pictures by a change."""
+        images, labels = change(self.images[self.rows], self.labels[self.rows], rng)
+        return _Part(images, labels, np.arange(len(labels)))
+
+
+def _order(pool: Pool, hashes: np.ndarray) -> np.ndarray:
+    """(n,) rows of a pool by the hash of their pixels; equal pictures by their labels, then by a user's ids."""
+    return np.lexsort((pool.labels, hashes) if pool.ids is None else (pool.ids, pool.labels, hashes))
+
+
+def _gathered(parts: Mapping[int, _Part], positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The images, labels and groups at some positions of the groups put one after another."""
+    shape = next(iter(parts.values())).images.shape[1:]
+    images = np.empty((len(positions), *shape), np.uint8)
+    labels, groups = np.empty(len(positions), np.int64), np.empty(len(positions), np.uint8)
+    step = max(1, _BLOCK_BYTES // max(1, math.prod(shape)))
+    first = 0
+    for group, part in parts.items():
+        here = np.flatnonzero((positions >= first) & (positions < first + len(part.rows)))
+        rows = part.rows[positions[here] - first]
+        labels[here], groups[here] = part.labels[rows], group
+        for start in range(0, len(here), step):
+            block = slice(start, start + step)
+            images[here[block]] = part.images[rows[block]]
+        first += len(part.rows)
+    return images, labels, groups

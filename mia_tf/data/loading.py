@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mia_tf.config import DataConfig
-from mia_tf.data import own_arrays, selection, sources
+from mia_tf.data import notes, own_arrays, selection, sources
 from mia_tf.data.assembly import Pool, assemble, example_ids
 from mia_tf.data.catalogue import SourceData
 from mia_tf.data.mixtures import MIXTURES, Change, Mixture
@@ -32,7 +32,7 @@ def load(config: DataConfig, extract_features: selection.FeatureExtractor | None
         dataset = own_arrays.load(config.dataset.removeprefix(OWN_PREFIX), config)
     else:
         dataset = _load_mixture(config)
-    return selection.select(dataset, config, extract_features)
+    return notes.with_notes(selection.select(dataset, config, extract_features))
 
 
 def _load_mixture(config: DataConfig) -> Dataset:

@@ -15,7 +15,7 @@ from mia_tf.validation import check
 
 _COLUMNS = {
     **dict.fromkeys(("example_id", "group"), "text"),
-    **dict.fromkeys(("label", "n_in", "n_out"), "integer"),
+    **dict.fromkeys(("index", "n_in", "n_out"), "integer"),
     **dict.fromkeys(("memorization", "memorization_se"), "number"),
 }
 """What is read of examples.csv, and its kind."""
@@ -71,7 +71,7 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
         config=store.config(),
         stand_in=store.about()["stand_in"],
         example_ids=table["example_id"].to_numpy(str),
-        labels=table["label"].to_numpy(),
+        labels=store.examples().labels[table["index"]],
         under=(table["group"] == "under").to_numpy(),
         memorization=table["memorization"].to_numpy(),
         memorization_se=table["memorization_se"].to_numpy(),

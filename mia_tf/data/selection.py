@@ -210,13 +210,14 @@ def _without(dataset: Dataset, path: str) -> Dataset:
 
 
 def _read_ids(path: str) -> list[str]:
-    """The different lines of a text file, in order; empty ones do not count."""
+    """The different lines of a text file, in order; empty ones and spaces around them do not count."""
     try:
-        lines = Path(os.path.expanduser(path)).read_text(encoding="ascii").split()
+        lines = Path(os.path.expanduser(path)).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"must be a text file of example ids, one a line ({getattr(error, 'strerror', error)})", without=path)
-    check(bool(lines), "must name an example, one a line", without=path)
-    return sorted(set(lines))
+        fail(f"must be a text file of example ids, one per line ({getattr(error, 'strerror', error)})", without=path)
+    ids = {line.strip() for line in lines} - {""}
+    check(bool(ids), "must name an example, one per line", without=path)
+    return sorted(ids)
 
 
 def _keep(dataset: Dataset, rows: np.ndarray, sources: Mapping[str, str]) -> Dataset:

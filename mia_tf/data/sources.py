@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mia_tf.data import embedded, image_folder, tfds_source
-from mia_tf.data.archives import Archive, as_images, as_labels
+from mia_tf.data.archives import Archive, as_labels
 from mia_tf.data.catalogue import SOURCES, SourceData, how_to_get
+from mia_tf.data.pictures import read_pictures
 from mia_tf.validation import InputError, check
 
 ENVIRONMENT_VARIABLE = "MIA_TF_DATA"
@@ -73,7 +74,7 @@ def read_npz(name: str, path: Path) -> SourceData:
     source, archive = SOURCES[name], Archive(path)
     arrays = []
     for split in ("train", "test"):
-        images = as_images(archive.array(f"x_{split}"), f"x_{split} in {path}", source.shape)
+        images = read_pictures(archive.stored(f"x_{split}"), f"x_{split} in {path}", shape=source.shape).images
         labels = archive.array(f"y_{split}")
         arrays += [images, as_labels(labels, f"y_{split} in {path}", len(images), source.num_classes)]
     return SourceData(*arrays, provenance=f"{path.name}, an npz archive")

@@ -6,6 +6,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from mia_tf.config import MIN_MODELS
 from mia_tf.shadow import ood, signals
 from mia_tf.shadow.kept import Kept
 from mia_tf.shadow.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
@@ -13,7 +14,6 @@ from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import check
 
-MIN_MODELS = 4
 _BLOCK = 1 << 21
 """Values of phi read at a time: 16 MB an array."""
 _BLOCK_LOGITS = 1 << 25

@@ -165,7 +165,8 @@ class ShadowModels:
         examples, about, config = store.examples(), store.about(), store.config()
         self = cls.__new__(cls)
         self.outputs = outputs
-        self.labels, self.ids, self.classes = examples.labels, examples.example_ids, None
+        self.labels, self.ids = examples.labels, examples.example_ids
+        self.classes = tuple(about["classes"]) if about["classes"] else None
         self.groups = _group_names(examples.groups, len(self.labels))
         titles = dict(zip(GROUPS, about["group_names"], strict=True))
         if self.groups is None:  # neither over- nor under-represented

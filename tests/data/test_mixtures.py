@@ -80,7 +80,8 @@ def test_counts_groups_and_test_images(mixture, load_mixture):
     assert len(set(dataset.example_ids)) == len(dataset.images)
     assert dataset.name == mixture.name
     assert (dataset.stand_in, dataset.group_names) == ("", mixture.group_names)
-    assert set(dataset.sources) == {*_sources(mixture), *_change(mixture).sources}
+    left_out = ["copies"] * (mixture.under_from == "test")  # test images that are examples now
+    assert set(dataset.sources) == {*_sources(mixture), *_change(mixture).sources, *left_out}
 
 
 def test_no_picture_is_both_in_training_and_in_testing(mixture, load_mixture):

@@ -309,7 +309,7 @@ def test_the_digest_is_of_the_ids_that_are_left_out(dataset, tmp_path):
 @pytest.mark.parametrize(
     "content, said",
     [
-        (None, r"`without` must be a text file of example ids, one a line \(No such file"),
+        (None, r"`without` must be a text file of example ids, one per line \(No such file"),
         (b"\x93NUMPY", "`without` must be a text file of example ids"),
         (b"\n \n", "`without` must name an example"),
         (b"0000000000000001\nffffffffffffffff\neeee", "must name examples of toy; 2 are not, eeee first"),
