@@ -59,7 +59,9 @@ def per_target_tpr(
         return (np.nan,) * 3, "no target has both members and non-members"
     rates = np.array(rates)
     value = float(rates[:, 0].mean())
-    reach = np.nanquantile(np.abs(np.nanmean(rates[:, 1:], axis=0) - value), CONFIDENCE)
+    known = ~np.isnan(rates[:, 1:])  # a draw of few examples can have no member
+    drawn = np.where(known, rates[:, 1:], 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    reach = np.quantile(np.abs(drawn[known.any(axis=0)] - value), CONFIDENCE)
     _, low, high = mean_interval(rates[:, 0])
     low, high = np.fmin(low, value - reach), np.fmax(high, value + reach)
     low, high = max(float(low), 0.0), min(float(high), 1.0)
