@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from toys import make_dataset
 
 from mia_tf import analyze
 from mia_tf.attacks import attack_classes
+from mia_tf.plot import plot_logdir
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
 from mia_tf.validation import InputError
@@ -79,12 +81,35 @@ def test_targets_of_another_logdir_are_attacked_with_all_shadow_models(dataset, 
     np.testing.assert_array_equal([int(r["n_in"]) for r in read_table(folder / "examples.csv")], keep.sum(axis=0))
 
 
-def test_one_target_model_is_enough(dataset, tmp_path):
+def test_one_target_model_is_enough(dataset, tmp_path, capsys):
+    """It once said that no example had shadow models, left the columns of examples.csv empty, and could not be drawn."""
     write_logdir(tmp_path / "targets", dataset, 2, seed=1)
     shutil.rmtree(next((tmp_path / "targets").glob("experiment-1_*")))
     write_logdir(tmp_path / "shadows", dataset, 16, seed=2)
     analyze.analyze(tmp_path / "targets", delta=1e-5, num_shadow=[3], shadow_logdir=tmp_path / "shadows")
-    assert min(aurocs(tmp_path / "targets" / "analysis" / "shadow_shadows").values()) > 0.7
+    folder = tmp_path / "targets" / "analysis" / "shadow_shadows"
+    assert min(aurocs(folder).values()) > 0.7
+    printed = capsys.readouterr().out
+    assert "No example has shadow models" not in printed and "Epsilon was not bounded: with one target" in printed
+    examples = read_table(folder / "examples.csv")
+    assert {(row["n_in"], row["n_out"]) for row in examples} == {("8", "8")}  # of the shadow models
+    assert all(row[name] for row in examples for name in ("memorization", "privacy_score", "ood_msp", "lira_evidence"))
+    paths = list(plot_logdir(tmp_path / "targets"))
+    assert {path.parent for path in paths} == {folder / "figures"}
+    assert {"roc", "memorization", "examples"} <= {path.stem for path in paths}
+
+
+def test_a_target_whose_membership_was_drawn_by_coins_has_a_bound_on_epsilon(dataset, tmp_path):
+    write_logdir(tmp_path / "targets", dataset, 2, seed=1, gain=9.0)
+    shutil.rmtree(next((tmp_path / "targets").glob("experiment-1_*")))
+    config = {"subsets": "bernoulli", "pkeep": 0.5}
+    (tmp_path / "targets" / "config.json").write_text(json.dumps(config))
+    write_logdir(tmp_path / "shadows", dataset, 16, seed=2, gain=9.0)
+    analyze.analyze(tmp_path / "targets", ["lira_online_fixed"], delta=1e-5, shadow_logdir=tmp_path / "shadows")
+    rows = read_table(tmp_path / "targets" / "analysis" / "shadow_shadows" / "epsilon.csv")
+    bound = {row["population"]: row for row in rows}["all"]
+    assert float(bound["epsilon_lower"]) > 1 and bound["note"].startswith("one run, fair coins: ")
+    assert int(bound["num_members"]) + int(bound["num_nonmembers"]) == 105  # half of the examples are tested
 
 
 def test_shadow_models_of_none_of_the_examples_attack_offline(dataset, tmp_path, capsys):
