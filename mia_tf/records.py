@@ -75,6 +75,10 @@ class Examples:
     example_ids: np.ndarray
     stand_in: str
 
+    def first(self, count: int) -> "Examples":
+        """The first `count` examples."""
+        return Examples(self.labels[:count], self.groups[:count], self.example_ids[:count], self.stand_in)
+
 
 @dataclass(frozen=True)
 class ModelRecord:

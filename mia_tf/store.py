@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.files import by_number, load_array, load_json, write_array, write_arrays, write_json
 from mia_tf.records import GROUP_NAMES, OVER, Dataset, Examples, ModelRecord
-from mia_tf.stored_model import StoredModel
-from mia_tf.validation import InputError, check_ids, check_shape, fail
+from mia_tf.stored_model import StoredModel, files_by_epoch
+from mia_tf.validation import InputError, check_ids, check_shape, fail, listed
 
 _FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
 _ARRAYS = {
@@ -137,7 +137,7 @@ class Store:
 
     def _check_files(self, attributes: Iterable[str] = tuple(_ARRAYS)) -> None:
         """Raises InputError where a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""
-        if not (self.logdir / "config.json").exists():
+        if not self.ours:
             return
         self.config()  # one that cannot be read is said before any work
         for name in ("dataset.json", *map(_ARRAYS.get, attributes)):
@@ -168,8 +168,8 @@ class Store:
             "group_names": list(GROUP_NAMES),
             "stand_in": "",
         }
-        ours = (self.logdir / "config.json").exists()  # then it must not be missing: it names stand-ins
-        return {**defaults, **(load_json(path) if ours or path.exists() else {})}
+        # In a LOGDIR of ours it must not be missing: it names stand-ins.
+        return {**defaults, **(load_json(path) if self.ours or path.exists() else {})}
 
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
@@ -225,14 +225,35 @@ class Store:
     # ---- the models
 
     def _folders(self) -> dict[int, Path]:
-        """Every model's folder by index, in order. Raises InputError where a model has two."""
-        found = {}
-        for path in sorted(self.logdir.iterdir()):
+        """Every folder named experiment-INDEX_COUNT by its index, in order.
+
+        Raises:
+            InputError: two of them are of one model.
+        """
+        folders = {}
+        for path in sorted(self.logdir.glob("experiment*")):
             if match := _FOLDER.fullmatch(path.name):
-                other = found.setdefault(int(match[1]), path)
+                other = folders.setdefault(int(match[1]), path)
                 if other != path:
                     raise InputError(f"{other} and {path.name} are of one model: move one of them away")
-        return dict(sorted(found.items()))
+        return dict(sorted(folders.items()))
+
+    def _readable_folders(self) -> list[tuple[int | None, Path]]:
+        """Every folder that an analysis reads, with its index if it has one; numbers in names sort as numbers.
+
+        LiRA's published code reads all folders whose names begin with "experiment"; its train.py names them
+        experiment-SEED if it has no --expid. In a LOGDIR of ours another name is a copy that somebody made.
+        """
+        indices = {path: index for index, path in self._folders().items()}
+        if self.ours:
+            return [(index, path) for path, index in indices.items()]
+        folders = [path for path in self.logdir.glob("experiment*") if path.is_dir()]
+        return [(indices.get(path), path) for path in sorted(folders, key=lambda path: by_number(path.name))]
+
+    @property
+    def ours(self) -> bool:
+        """Whether `mia_tf.train` wrote the LOGDIR, not LiRA's published code."""
+        return (self.logdir / "config.json").exists()
 
     def completed(self) -> set[int]:
         """Indices of the models that are present."""
@@ -245,22 +266,37 @@ class Store:
             if not (_logits(path) and (path / "keep.npy").exists()):
                 raise InputError(f"{path} is not whole (no keep.npy or no logits): move it away to train it again")
 
-    def models(self) -> list[StoredModel]:
-        """Every complete model, by index; without the folders of `passed_over`."""
-        return [
-            StoredModel(index, path, epochs[-1], load_array(path / "keep.npy"))
-            for index, path in self._folders().items()
-            if (epochs := _logits(path)) and (path / "keep.npy").exists()
-        ]
+    def models(self, epoch: int | None = None) -> list[StoredModel]:
+        """Every complete model, in order; without the folders of `left_out`.
 
-    def passed_over(self) -> list[tuple[Path, str]]:
-        """The folders of models that cannot be read, such as unfinished runs of LiRA's code, and what they lack."""
-        lacking = []
-        for path in self._folders().values():
-            there = {"logits": bool(_logits(path)), "keep.npy": (path / "keep.npy").exists()}
-            if not all(there.values()):
-                lacking.append((path, "it has no " + " and no ".join(name for name in there if not there[name])))
-        return lacking
+        Args:
+            epoch: the epoch whose logits are taken; None for the last one of each model.
+
+        Raises:
+            InputError: a complete model has no logits of this epoch; the message names the models and the epochs.
+        """
+        complete = [(index, path, _logits(path)) for index, path in self._readable_folders() if not _lacks(path)]
+        if epoch is not None:
+            _check_epoch(epoch, {path.name: list(logits) for _, path, logits in complete})
+        models = []
+        for index, path, logits in complete:
+            taken = max(logits) if epoch is None else epoch
+            name = path.name if index is None else f"model {index}"
+            models.append(StoredModel(name, index, path, taken, logits[taken], load_array(path / "keep.npy")))
+        return models
+
+    def left_out(self) -> list[str]:
+        """One sentence per reason why folders are not in `models`, such as those of LiRA's unfinished runs."""
+        reasons: dict[str, list[str]] = {}
+        readable = [path for _, path in self._readable_folders()]
+        for path in sorted(filter(Path.is_dir, self.logdir.glob("experiment*")), key=lambda path: by_number(path.name)):
+            reason = _lacks(path) if path in readable else "no name like experiment-INDEX_COUNT"
+            if reason:
+                reasons.setdefault(reason, []).append(path.name)
+        return [
+            f"{len(names)} folder{' was' if len(names) == 1 else 's were'} left out with {reason}: {listed(names)}."
+            for reason, names in reasons.items()
+        ]
 
     @property
     def has_images(self) -> bool:
@@ -294,7 +330,7 @@ class Store:
 
     def write_logits(self, model: StoredModel, epoch: int, logits: np.ndarray) -> None:
         """Writes or replaces a present model's logits, (N, 1, Q, C) float32, of one epoch."""
-        write_array(model.path / "logits" / f"{epoch:010d}.npy", logits)
+        write_array(model.logits().get(epoch, model.path / "logits" / f"{epoch:010d}.npy"), logits)
 
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
@@ -328,6 +364,26 @@ class Store:
             yield True
 
 
-def _logits(folder: Path) -> list[Path]:
-    """The files of logits of a model's folder, by epoch."""
-    return sorted((folder / "logits").glob("[0-9]*.npy"))
+def _logits(folder: Path) -> dict[int, Path]:
+    """Epoch -> file of logits of a model's folder, by rising epoch."""
+    return files_by_epoch(folder / "logits", ".npy")
+
+
+def _lacks(folder: Path) -> str:
+    """What a model's folder lacks for an analysis; "" if it is complete."""
+    lacking = {"logits/EPOCH.npy": not _logits(folder), "keep.npy": not (folder / "keep.npy").exists()}
+    return " and ".join(f"no {name}" for name, missing in lacking.items() if missing)
+
+
+def _check_epoch(epoch: int, epochs: dict[str, list[int]]) -> None:
+    """Raises InputError unless each model (name -> its epochs) has logits of this epoch."""
+    lacking = [name for name, known in epochs.items() if epoch not in known]
+    if lacking:
+        common = sorted(set.intersection(*map(set, epochs.values())))
+        everywhere = f"all have {listed(common)}" if common else "no epoch is in all models"
+        held = sorted(set().union(*epochs.values()))
+        allowed = (
+            f"must be an epoch whose logits each model has; {listed(lacking)} lack it (epochs found: {listed(held)}; "
+            f"{everywhere})"
+        )
+        fail(allowed, epoch=epoch)

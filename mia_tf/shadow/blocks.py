@@ -114,7 +114,8 @@ class Recording:
         Raises:
             InputError: fewer than MIN_MODELS shadow models; or subsets that `Lineup.of_two_logdirs` refuses.
         """
-        check(len(shadows) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=len(shadows))
+        complete = " ".join([str(len(shadows)), *(f"({note})" for note in shadows.about.notes)])
+        check(len(shadows) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=complete)
         records = [targets, shadows] if targets else [shadows]
         self._models = [(record, k) for record in records for k in range(len(record))]
         self._labels = shadows.labels

@@ -11,7 +11,8 @@ from mia_tf.labels import normalize_ids, normalize_labels
 from mia_tf.records import GROUP_NAMES, UNDER
 from mia_tf.shadow.outputs import as_logits, check_outputs
 from mia_tf.store import Store
-from mia_tf.validation import InputError, check, check_shape, fail
+from mia_tf.stored_model import StoredModel
+from mia_tf.validation import InputError, check, check_integer, check_shape, fail
 
 ALL = "all"
 """The population of all examples; no group can have this name."""
@@ -146,12 +147,15 @@ class ShadowModels:
         ]
 
     @classmethod
-    def open(cls, logdir, outputs: str = "logits", *, argument: str = "logdir") -> ShadowModels:
+    def open(
+        cls, logdir, outputs: str = "logits", epoch: int | None = None, *, argument: str = "logdir"
+    ) -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
 
         Args:
             logdir: the folder.
             outputs: what the models' files of logits hold, as for arrays in memory.
+            epoch: the epoch whose logits are taken; None for the last one of each model.
             argument: the name of `logdir` in error messages.
 
         Raises:
@@ -161,7 +165,18 @@ class ShadowModels:
             >>> shadows = ShadowModels.open("runs/mine")  # doctest: +SKIP
         """
         store = Store.open(logdir, argument)
+        check_integer(0, optional=True, epoch=epoch)
         examples, about, config = store.examples(), store.about(), store.config()
+        models = [_stored(model, cut_keep=not store.ours) for model in store.models(epoch)]
+        notes = store.left_out()
+        if not models:
+            wanted = "must hold complete models: folders experiment* with keep.npy and logits/EPOCH.npy"
+            fail(wanted, **{argument: f"{logdir} ({' '.join(notes) or 'it has no folder experiment*'})"})
+        num_examples = models[0].shape[0]
+        if not store.ours and num_examples < len(examples.labels):  # LiRA's --dataset_size
+            total = len(examples.labels)
+            notes.append(f"The models answered the first {num_examples:,} of the {total:,} examples of y_train.npy.")
+            examples = examples.first(num_examples)
         self = cls.__new__(cls)
         self.outputs = outputs
         self.labels, self.ids, self.classes = examples.labels, examples.example_ids, None
@@ -178,21 +193,16 @@ class ShadowModels:
             planned=config.get("num_experiments"),
             plan=config.get("subsets"),
             pkeep=config.get("pkeep"),
-            notes=tuple(f"{path.name} was passed over: {why}." for path, why in store.passed_over()),
+            notes=tuple(notes),
         )
-        self.models = [_stored(model) for model in store.models()]
-        for model in self.models:
-            _check_model(model, self.models[0].shape, len(self.labels))
-        if self.models:
-            check_outputs(
-                [lambda model=model: model.read(0, _SAMPLE) for model in self.models[:2]],
-                self.models[0].shape[2],
-                outputs,
-                argument,
-            )
-            low, high = self.labels.min(), self.labels.max()
-            if low < 0 or high >= self.shape[2]:
-                raise InputError(f"The labels must lie in [0, {self.shape[2] - 1}]. Received: {low} to {high}")
+        self.models = models
+        for model in models:
+            _check_model(model, models[0].shape, len(self.labels))
+        readers = [lambda model=model: model.read(0, _SAMPLE) for model in models[:2]]
+        check_outputs(readers, models[0].shape[2], outputs, argument)
+        low, high = self.labels.min(), self.labels.max()
+        if low < 0 or high >= self.shape[2]:
+            raise InputError(f"The labels must lie in [0, {self.shape[2] - 1}]. Received: {low} to {high}")
         return self
 
     def __len__(self) -> int:
@@ -319,13 +329,13 @@ def _group_names(groups, num_examples: int) -> np.ndarray | None:
     return array if len(names) > 1 else None
 
 
-def _stored(model) -> Answers:
-    """A model of a LOGDIR."""
+def _stored(model: StoredModel, cut_keep: bool) -> Answers:
+    """A model of a LOGDIR; `cut_keep` for LiRA's, whose keep.npy may have more rows than the logits."""
     shape = model.logits_shape()
     return Answers(
-        f"model {model.index}",
+        model.name,
         str(model.logits_path),
-        model.keep,
+        model.keep[: shape[0]] if cut_keep else model.keep,
         shape,
         model.read_logits,
         model.epoch,
