@@ -156,7 +156,7 @@ def test_an_epoch_that_some_models_lack_is_refused_with_their_names(tmp_path):
     with pytest.raises(InputError, match=r"`epoch` .*experiment-0_3, experiment-1_3 lack it .*10, 20, 30; all have 10"):
         store.models(30)
     os.remove(tmp_path / "experiment-2_3" / "logits" / "0000000010.npy")
-    with pytest.raises(InputError, match="experiment-0_3 lack it .*; no epoch is in all models"):
+    with pytest.raises(InputError, match=r"experiment-0_3 lack it .*; no epoch is in all models"):
         store.models(20)
 
 

@@ -160,6 +160,11 @@ class Audit:
         """(N,) float64, a column of numbers of `records`."""
         return self.records[name].to_numpy(np.float64)
 
+    @property
+    def shown_metrics(self) -> list[str]:
+        """The metrics of attacks that figures show, AUROC first."""
+        return tables.shown_metrics(self.attacks)
+
     def metric(self, name: str) -> dict[tuple[str, str], tuple[float, float, float]]:
         """(attack, population) -> (value, ci_low, ci_high) of a metric."""
         rows = self.attacks[self.attacks["metric"] == name]
