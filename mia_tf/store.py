@@ -62,7 +62,7 @@ class Store:
 
     @classmethod
     def create(cls, logdir, config: dict, load_dataset) -> "Store":
-        """Makes a LOGDIR, or continues one made with the same configuration.
+        """Makes a LOGDIR, or continues one made with the same configuration, or with fewer models of a Bernoulli plan.
 
         Args:
             logdir: the folder; made where it is missing.
@@ -81,7 +81,8 @@ class Store:
             store._work.mkdir(parents=True, exist_ok=True)
             with store._locked("setup"):
                 if path.exists():
-                    store._check_same(config)
+                    if store._check_same(config):
+                        write_json(path, config)
                 else:
                     store._check_new()
                     store._marker.touch()
@@ -128,12 +129,27 @@ class Store:
         if found:
             fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
 
-    def _check_same(self, config: dict) -> None:
+    def _check_same(self, config: dict) -> bool:
+        """Returns whether the configuration has more models than the LOGDIR's, and a plan that allows it.
+
+        Raises:
+            InputError: the configurations differ in anything else; the message names it.
+        """
         found = load_json(self.logdir / "config.json")
-        keys = sorted(set(found) | set(config))
-        differ = [f"{k} ({found.get(k)!r} there, {config.get(k)!r} now)" for k in keys if found.get(k) != config.get(k)]
-        if differ:
-            fail("must be new or hold the same configuration; it differs in " + ", ".join(differ), logdir=self.logdir)
+        differ = [key for key in sorted(set(found) | set(config)) if found.get(key) != config.get(key)]
+        if not differ:
+            return False
+        if differ == ["num_experiments"] and config["num_experiments"] > found["num_experiments"]:
+            if config.get("subsets") == "bernoulli":
+                return True
+            fail(
+                f"must stay {found['num_experiments']} in {self.logdir}: in a balanced plan each example is in the "
+                "same number of all models, so models cannot be added later. Take a new --logdir; a plan of "
+                "--subsets=bernoulli can grow",
+                num_experiments=config["num_experiments"],
+            )
+        values = ", ".join(f"{key} ({found.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
+        fail(f"must be new or hold the same configuration; it differs in {values}", logdir=self.logdir)
 
     def _check_files(self, attributes: Iterable[str] = tuple(_ARRAYS)) -> None:
         """Raises InputError where a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""

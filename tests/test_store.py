@@ -196,6 +196,31 @@ def test_another_configuration_is_refused_with_the_fields_that_differ(store, dat
     Store.create(store.logdir, CONFIG, lambda: pytest.fail("the data are in the folder already"))
 
 
+def test_a_balanced_plan_does_not_grow_and_the_message_says_why_and_what_does(tmp_path, dataset):
+    begun = {**CONFIG, "num_experiments": 8, "subsets": "balanced"}
+    Store.create(tmp_path, begun, lambda: dataset)
+    said = r"`num_experiments` must stay 8 in .*balanced.*--subsets=bernoulli can grow. Received: num_experiments=12"
+    for refuse in (Store.check, lambda logdir, config: Store.create(logdir, config, lambda: dataset)):
+        with pytest.raises(InputError, match=said):
+            refuse(tmp_path, {**begun, "num_experiments": 12})
+        with pytest.raises(InputError, match=r"differs in num_experiments \(8 there, 4 now\)"):
+            refuse(tmp_path, {**begun, "num_experiments": 4})
+        with pytest.raises(InputError, match=r"num_experiments \(8 there, 12 now\), subsets"):
+            refuse(tmp_path, {**begun, "num_experiments": 12, "subsets": "bernoulli"})
+    assert Store.open(tmp_path).config() == begun
+
+
+def test_a_bernoulli_plan_grows(tmp_path, dataset):
+    begun = {**CONFIG, "num_experiments": 4, "subsets": "bernoulli"}
+    Store.create(tmp_path, begun, lambda: dataset).write(make_record(dataset, 1))
+    more = {**begun, "num_experiments": 6}
+    assert Store.check(tmp_path, more) and Store.open(tmp_path).config() == begun  # a check changes nothing
+    store = Store.create(tmp_path, more, lambda: pytest.fail("the data are in the folder already"))
+    assert store.config() == more and store.completed() == {1}
+    store.write(make_record(dataset, 5, num_experiments=6))
+    assert [model.index for model in store.models()] == [1, 5]
+
+
 def test_a_set_up_that_was_cut_short_is_done_again(tmp_path, dataset):
     (tmp_path / ".work").mkdir()
     (tmp_path / ".work" / "setting-up").touch()
