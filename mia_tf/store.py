@@ -24,7 +24,7 @@ import numpy as np
 from mia_tf.files import by_number, load_array, load_json, write_array, write_arrays, write_json
 from mia_tf.records import GROUP_NAMES, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import StoredModel, files_by_epoch
-from mia_tf.validation import InputError, check_ids, check_shape, fail, listed
+from mia_tf.validation import InputError, check, check_ids, check_shape, fail, listed
 
 _FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
 _ARRAYS = {
@@ -197,6 +197,9 @@ class Store:
                 arrays[attribute] = load_array(path, mmap_mode="r" if name.startswith("x_") else None)
         images = arrays["images"]
         if images.dtype != np.uint8:  # LiRA's files hold x / 127.5 - 1
+            low, high = np.min(images), np.max(images)
+            fits = images.dtype.kind == "f" and -1.01 < low < 0 and high < 1.01
+            check(fits, "must be uint8, or floats x / 127.5 - 1", **{"x_train.npy": f"pixels from {low} to {high}"})
             images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
         arrays["labels"] = self._ids("labels")
         about = self.about()

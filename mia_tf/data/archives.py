@@ -5,7 +5,8 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,22 @@ _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
     *(EOFError, OSError, ValueError, TypeError, OverflowError, RuntimeError, MemoryError),
 )
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array that is still in its archive.
+
+    Attributes:
+        shape: its shape.
+        dtype: its dtype.
+        blocks: returns an iterator over the array, in blocks of some megabytes along the first axis. Each call reads
+            the array from the start.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    blocks: Callable[[], Iterator[np.ndarray]]
 
 
 class Archive:
