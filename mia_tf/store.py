@@ -23,7 +23,7 @@ import numpy as np
 
 from mia_tf.files import by_number, load_array, load_json, write_array, write_arrays, write_json
 from mia_tf.records import GROUP_NAMES, OVER, Dataset, Examples, ModelRecord
-from mia_tf.stored_model import StoredModel, files_by_epoch
+from mia_tf.stored_model import LOGITS, SCORES, StoredModel, files_by_epoch
 from mia_tf.validation import InputError, check, check_ids, check_shape, fail, listed
 
 _FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
@@ -55,7 +55,7 @@ class Store:
         store = cls(logdir)
         if not store.logdir.is_dir():
             fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
-        if not (store.logdir / _ARRAYS["labels"]).exists():
+        if store._kind == LOGITS and not store.has_labels:
             fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", **{argument: logdir})
         store._check_files(_READ_ALWAYS)  # an analysis needs no images
         return store
@@ -216,6 +216,11 @@ class Store:
         }
         return Dataset(**{**defaults, **about, **arrays})
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether there is y_train.npy, which LiRA's plot.py does not need."""
+        return (self.logdir / _ARRAYS["labels"]).exists()
+
     def examples(self) -> Examples:
         """The data set without its images; a LOGDIR of LiRA's has one group and its rows as ids."""
         labels = self._ids("labels")
@@ -294,22 +299,34 @@ class Store:
         Raises:
             InputError: a complete model has no logits of this epoch; the message names the models and the epochs.
         """
-        complete = [(index, path, _logits(path)) for index, path in self._readable_folders() if not _lacks(path)]
+        kind = self._kind
+        folders = [(index, path) for index, path in self._readable_folders() if not _lacks(path, kind)]
+        complete = [(index, path, files_by_epoch(path / kind, ".npy")) for index, path in folders]
         if epoch is not None:
-            _check_epoch(epoch, {path.name: list(logits) for _, path, logits in complete})
+            _check_epoch(epoch, {path.name: list(files) for _, path, files in complete})
         models = []
-        for index, path, logits in complete:
-            taken = max(logits) if epoch is None else epoch
+        for index, path, files in complete:
+            taken = max(files) if epoch is None else epoch
             name = path.name if index is None else f"model {index}"
-            models.append(StoredModel(name, index, path, taken, logits[taken], load_array(path / "keep.npy")))
+            models.append(StoredModel(name, index, path, taken, files[taken], load_array(path / "keep.npy")))
         return models
+
+    @property
+    def _kind(self) -> str:
+        """Whether models are read from their logits, or from scores: if those are all that was kept."""
+        if self.ours:
+            return LOGITS
+        folders = [path for _, path in self._readable_folders()]
+        if self.has_labels and any(map(_logits, folders)):
+            return LOGITS
+        return SCORES if any(files_by_epoch(path / SCORES, ".npy") for path in folders) else LOGITS
 
     def left_out(self) -> list[str]:
         """One sentence per reason why folders are not in `models`, such as those of LiRA's unfinished runs."""
         reasons: dict[str, list[str]] = {}
         readable = [path for _, path in self._readable_folders()]
         for path in sorted(filter(Path.is_dir, self.logdir.glob("experiment*")), key=lambda path: by_number(path.name)):
-            reason = _lacks(path) if path in readable else "no name like experiment-INDEX_COUNT"
+            reason = _lacks(path, self._kind) if path in readable else "no name like experiment-INDEX_COUNT"
             if reason:
                 reasons.setdefault(reason, []).append(path.name)
         return [
@@ -385,12 +402,15 @@ class Store:
 
 def _logits(folder: Path) -> dict[int, Path]:
     """Epoch -> file of logits of a model's folder, by rising epoch."""
-    return files_by_epoch(folder / "logits", ".npy")
+    return files_by_epoch(folder / LOGITS, ".npy")
 
 
-def _lacks(folder: Path) -> str:
-    """What a model's folder lacks for an analysis; "" if it is complete."""
-    lacking = {"logits/EPOCH.npy": not _logits(folder), "keep.npy": not (folder / "keep.npy").exists()}
+def _lacks(folder: Path, kind: str) -> str:
+    """What a model's folder lacks for an analysis of its logits or scores; "" if it is complete."""
+    lacking = {
+        f"{kind}/EPOCH.npy": not files_by_epoch(folder / kind, ".npy"),
+        "keep.npy": not (folder / "keep.npy").exists(),
+    }
     return " and ".join(f"no {name}" for name, missing in lacking.items() if missing)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from mia_tf.files import load_array, load_json
 from mia_tf.validation import InputError, check_shape
 
+LOGITS, SCORES = "logits", "scores"
+"""Folders of what a model answered: LiRA's score.py makes scores, (N, Q), of the logits and of y_train.npy."""
 _EPOCH = re.compile(r"[0-9]+")
 
 
@@ -36,7 +38,7 @@ class StoredModel:
         index: which model of its LOGDIR; None if the name of the folder does not say.
         path: its folder.
         epoch: epochs trained when the logits were taken.
-        logits_path: the logits of that epoch.
+        file: the logits of that epoch; or its scores, where LiRA's score.py wrote them and no logits were kept.
         keep: (N,) bool.
     """
 
@@ -44,7 +46,7 @@ class StoredModel:
     index: int | None
     path: Path
     epoch: int
-    logits_path: Path
+    file: Path
     keep: np.ndarray
 
     def metrics(self) -> dict:
@@ -59,14 +61,29 @@ class StoredModel:
 
     def logits_shape(self) -> tuple[int, int, int]:
         """(N, Q, C)."""
-        logits = load_array(self.logits_path, mmap_mode="r")
+        logits = load_array(self.file, mmap_mode="r")
         check_shape((None, 1, None, None), **{f"logits of {self.name}": logits})
         return logits.shape[0], *logits.shape[2:]
 
     def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
-        logits = load_array(self.logits_path, mmap_mode="r")[start:stop]
+        logits = load_array(self.file, mmap_mode="r")[start:stop]
         return np.array(logits, dtype=np.float32).reshape(len(logits), -1, logits.shape[-1])
+
+    def scores_shape(self) -> tuple[int, int]:
+        """(N, Q)."""
+        scores = load_array(self.file, mmap_mode="r")
+        check_shape((None, None), **{f"scores of {self.name}": scores})
+        return scores.shape
+
+    def read_scores(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """(stop - start, Q) float64 scores, which are phi, of a range of examples; only these are read."""
+        return np.array(load_array(self.file, mmap_mode="r")[start:stop], np.float64)
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether `file` holds logits."""
+        return self.file.parent.name == LOGITS
 
     def queries(self, epoch: int) -> int:
         """How many queries its logits of one epoch answer; 0 where there are none."""
@@ -75,7 +92,7 @@ class StoredModel:
 
     def logits(self) -> dict[int, Path]:
         """Epoch -> file of logits."""
-        return files_by_epoch(self.path / "logits", ".npy")
+        return files_by_epoch(self.path / LOGITS, ".npy")
 
     def checkpoints(self) -> dict[int, Path]:
         """Epoch -> file of weights that were kept."""

@@ -295,8 +295,8 @@ def test_a_folder_that_is_not_whole_is_named(store, dataset):
 def test_corrupt_and_pickled_files_are_named_and_never_unpickled(store, dataset):
     store.write(make_record(dataset, 0))
     (model,) = store.models()
-    whole = model.logits_path.read_bytes()
-    model.logits_path.write_bytes(whole[: len(whole) // 2])
+    whole = model.file.read_bytes()
+    model.file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"Cannot read .*0000000003.npy"):
         model.read_logits()
     np.save(store.logdir / "y_train.npy", np.array([print], dtype=object), allow_pickle=True)

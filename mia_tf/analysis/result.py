@@ -85,10 +85,10 @@ class Audit:
         """Returns (N, M) bool: whether each of the M models that `records` rest on classifies each example correctly.
 
         Raises:
-            InputError: the audit was loaded from files, which do not hold it.
+            InputError: the audit was loaded from files, which do not hold it, or is of scores without logits.
         """
         if self._correct is None:
-            raise InputError("Whether models are correct is only known of an audit that was not loaded from files")
+            raise InputError("Whether models are correct is only known of an audit of logits that was not loaded")
         return np.unpackbits(self._correct, axis=1, count=self.num_models).astype(bool)
 
     def plot(self, figure: str = "roc", ax=None, images: np.ndarray | None = None):

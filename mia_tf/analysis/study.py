@@ -82,16 +82,20 @@ def audit(
         >>> bool(found.attacks.query("metric == 'auroc'")["value"].iloc[0] > 0.8)
         True
     """
-    attacks = check_attacks(attacks)
+    chosen = check_attacks(attacks)
     levels = check_levels(fpr)
     check_integer(1, optional=True, num_targets=num_targets)
     check_integer(0, seed=seed)
     check(delta is None or 0 <= delta < 1, "must be in [0, 1)", delta=delta)
-    if len(num_shadow) and not limitable(attacks):
-        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(attacks))
+    if len(num_shadow) and not limitable(chosen):
+        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(chosen))
     targets, known = _targets(shadows, target, target_members)
     attacked = shadows if targets is None else targets
     recording = Recording(shadows, targets, known)
+    named, attacks = attacks is not None, chosen if recording.has_logits else without_logits(chosen)
+    if named and attacks != chosen:
+        impossible = ",".join(name for name in chosen if name not in attacks)
+        fail("must be attacks that need no logits, because only scores were kept", attacks=impossible)
     num_targets = min(num_targets or len(attacked), len(attacked))
     lineup, num_models = recording.lineup, recording.keep.shape[1]
     recommended = recommended_online(len(shadows))
@@ -142,7 +146,7 @@ def audit(
             "headline_fpr": headline,
             "delta": delta,
             "seed": seed,
-            "notes": notes(shadows, targets, right, asked),
+            "notes": [*notes(shadows, targets, right, asked), *_not_possible(recording, chosen, attacks)],
         }
         found = {
             "attacks": tables.attack_table(evaluations, about["stand_in"]),
@@ -154,7 +158,7 @@ def audit(
             "sweep": tables.sweep_table(evaluations, attacks, about["stand_in"]),
             "epsilon": tables.epsilon_table(bounds, delta, about["stand_in"]),
         }
-        return Audit(found, about, {name: arrays[name, None] for name in attacks}, columns["correct"])
+        return Audit(found, about, {name: arrays[name, None] for name in attacks}, columns.get("correct"))
 
 
 def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:
@@ -222,6 +226,19 @@ def limitable(attacks: Iterable[str]) -> list[str]:
     The others have none (Yeom), or fit one thing to the records of all models together.
     """
     return [name for name in attacks if attack_classes()[name].limitable]
+
+
+def without_logits(attacks: Iterable[str]) -> list[str]:
+    """Those of the attacks that need phi alone."""
+    return [name for name in attacks if not attack_classes()[name].needs_logits]
+
+
+def _not_possible(recording: Recording, chosen: Sequence[str], run: Sequence[str]) -> list[str]:
+    """Says what could not be computed if only scores were kept."""
+    if recording.has_logits:
+        return []
+    missing = [*(name for name in chosen if name not in run), "memorization", "OOD scores", "accuracy"]
+    return [f"Only scores were kept and no logits, without which there can be no {', '.join(missing)}."]
 
 
 def _populations(

@@ -9,6 +9,8 @@ import pytest
 from toys import make_dataset
 
 from mia_tf import analyze
+from mia_tf.attacks import attack_classes
+from mia_tf.plot import plot_logdir
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import InputError
 
@@ -135,6 +137,95 @@ def test_folders_that_lack_something_are_named(record, tmp_path, capsys):
         shutil.rmtree(tmp_path / f"experiment-{index}_16" / "logits", ignore_errors=True)
     with pytest.raises(InputError, match=r"complete_models=3 \(11 folders .*no logits/EPOCH.npy: experiment-3_16, "):
         analyze.analyze(tmp_path)
+
+
+def with_scores_alone(logdir, labels):
+    """Does to a LOGDIR what LiRA's score.py does, and then removes the logits."""
+    for folder in logdir.glob("experiment*"):
+        (folder / "scores").mkdir()
+        for path in (folder / "logits").glob("*.npy"):
+            logits = np.load(path)
+            predictions = np.exp(logits - logits.max(axis=3, keepdims=True)).astype(np.float64)
+            predictions /= predictions.sum(axis=3, keepdims=True)
+            rows, first = np.arange(len(predictions)), labels[: len(predictions)]
+            true = predictions[rows, :, :, first]
+            predictions[rows, :, :, first] = 0
+            wrong = predictions.sum(axis=3)
+            np.save(folder / "scores" / path.name, np.log(true.mean(1) + 1e-45) - np.log(wrong.mean(1) + 1e-45))
+        shutil.rmtree(folder / "logits")
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_of_scores_alone_there_is_what_follows_from_phi(record, plain, tmp_path, labelled, capsys):
+    """All that plot.py reads: keep.npy and scores, not even the labels."""
+    labels, keep, logits = record
+    write(tmp_path, labels, keep, {"9.npy": 0 * logits, "10.npy": logits}, "experiment-{}")
+    with_scores_alone(tmp_path, labels)
+    if not labelled:
+        os.remove(tmp_path / "y_train.npy")
+    analyze.analyze(tmp_path, num_shadow=[2], delta=1e-5)
+    printed = capsys.readouterr().out
+    missing = "shokri, song, song_entropy, memorization, OOD scores, accuracy"
+    assert f"Only scores were kept and no logits, without which there can be no {missing}.\n" in printed
+    attacks = {row["attack"] for row in rows(tmp_path)}
+    assert attacks == set(attack_classes()) - {"shokri", "song", "song_entropy"}
+    for attack in ATTACKS:
+        assert auroc(tmp_path, attack) == pytest.approx(auroc(plain, attack), abs=2e-3)  # their softmax is in float32
+    for row, other in zip(rows(tmp_path, "examples"), rows(plain, "examples"), strict=True):
+        assert row["label"] == (other["label"] if labelled else "unknown")
+        assert row["memorization"] == row["ood_msp"] == row["ood_energy"] == ""
+        assert float(row["privacy_score"]) == pytest.approx(float(other["privacy_score"]), rel=1e-4)
+        assert row["n_in"] == other["n_in"]
+    assert not rows(tmp_path, "accuracy")
+    assert {path.stem for path in plot_logdir(tmp_path)} >= {"roc", "attacks", "privacy_scores"}
+    with pytest.raises(InputError, match=r"need no logits, because only scores were kept. Received: attacks=song$"):
+        analyze.analyze(tmp_path, attacks=["yeom", "song"])
+
+
+def test_scores_of_the_targets_meet_logits_of_the_shadow_models(record, plain, tmp_path):
+    labels, keep, logits = record
+    for name in ("run", "others"):
+        write(tmp_path / name, labels, keep, {"0000000010.npy": logits})
+    with_scores_alone(tmp_path / "run", labels)
+    analyze.analyze(tmp_path / "run", ATTACKS, shadow_logdir=tmp_path / "others")
+    analyze.analyze(tmp_path / "others", ATTACKS, shadow_logdir=tmp_path / "run")
+    for first, second in (("run", "others"), ("others", "run")):
+        with open(tmp_path / first / "analysis" / f"shadow_{second}" / "attacks.csv", newline="") as file:
+            values = {(row["attack"], row["metric"]): row["value"] for row in csv.DictReader(file)}
+        assert float(values["lira_online_fixed", "auroc"]) == pytest.approx(auroc(plain), abs=2e-3)
+
+
+def test_logits_are_read_where_scores_are_too_and_models_that_have_only_scores_are_named(
+    record, plain, tmp_path, capsys
+):
+    labels, keep, logits = record
+    write(tmp_path, labels, keep, {"0000000010.npy": logits})
+    for folder in tmp_path.glob("experiment*"):
+        (folder / "scores").mkdir()
+        np.save(folder / "scores" / "0000000010.npy", np.zeros((EXAMPLES, QUERIES)))
+    analyze.analyze(tmp_path, ATTACKS)
+    assert rows(tmp_path) == rows(plain)
+    shutil.rmtree(tmp_path / "experiment-3_16" / "logits")
+    analyze.analyze(tmp_path, ATTACKS)
+    assert "1 folder was left out with no logits/EPOCH.npy: experiment-3_16." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda scores: scores[:, 0], r"`scores of model 4` must have shape \(any, any\)"),
+        (lambda scores: scores * np.inf, r"The scores of model 4 must be finite. See .*scores.0000000010.npy"),
+        (lambda scores: scores[:-1], "The logits of model 4 must have examples"),
+    ],
+)
+def test_scores_that_are_none_are_named(record, tmp_path, spoil, said):
+    labels, keep, logits = record
+    write(tmp_path, labels, keep, {"0000000010.npy": logits})
+    with_scores_alone(tmp_path, labels)
+    path = tmp_path / "experiment-4_16" / "scores" / "0000000010.npy"
+    np.save(path, spoil(np.load(path)))
+    with pytest.raises(InputError, match=said):
+        analyze.analyze(tmp_path, ATTACKS)
 
 
 def test_where_there_is_no_model_the_message_says_what_was_looked_for(record, tmp_path):
