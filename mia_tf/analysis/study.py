@@ -141,6 +141,7 @@ def audit(
         about = {
             **_about(shadows, attacked),
             "num_targets": num_targets,
+            "has_logits": recording.has_logits,
             "recommended": recommended,
             "recommended_scores": bool(np.isfinite(arrays[recommended, None]).any()),
             "headline_fpr": headline,

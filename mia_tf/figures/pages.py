@@ -39,7 +39,14 @@ def pages(audit, images: np.ndarray | None = None) -> Iterator[tuple[str, Figure
 
 def page(audit, name: str, images: np.ndarray | None = None) -> Figure | None:
     """Draws one figure of NAMES on its page; None if there are no numbers for it. Arguments as for `pages`."""
+    if name in _missing_without_logits(audit):
+        return None
     return _PAGES[name](audit) if name != "examples" else None if images is None else _examples(audit, images)
+
+
+def _missing_without_logits(audit) -> tuple[str, ...]:
+    """The figures that cannot be drawn because the models' logits were not kept."""
+    return () if audit.about.get("has_logits", True) else ("memorization", "memorization_histogram", *_OOD, "examples")
 
 
 def _roc(audit) -> Figure | None:
@@ -100,6 +107,7 @@ def draw_panel(ax: Axes, audit, name: str) -> None:
         InputError: the audit has no numbers for it.
     """
     missing = {"roc": not len(audit.curves), "attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
+    missing |= dict.fromkeys(_missing_without_logits(audit), True)
     check_choice([known for known in NAMES if known != "examples" and not missing.get(known)], figure=name)
     match name:
         case "roc":

@@ -6,9 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from toys import make_dataset
 
 from mia_tf import analyze
+from mia_tf.analysis.result import load_audit
 from mia_tf.attacks import attack_classes
 from mia_tf.plot import plot_logdir
 from mia_tf.shadow.shadow_models import ShadowModels
@@ -177,7 +179,9 @@ def test_of_scores_alone_there_is_what_follows_from_phi(record, plain, tmp_path,
         assert float(row["privacy_score"]) == pytest.approx(float(other["privacy_score"]), rel=1e-4)
         assert row["n_in"] == other["n_in"]
     assert not rows(tmp_path, "accuracy")
-    assert {path.stem for path in plot_logdir(tmp_path)} >= {"roc", "attacks", "privacy_scores"}
+    assert {path.stem for path in plot_logdir(tmp_path)} == {"roc", "attacks", "sweep", "privacy_scores"}
+    with pytest.raises(InputError, match=r"must be one of roc, attacks, sweep, privacy_scores\."):
+        load_audit(tmp_path / "analysis").plot("memorization", ax=Figure().subplots())
     with pytest.raises(InputError, match=r"need no logits, because only scores were kept. Received: attacks=song$"):
         analyze.analyze(tmp_path, attacks=["yeom", "song"])
 
