@@ -12,7 +12,6 @@ a LOGDIR where their file system passes flock on to all of them, as NFS does unl
 import contextlib
 import fcntl
 import os
-import re
 import resource
 import shutil
 import uuid
@@ -21,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.files import by_number, load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, OVER, Dataset, Examples, ModelRecord
-from mia_tf.stored_model import LOGITS, SCORES, StoredModel, files_by_epoch
-from mia_tf.validation import InputError, check, check_ids, check_shape, fail, listed
+from mia_tf.stored_model import LOGITS, StoredModel
+from mia_tf.validation import InputError, check, check_ids, check_shape, fail
 
-_FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
 _ARRAYS = {
     "images": "x_train.npy",
     "labels": "y_train.npy",
@@ -46,6 +45,7 @@ class Store:
         self.logdir = Path(logdir)
         self._work = self.logdir / ".work"
         self._marker = self._work / "setting-up"
+        self._folders = ModelFolders(self.logdir)
 
     # ---- opening
 
@@ -55,7 +55,7 @@ class Store:
         store = cls(logdir)
         if not store.logdir.is_dir():
             fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
-        if store._kind == LOGITS and not store.has_labels:
+        if store._folders.kind == LOGITS and not store.has_labels:
             fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", **{argument: logdir})
         store._check_files(_READ_ALWAYS)  # an analysis needs no images
         return store
@@ -125,7 +125,8 @@ class Store:
         A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
         found = [] if self._marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
-        found += [folder.name for folder in self._folders().values()]  # a set-up has none yet, cut short or not
+        # A set-up has none of these yet, cut short or not.
+        found += [folder.name for folder in self._folders.by_index().values()]
         if found:
             fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
 
@@ -248,32 +249,6 @@ class Store:
 
     # ---- the models
 
-    def _folders(self) -> dict[int, Path]:
-        """Every folder named experiment-INDEX_COUNT by its index, in order.
-
-        Raises:
-            InputError: two of them are of one model.
-        """
-        folders = {}
-        for path in sorted(self.logdir.glob("experiment*")):
-            if match := _FOLDER.fullmatch(path.name):
-                other = folders.setdefault(int(match[1]), path)
-                if other != path:
-                    raise InputError(f"{other} and {path.name} are of one model: move one of them away")
-        return dict(sorted(folders.items()))
-
-    def _readable_folders(self) -> list[tuple[int | None, Path]]:
-        """Every folder that an analysis reads, with its index if it has one; numbers in names sort as numbers.
-
-        LiRA's published code reads all folders whose names begin with "experiment"; its train.py names them
-        experiment-SEED if it has no --expid. In a LOGDIR of ours another name is a copy that somebody made.
-        """
-        indices = {path: index for index, path in self._folders().items()}
-        if self.ours:
-            return [(index, path) for path, index in indices.items()]
-        folders = [path for path in self.logdir.glob("experiment*") if path.is_dir()]
-        return [(indices.get(path), path) for path in sorted(folders, key=lambda path: by_number(path.name))]
-
     @property
     def ours(self) -> bool:
         """Whether `mia_tf.train` wrote the LOGDIR, not LiRA's published code."""
@@ -281,13 +256,13 @@ class Store:
 
     def completed(self) -> set[int]:
         """Indices of the models that are present."""
-        return {index for index, path in self._folders().items() if _logits(path)}
+        return {index for index, path in self._folders.by_index().items() if files_of_logits(path)}
 
     def check_whole(self) -> None:
         """Raises InputError where a file of the data or of a model is missing, as our writing never leaves it."""
         self._check_files()
-        for path in self._folders().values():
-            if not (_logits(path) and (path / "keep.npy").exists()):
+        for path in self._folders.by_index().values():
+            if not (files_of_logits(path) and (path / "keep.npy").exists()):
                 raise InputError(f"{path} is not whole (no keep.npy or no logits): move it away to train it again")
 
     def models(self, epoch: int | None = None) -> list[StoredModel]:
@@ -299,40 +274,11 @@ class Store:
         Raises:
             InputError: a complete model has no logits of this epoch; the message names the models and the epochs.
         """
-        kind = self._kind
-        folders = [(index, path) for index, path in self._readable_folders() if not _lacks(path, kind)]
-        complete = [(index, path, files_by_epoch(path / kind, ".npy")) for index, path in folders]
-        if epoch is not None:
-            _check_epoch(epoch, {path.name: list(files) for _, path, files in complete})
-        models = []
-        for index, path, files in complete:
-            taken = max(files) if epoch is None else epoch
-            name = path.name if index is None else f"model {index}"
-            models.append(StoredModel(name, index, path, taken, files[taken], load_array(path / "keep.npy")))
-        return models
-
-    @property
-    def _kind(self) -> str:
-        """Whether models are read from their logits, or from scores: if those are all that was kept."""
-        if self.ours:
-            return LOGITS
-        folders = [path for _, path in self._readable_folders()]
-        if self.has_labels and any(map(_logits, folders)):
-            return LOGITS
-        return SCORES if any(files_by_epoch(path / SCORES, ".npy") for path in folders) else LOGITS
+        return self._folders.models(epoch)
 
     def left_out(self) -> list[str]:
         """One sentence per reason why folders are not in `models`, such as those of LiRA's unfinished runs."""
-        reasons: dict[str, list[str]] = {}
-        readable = [path for _, path in self._readable_folders()]
-        for path in sorted(filter(Path.is_dir, self.logdir.glob("experiment*")), key=lambda path: by_number(path.name)):
-            reason = _lacks(path, self._kind) if path in readable else "no name like experiment-INDEX_COUNT"
-            if reason:
-                reasons.setdefault(reason, []).append(path.name)
-        return [
-            f"{len(names)} folder{' was' if len(names) == 1 else 's were'} left out with {reason}: {listed(names)}."
-            for reason, names in reasons.items()
-        ]
+        return self._folders.left_out()
 
     @property
     def has_images(self) -> bool:
@@ -372,7 +318,7 @@ class Store:
     def claim(self, index: int) -> Iterator[bool]:
         """Holds model `index` for this process; gives false where it is present or held by another."""
         with self._locked(f"model-{index}", wait=False) as held:
-            if not held or any(_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
+            if not held or any(files_of_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False
                 return
             for leftover in self._work.glob(f"model-{index}-*"):  # of a process that died
@@ -398,31 +344,3 @@ class Store:
                 yield False
                 return
             yield True
-
-
-def _logits(folder: Path) -> dict[int, Path]:
-    """Epoch -> file of logits of a model's folder, by rising epoch."""
-    return files_by_epoch(folder / LOGITS, ".npy")
-
-
-def _lacks(folder: Path, kind: str) -> str:
-    """What a model's folder lacks for an analysis of its logits or scores; "" if it is complete."""
-    lacking = {
-        f"{kind}/EPOCH.npy": not files_by_epoch(folder / kind, ".npy"),
-        "keep.npy": not (folder / "keep.npy").exists(),
-    }
-    return " and ".join(f"no {name}" for name, missing in lacking.items() if missing)
-
-
-def _check_epoch(epoch: int, epochs: dict[str, list[int]]) -> None:
-    """Raises InputError unless each model (name -> its epochs) has logits of this epoch."""
-    lacking = [name for name, known in epochs.items() if epoch not in known]
-    if lacking:
-        common = sorted(set.intersection(*map(set, epochs.values())))
-        everywhere = f"all have {listed(common)}" if common else "no epoch is in all models"
-        held = sorted(set().union(*epochs.values()))
-        allowed = (
-            f"must be an epoch whose logits each model has; {listed(lacking)} lack it (epochs found: {listed(held)}; "
-            f"{everywhere})"
-        )
-        fail(allowed, epoch=epoch)
