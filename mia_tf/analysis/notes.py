@@ -9,6 +9,8 @@ from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import listed
 
 _STANDARD_ERRORS = 3
+_EACH_MODELS_OWN = {"seed", "expid", "num_experiments"}
+"""Settings in which the models of a run may differ."""
 
 
 def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray, asked: np.ndarray) -> list[str]:
@@ -24,6 +26,7 @@ def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray
     found = list(_at_chance(attacked, right, asked))
     records = {"models": shadows} if targets is None else {"targets": targets, "shadow models": shadows}
     found += _epochs(records)
+    found += _settings(records)
     for record in records.values():
         found += record.about.notes
         if record.about.planned and len(record) < record.about.planned:
@@ -41,6 +44,25 @@ def _epochs(records: Mapping[str, ShadowModels]) -> Iterator[str]:
             for epoch, count in sorted(counter.items(), key=lambda item: (item[0] is None, item[0]))
         ]
         yield f"Epochs differ: {', '.join(counts)}. The last of each model counts; --epoch takes one that all have."
+
+
+def _settings(records: Mapping[str, ShadowModels]) -> Iterator[str]:
+    """Says which settings differ between the models of a LOGDIR that has no configuration for all of them."""
+    for name, record in records.items():
+        if record.about.plan is not None:
+            continue
+        hparams = list(filter(None, (model.hparams() for model in record.models)))
+        counts = {
+            key: Counter(str(one.get(key)) for one in hparams)
+            for key in sorted(set().union(*hparams) - _EACH_MODELS_OWN)
+        }
+        differ = [
+            f"{key} ({listed([f'{count} have {value}' for value, count in counter.most_common()], 3)})"
+            for key, counter in counts.items()
+            if len(counter) > 1
+        ]
+        if differ:
+            yield f"By their hparams.json the {name} differ in {', '.join(differ)}."
 
 
 def _at_chance(attacked: ShadowModels, right: np.ndarray, asked: np.ndarray) -> Iterator[str]:

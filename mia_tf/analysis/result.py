@@ -88,7 +88,7 @@ class Audit:
             InputError: the audit was loaded from files, which do not hold it, or is of scores without logits.
         """
         if self._correct is None:
-            raise InputError("Whether models are correct is only known of an audit of logits that was not loaded")
+            raise InputError("Correctness is only known of an audit of logits that was not loaded from files")
         return np.unpackbits(self._correct, axis=1, count=self.num_models).astype(bool)
 
     def plot(self, figure: str = "roc", ax=None, images: np.ndarray | None = None):

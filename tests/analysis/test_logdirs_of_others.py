@@ -1,6 +1,7 @@
 """`python -m mia_tf.analyze` on the LOGDIRs that people hand over: of LiRA's published code, or made by hand."""
 
 import csv
+import json
 import os
 import shutil
 
@@ -87,6 +88,17 @@ def test_models_of_different_epochs_are_counted_and_one_epoch_can_be_taken(recor
     assert rows(tmp_path) == rows(plain)
     with pytest.raises(InputError, match=r"experiment-8_16, .* lack it \(epochs found: 10, 20; all have 10\)"):
         analyze.analyze(tmp_path, ATTACKS, epoch=20)
+
+
+def test_settings_that_differ_between_models_are_named(record, tmp_path, capsys):
+    labels, keep, logits = record
+    write(tmp_path, labels, keep, {"0000000010.npy": logits})
+    for index in range(MODELS - 1):  # the last one has none
+        settings = {"arch": "wrn28-2" if index < 5 else "cnn32-3-max", "lr": 0.1, "seed": index}
+        (tmp_path / f"experiment-{index}_16" / "hparams.json").write_text(json.dumps(settings))
+    analyze.analyze(tmp_path, ATTACKS)
+    said = "By their hparams.json the models differ in arch (10 have cnn32-3-max, 5 have wrn28-2).\n"
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("epochs", [(10, 20), (20, 20)])
