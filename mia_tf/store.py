@@ -56,7 +56,8 @@ class Store:
         if not store.logdir.is_dir():
             fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
         if store._folders.kind == LOGITS and not store.has_labels:
-            fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", **{argument: logdir})
+            wanted = f"must hold {_ARRAYS['labels']} and experiment*/logits/EPOCH.npy, or experiment*/scores/EPOCH.npy"
+            fail(wanted, **{argument: logdir})
         store._check_files(_READ_ALWAYS)  # an analysis needs no images
         return store
 
