@@ -7,6 +7,9 @@ While training still goes on, it takes the models that are complete. With --num_
 also measured with only so many shadow models a side (sweep.csv), and with --delta=1e-5 they bound epsilon from
 below (epsilon.csv); these two tables of an earlier analysis go, so that all tables are always of the same models.
 
+A model's last epoch counts; --epoch=20 takes another one of all models. Where the files of logits hold what the models
+return after a softmax, or one output of two classes, --outputs=probabilities or --outputs=sigmoid says so.
+
 With --shadow_logdir=SHADOWS the models of LOGDIR are attacked with those of SHADOWS, such as another architecture's,
 which saw the same examples; the tables go to LOGDIR/analysis/shadow_SHADOWS/, by the path from LOGDIR's folder.
 """
@@ -35,6 +38,9 @@ def define_flags() -> None:
     flags.DEFINE_list("attacks", None, "Attacks to run, by the names of attacks.csv; default all.")
     flags.DEFINE_integer("num_targets", None, "Attack only the first so many models; default every model in turn.")
     flags.DEFINE_list("num_shadow", [], "Also attack with only so many shadow models IN and OUT, such as 1,2,4,8,16.")
+    flags.DEFINE_list("fpr", None, "False positive rates that attacks may have; default 0.1,0.01,0.001,0.0001.")
+    flags.DEFINE_string("outputs", "logits", "What the models' files of logits hold: logits, probabilities or sigmoid.")
+    flags.DEFINE_integer("epoch", None, "Take the logits of this epoch; default the last one of each model.")
     flags.DEFINE_float("delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.")
     flags.DEFINE_integer("seed", 0, "Draws the bootstrap's samples, and all else that is drawn.")
 
@@ -46,9 +52,18 @@ def main() -> int:
     check_integer(1, optional=True, num_targets=FLAGS.num_targets)
     check_integer(0, seed=FLAGS.seed)
     check(FLAGS.delta is None or 0 <= FLAGS.delta < 1, "must be in [0, 1)", delta=FLAGS.delta)
-    num_shadow = _whole_numbers(FLAGS.num_shadow)
-    shadow_logdir = Path(FLAGS.shadow_logdir) if FLAGS.shadow_logdir else None
-    analyze(Path(FLAGS.logdir), FLAGS.attacks, FLAGS.num_targets, FLAGS.seed, num_shadow, FLAGS.delta, shadow_logdir)
+    analyze(
+        Path(FLAGS.logdir),
+        FLAGS.attacks,
+        FLAGS.num_targets,
+        FLAGS.seed,
+        _whole_numbers(FLAGS.num_shadow),
+        FLAGS.delta,
+        Path(FLAGS.shadow_logdir) if FLAGS.shadow_logdir else None,
+        _rates(FLAGS.fpr),
+        FLAGS.outputs,
+        FLAGS.epoch,
+    )
     return 0
 
 
@@ -59,6 +74,14 @@ def _whole_numbers(cells: list[str]) -> list[int]:
     return [int(cell) for cell in cells]
 
 
+def _rates(cells: list[str] | None) -> list[float] | None:
+    """The numbers of --fpr. Raises InputError for what is no number."""
+    try:
+        return None if cells is None else [float(cell) for cell in cells]
+    except ValueError:
+        fail("must be numbers in (0, 1), with commas between", fpr=",".join(cells))
+
+
 def analyze(
     logdir: Path,
     attacks: list[str] | None = None,
@@ -67,8 +90,13 @@ def analyze(
     num_shadow: Sequence[int] = (),
     delta: float | None = None,
     shadow_logdir: Path | None = None,
+    fpr: Sequence[float] | None = None,
+    outputs: str = "logits",
+    epoch: int | None = None,
 ) -> None:
-    """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths. The arguments are those of `study.audit`.
+    """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths.
+
+    The arguments are those of `study.audit`, and `outputs` and `epoch` those of `ShadowModels.open`, for both LOGDIRs.
 
     With a `shadow_logdir` its models are the shadow models, and the tables go to a folder in LOGDIR/analysis.
 
@@ -77,14 +105,15 @@ def analyze(
             or none that can be limited.
     """
     # Imported here because --help must not wait for SciPy and pandas.
-    from mia_tf.analysis import study
+    from mia_tf.analysis import evaluation, study
     from mia_tf.shadow.shadow_models import ShadowModels
 
     study.check_attacks(attacks)
-    targets, folder = ShadowModels.open(logdir), logdir / "analysis"
+    levels = evaluation.FPR_LEVELS if fpr is None else study.check_levels(fpr)
+    targets, folder = ShadowModels.open(logdir, outputs, epoch), logdir / "analysis"
     shadows, target = targets, None
     if shadow_logdir is not None:
-        shadows, target = ShadowModels.open(shadow_logdir, argument="shadow_logdir"), targets
+        shadows, target = ShadowModels.open(shadow_logdir, outputs, epoch, argument="shadow_logdir"), targets
         _check_same_examples(targets, shadows, shadow_logdir)
         way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
         folder /= "shadow_" + way.replace(os.sep, "+")
@@ -94,6 +123,7 @@ def analyze(
                 shadows,
                 target,
                 attacks=attacks,
+                fpr=levels,
                 num_targets=num_targets,
                 num_shadow=num_shadow,
                 delta=delta,
@@ -116,11 +146,10 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
             f"must be of the same examples in the same order as --logdir; the {name} differ",
             shadow_logdir=shadow_logdir,
         )
-    check(len(targets) > 0, "must hold complete models", logdir="none")
-    check(len(shadows) > 0, "must hold complete models", shadow_logdir=shadow_logdir)
     asked, answered = targets.shape[1:], shadows.shape[1:]
+    classes_known = targets.has_logits and shadows.has_logits  # scores do not tell them
     check(
-        asked == answered,
+        asked[0] == answered[0] and (asked[1] == answered[1] or not classes_known),
         f"must have answered as many queries of as many classes as --logdir, {asked[0]} and {asked[1]}, "
         f"not {answered[0]} and {answered[1]}",
         shadow_logdir=shadow_logdir,

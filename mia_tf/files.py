@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.validation import InputError
+
+
+def by_number(name: str) -> tuple[list, str]:
+    """Returns a key that sorts names with their numbers as numbers: experiment-9 before experiment-10."""
+    return [int(part) if k % 2 else part for k, part in enumerate(re.split(r"([0-9]+)", name))], name
 
 
 def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:

@@ -26,6 +26,7 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
     import matplotlib  # here, because --help must not wait for it
 
     from mia_tf.analysis.result import FACTS, load_audit
+    from mia_tf.data.logdir_pictures import read_logdir_pictures
     from mia_tf.figures import pages, style
 
     remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
@@ -33,7 +34,7 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
     # One model that was attacked with another LOGDIR's has no analysis of its own.
     folders = others if others and not (own / FACTS).exists() else [own, *others]
     audits = [load_audit(folder, remedy) for folder in folders]
-    images = store.dataset().images if store.has_images else None
+    images = read_logdir_pictures(store)
     for folder, audit in zip(folders, audits, strict=True):
         rows = audit.records["row"]
         if images is not None and (rows.min() < 0 or rows.max() >= len(images)):

@@ -79,6 +79,15 @@ class Examples:
     example_ids: np.ndarray
     stand_in: str
 
+    @classmethod
+    def unlabelled(cls, count: int) -> "Examples":
+        """Examples of which nothing is known: each has label 0, and its row as its id."""
+        return cls(np.zeros(count, np.int64), np.full(count, OVER, np.uint8), np.arange(count).astype(str), "")
+
+    def first(self, count: int) -> "Examples":
+        """The first `count` examples."""
+        return Examples(self.labels[:count], self.groups[:count], self.example_ids[:count], self.stand_in)
+
 
 @dataclass(frozen=True)
 class ModelRecord:

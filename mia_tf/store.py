@@ -12,7 +12,6 @@ a LOGDIR where their file system passes flock on to all of them, as NFS does unl
 import contextlib
 import fcntl
 import os
-import re
 import resource
 import shutil
 import uuid
@@ -22,11 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, OVER, Dataset, Examples, ModelRecord
-from mia_tf.stored_model import StoredModel
-from mia_tf.validation import InputError, check_ids, check_shape, fail
+from mia_tf.stored_model import LOGITS, StoredModel
+from mia_tf.validation import InputError, check, check_ids, check_shape, fail
 
-_FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
 _ARRAYS = {
     "images": "x_train.npy",
     "labels": "y_train.npy",
@@ -46,6 +45,7 @@ class Store:
         self.logdir = Path(logdir)
         self._work = self.logdir / ".work"
         self._marker = self._work / "setting-up"
+        self._folders = ModelFolders(self.logdir)
 
     # ---- opening
 
@@ -55,14 +55,15 @@ class Store:
         store = cls(logdir)
         if not store.logdir.is_dir():
             fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
-        if not (store.logdir / _ARRAYS["labels"]).exists():
-            fail(f"must hold {_ARRAYS['labels']} and experiment-* folders", **{argument: logdir})
+        if store._folders.kind == LOGITS and not store.has_labels:
+            wanted = f"must hold {_ARRAYS['labels']} and experiment*/logits/EPOCH.npy, or experiment*/scores/EPOCH.npy"
+            fail(wanted, **{argument: logdir})
         store._check_files(_READ_ALWAYS)  # an analysis needs no images
         return store
 
     @classmethod
     def create(cls, logdir, config: dict, load_dataset) -> "Store":
-        """Makes a LOGDIR, or continues one made with the same configuration.
+        """Makes a LOGDIR, or continues one made with the same configuration, or with fewer models of a Bernoulli plan.
 
         Args:
             logdir: the folder; made where it is missing.
@@ -81,7 +82,8 @@ class Store:
             store._work.mkdir(parents=True, exist_ok=True)
             with store._locked("setup"):
                 if path.exists():
-                    store._check_same(config)
+                    if store._check_same(config):
+                        write_json(path, config)
                 else:
                     store._check_new()
                     store._marker.touch()
@@ -124,20 +126,36 @@ class Store:
         A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
         found = [] if self._marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
-        found += [folder.name for folder in self._folders().values()]  # a set-up has none yet, cut short or not
+        # A set-up has none of these yet, cut short or not.
+        found += [folder.name for folder in self._folders.by_index().values()]
         if found:
             fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
 
-    def _check_same(self, config: dict) -> None:
+    def _check_same(self, config: dict) -> bool:
+        """Returns whether the configuration has more models than the LOGDIR's, and a plan that allows it.
+
+        Raises:
+            InputError: the configurations differ in anything else; the message names it.
+        """
         found = load_json(self.logdir / "config.json")
-        keys = sorted(set(found) | set(config))
-        differ = [f"{k} ({found.get(k)!r} there, {config.get(k)!r} now)" for k in keys if found.get(k) != config.get(k)]
-        if differ:
-            fail("must be new or hold the same configuration; it differs in " + ", ".join(differ), logdir=self.logdir)
+        differ = [key for key in sorted(set(found) | set(config)) if found.get(key) != config.get(key)]
+        if not differ:
+            return False
+        if differ == ["num_experiments"] and config["num_experiments"] > found["num_experiments"]:
+            if config.get("subsets") == "bernoulli":
+                return True
+            fail(
+                f"must stay {found['num_experiments']} in {self.logdir}: in a balanced plan each example is in the "
+                "same number of all models, so models cannot be added later. Take a new --logdir; a plan of "
+                "--subsets=bernoulli can grow",
+                num_experiments=config["num_experiments"],
+            )
+        values = ", ".join(f"{key} ({found.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
+        fail(f"must be new or hold the same configuration; it differs in {values}", logdir=self.logdir)
 
     def _check_files(self, attributes: Iterable[str] = tuple(_ARRAYS)) -> None:
         """Raises InputError where a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""
-        if not (self.logdir / "config.json").exists():
+        if not self.ours:
             return
         self.config()  # one that cannot be read is said before any work
         for name in ("dataset.json", *map(_ARRAYS.get, attributes)):
@@ -170,8 +188,8 @@ class Store:
             "stand_in": "",
             "classes": None,
         }
-        ours = (self.logdir / "config.json").exists()  # then it must not be missing: it names stand-ins
-        return {**defaults, **(load_json(path) if ours or path.exists() else {})}
+        # In a LOGDIR of ours it must not be missing: it names stand-ins.
+        return {**defaults, **(load_json(path) if self.ours or path.exists() else {})}
 
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
@@ -183,6 +201,9 @@ class Store:
                 arrays[attribute] = load_array(path, mmap_mode="r" if name.startswith("x_") else None)
         images = arrays["images"]
         if images.dtype != np.uint8:  # LiRA's files hold x / 127.5 - 1
+            low, high = np.min(images), np.max(images)
+            fits = images.dtype.kind == "f" and -1.01 < low < 0 and high < 1.01
+            check(fits, "must be uint8, or floats x / 127.5 - 1", **{"x_train.npy": f"pixels from {low} to {high}"})
             images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
         arrays["labels"] = self._ids("labels")
         about = self.about()
@@ -200,6 +221,11 @@ class Store:
             "test_groups": np.zeros(0, np.uint8),
         }
         return Dataset(**{**defaults, **about, **arrays})
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there is y_train.npy, which LiRA's plot.py does not need."""
+        return (self.logdir / _ARRAYS["labels"]).exists()
 
     def examples(self) -> Examples:
         """The data set without its images; a LOGDIR of LiRA's has one group and its rows as ids."""
@@ -228,43 +254,36 @@ class Store:
 
     # ---- the models
 
-    def _folders(self) -> dict[int, Path]:
-        """Every model's folder by index, in order. Raises InputError where a model has two."""
-        found = {}
-        for path in sorted(self.logdir.iterdir()):
-            if match := _FOLDER.fullmatch(path.name):
-                other = found.setdefault(int(match[1]), path)
-                if other != path:
-                    raise InputError(f"{other} and {path.name} are of one model: move one of them away")
-        return dict(sorted(found.items()))
+    @property
+    def ours(self) -> bool:
+        """Whether `mia_tf.train` wrote the LOGDIR, not LiRA's published code."""
+        return (self.logdir / "config.json").exists()
 
     def completed(self) -> set[int]:
         """Indices of the models that are present."""
-        return {index for index, path in self._folders().items() if _logits(path)}
+        return {index for index, path in self._folders.by_index().items() if files_of_logits(path)}
 
     def check_whole(self) -> None:
         """Raises InputError where a file of the data or of a model is missing, as our writing never leaves it."""
         self._check_files()
-        for path in self._folders().values():
-            if not (_logits(path) and (path / "keep.npy").exists()):
+        for path in self._folders.by_index().values():
+            if not (files_of_logits(path) and (path / "keep.npy").exists()):
                 raise InputError(f"{path} is not whole (no keep.npy or no logits): move it away to train it again")
 
-    def models(self) -> list[StoredModel]:
-        """Every complete model, by index; without the folders of `passed_over`."""
-        return [
-            StoredModel(index, path, epochs[-1], load_array(path / "keep.npy"))
-            for index, path in self._folders().items()
-            if (epochs := _logits(path)) and (path / "keep.npy").exists()
-        ]
+    def models(self, epoch: int | None = None) -> list[StoredModel]:
+        """Every complete model, in order; without the folders of `left_out`.
 
-    def passed_over(self) -> list[tuple[Path, str]]:
-        """The folders of models that cannot be read, such as unfinished runs of LiRA's code, and what they lack."""
-        lacking = []
-        for path in self._folders().values():
-            there = {"logits": bool(_logits(path)), "keep.npy": (path / "keep.npy").exists()}
-            if not all(there.values()):
-                lacking.append((path, "it has no " + " and no ".join(name for name in there if not there[name])))
-        return lacking
+        Args:
+            epoch: the epoch whose logits are taken; None for the last one of each model.
+
+        Raises:
+            InputError: a complete model has no logits of this epoch; the message names the models and the epochs.
+        """
+        return self._folders.models(epoch)
+
+    def left_out(self) -> list[str]:
+        """One sentence per reason why folders are not in `models`, such as those of LiRA's unfinished runs."""
+        return self._folders.left_out()
 
     @property
     def has_images(self) -> bool:
@@ -298,13 +317,13 @@ class Store:
 
     def write_logits(self, model: StoredModel, epoch: int, logits: np.ndarray) -> None:
         """Writes or replaces a present model's logits, (N, 1, Q, C) float32, of one epoch."""
-        write_array(model.path / "logits" / f"{epoch:010d}.npy", logits)
+        write_array(model.logits().get(epoch, model.path / "logits" / f"{epoch:010d}.npy"), logits)
 
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
         """Holds model `index` for this process; gives false where it is present or held by another."""
         with self._locked(f"model-{index}", wait=False) as held:
-            if not held or any(_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
+            if not held or any(files_of_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False
                 return
             for leftover in self._work.glob(f"model-{index}-*"):  # of a process that died
@@ -330,8 +349,3 @@ class Store:
                 yield False
                 return
             yield True
-
-
-def _logits(folder: Path) -> list[Path]:
-    """The files of logits of a model's folder, by epoch."""
-    return sorted((folder / "logits").glob("[0-9]*.npy"))

@@ -1,28 +1,53 @@
-"""One model of a LOGDIR, read from the folder that `store.py` wrote."""
+"""One model of a LOGDIR, read from the folder that `store.py` or LiRA's published code wrote."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf.files import load_array, load_json
-from mia_tf.validation import check_shape
+from mia_tf.validation import InputError, check_shape
+
+LOGITS, SCORES = "logits", "scores"
+"""Folders of what a model answered: LiRA's score.py makes scores, (N, Q), of the logits and of y_train.npy."""
+_EPOCH = re.compile(r"[0-9]+")
+
+
+def files_by_epoch(folder: Path, suffix: str) -> dict[int, Path]:
+    """Returns epoch -> file, by rising epoch, for the files of a folder that are named by a number.
+
+    Raises:
+        InputError: two files are of one epoch, such as 9.npy and 0000000009.npy.
+    """
+    files = {}
+    for path in folder.glob(f"*{suffix}"):
+        if _EPOCH.fullmatch(path.stem):
+            other = files.setdefault(int(path.stem), path)
+            if other != path:
+                raise InputError(f"{other} and {path.name} are of one epoch: move one of them away")
+    return dict(sorted(files.items()))
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One complete model of a LOGDIR."""
+    """One complete model of a LOGDIR, as of one epoch.
 
-    index: int
+    Attributes:
+        name: what messages call it: "model 3", or its folder if the name of the folder has no index.
+        index: which model of its LOGDIR; None if the name of the folder does not say.
+        path: its folder.
+        epoch: epochs trained when the logits were taken.
+        file: the logits of that epoch; or its scores, where LiRA's score.py wrote them and no logits were kept.
+        keep: (N,) bool.
+    """
+
+    name: str
+    index: int | None
     path: Path
-    logits_path: Path
+    epoch: int
+    file: Path
     keep: np.ndarray
-    """(N,) bool."""
-
-    @property
-    def epoch(self) -> int:
-        """Epochs trained when the logits were taken."""
-        return int(self.logits_path.stem)
 
     def metrics(self) -> dict:
         """The model's metrics.json, or {} where there is none (LiRA's own runs)."""
@@ -36,20 +61,39 @@ class StoredModel:
 
     def logits_shape(self) -> tuple[int, int, int]:
         """(N, Q, C)."""
-        logits = load_array(self.logits_path, mmap_mode="r")
-        check_shape((None, 1, None, None), **{f"logits of model {self.index}": logits})
+        logits = load_array(self.file, mmap_mode="r")
+        check_shape((None, 1, None, None), **{f"logits of {self.name}": logits})
         return logits.shape[0], *logits.shape[2:]
 
     def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
-        logits = load_array(self.logits_path, mmap_mode="r")[start:stop]
+        logits = load_array(self.file, mmap_mode="r")[start:stop]
         return np.array(logits, dtype=np.float32).reshape(len(logits), -1, logits.shape[-1])
+
+    def scores_shape(self) -> tuple[int, int]:
+        """(N, Q)."""
+        scores = load_array(self.file, mmap_mode="r")
+        check_shape((None, None), **{f"scores of {self.name}": scores})
+        return scores.shape
+
+    def read_scores(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """(stop - start, Q) float64 scores, which are phi, of a range of examples; only these are read."""
+        return np.array(load_array(self.file, mmap_mode="r")[start:stop], np.float64)
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether `file` holds logits."""
+        return self.file.parent.name == LOGITS
 
     def queries(self, epoch: int) -> int:
         """How many queries its logits of one epoch answer; 0 where there are none."""
-        path = self.path / "logits" / f"{epoch:010d}.npy"
-        return load_array(path, mmap_mode="r").shape[2] if path.exists() else 0
+        path = self.logits().get(epoch)
+        return 0 if path is None else load_array(path, mmap_mode="r").shape[2]
+
+    def logits(self) -> dict[int, Path]:
+        """Epoch -> file of logits."""
+        return files_by_epoch(self.path / LOGITS, ".npy")
 
     def checkpoints(self) -> dict[int, Path]:
         """Epoch -> file of weights that were kept."""
-        return {int(p.stem): p for p in sorted((self.path / "ckpt").glob("*.npz"))}
+        return files_by_epoch(self.path / "ckpt", ".npz")

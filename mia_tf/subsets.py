@@ -17,7 +17,8 @@ def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
 
     "balanced" is LiRA's: the models are put in a random order for every example, and the first
     int(pkeep * M) of them train on it, so every example is IN equally often. "bernoulli" lets every
-    model keep every example with probability pkeep by itself.
+    model keep every example with probability pkeep by itself, from a stream of its own: with more
+    models the first ones have the same subsets. A balanced plan cannot grow like this.
 
     Args:
         config: num_experiments (M), pkeep, subsets, only_subset and seed are used.
@@ -34,12 +35,15 @@ def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
     balanced = config.subsets == "balanced"
     if balanced and not 0 < num_in < num_models:
         fail(f"must leave at least one of the {num_models} models in and one out of every example", pkeep=config.pkeep)
-    rng = np.random.default_rng([config.seed, _PLAN])
     keep = np.empty((num_models, num_examples), bool)
-    for start in range(0, num_examples, _BLOCK):
-        block = keep[:, start : start + _BLOCK]
-        draws = rng.uniform(size=block.shape)
-        block[:] = draws.argsort(axis=0) < num_in if balanced else draws < config.pkeep
+    if balanced:
+        rng = np.random.default_rng([config.seed, _PLAN])
+        for start in range(0, num_examples, _BLOCK):
+            block = keep[:, start : start + _BLOCK]
+            block[:] = rng.uniform(size=block.shape).argsort(axis=0) < num_in
+    else:
+        for index, row in enumerate(keep):
+            row[:] = np.random.default_rng([config.seed, _PLAN, index]).uniform(size=num_examples) < config.pkeep
     if config.only_subset is not None:
         keep[:, config.only_subset :] = False
     if keep.sum(axis=1).min() < 2:

@@ -84,7 +84,7 @@ HELP = {
     ExperimentConfig: {
         "num_experiments": "Shadow models.",
         "pkeep": "Share of the models that an example is in.",
-        "subsets": "Plan of the subsets: " + ", ".join(SUBSET_PLANS) + ".",
+        "subsets": "Plan of the subsets: " + ", ".join(SUBSET_PLANS) + " (--num_experiments can grow later).",
         "only_subset": "Train on none of the examples from this row on.",
         "seed": "Draws the subsets and every model's own seed.",
     },

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -128,6 +129,72 @@ def test_a_folder_of_the_published_code_can_be_read(tmp_path):
     assert store.models()[0].epoch == 20 and (store.models()[0].read_logits() == 20).all()
 
 
+def write_foreign(folder, logits, keep):
+    """A model's folder as LiRA's code leaves it; `logits` by the name of the file."""
+    (folder / "logits").mkdir(parents=True)
+    np.save(folder / "keep.npy", keep)
+    for name, values in logits.items():
+        np.save(folder / "logits" / name, values)
+
+
+def test_epochs_are_numbers_however_many_digits_they_are_written_with(tmp_path):
+    """9 once came after 10, as text does: noise of the wrong epoch was analyzed."""
+    np.save(tmp_path / "y_train.npy", np.arange(10) % 3)
+    logits = {f"{epoch}.npy": np.full((10, 1, 2, 3), epoch, "f") for epoch in (9, 10, 100)}
+    write_foreign(tmp_path / "experiment-0_1", logits | {"last.npy": np.zeros(3)}, np.arange(10) < 5)
+    (model,) = Store.open(tmp_path).models()
+    assert model.epoch == 100 and (model.read_logits() == 100).all()
+    assert list(model.logits()) == [9, 10, 100] and model.queries(9) == 2 and model.queries(11) == 0
+    (earlier,) = Store.open(tmp_path).models(epoch=9)
+    assert earlier.epoch == 9 and (earlier.read_logits() == 9).all()
+    (tmp_path / "experiment-0_1" / "ckpt").mkdir()
+    for epoch in (10, 9):
+        np.savez(tmp_path / "experiment-0_1" / "ckpt" / f"{epoch}.npz", np.zeros(1))
+    assert list(model.checkpoints()) == [9, 10]
+    Store.open(tmp_path).write_logits(model, 9, np.zeros((10, 1, 4, 3), np.float32))  # in the file that is there
+    assert model.queries(9) == 4 and len(list((tmp_path / "experiment-0_1" / "logits").iterdir())) == 4
+    np.save(tmp_path / "experiment-0_1" / "logits" / "0000000009.npy", np.zeros((10, 1, 2, 3), "f"))
+    with pytest.raises(InputError, match=r"9.npy and .*9.npy are of one epoch: move one of them away"):
+        Store.open(tmp_path).models()
+
+
+def test_an_epoch_that_some_models_lack_is_refused_with_their_names(tmp_path):
+    np.save(tmp_path / "y_train.npy", np.arange(10) % 3)
+    for index, epochs in enumerate([(10,), (10, 20), (10, 20, 30)]):
+        logits = {f"{epoch:010d}.npy": np.full((10, 1, 2, 3), epoch, "f") for epoch in epochs}
+        write_foreign(tmp_path / f"experiment-{index}_3", logits, np.arange(10) < 5)
+    store = Store.open(tmp_path)
+    assert [model.epoch for model in store.models()] == [10, 20, 30]
+    assert [model.epoch for model in store.models(10)] == [10, 10, 10]
+    with pytest.raises(InputError, match=r"`epoch` .*experiment-0_3, experiment-1_3 lack it .*10, 20, 30; all have 10"):
+        store.models(30)
+    os.remove(tmp_path / "experiment-2_3" / "logits" / "0000000010.npy")
+    with pytest.raises(InputError, match=r"experiment-0_3 lack it .*; no epoch is in all models"):
+        store.models(20)
+
+
+def test_every_folder_that_the_published_code_reads_is_a_model(tmp_path):
+    """Without --expid its train.py names them experiment-SEED; score.py and plot.py read whatever begins so."""
+    np.save(tmp_path / "y_train.npy", np.arange(10) % 3)
+    names = ["experiment-9", "experiment-10", "experiment-2_8", "experiment_b"]
+    for name in names:
+        write_foreign(tmp_path / name, {"5.npy": np.zeros((10, 1, 2, 3), "f")}, np.arange(10) < 5)
+    (tmp_path / "experiment-11" / "ckpt").mkdir(parents=True)
+    (tmp_path / "experiment.log").touch()
+    store = Store.open(tmp_path)
+    found = {model.name: model.index for model in store.models()}
+    assert found == {"model 2": 2, "experiment-9": None, "experiment-10": None, "experiment_b": None}
+    assert list(found) == ["model 2", "experiment-9", "experiment-10", "experiment_b"]
+    assert store.left_out() == ["1 folder was left out with no logits/EPOCH.npy and no keep.npy: experiment-11."]
+
+
+def test_a_copy_of_a_model_of_ours_is_no_model(store, dataset):
+    store.write(make_record(dataset, 0))
+    shutil.copytree(store.logdir / "experiment-0_4", store.logdir / "experiment-0_4.bak")
+    assert [model.index for model in store.models()] == [0]
+    assert store.left_out() == ["1 folder was left out with no name like experiment-INDEX_COUNT: experiment-0_4.bak."]
+
+
 def test_a_model_is_never_written_twice(store, dataset):
     assert store.write(make_record(dataset, 1))
     other = make_record(dataset, 1, logits=np.ones((64, 1, 2, 4), np.float32))
@@ -140,6 +207,31 @@ def test_another_configuration_is_refused_with_the_fields_that_differ(store, dat
     with pytest.raises(InputError, match=r"differs in batch \(None there, 8 now\), lr \(0.1 there, 0.2 now\)"):
         Store.create(store.logdir, {"arch": "cnn4-2-max", "lr": 0.2, "batch": 8}, lambda: pytest.fail("loaded"))
     Store.create(store.logdir, CONFIG, lambda: pytest.fail("the data are in the folder already"))
+
+
+def test_a_balanced_plan_does_not_grow_and_the_message_says_why_and_what_does(tmp_path, dataset):
+    begun = {**CONFIG, "num_experiments": 8, "subsets": "balanced"}
+    Store.create(tmp_path, begun, lambda: dataset)
+    said = r"`num_experiments` must stay 8 in .*balanced.*--subsets=bernoulli can grow. Received: num_experiments=12"
+    for refuse in (Store.check, lambda logdir, config: Store.create(logdir, config, lambda: dataset)):
+        with pytest.raises(InputError, match=said):
+            refuse(tmp_path, {**begun, "num_experiments": 12})
+        with pytest.raises(InputError, match=r"differs in num_experiments \(8 there, 4 now\)"):
+            refuse(tmp_path, {**begun, "num_experiments": 4})
+        with pytest.raises(InputError, match=r"num_experiments \(8 there, 12 now\), subsets"):
+            refuse(tmp_path, {**begun, "num_experiments": 12, "subsets": "bernoulli"})
+    assert Store.open(tmp_path).config() == begun
+
+
+def test_a_bernoulli_plan_grows(tmp_path, dataset):
+    begun = {**CONFIG, "num_experiments": 4, "subsets": "bernoulli"}
+    Store.create(tmp_path, begun, lambda: dataset).write(make_record(dataset, 1))
+    more = {**begun, "num_experiments": 6}
+    assert Store.check(tmp_path, more) and Store.open(tmp_path).config() == begun  # a check changes nothing
+    store = Store.create(tmp_path, more, lambda: pytest.fail("the data are in the folder already"))
+    assert store.config() == more and store.completed() == {1}
+    store.write(make_record(dataset, 5, num_experiments=6))
+    assert [model.index for model in store.models()] == [1, 5]
 
 
 def test_a_set_up_that_was_cut_short_is_done_again(tmp_path, dataset):
@@ -216,8 +308,8 @@ def test_a_folder_that_is_not_whole_is_named(store, dataset):
 def test_corrupt_and_pickled_files_are_named_and_never_unpickled(store, dataset):
     store.write(make_record(dataset, 0))
     (model,) = store.models()
-    whole = model.logits_path.read_bytes()
-    model.logits_path.write_bytes(whole[: len(whole) // 2])
+    whole = model.file.read_bytes()
+    model.file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"Cannot read .*0000000003.npy"):
         model.read_logits()
     np.save(store.logdir / "y_train.npy", np.array([print], dtype=object), allow_pickle=True)

@@ -44,6 +44,16 @@ def test_bernoulli_plan_keeps_each_example_with_probability_pkeep():
     assert keep.sum(axis=0).var() == pytest.approx(50 * 0.21, rel=0.1)
 
 
+def test_a_bernoulli_plan_can_grow():
+    """The first models of a larger plan have the same subsets, also beyond the examples that are drawn at once."""
+    few, many = (ExperimentConfig(num_experiments=count, pkeep=0.3, subsets="bernoulli") for count in (8, 12))
+    np.testing.assert_array_equal(membership(many, 9000)[:8], membership(few, 9000))
+    subsets = membership(many, 9000)
+    assert len(np.unique(subsets, axis=0)) == 12
+    # Of two models independent of each other: a correlation has a standard deviation of 1 / sqrt(9000).
+    assert np.abs(np.corrcoef(subsets) - np.eye(12)).max() < 5 / np.sqrt(9000)
+
+
 def test_equal_seeds_agree_and_others_differ():
     config = ExperimentConfig(num_experiments=8)
     np.testing.assert_array_equal(membership(config, 100), membership(config, 100))

@@ -25,8 +25,11 @@ class AccuracyTally:
                 self._counts[split, name] = self._counts.get((split, name), 0) + counts
 
     def on_members(self) -> tuple[np.ndarray, np.ndarray]:
-        """(T,) how many of its training examples each model classifies correctly, and (T,) how many these are."""
-        right, asked = self._counts["train", ALL]
+        """(T,) how many of its training examples each model classifies correctly, and (T,) how many these are.
+
+        T is 0 if nothing was counted.
+        """
+        right, asked = self._counts.get(("train", ALL), np.zeros((2, 0), np.int64))
         return right, asked
 
     def rows(self) -> list[tuple]:

@@ -1,7 +1,7 @@
 """What a reader must know before believing an audit's numbers: models that learnt nothing, are missing, or differ."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import listed
 
 _STANDARD_ERRORS = 3
+_EACH_MODELS_OWN = {"seed", "expid", "num_experiments"}
+"""Settings in which the models of a run may differ."""
 
 
 def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray, asked: np.ndarray) -> list[str]:
@@ -22,17 +24,47 @@ def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray
     """
     attacked = shadows if targets is None else targets
     found = list(_at_chance(attacked, right, asked))
-    if shadows.outputs == "probabilities":
+    if shadows.outputs == "probabilities" and shadows.has_logits:
         found.append(f"Probabilities below {shadows.floor:.3g} count as that: half the smallest that a model returned.")
-    for record in filter(None, (targets, shadows)):
+    records = {"models": shadows} if targets is None else {"targets": targets, "shadow models": shadows}
+    found += _epochs(records)
+    found += _settings(records)
+    for record in records.values():
         found += record.about.notes
-        epochs = Counter(model.epoch for model in record.models if model.epoch is not None)
-        if len(epochs) > 1:
-            counts = ", ".join(f"{count} after {epoch}" for epoch, count in sorted(epochs.items()))
-            found.append(f"Models were asked after different numbers of epochs: {counts}.")
         if record.about.planned and len(record) < record.about.planned:
             found.append(f"{len(record)} of {record.about.planned} models are complete; these were analyzed.")
     return found
+
+
+def _epochs(records: Mapping[str, ShadowModels]) -> Iterator[str]:
+    """Says how many models are of which epoch if they are of several; early stopping is one reason."""
+    epochs = {name: Counter(model.epoch for model in record.models) for name, record in records.items()}
+    if len(set().union(*epochs.values()) - {None}) > 1:
+        counts = [
+            f"{count} {name} of {'unknown epoch' if epoch is None else f'epoch {epoch}'}"
+            for name, counter in epochs.items()
+            for epoch, count in sorted(counter.items(), key=lambda item: (item[0] is None, item[0]))
+        ]
+        yield f"Epochs differ: {', '.join(counts)}. The last of each model counts; --epoch takes one that all have."
+
+
+def _settings(records: Mapping[str, ShadowModels]) -> Iterator[str]:
+    """Says which settings differ between the models of a LOGDIR that has no configuration for all of them."""
+    for name, record in records.items():
+        if record.about.plan is not None:
+            continue
+        hparams = list(filter(None, (model.hparams() for model in record.models)))
+        counts = {
+            key: Counter(str(one.get(key)) for one in hparams)
+            for key in sorted(set().union(*hparams) - _EACH_MODELS_OWN)
+        }
+        differ = [
+            f"{key} ({listed([f'{count} have {value}' for value, count in counter.most_common()], 3)})"
+            for key, counter in counts.items()
+            if len(counter) > 1
+        ]
+        if differ:
+            yield f"By their hparams.json the {name} differ in {', '.join(differ)}."
 
 
 def _at_chance(attacked: ShadowModels, right: np.ndarray, asked: np.ndarray) -> Iterator[str]:

@@ -37,7 +37,8 @@ def observe(
         columns.append(
             example_columns(*(targets if enough else _only(block, view, slice(block.lineup.first_shadow, None))))
         )
-        tally.add(*targets, masks)
+        if view is not None:
+            tally.add(*targets, masks)
         for _, piece in block.pieces():
             for size, seen in _views(sweep, piece):
                 for attack in running[size].values():
@@ -71,16 +72,25 @@ def attack(
     return np.concatenate(evidence)
 
 
-def example_columns(block: Block, view: PlainView) -> dict[str, np.ndarray]:
-    """The measured columns of the records for a block, each (n,), and `Audit.correct`, packed along the models."""
+def example_columns(block: Block, view: PlainView | None) -> dict[str, np.ndarray]:
+    """The measured columns of the records for a block, each (n,), and `Audit.correct`, packed along the models.
+
+    Without a view memorization and the OOD scores are NaN: phi > 0 is enough for a correct answer, but only of two
+    classes is it needed.
+    """
     n_in = block.keep.sum(axis=1)
-    estimate, error = memorization(view.correct, block.keep)
-    return {
+    columns = {
         "n_in": n_in,
         "n_out": block.keep.shape[1] - n_in,
+        "privacy_score": privacy_score(block.phi[:, 0], block.keep),
+    }
+    if view is None:
+        unknown = ("memorization", "memorization_se", "ood_msp", "ood_energy")
+        return columns | dict.fromkeys(unknown, np.full(len(n_in), np.nan))
+    estimate, error = memorization(view.correct, block.keep)
+    return columns | {
         "memorization": estimate,
         "memorization_se": error,
-        "privacy_score": privacy_score(block.phi[:, 0], block.keep),
         "ood_msp": ood.mean_over_out(view.ood_msp, block.keep),
         "ood_energy": ood.mean_over_out(view.ood_energy, block.keep),
         "correct": np.packbits(view.correct, axis=1),
@@ -111,7 +121,7 @@ def _views(sweep: Sweep, piece: Block) -> Iterator[tuple[int | None, Block]]:
     yield from sweep.blocks(piece)
 
 
-def _only(block: Block, view: PlainView, models: slice) -> tuple[Block, PlainView]:
+def _only(block: Block, view: PlainView | None, models: slice) -> tuple[Block, PlainView | None]:
     """A block and its view with some of the models."""
-    chosen = PlainView(view.correct[:, models], view.ood_msp[:, models], view.ood_energy[:, models])
+    chosen = view and PlainView(view.correct[:, models], view.ood_msp[:, models], view.ood_energy[:, models])
     return Block(block.start, block.labels, block.keep[:, models], block.phi[..., models], block.read_logits), chosen

@@ -92,10 +92,10 @@ class Audit:
         """Returns (N, M) bool: whether each of the M models that `records` rest on classifies each example correctly.
 
         Raises:
-            InputError: the audit was loaded from files, which do not hold it.
+            InputError: the audit was loaded from files, which do not hold it, or is of scores without logits.
         """
         if self._correct is None:
-            raise InputError("Whether models are correct is only known of an audit that was not loaded from files")
+            raise InputError("Correctness is only known of an audit of logits that was not loaded from files")
         return np.unpackbits(self._correct, axis=1, count=self.num_models).astype(bool)
 
     def plot(self, figure: str = "roc", ax=None, images: np.ndarray | None = None):
@@ -166,6 +166,11 @@ class Audit:
     def column(self, name: str) -> np.ndarray:
         """(N,) float64, a column of numbers of `records`."""
         return self.records[name].to_numpy(np.float64)
+
+    @property
+    def shown_metrics(self) -> list[str]:
+        """The metrics of attacks that figures show, AUROC first."""
+        return tables.shown_metrics(self.attacks)
 
     def metric(self, name: str) -> dict[tuple[str, str], tuple[float, float, float]]:
         """(attack, population) -> (value, ci_low, ci_high) of a metric."""

@@ -89,16 +89,20 @@ def audit(
         >>> bool(found.attacks.query("metric == 'auroc'")["value"].iloc[0] > 0.8)
         True
     """
-    attacks = check_attacks(attacks)
+    chosen = check_attacks(attacks)
     levels = check_levels(fpr)
     check_integer(1, optional=True, num_targets=num_targets)
     check_integer(0, seed=seed)
     check(delta is None or 0 <= delta < 1, "must be in [0, 1)", delta=delta)
-    if len(num_shadow) and not limitable(attacks):
-        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(attacks))
+    if len(num_shadow) and not limitable(chosen):
+        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(chosen))
     targets, known = _targets(shadows, target, target_members)
     attacked = shadows if targets is None else targets
     recording = Recording(shadows, targets, known)
+    named, attacks = attacks is not None, chosen if recording.has_logits else without_logits(chosen)
+    if named and attacks != chosen:
+        impossible = ",".join(name for name in chosen if name not in attacks)
+        fail("must be attacks that need no logits, because only scores were kept", attacks=impossible)
     num_targets = min(num_targets or len(attacked), len(attacked))
     lineup, num_models = recording.lineup, recording.keep.shape[1]
     recommended = recommended_online(len(shadows))
@@ -146,12 +150,13 @@ def audit(
         about = {
             **_about(shadows, attacked),
             "num_targets": num_targets,
+            "has_logits": recording.has_logits,
             "recommended": recommended,
             "recommended_scores": bool(np.isfinite(arrays[recommended, None]).any()),
             "headline_fpr": headline,
             "delta": delta,
             "seed": seed,
-            "notes": remarks,
+            "notes": [*remarks, *_not_possible(recording, chosen, attacks)],
         }
         found = {
             "attacks": tables.attack_table(evaluations, about["stand_in"]),
@@ -163,7 +168,7 @@ def audit(
             "sweep": tables.sweep_table(evaluations, attacks, about["stand_in"]),
             "epsilon": tables.epsilon_table(bounds, delta, about["stand_in"]),
         }
-        return Audit(found, about, {name: arrays[name, None] for name in attacks}, columns["correct"])
+        return Audit(found, about, {name: arrays[name, None] for name in attacks}, columns.get("correct"))
 
 
 def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:
@@ -245,6 +250,19 @@ def _bounds(
     if scores.shape[1] > 1:
         return epsilon_bounds(scores, members, masks, delta, seed)
     return {name: epsilon_one_run(scores[mask, 0], members[mask, 0], delta, seed=seed) for name, mask in masks.items()}
+
+
+def without_logits(attacks: Iterable[str]) -> list[str]:
+    """Those of the attacks that need phi alone."""
+    return [name for name in attacks if not attack_classes()[name].needs_logits]
+
+
+def _not_possible(recording: Recording, chosen: Sequence[str], run: Sequence[str]) -> list[str]:
+    """Says what could not be computed if only scores were kept."""
+    if recording.has_logits:
+        return []
+    missing = [*(name for name in chosen if name not in run), "memorization", "OOD scores", "accuracy"]
+    return [f"Only scores were kept and no logits, without which there can be no {', '.join(missing)}."]
 
 
 def _populations(

@@ -5,14 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from mia_tf.analysis.tables import rate_of, shown_metrics
 from mia_tf.attacks.lira import FIXED_BELOW
-
-_SHOWN = {
-    "auroc": "AUROC",
-    "tpr_at_fpr_0.001": "TPR@0.1%FPR",
-    "tpr_at_fpr_0.001_per_target": "TPR@0.1%FPR per target",
-}
-"""Metrics of the short tables -> their headings."""
 
 
 def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, about: dict) -> Iterator[str]:
@@ -24,8 +18,9 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
     """
     if len(attacks):
         yield from metric_lines(attacks, ["attack"])
-        yield "In percent, with 95% intervals; - where it cannot be resolved. One threshold for all targets;"
-        yield "per target: each target has its own threshold, as in LiRA's published code, which is more optimistic."
+        yield "In percent, with 95% intervals; - where it cannot be resolved. One threshold for all targets."
+        if any(metric.endswith("_per_target") for metric in shown_metrics(attacks)):
+            yield "Per target: each target has its own threshold, as in LiRA's published code; that is more optimistic."
     else:
         yield "Whether the target was trained on the examples is unknown: they have scores, and no attack was measured."
     if len(sweep):
@@ -50,14 +45,15 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
 
 
 def metric_lines(frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """A table of AUROC and TPR at 0.1% FPR, in percent, like table 2 of Choi et al.; over-represented are left out.
+    """A table of `shown_metrics`, in percent, like table 2 of Choi et al.; over-represented are left out.
 
     Args:
         frame: a table with the columns of attacks.csv.
         keys: the columns whose values make a row.
     """
     populations = [name for name in frame["population"].unique() if name != "over"]
-    lines = [[*keys, *(f"{label} {population}" for label in _SHOWN.values() for population in populations)]]
+    metrics = shown_metrics(frame)
+    lines = [[*keys, *(f"{_heading(metric)} {population}" for metric in metrics for population in populations)]]
     columns = [*keys, "population", "metric"]
     cells = dict(
         zip(
@@ -67,9 +63,16 @@ def metric_lines(frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
         )
     )
     for row in dict.fromkeys(key[: len(keys)] for key in cells):
-        found = [cells[(*row, population, metric)] for metric in _SHOWN for population in populations]
+        found = [cells[(*row, population, metric)] for metric in metrics for population in populations]
         lines.append([*map(str, row), *("-" if np.isnan(value) else percent(value, *ends) for value, *ends in found)])
     return _aligned(lines)
+
+
+def _heading(metric: str) -> str:
+    """What a column of a short table is called."""
+    if metric == "auroc":
+        return "AUROC"
+    return f"TPR@{100 * rate_of(metric):g}%FPR{' per target' if metric.endswith('_per_target') else ''}"
 
 
 def epsilon_lines(frame: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mia_tf.analysis import per_target
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import CONFIDENCE
@@ -205,6 +206,24 @@ def _cell(value) -> str:
     if isinstance(value, float | np.floating):
         return "" if np.isnan(value) else format(value, ".10g")
     return "" if value is None else str(value)
+
+
+def rate_of(metric: str) -> float:
+    """The false positive rate in the name of a metric, such as 0.001 in "tpr_at_fpr_0.001_per_target"."""
+    return float(metric.removeprefix("tpr_at_fpr_").removesuffix("_per_target"))
+
+
+def shown_metrics(frame: pd.DataFrame) -> list[str]:
+    """The metrics of a table that summaries and figures show.
+
+    These are AUROC and the true positive rate at 0.1% false positives, by one threshold and per target; if it was not
+    measured there, that at the lowest rate that was.
+    """
+    names = frame["metric"].unique().tolist()
+    rates = [name for name in names if name.startswith("tpr_at_fpr_")]
+    usual = [name for name in rates if rate_of(name) == per_target.LEVEL]
+    lowest = [name for name in rates if rate_of(name) == min(map(rate_of, rates))]
+    return [name for name in names if name == "auroc" or name in (usual or lowest)]
 
 
 def in_order(attacks: Iterable[str]) -> list[str]:

@@ -60,6 +60,8 @@ class Shokri(Attack):
     depends on whether the target is one of them, tells the label.
     """
 
+    needs_logits = True
+
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
         self._folds = np.array_split(rng.permutation(num_models), FOLDS)

@@ -27,6 +27,8 @@ class _Song(Attack):
     the surest examples of the class with the highest threshold are one tie in the float32 of `analyze`.
     """
 
+    needs_logits = True
+
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
         self._counts = np.zeros((0, 2, num_models, len(_THRESHOLDS) + 1), np.int32)

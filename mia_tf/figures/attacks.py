@@ -9,7 +9,7 @@ from mia_tf.figures import style
 from mia_tf.figures.dots import draw_dots
 
 CHANCE = {"auroc": 0.5, "tpr_at_fpr_0.001": 0.001, "tpr_at_fpr_0.001_per_target": 0.001}
-"""Metric -> what random guessing gets, for the metrics of this figure."""
+"""Metric -> what random guessing gets, for the usual metrics of this figure."""
 POPULATIONS = {"all": ("all examples", style.ALL_STYLE), "under": ("under-represented", style.GROUP_STYLES[1])}
 """Name of a population -> what it is called, and its look."""
 _SMALLEST_RATE = 1e-4
@@ -32,19 +32,29 @@ def draw_attacks(
 
     Args:
         ax: where to draw.
-        metric: a key of CHANCE.
+        metric: "auroc", or a true positive rate such as "tpr_at_fpr_0.001".
         values: (attack, name of a series) -> (value, ci_low, ci_high); NaN where it could not be resolved.
         series: name -> (what the legend says, look).
     """
     logarithmic = metric != "auroc"
     if logarithmic:
         ax.set_xscale("log", nonpositive="clip")
-        ax.set_xlim(_decades([CHANCE[metric], *(v for triple in values.values() for v in triple)]))
+        ax.set_xlim(_decades([chance(metric), *(v for triple in values.values() for v in triple)]))
         style.percent_axis(ax.xaxis)
     rows = {name: look.label for name, look in style.attack_styles(attack for attack, _ in values).items()}
     draw_dots(ax, rows, series, values, smallest=_SMALLEST_RATE)
-    ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
-    ax.set(xlabel=LABELS[metric])
+    ax.axvline(chance(metric), color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
+    ax.set(xlabel=label(metric))
+
+
+def chance(metric: str) -> float:
+    """What random guessing gets: at a false positive rate, that rate."""
+    return CHANCE[metric] if metric in CHANCE else float(metric.removeprefix("tpr_at_fpr_"))
+
+
+def label(metric: str) -> str:
+    """What the axis of a metric says."""
+    return LABELS.get(metric) or f"TPR at {100 * chance(metric):g}% FPR,\none threshold for all targets"
 
 
 def _decades(rates: list[float]) -> tuple[float, float]:

@@ -12,9 +12,6 @@ from matplotlib.figure import Figure
 from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style, sweep
 from mia_tf.validation import check_choice
 
-METRICS = ("auroc", "tpr_at_fpr_0.001", "tpr_at_fpr_0.001_per_target")
-"""The metrics that the figures of attacks show."""
-_SWEPT = METRICS[:2]
 _MOST_PANELS = 3
 """Populations that have panels of their own; further ones have only their rows in the tables."""
 _OOD = {"privacy_score_ood": ("privacy_score", "privacy score"), "memorization_ood": ("memorization", "memorization")}
@@ -42,7 +39,14 @@ def pages(audit, images: np.ndarray | None = None) -> Iterator[tuple[str, Figure
 
 def page(audit, name: str, images: np.ndarray | None = None) -> Figure | None:
     """Draws one figure of NAMES on its page; None if there are no numbers for it. Arguments as for `pages`."""
+    if name in _missing_without_logits(audit):
+        return None
     return _PAGES[name](audit) if name != "examples" else None if images is None else _examples(audit, images)
+
+
+def _missing_without_logits(audit) -> tuple[str, ...]:
+    """The figures that cannot be drawn because the models' logits were not kept."""
+    return () if audit.about.get("has_logits", True) else ("memorization", "memorization_histogram", *_OOD, "examples")
 
 
 def _roc(audit) -> Figure | None:
@@ -68,8 +72,9 @@ def _attacks(audit) -> Figure | None:
     if not len(audit.attacks):
         return None
     figure = style.new_figure(10, 1.2 + 0.2 * (1 + len(_shown(audit))) * _num_attacks(audit))
-    panels = figure.subplots(1, len(METRICS), sharey=True)
-    for ax, metric in zip(panels, METRICS, strict=True):
+    metrics = audit.shown_metrics
+    panels = figure.subplots(1, len(metrics), sharey=True)
+    for ax, metric in zip(panels, metrics, strict=True):
         attacks.draw_attacks(ax, metric, audit.metric(metric), _series(audit))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     style.footnote(figure, f"Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.\n{scale(audit)}")
@@ -81,8 +86,9 @@ def _sweep(audit) -> Figure | None:
         return None
     shown = _shown(audit)
     figure = style.new_figure((5.2, 7.2)[len(shown) > 1], 5.4 + 0.17 * _num_attacks(audit))
-    panels = figure.subplots(len(_SWEPT), len(shown), sharex=True, squeeze=False)
-    for across, metric in zip(panels, _SWEPT, strict=True):
+    metrics = audit.shown_metrics[:2]
+    panels = figure.subplots(len(metrics), len(shown), sharex=True, squeeze=False)
+    for across, metric in zip(panels, metrics, strict=True):
         for ax, population in zip(across, shown, strict=True):
             sweep.draw_sweep(ax, metric, audit.swept(metric, population))
     for ax, population in zip(panels[0], shown, strict=True):
@@ -101,6 +107,7 @@ def draw_panel(ax: Axes, audit, name: str) -> None:
         InputError: the audit has no numbers for it.
     """
     missing = {"roc": not len(audit.curves), "attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
+    missing |= dict.fromkeys(_missing_without_logits(audit), True)
     check_choice([known for known in NAMES if known != "examples" and not missing.get(known)], figure=name)
     match name:
         case "roc":

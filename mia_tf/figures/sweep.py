@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from mia_tf.figures import style
-from mia_tf.figures.attacks import CHANCE, LABELS
+from mia_tf.figures.attacks import chance, label
 
 CAPTION = (
     "Each target is attacked with so many shadow models trained on the example and as many not trained on it. "
@@ -20,30 +20,30 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
 
     Args:
         ax: where to draw.
-        metric: a key of CHANCE.
+        metric: "auroc", or a true positive rate such as "tpr_at_fpr_0.001".
         values: attack -> shadow models a side -> (value, ci_low, ci_high); NaN where it could not be resolved.
     """
     for attack, look in style.attack_styles(values).items():
         sizes = np.array(sorted(values[attack]))
         table = np.array([values[attack][size] for size in sizes.tolist()])
         # To the axis' end where an interval reaches to 0, which a logarithmic axis has not.
-        low = table[:, 1] if metric == "auroc" else np.maximum(table[:, 1], CHANCE[metric] / 3)
+        low = table[:, 1] if metric == "auroc" else np.maximum(table[:, 1], chance(metric) / 3)
         ax.fill_between(sizes, low, table[:, 2], color=look.colour, alpha=0.1, linewidth=0)
         line = {"color": look.colour, "linestyle": look.linestyle, "linewidth": 1.4, "marker": "o", "markersize": 3}
         ax.plot(sizes, table[:, 0], **line, label=look.label)
-    ax.axhline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
+    ax.axhline(chance(metric), color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
     ax.set_xscale("log", base=2)
     sizes = sorted({size for found in values.values() for size in found})
     ax.set_xticks(sizes, [str(size) for size in sizes])
     margin = max(sizes[-1] / sizes[0], 2) ** 0.05
     ax.set_xlim(sizes[0] / margin, sizes[-1] * margin)  # also where no value was resolved
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlabel="shadow models a side", ylabel=LABELS[metric])
+    ax.set(xlabel="shadow models a side", ylabel=label(metric))
     ends = [value for found in values.values() for triple in found.values() for value in triple]
     if np.isnan(ends).all():
         ax.text(0.5, 0.5, style.UNRESOLVED, transform=ax.transAxes, ha="center", fontsize=8, color=style.GREY)
     if metric != "auroc":
-        ax.set_ylim(CHANCE[metric] / 3, 1.3 * np.nanmax([*ends, 10 * CHANCE[metric]]))
+        ax.set_ylim(chance(metric) / 3, 1.3 * np.nanmax([*ends, 10 * chance(metric)]))
         ax.set_yscale("log", nonpositive="clip")
         style.percent_axis(ax.yaxis)
     ax.set_axisbelow(True)

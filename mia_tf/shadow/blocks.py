@@ -114,11 +114,14 @@ class Recording:
         Raises:
             InputError: fewer than MIN_MODELS shadow models; or subsets that `Lineup.of_two_logdirs` refuses.
         """
-        check(len(shadows) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=len(shadows))
+        complete = " ".join([str(len(shadows)), *(f"({note})" for note in shadows.about.notes)])
+        check(len(shadows) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=complete)
         records = [targets, shadows] if targets else [shadows]
         self._models = [(record, k) for record in records for k in range(len(record))]
         self._labels = shadows.labels
         self.shape = shadows.shape
+        self.has_logits = all(record.has_logits for record in records)
+        """Whether logits can be read of all models; else there is phi alone."""
         self.keep = np.column_stack([model.member for record in records for model in record.models])
         """(N, M) bool."""
         if targets is None:
@@ -140,8 +143,8 @@ class Recording:
         """Bytes that `read` keeps."""
         return 8 * len(self._labels) * self.shape[1] * len(self._models)
 
-    def read(self, kept: Kept) -> Iterator[tuple[Block, PlainView]]:
-        """Blocks in order, from the models' answers; keeps phi.
+    def read(self, kept: Kept) -> Iterator[tuple[Block, PlainView | None]]:
+        """Blocks in order, from the models' answers; keeps phi. Without logits there is no PlainView.
 
         Raises:
             InputError: a logit is not finite; names the model.
@@ -149,6 +152,12 @@ class Recording:
         for start, stop in self._ranges:
             shape = (stop - start, len(self._models))
             phi = np.empty((stop - start, self.shape[1], len(self._models)))
+            if not self.has_logits:
+                for k, (record, model) in enumerate(self._models):
+                    phi[:, :, k] = record.read_phi(model, start, stop)
+                kept.append(f"phi-{start}", phi)
+                yield self._block(start, stop, phi), None
+                continue
             view = PlainView(np.empty(shape, bool), np.empty(shape), np.empty(shape))
             labels = self._labels[start:stop]
             for k, (record, model) in enumerate(self._models):

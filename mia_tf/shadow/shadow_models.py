@@ -9,10 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from mia_tf.labels import normalize_ids, normalize_labels
-from mia_tf.records import GROUP_NAMES, UNDER
+from mia_tf.records import GROUP_NAMES, UNDER, Examples
+from mia_tf.shadow import signals
 from mia_tf.shadow.outputs import as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
-from mia_tf.validation import InputError, check, check_shape, fail
+from mia_tf.stored_model import StoredModel
+from mia_tf.validation import InputError, check, check_integer, check_shape, fail
 
 ALL = "all"
 """The population of all examples; no group can have this name."""
@@ -29,8 +31,8 @@ class Answers:
         name: what messages call it, such as "model 3".
         source: where its outputs stand, for messages.
         member: (N,) bool, true for the examples it was trained on.
-        shape: (N, Q, C) of its outputs.
-        read: (start, stop) -> (stop - start, Q, C) outputs of these examples, as they stand.
+        shape: (N, Q, C) of its outputs; C is 0 if only phi was kept.
+        read: (start, stop) -> (stop - start, Q, C) outputs of these examples, as they stand; or (stop - start, Q) phi.
         epoch: epochs trained; None if unknown.
         metrics: returns what training measured; {} if unknown.
         hparams: returns the settings of its training; {} if unknown.
@@ -46,6 +48,11 @@ class Answers:
     metrics: Callable[[], Mapping] = dict
     hparams: Callable[[], Mapping] = dict
     index: int | None = None
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether `read` returns outputs; False if it returns phi, all that was kept."""
+        return self.shape[2] > 0
 
 
 @dataclass(frozen=True)
@@ -147,12 +154,18 @@ class ShadowModels:
         ]
 
     @classmethod
-    def open(cls, logdir, outputs: str = "logits", *, argument: str = "logdir") -> ShadowModels:
+    def open(
+        cls, logdir, outputs: str = "logits", epoch: int | None = None, *, argument: str = "logdir"
+    ) -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
+
+        Where no logits were kept but the scores of LiRA's score.py, which are phi, an audit has only what follows from
+        phi, and needs no y_train.npy.
 
         Args:
             logdir: the folder.
             outputs: what the models' files of logits hold, as for arrays in memory.
+            epoch: the epoch whose logits are taken; None for the last one of each model.
             argument: the name of `logdir` in error messages.
 
         Raises:
@@ -162,11 +175,26 @@ class ShadowModels:
             `shadows = ShadowModels.open("runs/mine")`
         """
         store = Store.open(logdir, argument)
-        examples, about, config = store.examples(), store.about(), store.config()
+        check_integer(0, optional=True, epoch=epoch)
+        about, config = store.about(), store.config()
+        models = [_stored(model, cut_keep=not store.ours) for model in store.models(epoch)]
+        notes = store.left_out()
+        if not models:
+            wanted = (
+                "must hold complete models: folders experiment* with keep.npy and logits/EPOCH.npy or scores/EPOCH.npy"
+            )
+            fail(wanted, **{argument: f"{logdir} ({' '.join(notes) or 'it has no folder experiment*'})"})
+        num_examples = models[0].shape[0]
+        examples = store.examples() if store.has_labels else Examples.unlabelled(num_examples)
+        if not store.ours and num_examples < len(examples.labels):  # LiRA's --dataset_size
+            total = len(examples.labels)
+            notes.append(f"The models answered the first {num_examples:,} of the {total:,} examples of y_train.npy.")
+            examples = examples.first(num_examples)
         self = cls.__new__(cls)
         self.outputs = outputs
         self.labels, self.ids = examples.labels, examples.example_ids
-        self.classes = tuple(about["classes"]) if about["classes"] else None
+        named = tuple(about["classes"]) if about["classes"] else None
+        self.classes = named if store.has_labels else ("unknown",)
         self.groups = _group_names(examples.groups, len(self.labels))
         titles = dict(zip(GROUPS, about["group_names"], strict=True))
         if self.groups is None:  # neither over- nor under-represented
@@ -180,21 +208,17 @@ class ShadowModels:
             planned=config.get("num_experiments"),
             plan=config.get("subsets"),
             pkeep=config.get("pkeep"),
-            notes=tuple(f"{path.name} was passed over: {why}." for path, why in store.passed_over()),
+            notes=tuple(notes),
         )
-        self.models = [_stored(model) for model in store.models()]
-        for model in self.models:
-            _check_model(model, self.models[0].shape, len(self.labels))
-        if self.models:
-            check_outputs(
-                [lambda model=model: model.read(0, _SAMPLE) for model in self.models[:2]],
-                self.models[0].shape[2],
-                outputs,
-                argument,
-            )
-            low, high = self.labels.min(), self.labels.max()
-            if low < 0 or high >= self.shape[2]:
-                raise InputError(f"The labels must lie in [0, {self.shape[2] - 1}]. Received: {low} to {high}")
+        self.models = models
+        for model in models:
+            _check_model(model, models[0].shape, len(self.labels))
+        if self.has_logits:
+            readers = [lambda model=model: model.read(0, _SAMPLE) for model in models[:2]]
+            check_outputs(readers, models[0].shape[2], outputs, argument)
+        low, high = self.labels.min(), self.labels.max()
+        if low < 0 or high >= self.shape[2]:
+            raise InputError(f"The labels must lie in [0, {self.shape[2] - 1}]. Received: {low} to {high}")
         return self
 
     def __len__(self) -> int:
@@ -203,8 +227,10 @@ class ShadowModels:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(N, Q, C): examples, queries per example and classes."""
+        """(N, Q, C): examples, queries per example and classes; without logits, the classes that have examples."""
         examples, queries, outputs = self.models[0].shape
+        if not self.has_logits:
+            return examples, queries, int(self.labels.max()) + 1
         return examples, queries, 2 if outputs == 1 else outputs
 
     @cached_property
@@ -212,6 +238,11 @@ class ShadowModels:
         """What a probability of 0 counts as, if the models return probabilities; reads all of them once."""
         examples = len(self.labels)
         return probability_floor(lambda model=model: model.read(0, examples) for model in self.models)
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether the models' outputs are there, and not phi alone."""
+        return self.models[0].has_outputs
 
     @property
     def members(self) -> np.ndarray:
@@ -234,12 +265,27 @@ class ShadowModels:
             InputError: an output is not finite; names the model.
         """
         answers = self.models[model]
+        check(answers.has_outputs, "must have logits, not only scores", model=answers.source)
         outputs = answers.read(start, len(self.labels) if stop is None else stop)
         floor = {"floor": self.floor} if self.outputs == "probabilities" else {}
         logits = as_logits(outputs, self.outputs, **floor)
         if not np.isfinite(logits).all():
             raise InputError(f"The logits of {answers.name} must be finite. See {answers.source}")
         return logits
+
+    def read_phi(self, model: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Returns (stop - start, Q) float64 `signals.phi` of a range of examples.
+
+        Raises:
+            InputError: an output is not finite; names the model.
+        """
+        answers, stop = self.models[model], len(self.labels) if stop is None else stop
+        if answers.has_outputs:
+            return signals.phi(self.read_logits(model, start, stop), self.labels[start:stop, None])
+        phi = answers.read(start, stop)
+        if not np.isfinite(phi).all():
+            raise InputError(f"The scores of {answers.name} must be finite. See {answers.source}")
+        return phi
 
     def subset(self, models: Iterable[int]) -> ShadowModels:
         """The same record with only these of its models, by position."""
@@ -258,6 +304,7 @@ class ShadowModels:
         Raises:
             InputError: the answers do not fit the shadow models.
         """
+        check(self.has_logits, "must not be given with shadow models of which only scores were kept", target="an array")
         array = np.asarray(answers)
         num_examples, num_queries, num_outputs = self.models[0].shape
         if array.ndim == 1:
@@ -330,15 +377,15 @@ def _group_names(groups, num_examples: int) -> np.ndarray | None:
     return array if len(names) > 1 else None
 
 
-def _stored(model) -> Answers:
-    """A model of a LOGDIR."""
-    shape = model.logits_shape()
+def _stored(model: StoredModel, cut_keep: bool) -> Answers:
+    """A model of a LOGDIR; `cut_keep` for LiRA's, whose keep.npy may have more rows than the logits."""
+    shape = model.logits_shape() if model.has_logits else (*model.scores_shape(), 0)
     return Answers(
-        f"model {model.index}",
-        str(model.logits_path),
-        model.keep,
+        model.name,
+        str(model.file),
+        model.keep[: shape[0]] if cut_keep else model.keep,
         shape,
-        model.read_logits,
+        model.read_logits if model.has_logits else model.read_scores,
         model.epoch,
         model.metrics,
         model.hparams,

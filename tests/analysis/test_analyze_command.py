@@ -2,6 +2,7 @@
 
 import csv
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -381,6 +382,15 @@ def command(*arguments):
         (["--logdir={logdir}", "--num_shadow=2", "--attacks=yeom"], "attacks=yeom"),
         (["--logdir={logdir}", "--delta=1"], "delta=1"),
         (["--logdir={logdir}", "--colour=red"], "colour"),
+        (["--logdir={logdir}", "--fpr=0.1,low"], "`fpr` must be numbers in (0, 1), with commas between"),
+        (["--logdir={logdir}", "--fpr=0.1,1"], "`fpr` must be in (0, 1). Received: fpr=1.0"),
+        (["--logdir={logdir}", "--epoch=7"], "epoch=7"),
+        (["--logdir={logdir}", "--epoch=-1"], "`epoch` must be an integer of at least 0"),
+        (["--logdir={logdir}", "--outputs=loss"], "`outputs` must be one of logits, probabilities, sigmoid"),
+        (
+            ["--logdir={logdir}", "--outputs=probabilities"],
+            '`logdir` must be probabilities with outputs="probabilities"',
+        ),
         (["--logdir={logdir}", "--shadow_logdir=/nowhere"], "`shadow_logdir` must be a folder that `python -m"),
     ],
 )
@@ -390,6 +400,14 @@ def test_bad_input_is_one_line_and_exit_code_2(analyzed, arguments, said):
     (line,) = ended.stderr.splitlines()
     assert line.startswith("mia_tf.analyze: ")
     assert said in line
+
+
+def test_the_flags_reach_the_analysis(analyzed, tmp_path):
+    shutil.copytree(analyzed[0], tmp_path / "run")
+    flags = ["--fpr=0.25", "--outputs=logits", "--epoch=3", "--attacks=yeom"]
+    assert command("-m", "mia_tf.analyze", f"--logdir={tmp_path / 'run'}", *flags).returncode == 0
+    metrics = {(row["attack"], row["metric"]) for row in read_table(tmp_path / "run", "attacks")}
+    assert metrics == {("yeom", "auroc"), ("yeom", "advantage"), ("yeom", "tpr_at_fpr_0.25")}
 
 
 def test_help_takes_less_than_two_seconds_of_work():

@@ -212,6 +212,20 @@ def test_examples_are_looked_up_by_their_index(small):
         assert round(np.mean(shown.get_extent()[2:]) / 1.3) == dataset.labels[row]
 
 
+def test_pictures_of_another_layout_and_range_are_drawn_alike(small, tmp_path, monkeypatch):
+    """In a LOGDIR that others made, channels came first: three rows of pixels were drawn of each picture."""
+    monkeypatch.setattr("mia_tf.figures.pages.NAMES", ("examples",))
+    png = small / "analysis" / "figures" / "examples.png"
+    list(plot_logdir(small))
+    expected = np.asarray(Image.open(png))
+    for name in ("config.json", "dataset.json"):
+        (small / name).unlink()
+    images = np.load(small / "x_train.npy")
+    np.save(small / "x_train.npy", images.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+    list(plot_logdir(small))
+    np.testing.assert_array_equal(np.asarray(Image.open(png)), expected)
+
+
 def test_classes_beyond_the_page_are_said_to_be_left_out(tmp_path):
     figure = dict(_pages(write_logdir(tmp_path, num_classes=23)))["examples"]
     assert "The first 20 of 23 classes." in _flat(figure)
