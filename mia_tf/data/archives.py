@@ -42,22 +42,6 @@ class StoredArray:
     blocks: Callable[[], Iterator[np.ndarray]]
 
 
-@dataclass(frozen=True)
-class StoredArray:
-    """An array that is still in its archive.
-
-    Attributes:
-        shape: its shape.
-        dtype: its dtype.
-        blocks: returns an iterator over the array, in blocks of some megabytes along the first axis. Each call reads
-            the array from the start.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    blocks: Callable[[], Iterator[np.ndarray]]
-
-
 class Archive:
     """One npz file; every problem with it is an InputError that names it."""
 

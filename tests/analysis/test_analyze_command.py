@@ -27,7 +27,7 @@ FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia"]
 HEADERS = {
     "attacks": "attack,population,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note",
     "examples": "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,"
-    "lira_evidence",
+    "lira_evidence,exposure,exposure_low,exposure_high,rank",
     "accuracy": "split,group,mean,ci_low,ci_high,num_models",
     "curves": "attack,population,fpr,tpr",
     "correlations": "x,y,group,spearman,p_value,n",
@@ -106,7 +106,7 @@ def test_examples_are_those_of_the_logdir_with_their_memorization(analyzed):
 def test_attacks_are_measured_on_every_population(analyzed):
     logdir, dataset, keep, logits = analyzed
     rows = read_table(logdir, "attacks")
-    assert len(rows) == len(attack_classes()) * 3 * 4
+    assert len(rows) == len(attack_classes()) * 3 * 7
     found = {(row["attack"], row["population"], row["metric"]): row for row in rows}
     plain = logits[:, :, 0].astype(np.float64)
     label = np.broadcast_to(dataset.labels[:, None, None], (MODELS, 210, QUERIES, 1))
@@ -143,7 +143,7 @@ def test_comparisons_are_differences_of_the_table_of_attacks(analyzed):
 
 def test_curves_hold_the_reported_points(analyzed):
     rows = read_table(analyzed[0], "curves")
-    found = {(row["attack"], row["metric"]): row["value"] for row in read_table(analyzed[0], "attacks")[:4]}
+    found = {(row["attack"], row["metric"]): row["value"] for row in read_table(analyzed[0], "attacks")[:7]}
     attack = rows[0]["attack"]
     mine = [row for row in rows if (row["attack"], row["population"]) == (attack, "all")]
     assert len(mine) <= 400
@@ -214,7 +214,7 @@ def test_a_sweep_and_bounds_come_beside_the_same_tables(analyzed, tmp_path, caps
     rows = read_table(tmp_path, "sweep")
     swept = {name for name, attack in attack_classes().items() if attack.limitable}
     assert {"yeom", "song", "shokri"}.isdisjoint(swept)
-    assert len(rows) == len(swept) * 3 * 3 * 4
+    assert len(rows) == len(swept) * 3 * 3 * 7
     for row in rows:
         whole = full[row["attack"], row["population"], row["metric"]]
         # Every model is a target on every example, however few shadow models there are.

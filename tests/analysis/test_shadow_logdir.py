@@ -82,7 +82,7 @@ def test_targets_of_another_logdir_are_attacked_with_all_shadow_models(dataset, 
 
 
 def test_one_target_model_is_enough(dataset, tmp_path, capsys):
-    """It once said that no example had shadow models, left the columns of examples.csv empty, and could not be drawn."""
+    """It once said that no example had shadow models, left columns of examples.csv empty, and could not be drawn."""
     write_logdir(tmp_path / "targets", dataset, 2, seed=1)
     shutil.rmtree(next((tmp_path / "targets").glob("experiment-1_*")))
     write_logdir(tmp_path / "shadows", dataset, 16, seed=2)
