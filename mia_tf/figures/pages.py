@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style, sweep
 from mia_tf.validation import check_choice
 
-_MOST_PANELS = 3
-"""Populations that have panels of their own; further ones have only their rows in the tables."""
+_MOST_PANELS, _MOST_ROWS = 3, 7
+"""Populations that have panels of their own, or a dot in each row; the footnote names the others."""
 _OOD = {"privacy_score_ood": ("privacy_score", "privacy score"), "memorization_ood": ("memorization", "memorization")}
 """Figure -> the column of the records that is drawn against OOD scores, and what it is called."""
 NAMES = (
@@ -50,13 +50,13 @@ def _missing_without_logits(audit) -> tuple[str, ...]:
 
 
 def _roc(audit) -> Figure | None:
-    shown = [name for name in _shown(audit) if audit.curve(name)]
+    shown = [name for name in _shown(audit, _MOST_PANELS) if audit.curve(name)]
     if not shown:  # no attack could be resolved
         return None
     figure = style.new_figure(3.6 * len(shown), 3.9 + 0.17 * _num_attacks(audit))
     for ax, population in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         draw_roc(ax, audit, population)
-    style.footnote(figure, scale(audit))
+    _footnote(figure, audit, most=_MOST_PANELS)
     return figure
 
 
@@ -71,20 +71,20 @@ def draw_roc(ax: Axes, audit, population: str) -> None:
 def _attacks(audit) -> Figure | None:
     if not len(audit.attacks):
         return None
-    figure = style.new_figure(10, 1.2 + 0.2 * (1 + len(_shown(audit))) * _num_attacks(audit))
+    figure = style.new_figure(10, 1.2 + 0.2 * (1 + len(_shown(audit, _MOST_ROWS))) * _num_attacks(audit))
     metrics = audit.shown_metrics
     panels = figure.subplots(1, len(metrics), sharey=True)
     for ax, metric in zip(panels, metrics, strict=True):
         attacks.draw_attacks(ax, metric, audit.metric(metric), _series(audit))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    style.footnote(figure, f"Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.\n{scale(audit)}")
+    _footnote(figure, audit, "Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.", _MOST_ROWS)
     return figure
 
 
 def _sweep(audit) -> Figure | None:
     if not len(audit.sweep):
         return None
-    shown = _shown(audit)
+    shown = _shown(audit, _MOST_PANELS)
     figure = style.new_figure((5.2, 7.2)[len(shown) > 1], 5.4 + 0.17 * _num_attacks(audit))
     metrics = audit.shown_metrics[:2]
     panels = figure.subplots(len(metrics), len(shown), sharex=True, squeeze=False)
@@ -96,7 +96,7 @@ def _sweep(audit) -> Figure | None:
     for ax in panels[:, 1:].flat:
         ax.set_ylabel("")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(shown) + 1)
-    style.footnote(figure, f"{sweep.CAPTION}\n{scale(audit)}")
+    _footnote(figure, audit, sweep.CAPTION, _MOST_PANELS)
     return figure
 
 
@@ -138,7 +138,7 @@ def _one_panel(name: str, height: float) -> Callable[..., Figure]:
     def draw(audit) -> Figure:
         figure = style.new_figure(5, height)
         draw_panel(figure.subplots(), audit, name)
-        style.footnote(figure, scale(audit))
+        _footnote(figure, audit)
         return figure
 
     return draw
@@ -152,7 +152,7 @@ def _against_ood(name: str) -> Callable[..., Figure]:
         for ax, detector in zip(figure.subplots(1, len(ood.OOD_LABELS), sharey=True), ood.OOD_LABELS, strict=True):
             _draw_against_ood(ax, audit, name, detector)
             ax.label_outer()
-        style.footnote(figure, f"{ood.MSP_WORDS}\n{scale(audit)}")
+        _footnote(figure, audit, ood.MSP_WORDS)
         return figure
 
     return draw
@@ -177,7 +177,7 @@ def _examples(audit, images: np.ndarray) -> Figure:
     examples.draw_examples(figure.subplots(), chosen, images, values, groups, _groups(audit)[1])
     few = f" The first {shown} of {num_classes} classes." if shown < num_classes else ""
     caption = f"Random examples within {examples.WITHIN} of each level; a dash where the class has no more.{few}"
-    style.footnote(figure, f"{caption}\n{scale(audit)}")
+    _footnote(figure, audit, caption)
     return figure
 
 
@@ -222,9 +222,16 @@ def _groups(audit) -> tuple[np.ndarray, tuple[str, ...]]:
     return audit.group_ids, tuple(map(style.literal, audit.group_titles))
 
 
-def _shown(audit) -> list[str]:
-    """The populations that have panels: in the papers the over-represented group has none."""
-    return [name for name in audit.populations if name != "over"][:_MOST_PANELS]
+def _shown(audit, most: int | None) -> list[str]:
+    """The populations that are drawn: in the papers the over-represented group is not."""
+    return [name for name in audit.populations if name != "over"][:most]
+
+
+def _footnote(figure: Figure, audit, words: str = "", most: int | None = None) -> None:
+    """The footnote of a figure: words of its own, the scale, and the populations that it leaves out beyond `most`."""
+    beyond = ", ".join(_shown(audit, None)[most:]) if most else ""
+    not_drawn = style.literal(f"Not drawn, but in the tables: {beyond}.") if beyond else ""
+    style.footnote(figure, "\n".join(filter(None, (words, not_drawn, scale(audit)))))
 
 
 def _title(audit, population: str) -> str:
@@ -234,8 +241,9 @@ def _title(audit, population: str) -> str:
 def _series(audit) -> dict[str, tuple[str, style.GroupStyle]]:
     """Name of a population -> what legends call it, and its look."""
     groups = {name: style.group_style(position) for position, name in enumerate(audit.groups)}
-    own = {name: (style.literal(name), groups[name]) for name in _shown(audit) if name in groups}
-    return own | {name: look for name, look in attacks.POPULATIONS.items() if name in _shown(audit)}
+    shown = _shown(audit, _MOST_ROWS)
+    own = {name: (style.literal(name), groups[name]) for name in shown if name in groups}
+    return own | {name: look for name, look in attacks.POPULATIONS.items() if name in shown}
 
 
 def _num_attacks(audit) -> int:

@@ -47,7 +47,7 @@ def draw_groups(
             label=label if words is None else f"{label}: {words(group)}",
         )
     if words is not None and len(present) > 1:
-        ax.plot([], [], linestyle="", label=f"both: {words('all')}")
+        ax.plot([], [], linestyle="", label=f"{'both' if len(present) == 2 else 'all'}: {words('all')}")
 
 
 def legend_below(ax: Axes) -> None:
