@@ -14,8 +14,8 @@ from mia_tf.store import Store
 from mia_tf.validation import check
 
 _COLUMNS = {
-    **dict.fromkeys(("example_id", "group"), "text"),
-    **dict.fromkeys(("index", "n_in", "n_out"), "integer"),
+    **dict.fromkeys(("example_id", "group", "label"), "text"),
+    **dict.fromkeys(("n_in", "n_out"), "integer"),
     **dict.fromkeys(("memorization", "memorization_se"), "number"),
 }
 """What is read of examples.csv, and its kind."""
@@ -66,12 +66,15 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
     store = open_run(logdir, argument)
     folder, remedy = store.logdir, f"; make it with `python -m mia_tf.analyze --logdir={store.logdir}`"
     table = read_csv(folder / "analysis" / "examples.csv", _COLUMNS, remedy)
+    about = store.about()
+    names = about["classes"] or map(str, range(about.get("num_classes", 0)))  # as the table calls them
+    places = {name: place for place, name in enumerate(names)}
     return Scores(
         logdir=folder,
         config=store.config(),
         stand_in=store.about()["stand_in"],
         example_ids=table["example_id"].to_numpy(str),
-        labels=store.examples().labels[table["index"]],
+        labels=np.array([places.get(label, -1) for label in table["label"]], np.int64),
         under=(table["group"] == "under").to_numpy(),
         memorization=table["memorization"].to_numpy(),
         memorization_se=table["memorization_se"].to_numpy(),
