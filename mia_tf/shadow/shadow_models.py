@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mia_tf.labels import normalize_ids, normalize_labels
-from mia_tf.records import GROUP_NAMES, UNDER
-from mia_tf.shadow.outputs import as_logits, check_outputs
+from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels
+from mia_tf.records import ALL, GROUP_NAMES, GROUPS
+from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs
 from mia_tf.store import Store
 from mia_tf.validation import InputError, check, check_shape, fail
 
-ALL = "all"
-"""The population of all examples; no group can have this name."""
-GROUPS = ("over", "under")
-"""What tables call the groups 0 and 1 of a LOGDIR: the over- and the under-represented one."""
+__all__ = ["ALL", "GROUPS", "About", "Answers", "ShadowModels"]
 _SAMPLE = 1000
 
 
@@ -137,7 +134,7 @@ class ShadowModels:
         _check_labels(self.labels, self.classes, num_examples, num_classes)
         self.ids = np.arange(num_examples).astype(str) if ids is None else normalize_ids(ids)
         check_shape((num_examples,), ids=self.ids)
-        self.groups = None if groups is None else _group_names(groups, num_examples)
+        self.groups = None if groups is None else normalize_groups(groups, num_examples)
         self.about = About(group_titles={name: name for name in self.populations if name != ALL})
         shape = (num_examples, num_queries, num_outputs)
         self.models = [
@@ -146,12 +143,13 @@ class ShadowModels:
         ]
 
     @classmethod
-    def open(cls, logdir, outputs: str = "logits", *, argument: str = "logdir") -> ShadowModels:
+    def open(cls, logdir, outputs: str | None = None, *, argument: str = "logdir") -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
 
         Args:
             logdir: the folder.
-            outputs: what the models' files of logits hold, as for arrays in memory.
+            outputs: what the models' files of logits hold, as for arrays in memory; None for what the LOGDIR says of
+                itself, or "logits" if it does not say.
             argument: the name of `logdir` in error messages.
 
         Raises:
@@ -161,17 +159,17 @@ class ShadowModels:
             >>> shadows = ShadowModels.open("runs/mine")  # doctest: +SKIP
         """
         store = Store.open(logdir, argument)
-        examples, about, config = store.examples(), store.about(), store.config()
+        examples, config = store.examples(), store.config()
         self = cls.__new__(cls)
-        self.outputs = outputs
-        self.labels, self.ids, self.classes = examples.labels, examples.example_ids, None
-        self.groups = _group_names(examples.groups, len(self.labels))
-        titles = dict(zip(GROUPS, about["group_names"], strict=True))
+        self.outputs = config.get("outputs", "logits") if outputs is None else outputs
+        self.labels, self.ids, self.classes = examples.labels, examples.example_ids, examples.classes
+        self.groups = normalize_groups(np.array(examples.populations)[examples.groups], len(self.labels))
+        titles = dict(zip(examples.populations, examples.group_names, strict=True))
         if self.groups is None:  # neither over- nor under-represented
-            title = about["group_names"][examples.groups[0]]
+            title = examples.group_names[examples.groups[0]]
             titles = {} if title in GROUP_NAMES else {ALL: title}
         self.about = About(
-            name=about["name"],
+            name=examples.name,
             arch=config.get("arch", ""),
             group_titles=titles,
             stand_in=examples.stand_in,
@@ -187,7 +185,7 @@ class ShadowModels:
             check_outputs(
                 [lambda model=model: model.read(0, _SAMPLE) for model in self.models[:2]],
                 self.models[0].shape[2],
-                outputs,
+                self.outputs,
                 argument,
             )
             low, high = self.labels.min(), self.labels.max()
@@ -238,6 +236,12 @@ class ShadowModels:
         chosen.__dict__ = {**self.__dict__, "models": [self.models[model] for model in models]}
         return chosen
 
+    def in_memory(self) -> ShadowModels:
+        """The same record with all its outputs and metrics in memory: the files that it was read from may go."""
+        copy = self.subset([])
+        copy.models = [_in_memory(model) for model in self.models]
+        return copy
+
     def target(self, answers: np.ndarray, member: np.ndarray | None = None) -> ShadowModels:
         """One finished model on the same examples, as a record of its own.
 
@@ -249,12 +253,8 @@ class ShadowModels:
         Raises:
             InputError: the answers do not fit the shadow models.
         """
-        array = np.asarray(answers)
+        array = answers_of_one_model(answers)
         num_examples, num_queries, num_outputs = self.models[0].shape
-        if array.ndim == 1:
-            array = array[:, None]
-        if array.ndim == 2:
-            array = array[:, None]
         wanted = num_examples, num_queries, num_outputs
         words = f"must have the shape of one shadow model's answers, {wanted} (or without the axis of one query)"
         check(array.shape == wanted, words, target=f"shape {np.shape(answers)}")
@@ -301,24 +301,6 @@ def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None, num_examp
     check(labels.max() < num_classes, limit, labels=f"values from {labels.min()} to {labels.max()}")
 
 
-def _group_names(groups, num_examples: int) -> np.ndarray | None:
-    """(N,) names of groups; None if there is one group."""
-    array = np.asarray(groups)
-    if array.dtype.kind == "O":
-        array = array.astype(str)
-    check_shape((num_examples,), groups=array)
-    check(array.dtype.kind in "biuU", "must be names, or whole numbers", groups=f"dtype {array.dtype}")
-    if array.dtype.kind != "U":
-        two = array.astype(np.int64)
-        check(two.min() >= 0, "must not be negative", groups=two.min())
-        array = np.array(GROUPS)[two] if two.max() <= UNDER else two.astype(str)
-    names = np.unique(array)
-    check(ALL not in names, "must not use the name of all examples together", groups=repr(ALL))
-    for name in names.tolist():
-        check(name.isprintable() and name.strip() != "", "must be printable and not empty", groups=repr(name))
-    return array if len(names) > 1 else None
-
-
 def _stored(model) -> Answers:
     """A model of a LOGDIR."""
     shape = model.logits_shape()
@@ -333,6 +315,13 @@ def _stored(model) -> Answers:
         model.hparams,
         model.index,
     )
+
+
+def _in_memory(model: Answers) -> Answers:
+    """The same model, with all of it in memory."""
+    array, metrics, hparams = model.read(0, model.shape[0]), model.metrics(), model.hparams()
+    read = {"read": lambda a, b: array[a:b], "metrics": lambda: metrics, "hparams": lambda: hparams}
+    return replace(model, source=model.name, **read)
 
 
 def _check_model(model: Answers, shape: tuple[int, int, int], num_examples: int) -> None:
