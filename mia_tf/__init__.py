@@ -16,9 +16,11 @@ _API = {
     "InputError": "mia_tf.validation",
     "Comparison": "mia_tf.analysis.dp_comparison",
     "ShadowModels": "mia_tf.shadow.shadow_models",
+    "Task": "mia_tf.task",
     "audit": "mia_tf.analysis.study",
     "compare": "mia_tf.analysis.dp_comparison",
     "load_audit": "mia_tf.analysis.result",
+    "train_shadow_models": "mia_tf.training.tasks",
 }
 """Public name -> the module that defines it."""
 __all__ = [*_API, "__version__"]
