@@ -95,7 +95,7 @@ class Task:
         groups = None if self.groups is None else normalize_groups(self.groups, len(labels))
         if groups is not None:
             count = len(np.unique(groups))
-            check(count <= _MOST_GROUPS, f"must be at most {_MOST_GROUPS} different ones", groups=f"{count:,} groups")
+            check(count <= _MOST_GROUPS, f"must name at most {_MOST_GROUPS} groups", groups=f"{count:,} groups")
         name, digest = _definition(function)
         normalized = {"labels": labels, "ids": ids, "groups": groups, "classes": classes, "num_classes": num_classes}
         for attribute, value in {**normalized, "name": name, "digest": digest}.items():
@@ -145,7 +145,8 @@ class Task:
         shapes += [f"({count},), ({count}, 1) or, for Q views, ({count}, Q, 1)"] if one_output else []
         check(fits, "must have shape " + " or ".join(shapes), answers=f"shape {np.shape(returned)}")
         check(array.dtype.kind in "fiu", "must be numbers", answers=f"dtype {array.dtype}")
-        array = array.astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinity
+            array = array.astype(np.float32)
         check(np.isfinite(array).all(), "must be finite", answers="NaN or infinity")
         check_outputs([lambda: array], array.shape[2], self.outputs, "answers")
         return array
@@ -199,7 +200,11 @@ def told(error: BaseException, where: CodeType | str | None = None) -> str:
     file = where.co_filename if isinstance(where, CodeType) else where
     trace = traceback.extract_tb(error.__traceback__)
     frames = [frame for frame in trace if frame.filename == file] or trace
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    place = ""
+    if frames:
+        name = Path(frames[-1].filename).name
+        # Without a file, as in a notebook, there is only the line of the cell.
+        place = f" (line {frames[-1].lineno})" if name.startswith("<") else f" ({name}, line {frames[-1].lineno})"
     message = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {message}{place}" if message else f"{type(error).__name__}{place}"
 

@@ -85,15 +85,15 @@ class Ledger:
 
     def _compare_answers(self, index: int, digest: str) -> None:
         """Warns once if two models of the LOGDIR gave the same answers."""
-        if self._answered is None:
-            self._answered = {m.metrics().get("answers_digest"): m.index for m in self._store.models()}
+        if self._answered is None:  # models of earlier calls count, too
+            others = [model for model in self._store.models() if model.index != index]
+            self._answered = {model.metrics().get("answers_digest"): model.index for model in reversed(others)}
         twin = self._answered.setdefault(digest, index)
         if twin != index and not self._twins_said:
             self._twins_said = True
-            self.say(
-                f"warning: models {twin} and {index} gave the same answers: does the task train on the rows that it "
-                "gets, and use its seed?"
-            )
+            models = f"models {min(twin, index)} and {max(twin, index)}"
+            advice = "does the task train on the rows that it gets, and use its seed?"
+            self.say(f"warning: {models} gave the same answers: {advice}")
 
     def lost(self, indices: Iterable[int], reason: str, tries: int) -> None:
         """The worker that had these models is gone: they come first again, or fail after so many tries."""
