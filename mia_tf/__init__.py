@@ -20,7 +20,7 @@ _API = {
     "audit": "mia_tf.analysis.study",
     "compare": "mia_tf.analysis.dp_comparison",
     "load_audit": "mia_tf.analysis.result",
-    "train_shadow_models": "mia_tf.training.tasks",
+    "train_shadow_models": "mia_tf.task_training",
 }
 """Public name -> the module that defines it."""
 __all__ = [*_API, "__version__"]

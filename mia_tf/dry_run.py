@@ -9,8 +9,8 @@ from mia_tf.progress import duration
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.task import Task
+from mia_tf.task_training import check_subsets
 from mia_tf.training.executors import sharing
-from mia_tf.training.tasks import check_subsets
 
 
 def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict) -> None:

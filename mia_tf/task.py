@@ -19,7 +19,7 @@ import numpy as np
 
 from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels, occurring_classes
 from mia_tf.records import GROUP_NAMES, GROUPS, Examples
-from mia_tf.shadow.outputs import OUTPUTS, answers_of_one_model, check_outputs
+from mia_tf.shadow.outputs import OUTPUTS, answers_of_one_model, as_logits, check_outputs
 from mia_tf.validation import InputError, check, check_choice, check_shape, fail, listed
 
 _MOST_GROUPS = 256  # their numbers are stored in one byte
@@ -150,6 +150,10 @@ class Task:
         check(np.isfinite(array).all(), "must be finite", answers="NaN or infinity")
         check_outputs([lambda: array], array.shape[2], self.outputs, "answers")
         return array
+
+    def logits(self, answers: np.ndarray) -> np.ndarray:
+        """Returns (N, Q, C) float32 logits whose softmax is what these answers (N, Q, K) say."""
+        return as_logits(answers, self.outputs)
 
     def told(self, error: BaseException) -> str:
         """Returns one line about an error that the function raised: its kind, message and place in the user's file."""

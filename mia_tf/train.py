@@ -240,8 +240,8 @@ def _train_task() -> int:
 
         rehearse_task(task, config, options)
         return 0
+    from mia_tf.task_training import open_store
     from mia_tf.training.executors.tasks import TaskExecutor
-    from mia_tf.training.tasks import open_store
 
     store = open_store(task, config, options)
     say = functools.partial(announce_task, task, options.logdir)

@@ -14,7 +14,7 @@ import mia_tf
 from mia_tf.store import Store
 from mia_tf.subsets import model_seed
 from mia_tf.task import load_task
-from mia_tf.training import tasks
+from mia_tf.training.executors.tasks import TaskExecutor
 from mia_tf.validation import InputError
 
 LABELS = np.arange(30) % 3
@@ -145,7 +145,7 @@ def test_a_call_goes_on_with_the_logdir_of_the_command(tmp_path, monkeypatch):
         cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0 and Store(tmp_path / "run").completed() == {1}, done.stderr
-    monkeypatch.setattr(tasks.TaskExecutor, "train_models", lambda self, store, config, indices: {indices[0]: "asked"})
+    monkeypatch.setattr(TaskExecutor, "train_models", lambda self, store, config, indices: {indices[0]: "asked"})
     with pytest.warns(UserWarning, match="model 0 failed: asked"):
         shadows = mia_tf.train_shadow_models(task, num_models=4, logdir=tmp_path / "run")
     assert [model.index for model in shadows.models] == [1]

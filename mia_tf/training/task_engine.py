@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from mia_tf.records import Examples, ModelFailure, ModelRecord
-from mia_tf.shadow.outputs import as_logits
 from mia_tf.task import Task, told
 from mia_tf.training import accuracy
 from mia_tf.validation import InputError, check, fail
@@ -53,7 +52,7 @@ class TaskEngine:
         except Exception as error:  # a user's array may raise an error of its own when it is read
             reason = str(error) if isinstance(error, InputError) else told(error)
             return ModelFailure(index, f"{self._task.name} returned answers that cannot be used: {reason}")
-        accuracies = accuracy.on_pool(as_logits(answers[:, 0], self._task.outputs), self._examples, keep)
+        accuracies = accuracy.on_pool(self._task.logits(answers)[:, 0], self._examples, keep)
         labels = self._examples.labels[keep]
         metrics = {
             **accuracies,
