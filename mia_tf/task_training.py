@@ -63,7 +63,7 @@ def train_shadow_models(
     source = _packed(task)
     if logdir is not None:
         return _trained(task, config, RunOptions(Path(os.path.expanduser(logdir)), workers=workers), source)
-    with tempfile.TemporaryDirectory(prefix="mia_tf-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mia_tf-", ignore_cleanup_errors=True) as folder:
         return _trained(task, config, RunOptions(Path(folder), workers=workers), source).in_memory()
 
 

@@ -158,6 +158,36 @@ def test_a_task_that_ignores_its_rows_is_warned_about_once(tmp_path):
     assert later.returncode == 0 and "warning: models 0 and 5 gave the same answers" in later.stderr
 
 
+PROCESSES = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+import mia_tf
+
+
+def draw(seed):
+    return np.random.default_rng(seed).normal(size=(40, 2))
+
+
+def train_and_predict(rows, seed):
+    assert multiprocessing.get_start_method() != "loky"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(draw, [seed]))[0]
+
+
+task = mia_tf.Task(train_and_predict, labels=np.arange(40) % 2)
+"""
+
+
+def test_a_task_may_start_processes_of_its_own(tmp_path):
+    """As PyTorch's loaders of data do. Those of spawn once could not start below a worker of loky's."""
+    path = task_files.write(tmp_path, "processes", PROCESSES)
+    done = run(f"--task={path}:task", "--num_experiments=2", f"--logdir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 RANDOM = """
 import numpy as np
 

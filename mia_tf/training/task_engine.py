@@ -1,6 +1,7 @@
 """The engine of a user's task: it trains by calling the user's function, one model after another."""
 
 import hashlib
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -82,6 +83,8 @@ def start_task_engine(_: Examples, source: Callable[[], Task], identity: dict) -
     Raises:
         InputError: the task cannot be had here, or is another one.
     """
+    # Processes that the task starts must not be loky's, as this one is: those of spawn would not know that method.
+    multiprocessing.set_start_method(None, force=True)
     try:
         task = source()
     except InputError:
