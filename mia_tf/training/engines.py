@@ -28,11 +28,9 @@ def start_engine(
         An object with `group_size`, the models it trains at once, and the methods of
         `mia_tf.training.single.SingleEngine`.
     """
-    promise = None
-    if config.training.privacy:
-        from mia_tf.training.accounting import guarantee  # here, because it takes seconds to import
+    from mia_tf.training.accounting import guarantee  # here, because a user's task need not wait for its import
 
-        promise = guarantee(config, len(dataset.images))
+    promise = guarantee(config, len(dataset.images)) if config.training.privacy else None
     with native_messages_held_back():
         if backend.name() == "jax":
             os.environ["NPROC"] = str(threads)  # what XLA takes for the number of cores
