@@ -91,6 +91,7 @@ def start_task_engine(_: Examples, source: Callable[[], Task], identity: dict) -
         raise
     except Exception as error:
         fail(f"must be one that another process can load; it raised {told(error)}", task=identity["task"])
-    differ = [name for name, value in task.identity().items() if value != identity.get(name)]
+    own = task.identity()
+    differ = [name for name in {**own, **identity} if own.get(name) != identity.get(name)]
     check(not differ, f"must be the same in each process; it differs in {', '.join(differ)}", task=identity["task"])
     return TaskEngine(task)

@@ -96,3 +96,5 @@ def test_a_task_that_cannot_be_had_is_refused_in_one_line():
     other = Task(print, labels=1 - LABELS)
     with pytest.raises(InputError, match="must be the same in each process; it differs in labels_digest"):
         start_task_engine(task.examples(), lambda: other, task.identity())
+    with pytest.raises(InputError, match="it differs in groups_digest"):
+        start_task_engine(task.examples(), lambda: task, Task(print, labels=LABELS, groups=LABELS).identity())
