@@ -16,10 +16,12 @@ _API = {
     "InputError": "mia_tf.validation",
     "Comparison": "mia_tf.analysis.dp_comparison",
     "ShadowModels": "mia_tf.shadow.shadow_models",
+    "Task": "mia_tf.task",
     "audit": "mia_tf.analysis.study",
     "compare": "mia_tf.analysis.dp_comparison",
     "epsilon_one_run": "mia_tf.analysis.one_run",
     "load_audit": "mia_tf.analysis.result",
+    "train_shadow_models": "mia_tf.task_training",
 }
 """Public name -> the module that defines it."""
 __all__ = [*_API, "__version__"]

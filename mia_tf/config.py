@@ -1,11 +1,12 @@
 """Every setting of an experiment, parsed once into frozen, validated dataclasses and passed explicitly.
 
-`ExperimentConfig` holds what changes a result: it is written to LOGDIR/config.json, and a LOGDIR
-accepts no other. What changes only where and how fast it is computed: `mia_tf.run_options`.
+`ExperimentConfig`, or `TaskConfig` for a user's task, holds what changes a result: it is written to LOGDIR/config.json,
+and a LOGDIR accepts no other. What changes only where and how fast it is computed: `mia_tf.run_options`.
 """
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mia_tf.privacy_config import PrivacyConfig
@@ -230,12 +231,10 @@ def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) 
 
 
 @dataclass(frozen=True)
-class ExperimentConfig:
-    """Everything that decides what a LOGDIR holds.
+class PlanConfig:
+    """How many models there are, and what each is trained on.
 
     Attributes:
-        data: which examples.
-        training: how each model is trained.
         num_experiments: number of shadow models, M.
         pkeep: fraction of models that an example is in.
         subsets: one of SUBSET_PLANS.
@@ -243,8 +242,6 @@ class ExperimentConfig:
         seed: draws the subsets and every model's own seed.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
     num_experiments: int = 64
     pkeep: float = 0.5
     subsets: str = "balanced"
@@ -257,6 +254,41 @@ class ExperimentConfig:
         check_choice(SUBSET_PLANS, subsets=self.subsets)
         check_integer(1, optional=True, only_subset=self.only_subset)
         check_integer(0, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class TaskConfig(PlanConfig):
+    """Everything that decides what the LOGDIR of a user's task holds.
+
+    Attributes:
+        task: what tells the task from others (`mia_tf.Task.identity`).
+    """
+
+    task: Mapping = field(default_factory=dict)
+    epochs = 1  # not a field: a task does not report its epochs
+
+    def to_dict(self) -> dict:
+        """The settings as one flat, JSON-serialisable dict, as config.json has them."""
+        settings = dataclasses.asdict(self)
+        return {**settings.pop("task"), **settings}
+
+
+@dataclass(frozen=True)
+class ExperimentConfig(PlanConfig):
+    """Everything that decides what a LOGDIR holds.
+
+    Attributes:
+        data: which examples.
+        training: how each model is trained.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @property
+    def epochs(self) -> int:
+        """Passes of each model over its training set."""
+        return self.training.epochs
 
     def to_dict(self) -> dict:
         """The settings as one flat, JSON-serialisable dict, as config.json has them."""

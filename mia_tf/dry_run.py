@@ -3,11 +3,13 @@
 import tempfile
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig
-from mia_tf.preparation import announce, check_disk, logits_bytes, settle
+from mia_tf.config import ExperimentConfig, TaskConfig
+from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
 from mia_tf.progress import duration
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
+from mia_tf.task import Task
+from mia_tf.task_training import check_subsets
 from mia_tf.training.executors import sharing
 
 
@@ -35,9 +37,23 @@ def rehearse(config: ExperimentConfig, options: RunOptions, identity: dict, batc
     print("Nothing was trained: this was a dry run.")
 
 
+def rehearse_task(task: Task, config: TaskConfig, options: RunOptions) -> None:
+    """Checks what training a user's task would check, and prints what it would train. The cost only a model can tell.
+
+    Raises:
+        InputError: the training would be refused.
+    """
+    check_subsets(task, config)
+    begun = Store.check(options.logdir, config.to_dict())
+    wanted = set(options.models(config.num_experiments))
+    missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)
+    announce_task(task, options.logdir, len(wanted), missing)
+    check_disk(options.logdir, answers_bytes(task), missing)
+    print("Nothing was trained: this was a dry run.")
+
+
 def _say_cost(config, options, identity, dataset, missing) -> None:
-    logdir = options.logdir.absolute()
-    check_disk(next(folder for folder in (logdir, *logdir.parents) if folder.is_dir()), dataset, config, missing)
+    check_disk(options.logdir, logits_bytes(dataset, config), missing)
     batch, size = config.training.batch, logits_bytes(dataset, config) / 1e6
     steps = config.training.epochs * subsets.nominal_size(config, len(dataset.images)) // batch
     print(f"A model: {steps:,} steps of {batch:,}, {steps * batch:,} images; {size:,.1f} MB of logits.", flush=True)

@@ -1,10 +1,11 @@
-"""Labels, class names and example ids, from the forms in which users have them. NumPy only; reads no files."""
+"""Labels, class names, example ids and groups, from the forms in which users have them. NumPy only; reads no files."""
 
 import numbers
 import re
 
 import numpy as np
 
+from mia_tf.records import ALL, GROUPS, UNDER
 from mia_tf.validation import check, check_shape, fail, listed
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -129,6 +130,40 @@ def normalize_ids(ids, *, argument: str = "ids") -> np.ndarray:
     received = f"{len(repeated):,} of them more than once ({listed(repeated)})"
     check(not len(repeated), "must differ from each other", **{argument: received})
     return values
+
+
+def normalize_groups(groups, num_examples: int) -> np.ndarray | None:
+    """Returns the names of a user's own groups.
+
+    Args:
+        groups: N names, or whole numbers: 1 for the under- and 0 for the over-represented group, or any other numbers
+            as names.
+        num_examples: N.
+
+    Returns:
+        (N,) str; None if all examples are in one group.
+
+    Raises:
+        InputError: there is not one group per example, or a name cannot be shown or means all examples.
+
+    Example:
+        >>> normalize_groups([0, 1, 0], 3)
+        array(['over', 'under', 'over'], dtype='<U5')
+    """
+    array = np.asarray(groups)
+    if array.dtype.kind == "O":
+        array = array.astype(str)
+    check_shape((num_examples,), groups=array)
+    check(array.dtype.kind in "biuU", "must be names, or whole numbers", groups=f"dtype {array.dtype}")
+    if array.dtype.kind != "U":
+        numbers = array.astype(np.int64)
+        check(numbers.min() >= 0, "must not be negative", groups=numbers.min())
+        array = np.array(GROUPS)[numbers] if numbers.max() <= UNDER else numbers.astype(str)
+    names = np.unique(array)
+    check(ALL not in names, "must not use the name of all examples together", groups=repr(ALL))
+    for name in names.tolist():
+        check(name.isprintable() and name.strip() != "", "must be printable and not empty", groups=repr(name))
+    return array if len(names) > 1 else None
 
 
 def _as_array(values, argument: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from mia_tf.config import MIN_MODELS, ExperimentConfig, TrainingConfig, check_im
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
 from mia_tf.store import Store
+from mia_tf.task import Task
 from mia_tf.validation import check, fail
 
 _STEPS = 4
@@ -135,7 +136,7 @@ def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: i
     if missing and config.num_experiments < MIN_MODELS:
         alone = f"mia_tf.analyze needs {MIN_MODELS} models, unless they are the targets of a --shadow_logdir"
         print(f"warning: --num_experiments={config.num_experiments}, but {alone}.")
-    print(f"{wanted - missing} of {wanted} models present, {missing} to train.", flush=True)
+    _count(wanted, missing)
     if config.training.privacy and missing:
         from mia_tf.training import accounting
 
@@ -145,15 +146,37 @@ def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: i
         print(f"On JAX each worker first measures {measured}: it may take minutes.", flush=True)
 
 
+def announce_task(task: Task, logdir: Path, wanted: int, missing: int) -> None:
+    """Prints what will be trained of a user's task."""
+    print(f"{task.name}: {len(task.labels):,} examples, {logdir}")
+    _count(wanted, missing)
+
+
+def _count(wanted: int, missing: int) -> None:
+    print(f"{wanted - missing} of {wanted} models present, {missing} to train.", flush=True)
+
+
 def logits_bytes(dataset: Dataset, config: ExperimentConfig) -> int:
     """Size of one model's logits on the disk, in bytes."""
     return len(dataset.images) * config.training.queries * dataset.num_classes * 4
 
 
-def check_disk(folder: Path, dataset: Dataset, config: ExperimentConfig, num_models: int) -> None:
-    """Raises InputError where the logits of the models still to come would not fit on the disk of a folder."""
-    needed = num_models * logits_bytes(dataset, config)
-    free = shutil.disk_usage(folder).free
+def answers_bytes(task: Task) -> int:
+    """Size of one model's answers to one query on the disk, in bytes; only the user's function knows of more."""
+    return len(task.labels) * task.num_classes * 4
+
+
+def check_disk(folder: Path, model_bytes: int, num_models: int) -> None:
+    """Raises InputError if the logits of the models still to come would not fit on the disk of a folder.
+
+    Args:
+        folder: the LOGDIR; if it is not there yet, the disk is that of the nearest folder that is.
+        model_bytes: of each model.
+        num_models: how many are still to come.
+    """
+    needed = num_models * model_bytes
+    folder = folder.absolute()
+    free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
     if needed > free:
         have = f"{folder} with {free / 1e6:,.1f} MB free"
         fail(f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models", logdir=have)

@@ -1,5 +1,6 @@
 """The records that cross a boundary between parts of the system, each checking its own shapes."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,10 @@ OVER, UNDER = 0, 1
 """Group ids: the over-represented and the under-represented group of a mixture (Choi et al., section 4)."""
 GROUP_NAMES = ("over-represented", "under-represented")
 """What groups without names of their own are called."""
+ALL = "all"
+"""The population of all examples; no group can have this name."""
+GROUPS = ("over", "under")
+"""What tables call the groups OVER and UNDER."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Dataset:
     stand_in: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
+    populations = GROUPS  # not a field: a mixture's groups have no other names in tables
 
     def __post_init__(self):
         check_shape((None, None, None, None), np.uint8, images=self.images)
@@ -65,28 +71,40 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Examples:
-    """What is known of the pool of examples besides their images, which an analysis does not need.
+    """The pool of examples without pictures: what an analysis needs of a data set, and all that a user's task has.
 
     Attributes:
+        name: of the data set.
         labels: (N,) int64.
-        groups: (N,) uint8, OVER or UNDER.
+        groups: (N,) uint8, each a position in `populations`.
         example_ids: (N,) str.
-        stand_in: as in Dataset.
+        num_classes: number of classes.
+        populations: what tables call the groups.
+        group_names: what figures call the groups.
+        classes: the names of the classes; None if they are numbers.
+        stand_in, sources: as in Dataset.
     """
 
+    name: str
     labels: np.ndarray
     groups: np.ndarray
     example_ids: np.ndarray
-    stand_in: str
+    num_classes: int
+    populations: tuple[str, ...] = GROUPS
+    group_names: tuple[str, ...] = GROUP_NAMES
+    classes: tuple[str, ...] | None = None
+    stand_in: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def unlabelled(cls, count: int) -> "Examples":
+    def unlabelled(cls, name: str, count: int) -> "Examples":
         """Examples of which nothing is known: each has label 0, and its row as its id."""
-        return cls(np.zeros(count, np.int64), np.full(count, OVER, np.uint8), np.arange(count).astype(str), "")
+        return cls(name, np.zeros(count, np.int64), np.full(count, OVER, np.uint8), np.arange(count).astype(str), 1)
 
     def first(self, count: int) -> "Examples":
         """The first `count` examples."""
-        return Examples(self.labels[:count], self.groups[:count], self.example_ids[:count], self.stand_in)
+        chosen = {each: getattr(self, each)[:count] for each in ("labels", "groups", "example_ids")}
+        return dataclasses.replace(self, **chosen)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The only reader and writer of a LOGDIR, in the layout of LiRA's published code.
 
     LOGDIR/config.json, dataset.json, x_train.npy, y_train.npy, group.npy, example_id.npy, x_test.npy, ...
+                         (a user's task has no pictures: neither x_train.npy nor test images)
     LOGDIR/experiment-{i}_{M}/{hparams.json, keep.npy, metrics.json, logits/{epoch:010d}.npy, ckpt/}
     LOGDIR/.work/        locks and folders being written; safe to delete when nothing runs
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
 from mia_tf.model_folders import ModelFolders, files_of_logits
-from mia_tf.records import GROUP_NAMES, OVER, Dataset, Examples, ModelRecord
+from mia_tf.records import GROUP_NAMES, GROUPS, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import LOGITS, StoredModel
 from mia_tf.validation import InputError, check, check_ids, check_shape, fail
 
@@ -68,7 +69,8 @@ class Store:
         Args:
             logdir: the folder; made where it is missing.
             config: `ExperimentConfig.to_dict()`, and what identifies a user's own archive.
-            load_dataset: called without arguments for the Dataset, only where the LOGDIR is new.
+            load_dataset: called without arguments for the Dataset, or the Examples of a task; only if the LOGDIR is
+                new.
 
         Raises:
             InputError: the folder cannot be written, or holds another configuration.
@@ -153,20 +155,23 @@ class Store:
         values = ", ".join(f"{key} ({found.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
         fail(f"must be new or hold the same configuration; it differs in {values}", logdir=self.logdir)
 
-    def _check_files(self, attributes: Iterable[str] = tuple(_ARRAYS)) -> None:
+    def _check_files(self, attributes: Iterable[str] | None = None) -> None:
         """Raises InputError where a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""
         if not self.ours:
             return
         self.config()  # one that cannot be read is said before any work
+        if attributes is None:
+            attributes = _ARRAYS if self.made_with_images else _READ_ALWAYS
         for name in ("dataset.json", *map(_ARRAYS.get, attributes)):
             if not (self.logdir / name).exists():
                 raise InputError(f"Missing file: {self.logdir / name}, which training wrote: put it back")
 
     # ---- the data
 
-    def _write_dataset(self, dataset: Dataset) -> None:
-        for attribute, name in _ARRAYS.items():
-            write_array(self.logdir / name, getattr(dataset, attribute))
+    def _write_dataset(self, dataset: Dataset | Examples) -> None:
+        pictures = isinstance(dataset, Dataset)
+        for attribute in _ARRAYS if pictures else _READ_ALWAYS:
+            write_array(self.logdir / _ARRAYS[attribute], getattr(dataset, attribute))
         description = {
             "name": dataset.name,
             "num_classes": dataset.num_classes,
@@ -174,9 +179,12 @@ class Store:
             "group_names": list(dataset.group_names),
             "stand_in": dataset.stand_in,
             "sources": dict(dataset.sources),
-            "num_examples": len(dataset.images),
-            "num_test_examples": len(dataset.test_images),
+            "num_examples": len(dataset.labels),
         }
+        if pictures:
+            description["num_test_examples"] = len(dataset.test_images)
+        else:
+            description |= {"has_images": False, "populations": list(dataset.populations)}
         write_json(self.logdir / "dataset.json", description)
 
     def about(self) -> dict:
@@ -229,15 +237,36 @@ class Store:
 
     def examples(self) -> Examples:
         """The data set without its images; a LOGDIR of LiRA's has one group and its rows as ids."""
-        labels = self._ids("labels")
+        labels, about = self._ids("labels"), self.about()
+        populations, classes = tuple(about.get("populations", GROUPS)), about.get("classes")
         groups, ids = np.full(len(labels), OVER, np.uint8), np.array([str(i) for i in range(len(labels))])
         if (self.logdir / _ARRAYS["groups"]).exists():
-            groups = self._ids("groups", limit=2).astype(np.uint8)
+            groups = self._ids("groups", limit=len(populations)).astype(np.uint8)
             check_shape(labels.shape, **{_ARRAYS["groups"]: groups})
         if (path := self.logdir / _ARRAYS["example_ids"]).exists():
             ids = load_array(path)
             check_shape(labels.shape, **{path.name: ids})
-        return Examples(labels, groups, ids, stand_in=self.about()["stand_in"])
+        return Examples(
+            name=about["name"],
+            labels=labels,
+            groups=groups,
+            example_ids=ids,
+            num_classes=about.get("num_classes", int(labels.max(initial=0)) + 1),
+            populations=populations,
+            group_names=tuple(about["group_names"]),
+            classes=tuple(classes) if classes else None,
+            stand_in=about["stand_in"],
+            sources=about.get("sources", {}),
+        )
+
+    def pool(self) -> Dataset | Examples:
+        """What models train on: the data set, or only the examples if the LOGDIR is of a user's task."""
+        return self.dataset() if self.made_with_images else self.examples()
+
+    @property
+    def made_with_images(self) -> bool:
+        """Whether the LOGDIR was made with pictures of the examples, which a user's task has none of."""
+        return self.about().get("has_images", True)
 
     def _ids(self, attribute: str, limit: int | None = None) -> np.ndarray:
         """(N,) int64 labels or groups, each below the limit."""

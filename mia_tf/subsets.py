@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from mia_tf.config import ExperimentConfig
+from mia_tf.config import PlanConfig
 from mia_tf.validation import fail
 
 _PLAN, _MODELS = 1, 2  # streams of randomness that follow from one seed and never meet
@@ -12,7 +12,7 @@ _BLOCK = 4096  # examples drawn at once: the draws of thousands of models would 
 _DOUBT = 1e-12  # a probability that no plan will ever meet
 
 
-def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
+def membership(config: PlanConfig, num_examples: int) -> np.ndarray:
     """The membership plan of an experiment.
 
     "balanced" is LiRA's: the models are put in a random order for every example, and the first
@@ -52,7 +52,7 @@ def membership(config: ExperimentConfig, num_examples: int) -> np.ndarray:
     return keep
 
 
-def certainly_have(config: ExperimentConfig, num_examples: int, count: int) -> bool:
+def certainly_have(config: PlanConfig, num_examples: int, count: int) -> bool:
     """Returns whether each model has `count` examples or more, by a bound that needs no plan.
 
     A model's number of examples is a sum of n independent draws with probability p, so Hoeffding's inequality bounds
@@ -73,7 +73,7 @@ def certainly_have(config: ExperimentConfig, num_examples: int, count: int) -> b
     return share < 1 and beyond > 0 and num_models * math.exp(-2 * beyond**2 / eligible) < _DOUBT
 
 
-def nominal_size(config: ExperimentConfig, num_examples: int) -> int:
+def nominal_size(config: PlanConfig, num_examples: int) -> int:
     """Examples that a model trains on, by its experiment's settings; single models have some more or fewer."""
     return round(config.pkeep * min(num_examples, config.only_subset or num_examples))
 

@@ -1,15 +1,21 @@
 """Trains shadow models on random subsets of a data set and keeps what each says of every example.
 
     python -m mia_tf.train --dataset=mnist_svhn --num_experiments=64 --logdir=runs/mnist_svhn
+    python -m mia_tf.train --task=my_task.py:task --num_experiments=64 --logdir=runs/mine
+
+With --task it trains what the user's own function trains (`mia_tf.Task`), in any framework and on any data. Flags that
+set the data or the training are then refused, because the function decides both.
 
 The flags are those of LiRA's published code, and more. A --flagfile goes first: the last setting
 of a flag wins. The same command goes on where an earlier one stopped.
 """
 
 import dataclasses
+import functools
 import os
 import sys
 import typing
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -28,13 +34,16 @@ from mia_tf.config import (
     SUBSET_PLANS,
     DataConfig,
     ExperimentConfig,
+    PlanConfig,
+    TaskConfig,
     TrainingConfig,
 )
-from mia_tf.preparation import announce, check_disk, settle
+from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
 from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
 from mia_tf.run_options import EXECUTORS, RunOptions, parse_ensemble_size, parse_expid
 from mia_tf.store import Store
-from mia_tf.validation import fail
+from mia_tf.task import load_task
+from mia_tf.validation import check, fail
 
 HELP = {
     DataConfig: {
@@ -81,7 +90,7 @@ HELP = {
         "accountant": "With --dp: whose epsilon is recorded: " + ", ".join(ACCOUNTANTS) + "; default rdp.",
         "microbatch": "With --dp: examples whose gradients are held at the same time; changes memory and speed only.",
     },
-    ExperimentConfig: {
+    PlanConfig: {
         "num_experiments": "Shadow models.",
         "pkeep": "Share of the models that an example is in.",
         "subsets": "Plan of the subsets: " + ", ".join(SUBSET_PLANS) + " (--num_experiments can grow later).",
@@ -89,11 +98,12 @@ HELP = {
         "seed": "Draws the subsets and every model's own seed.",
     },
     RunOptions: {
-        "logdir": "Folder of the results; default runs/DATASET.",
+        "logdir": "Folder of the results; default runs/DATASET, or runs/FILE with --task.",
         "expid": "Train only this model, or these (0-63), as one task of an array job.",
         "executor": "What trains: " + ", ".join(EXECUTORS) + " (processes of this machine, or of a Ray cluster).",
-        "workers": "Processes that train at the same time; default by a measurement, with Ray what there is room for.",
-        "threads_per_worker": "Threads of each process; default by a measurement, with Ray 1.",
+        "workers": "Processes that train at the same time; default by a measurement, with Ray what there is room for, "
+        "with --task 1.",
+        "threads_per_worker": "Threads of each process; default by a measurement, with Ray 1, with --task all cores.",
         "gpus_per_task": "With --executor=ray: GPUs of each process, such as 0.25; default 1 where there are any.",
         "ensemble_size": "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows.",
         "dry_run": "Check everything and say what it would cost; train nothing.",
@@ -102,6 +112,8 @@ HELP = {
 """The flags: each sets the field of its own name, but --data_seed, which is DataConfig's seed."""
 _DEFINE = {str: flags.DEFINE_string, Path: flags.DEFINE_string, int: flags.DEFINE_integer}
 _DEFINE |= {float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+_NOT_OF_A_TASK = (*HELP[DataConfig], *HELP[TrainingConfig], *HELP[PrivacyConfig], "dp", "ensemble_size")
+"""Flags of the built-in data and networks, which --task has no use for."""
 _AS_TEXT = {"expid": None, "ensemble_size": "auto"}
 """Flags that `read_config` parses, with their defaults."""
 
@@ -120,6 +132,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
             derived = owner is PrivacyConfig or name in ("queries", "clip_norm", "batch", "logdir")
             _DEFINE[kind](name, None if derived else field.default, text, flag_values=values)
     flags.DEFINE_bool("dp", False, "Train with differential privacy (DP-SGD).", flag_values=values)
+    flags.DEFINE_string(
+        "task",
+        None,
+        "FILE.py:NAME, a mia_tf.Task of your own, such as my_task.py:task. Refuses the flags of the built-in data and "
+        "networks (--dataset, --arch, --epochs, --dp, ...), and --executor=ray.",
+        flag_values=values,
+    )
 
 
 def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfig, RunOptions]:
@@ -139,11 +158,38 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     if training["clip_norm"] is None:
         training["clip_norm"] = 0.0 if values.dp else TrainingConfig.clip_norm
     config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **experiment)
-    logdir = run["logdir"] or f"runs/{Path(config.data.dataset).stem.replace(':', '_')}"
+    return config, _read_options(run, config, config.data.dataset)
+
+
+def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, TaskConfig, RunOptions]:
+    """Returns what loads the task of --task in any process, and the flags as validated dataclasses.
+
+    Raises:
+        InputError: a flag has a value that is not allowed, or is not for a task; or there is no such task.
+    """
+    for name in _NOT_OF_A_TASK:
+        check(
+            not values[name].present,
+            "must not be given with --task, whose function decides it",
+            **{name: values[name].value},
+        )
+    elsewhere = "must be local with --task, because other machines do not have its file"
+    check(values.executor != "ray", elsewhere, executor=values.executor)
+    plan, run = ({name: values[name].value for name in HELP[owner]} for owner in (PlanConfig, RunOptions))
+    config = TaskConfig(**plan)
+    file, _, _ = values.task.rpartition(":")
+    options = _read_options(run, config, file)
+    source = functools.partial(load_task, os.path.abspath(os.path.expanduser(values.task)))
+    return source, config, options
+
+
+def _read_options(run: dict, config: PlanConfig, name: str) -> RunOptions:
+    """The values of HELP[RunOptions]; `name`, of a data set or file, names the default LOGDIR."""
+    logdir = run["logdir"] or f"runs/{Path(name).stem.replace(':', '_')}"
     run["logdir"] = Path(os.path.expanduser(logdir))
     run["expid"] = parse_expid(run["expid"], config.num_experiments)
     run["ensemble_size"] = parse_ensemble_size(run["ensemble_size"])
-    return config, RunOptions(**run)
+    return RunOptions(**run)
 
 
 def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
@@ -156,6 +202,11 @@ def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
 
 def main() -> int:
     """Runs the command; returns 1 where a model could not be trained."""
+    return _train_networks() if flags.FLAGS.task is None else _train_task()
+
+
+def _train_networks() -> int:
+    """Trains a network of `mia_tf.models` on images."""
     backend.name()  # one that is not there is said before any work
     config, options = read_config()
     from mia_tf import data
@@ -170,7 +221,16 @@ def main() -> int:
     from mia_tf.training import executors
 
     with executors.opened(options) as executor:  # before any work, as it may be refused
-        return _train(*_begin(config, options, identity), options, executor)
+        store, config = _begin(config, options, identity)
+        store.check_whole()
+        dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
+        say = functools.partial(announce, dataset, config, options.logdir)
+        failures = _train(store, config, options, executor, say, logits_bytes(dataset, config))
+    advice = ""
+    if any("not finite" in reason for reason in failures.values()):
+        limit = "--clip_norm" if config.training.clip_norm else "--clip_norm above 0"
+        advice = f"Models that diverged would diverge again: take a smaller --lr or a {limit}, in another --logdir."
+    return _report(store, config, options, failures, advice)
 
 
 def _begin(config: ExperimentConfig, options: RunOptions, identity: dict) -> tuple[Store, ExperimentConfig]:
@@ -179,27 +239,54 @@ def _begin(config: ExperimentConfig, options: RunOptions, identity: dict) -> tup
     return Store.create(options.logdir, {**identity, "batch": config.training.batch}, load_dataset), config
 
 
-def _train(store: Store, config: ExperimentConfig, options: RunOptions, executor) -> int:
-    store.check_whole()
-    dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
+def _train_task() -> int:
+    """Trains what the function of a user's task trains."""
+    source, config, options = read_task_config()
+    task = source()
+    config = dataclasses.replace(config, task=task.identity())
+    if options.dry_run:
+        from mia_tf.dry_run import rehearse_task
+
+        rehearse_task(task, config, options)
+        return 0
+    from mia_tf.task_training import open_store
+    from mia_tf.training.executors.tasks import TaskExecutor
+
+    store = open_store(task, config, options)
+    say = functools.partial(announce_task, task, options.logdir)
+    failures = _train(store, config, options, TaskExecutor(options, source), say, answers_bytes(task))
+    return _report(store, config, options, failures)
+
+
+def _train(
+    store: Store, config: PlanConfig, options: RunOptions, executor, say: Callable[[int, int], None], model_bytes: int
+) -> dict[int, str]:
+    """Trains the models that are not present; returns one line per model that could not be trained.
+
+    Args:
+        executor: what trains (`mia_tf.training.executors`).
+        say: prints what will be trained, given how many models are wanted and missing.
+        model_bytes: size of one model's logits on the disk.
+    """
     wanted = options.models(config.num_experiments)
     missing = sorted(set(wanted) - store.completed())
-    announce(dataset, config, options.logdir, len(wanted), len(missing))
+    say(len(wanted), len(missing))
     if not missing:
-        return 0
-    check_disk(options.logdir, dataset, config, len(missing))
-    failures = executor.train_models(store, config, missing)
+        return {}
+    check_disk(options.logdir, model_bytes, len(missing))
+    return executor.train_models(store, config, missing)
+
+
+def _report(store: Store, config: PlanConfig, options: RunOptions, failures: dict[int, str], advice: str = "") -> int:
+    """Prints what became of the models, and what to do next; returns the exit code."""
     for index, reason in sorted(failures.items()):
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
+    wanted = options.models(config.num_experiments)
     present = len(set(wanted) & store.completed())
-    if not failures:
-        needed = " --shadow_logdir=OTHER" if config.num_experiments < MIN_MODELS else ""
-        after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}{needed}"
-    elif any("not finite" in reason for reason in failures.values()):
-        limit = "--clip_norm" if config.training.clip_norm else "--clip_norm above 0"
-        after = f"Models that diverged would diverge again: take a smaller --lr or a {limit}, in another --logdir."
-    else:
-        after = "The same command tries the rest again."
+    needed = " --shadow_logdir=OTHER" if config.num_experiments < MIN_MODELS else ""
+    after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}{needed}"
+    if failures:
+        after = advice or "The same command tries the rest again."
     print(f"{present} of {len(wanted)} models present. {after}")
     return 1 if failures else 0
 

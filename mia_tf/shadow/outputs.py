@@ -60,6 +60,21 @@ def as_logits(outputs: np.ndarray, kind: str, floor: float = SMALLEST_FLOOR) -> 
     return np.log(np.maximum(outputs, floor)).astype(np.float32)
 
 
+def answers_of_one_model(answers) -> np.ndarray:
+    """Returns what one model returns for N examples with all its axes.
+
+    Args:
+        answers: (N, Q, C), (N, C) of one query, or (N,) of one query and one output.
+
+    Returns:
+        (N, Q, C); arrays of other shapes come back as they are.
+    """
+    array = np.asarray(answers)
+    if array.ndim == 1:
+        array = array[:, None]
+    return array[:, None] if array.ndim == 2 else array
+
+
 def check_outputs(
     read: Iterable[Callable[[], np.ndarray]], num_outputs: int, kind: str, argument: str = "logits"
 ) -> None:

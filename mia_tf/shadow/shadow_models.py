@@ -8,18 +8,15 @@ from functools import cached_property
 
 import numpy as np
 
-from mia_tf.labels import normalize_ids, normalize_labels
-from mia_tf.records import GROUP_NAMES, UNDER, Examples
+from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels
+from mia_tf.records import ALL, GROUP_NAMES, GROUPS, Examples
 from mia_tf.shadow import signals
-from mia_tf.shadow.outputs import as_logits, check_outputs, probability_floor
+from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
 from mia_tf.stored_model import StoredModel
 from mia_tf.validation import InputError, check, check_integer, check_shape, fail
 
-ALL = "all"
-"""The population of all examples; no group can have this name."""
-GROUPS = ("over", "under")
-"""What tables call the groups 0 and 1 of a LOGDIR: the over- and the under-represented one."""
+__all__ = ["ALL", "GROUPS", "About", "Answers", "ShadowModels"]
 _SAMPLE = 1000
 
 
@@ -145,7 +142,7 @@ class ShadowModels:
         _check_labels(self.labels, self.classes, num_examples, num_classes)
         self.ids = np.arange(num_examples).astype(str) if ids is None else normalize_ids(ids)
         check_shape((num_examples,), ids=self.ids)
-        self.groups = None if groups is None else _group_names(groups, num_examples)
+        self.groups = None if groups is None else normalize_groups(groups, num_examples)
         self.about = About(group_titles={name: name for name in self.populations if name != ALL})
         shape = (num_examples, num_queries, num_outputs)
         self.models = [
@@ -155,7 +152,7 @@ class ShadowModels:
 
     @classmethod
     def open(
-        cls, logdir, outputs: str = "logits", epoch: int | None = None, *, argument: str = "logdir"
+        cls, logdir, outputs: str | None = None, epoch: int | None = None, *, argument: str = "logdir"
     ) -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
 
@@ -164,7 +161,8 @@ class ShadowModels:
 
         Args:
             logdir: the folder.
-            outputs: what the models' files of logits hold, as for arrays in memory.
+            outputs: what the models' files of logits hold, as for arrays in memory; None for what the LOGDIR says of
+                itself, or "logits" if it does not say.
             epoch: the epoch whose logits are taken; None for the last one of each model.
             argument: the name of `logdir` in error messages.
 
@@ -176,7 +174,7 @@ class ShadowModels:
         """
         store = Store.open(logdir, argument)
         check_integer(0, optional=True, epoch=epoch)
-        about, config = store.about(), store.config()
+        config = store.config()
         models = [_stored(model, cut_keep=not store.ours) for model in store.models(epoch)]
         notes = store.left_out()
         if not models:
@@ -185,23 +183,22 @@ class ShadowModels:
             )
             fail(wanted, **{argument: f"{logdir} ({' '.join(notes) or 'it has no folder experiment*'})"})
         num_examples = models[0].shape[0]
-        examples = store.examples() if store.has_labels else Examples.unlabelled(num_examples)
+        examples = store.examples() if store.has_labels else Examples.unlabelled(store.about()["name"], num_examples)
         if not store.ours and num_examples < len(examples.labels):  # LiRA's --dataset_size
             total = len(examples.labels)
             notes.append(f"The models answered the first {num_examples:,} of the {total:,} examples of y_train.npy.")
             examples = examples.first(num_examples)
         self = cls.__new__(cls)
-        self.outputs = outputs
+        self.outputs = config.get("outputs", "logits") if outputs is None else outputs
         self.labels, self.ids = examples.labels, examples.example_ids
-        named = tuple(about["classes"]) if about["classes"] else None
-        self.classes = named if store.has_labels else ("unknown",)
-        self.groups = _group_names(examples.groups, len(self.labels))
-        titles = dict(zip(GROUPS, about["group_names"], strict=True))
+        self.classes = examples.classes if store.has_labels else ("unknown",)
+        self.groups = normalize_groups(np.array(examples.populations)[examples.groups], len(self.labels))
+        titles = dict(zip(examples.populations, examples.group_names, strict=True))
         if self.groups is None:  # neither over- nor under-represented
-            title = about["group_names"][examples.groups[0]]
+            title = examples.group_names[examples.groups[0]]
             titles = {} if title in GROUP_NAMES else {ALL: title}
         self.about = About(
-            name=about["name"],
+            name=examples.name,
             arch=config.get("arch", ""),
             group_titles=titles,
             stand_in=examples.stand_in,
@@ -215,7 +212,7 @@ class ShadowModels:
             _check_model(model, models[0].shape, len(self.labels))
         if self.has_logits:
             readers = [lambda model=model: model.read(0, _SAMPLE) for model in models[:2]]
-            check_outputs(readers, models[0].shape[2], outputs, argument)
+            check_outputs(readers, models[0].shape[2], self.outputs, argument)
         low, high = self.labels.min(), self.labels.max()
         if low < 0 or high >= self.shape[2]:
             raise InputError(f"The labels must lie in [0, {self.shape[2] - 1}]. Received: {low} to {high}")
@@ -293,6 +290,12 @@ class ShadowModels:
         chosen.__dict__ = {**self.__dict__, "models": [self.models[model] for model in models]}
         return chosen
 
+    def in_memory(self) -> ShadowModels:
+        """The same record with all its outputs and metrics in memory: the files that it was read from may go."""
+        copy = self.subset([])
+        copy.models = [_in_memory(model) for model in self.models]
+        return copy
+
     def target(self, answers: np.ndarray, member: np.ndarray | None = None) -> ShadowModels:
         """One finished model on the same examples, as a record of its own.
 
@@ -305,12 +308,8 @@ class ShadowModels:
             InputError: the answers do not fit the shadow models.
         """
         check(self.has_logits, "must not be given with shadow models of which only scores were kept", target="an array")
-        array = np.asarray(answers)
+        array = answers_of_one_model(answers)
         num_examples, num_queries, num_outputs = self.models[0].shape
-        if array.ndim == 1:
-            array = array[:, None]
-        if array.ndim == 2:
-            array = array[:, None]
         wanted = num_examples, num_queries, num_outputs
         words = f"must have the shape of one shadow model's answers, {wanted} (or without the axis of one query)"
         check(array.shape == wanted, words, target=f"shape {np.shape(answers)}")
@@ -359,24 +358,6 @@ def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None, num_examp
     check(labels.max() < num_classes, limit, labels=f"values from {labels.min()} to {labels.max()}")
 
 
-def _group_names(groups, num_examples: int) -> np.ndarray | None:
-    """(N,) names of groups; None if there is one group."""
-    array = np.asarray(groups)
-    if array.dtype.kind == "O":
-        array = array.astype(str)
-    check_shape((num_examples,), groups=array)
-    check(array.dtype.kind in "biuU", "must be names, or whole numbers", groups=f"dtype {array.dtype}")
-    if array.dtype.kind != "U":
-        two = array.astype(np.int64)
-        check(two.min() >= 0, "must not be negative", groups=two.min())
-        array = np.array(GROUPS)[two] if two.max() <= UNDER else two.astype(str)
-    names = np.unique(array)
-    check(ALL not in names, "must not use the name of all examples together", groups=repr(ALL))
-    for name in names.tolist():
-        check(name.isprintable() and name.strip() != "", "must be printable and not empty", groups=repr(name))
-    return array if len(names) > 1 else None
-
-
 def _stored(model: StoredModel, cut_keep: bool) -> Answers:
     """A model of a LOGDIR; `cut_keep` for LiRA's, whose keep.npy may have more rows than the logits."""
     shape = model.logits_shape() if model.has_logits else (*model.scores_shape(), 0)
@@ -391,6 +372,13 @@ def _stored(model: StoredModel, cut_keep: bool) -> Answers:
         model.hparams,
         model.index,
     )
+
+
+def _in_memory(model: Answers) -> Answers:
+    """The same model, with all of it in memory."""
+    array, metrics, hparams = model.read(0, model.shape[0]), model.metrics(), model.hparams()
+    read = {"read": lambda a, b: array[a:b], "metrics": lambda: metrics, "hparams": lambda: hparams}
+    return replace(model, source=model.name, **read)
 
 
 def _check_model(model: Answers, shape: tuple[int, int, int], num_examples: int) -> None:

@@ -1,36 +1,39 @@
 """The accuracies that every engine reports of a trained model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from mia_tf.records import OVER, UNDER, Dataset
-
-_GROUPS = {"all": (OVER, UNDER), "over": (OVER,), "under": (UNDER,)}
+from mia_tf.records import ALL, GROUPS, Dataset, Examples
 
 
-def by_group(name: str, correct: np.ndarray, groups: np.ndarray) -> dict[str, float]:
-    """Shares of correct answers as {name}_{all|over|under}; groups without examples are left out.
+def by_group(
+    name: str, correct: np.ndarray, groups: np.ndarray, populations: Sequence[str] = GROUPS
+) -> dict[str, float]:
+    """Shares of correct answers as {name}_all and {name}_{population}; groups without examples are left out.
 
     Args:
         name: prefix of the keys.
         correct: (n,) bool.
-        groups: (n,) uint8, OVER or UNDER.
+        groups: (n,) uint8, positions in `populations`.
+        populations: names of the groups.
     """
-    chosen = {group: np.isin(groups, ids) for group, ids in _GROUPS.items()}
+    chosen = {ALL: np.ones(len(groups), bool)} | {group: groups == k for k, group in enumerate(populations)}
     return {f"{name}_{group}": float(correct[rows].mean()) for group, rows in chosen.items() if rows.any()}
 
 
-def on_pool(logits: np.ndarray, dataset: Dataset, keep: np.ndarray) -> dict[str, float]:
+def on_pool(logits: np.ndarray, dataset: Dataset | Examples, keep: np.ndarray) -> dict[str, float]:
     """Accuracies on a model's members (train_accuracy_*) and on the other examples (out_accuracy_*).
 
     Args:
-        logits: (N, C) of the unmodified images.
+        logits: (N, C) of the unmodified examples.
         dataset: the examples.
         keep: (N,) bool, the members.
     """
     correct = logits.argmax(axis=1) == dataset.labels
     return {
-        **by_group("train_accuracy", correct[keep], dataset.groups[keep]),
-        **by_group("out_accuracy", correct[~keep], dataset.groups[~keep]),
+        **by_group("train_accuracy", correct[keep], dataset.groups[keep], dataset.populations),
+        **by_group("out_accuracy", correct[~keep], dataset.groups[~keep], dataset.populations),
     }
 
 

@@ -6,7 +6,6 @@ from mia_tf import backend
 from mia_tf.config import ExperimentConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
-from mia_tf.training.accounting import guarantee
 
 
 def start_engine(
@@ -29,6 +28,8 @@ def start_engine(
         An object with `group_size`, the models it trains at once, and the methods of
         `mia_tf.training.single.SingleEngine`.
     """
+    from mia_tf.training.accounting import guarantee  # here, because a user's task need not wait for its import
+
     promise = guarantee(config, len(dataset.images)) if config.training.privacy else None
     with native_messages_held_back():
         if backend.name() == "jax":

@@ -15,6 +15,7 @@ _OF_ONE_BACKEND = {
         "test_features.py",
         "test_private.py",
         "test_single.py",
+        "test_task_engine.py",
     ],
     "jax": ["test_convolutions.py", "test_ensemble.py", "test_private_ensemble.py"],
 }

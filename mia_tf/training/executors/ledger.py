@@ -31,6 +31,8 @@ class Ledger:
         self._todo, self._elsewhere = deque(indices), set()
         self._times_lost = Counter()
         self._look_again, self._waiting_said = 0.0, False
+        self._answered: dict[str, int] | None = None  # digest of answers -> the model that gave them
+        self._twins_said = False
         self._progress = Progress(len(indices), epochs)
 
     def __enter__(self) -> "Ledger":
@@ -68,14 +70,30 @@ class Ledger:
         """Takes in what became of a model (the events of `mia_tf.training.worker`)."""
         if event == "done":
             self._progress.finished(index, _summary(index, detail))
+            of_task = "answers_digest" in detail
             if detail["at_chance"]:
-                self.say(f"warning: model {index} is no better than chance on its own training set")
+                order = ": are the columns of its answers in the order of the classes?" if of_task else ""
+                self.say(f"warning: model {index} is no better than chance on its own training set{order}")
+            if of_task:
+                self._compare_answers(index, detail["answers_digest"])
         elif event == "elsewhere":
             self._elsewhere.add(index)
         elif event in ("failed", "unwritable"):
             self._fail(index, detail)
             if event == "unwritable":  # the others would be trained in vain
                 self.give_up("not begun, because another could not be written")
+
+    def _compare_answers(self, index: int, digest: str) -> None:
+        """Warns once if two models of the LOGDIR gave the same answers."""
+        if self._answered is None:  # models of earlier calls count, too
+            others = [model for model in self._store.models() if model.index != index]
+            self._answered = {model.metrics().get("answers_digest"): model.index for model in reversed(others)}
+        twin = self._answered.setdefault(digest, index)
+        if twin != index and not self._twins_said:
+            self._twins_said = True
+            models = f"models {min(twin, index)} and {max(twin, index)}"
+            advice = "does the task train on the rows that it gets, and use its seed?"
+            self.say(f"warning: {models} gave the same answers: {advice}")
 
     def lost(self, indices: Iterable[int], reason: str, tries: int) -> None:
         """The worker that had these models is gone: they come first again, or fail after so many tries."""

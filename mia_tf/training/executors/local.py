@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mia_tf import backend
-from mia_tf.config import ExperimentConfig
+from mia_tf.config import ExperimentConfig, PlanConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.training import worker
@@ -38,8 +38,17 @@ class LocalExecutor:
         return train_models(store, config, indices, start, workers)
 
 
+# Spawned, not forked: TensorFlow does not survive a fork.
+_spawned = functools.partial(multiprocessing.get_context("spawn").Process, daemon=True)
+
+
 def train_models(
-    store: Store, config: ExperimentConfig, indices: Sequence[int], start: Callable, workers: int
+    store: Store,
+    config: PlanConfig,
+    indices: Sequence[int],
+    start: Callable,
+    workers: int,
+    new_process: Callable = _spawned,
 ) -> dict[int, str]:
     """Trains models that are not present yet; waits for those that another process has in hand.
 
@@ -49,13 +58,14 @@ def train_models(
         indices: models to train.
         start: gives the engine for a data set, in a worker process; can be pickled.
         workers: worker processes.
+        new_process: makes one of `target` and `args`, as multiprocessing.Process does.
 
     Returns:
         index -> one line, for every model that could not be trained.
     """
     workers = min(workers, len(indices))
-    with Ledger(store, indices, config.training.epochs, workers) as ledger:
-        run = _Run(ledger, (store.logdir, config, start))
+    with Ledger(store, indices, config.epochs, workers) as ledger:
+        run = _Run(ledger, (store.logdir, config, start), new_process)
         run.pool = [run.start() for _ in range(workers)]
         try:
             while run.pool:
@@ -89,14 +99,14 @@ class _Run:
 
     ledger: Ledger
     arguments: tuple  # of every worker
+    new_process: Callable
     pool: list[_Worker] = field(default_factory=list)
     reason: str = ""  # why one could not be started, where it said so
 
     def start(self) -> _Worker:
-        """Starts a worker. Spawned, not forked: TensorFlow does not survive a fork."""
-        context = multiprocessing.get_context("spawn")
-        pipe, other = context.Pipe()
-        process = context.Process(target=worker.run, args=(other, *self.arguments), daemon=True)
+        """Starts a worker."""
+        pipe, other = multiprocessing.Pipe()
+        process = self.new_process(target=worker.run, args=(other, *self.arguments))
         process.start()
         other.close()
         return _Worker(process, pipe)

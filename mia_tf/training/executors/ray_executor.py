@@ -112,7 +112,7 @@ def train_models(
     loaded = {name: np.array(getattr(dataset, name)) for name in ("images", "test_images")}
     shared = ray.put(dataclasses.replace(dataset, **loaded))
     memory = 0.9 * gpus if 0 < gpus < 1 else None
-    with Ledger(store, indices, config.training.epochs, workers) as ledger:
+    with Ledger(store, indices, config.epochs, workers) as ledger:
         plan = subsets.membership(config, len(dataset.images))
         run = _Run(ledger, store, plan, (shared, config, start, backend.name(), memory), cpus, gpus)
         try:

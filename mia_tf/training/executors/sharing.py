@@ -34,6 +34,19 @@ def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num
     return workers, threads
 
 
+def share_cores_of_task(options: RunOptions) -> tuple[int, int]:
+    """Worker processes and threads of each for a user's task: as asked for, or one process.
+
+    Nothing is measured, because that would train a model. One process, because only the user knows how much memory,
+    or how much of a GPU, the task takes.
+    """
+    import joblib
+
+    cores, threads = joblib.cpu_count(), options.threads_per_worker
+    workers = options.workers or (max(1, cores // threads) if threads else 1)
+    return workers, threads or max(1, cores // workers)
+
+
 def measure_workers(
     store: Store, config: ExperimentConfig, cores: int, seconds: float = 2.0
 ) -> tuple[int, int, dict[tuple[int, int], float]]:

@@ -1,0 +1,109 @@
+"""Trains shadow models for a user's task: what `mia_tf.train_shadow_models` and `mia_tf.train --task` share."""
+
+import functools
+import os
+import pickle
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+
+from mia_tf import subsets
+from mia_tf.config import TaskConfig
+from mia_tf.run_options import RunOptions
+from mia_tf.shadow.shadow_models import ShadowModels
+from mia_tf.store import Store
+from mia_tf.task import Task, told
+from mia_tf.training.executors.tasks import TaskExecutor
+from mia_tf.validation import check, check_integer, fail
+
+
+def train_shadow_models(
+    task: Task,
+    num_models: int = 64,
+    pkeep: float = 0.5,
+    seed: int = 0,
+    logdir: str | Path | None = None,
+    workers: int | None = None,
+) -> ShadowModels:
+    """Trains models on random subsets of a task's examples, and returns their record.
+
+    Each model is trained in a worker process, whose function gets the rows of the model's subset and a seed of its own.
+    Each example is in the training set of int(pkeep * num_models) models. The same arguments give the same subsets and
+    seeds, however many workers there are. If training is interrupted, the same call trains the models that are missing.
+
+    Args:
+        task: what to train.
+        num_models: number of models M, at least 2.
+        pkeep: the share of the models that each example is in, in (0, 1).
+        seed: draws the subsets and each model's own seed, from 0.
+        logdir: folder of the results, as `python -m mia_tf.train` writes it; None to keep the answers in memory only,
+            in which case nothing is left of an interrupted call.
+        workers: processes that train at the same time; None for one, which may use all cores. More are faster if they
+            fit in the memory, and on the GPU if the function uses one.
+
+    Returns:
+        The record of all models of the LOGDIR. A model that could not be trained is not in it; a warning names it.
+
+    Raises:
+        InputError: an argument is not allowed, the function cannot be sent to another process, or the LOGDIR holds
+            another task or configuration.
+        RuntimeError: no model could be trained.
+
+    Example:
+        >>> import mia_tf
+        >>> shadows = mia_tf.train_shadow_models(task, num_models=64, logdir="runs/mine")  # doctest: +SKIP
+        >>> print(mia_tf.audit(shadows))  # doctest: +SKIP
+    """
+    check(isinstance(task, Task), "must be a mia_tf.Task", task=type(task).__name__)
+    check_integer(2, num_models=num_models)
+    config = TaskConfig(num_experiments=num_models, pkeep=pkeep, seed=seed, task=task.identity())
+    source = _packed(task)
+    if logdir is not None:
+        return _trained(task, config, RunOptions(Path(os.path.expanduser(logdir)), workers=workers), source)
+    with tempfile.TemporaryDirectory(prefix="mia_tf-", ignore_cleanup_errors=True) as folder:
+        return _trained(task, config, RunOptions(Path(folder), workers=workers), source).in_memory()
+
+
+def open_store(task: Task, config: TaskConfig, options: RunOptions) -> Store:
+    """Makes the LOGDIR of a task, or opens it to go on; only if all its models can be trained as configured.
+
+    Raises:
+        InputError: the LOGDIR holds another task or configuration, or a model would have no examples.
+    """
+    check_subsets(task, config)
+    store = Store.create(options.logdir, config.to_dict(), task.examples)
+    store.check_whole()
+    return store
+
+
+def check_subsets(task: Task, config: TaskConfig) -> None:
+    """Raises InputError if the plan of the subsets leaves a model without two examples."""
+    if not subsets.certainly_have(config, len(task.labels), 2):
+        subsets.membership(config, len(task.labels))
+
+
+def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callable[[], Task]) -> ShadowModels:
+    """The record of a LOGDIR once its missing models are trained."""
+    store = open_store(task, config, options)
+    missing = sorted(set(range(config.num_experiments)) - store.completed())
+    failures = TaskExecutor(options, source).train_models(store, config, missing) if missing else {}
+    if not store.completed():
+        index, reason = min(failures.items())
+        raise RuntimeError(f"none of {config.num_experiments} models could be trained; model {index}: {reason}")
+    for index, reason in sorted(failures.items()):
+        warnings.warn(f"model {index} failed: {reason}", stacklevel=3)
+    return ShadowModels.open(options.logdir)
+
+
+def _packed(task: Task) -> Callable[[], Task]:
+    """What returns the task in another process, also if its function is defined in a notebook or another function."""
+    try:
+        # keep_wrapper: what comes out is the task itself.
+        packed = pickle.dumps(joblib.wrap_non_picklable_objects(task, keep_wrapper=False))
+    except Exception as error:  # each object has its own
+        allowed = f"must be one that can be sent to another process ({told(error)}): make inside it what cannot be sent"
+        fail(allowed, train_and_predict=task.name)
+    return functools.partial(pickle.loads, packed)

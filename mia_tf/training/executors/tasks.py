@@ -1,0 +1,40 @@
+"""Trains the models of a user's task in worker processes on this machine."""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+
+from joblib.externals.loky.backend.context import get_context
+
+from mia_tf.config import TaskConfig
+from mia_tf.run_options import RunOptions
+from mia_tf.store import Store
+from mia_tf.task import Task
+from mia_tf.training.executors import local, sharing
+from mia_tf.training.task_engine import start_task_engine
+
+_NUMBERS_OF_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+"""Environment variables by which libraries learn how many threads they may use."""
+
+
+class TaskExecutor:
+    """Worker processes on this machine that call a user's function (`mia_tf.training.executors`).
+
+    They are loky's: these do not run the user's script again, as those of multiprocessing do, may have processes of
+    their own (PyTorch's loaders of data), and take functions that are defined in a notebook.
+
+    Args:
+        options: how many workers, and threads of each.
+        source: returns the task, in a worker process.
+    """
+
+    def __init__(self, options: RunOptions, source: Callable[[], Task]):
+        self._options, self._source = options, source
+
+    def train_models(self, store: Store, config: TaskConfig, indices: Sequence[int]) -> dict[int, str]:
+        """Trains models; see `mia_tf.training.executors`."""
+        workers, threads = sharing.share_cores_of_task(self._options)
+        limits = {name: os.environ.get(name, str(threads)) for name in _NUMBERS_OF_THREADS}
+        new_process = functools.partial(get_context("loky").Process, env=limits)
+        start = functools.partial(start_task_engine, source=self._source, identity=dict(config.task))
+        return local.train_models(store, config, indices, start, workers, new_process)
