@@ -179,7 +179,7 @@ def draw(table: list[Row]):
     batches = sorted({row.batch for row in table}, reverse=True)
     with rc_context(style.RC):
         figure = style.new_figure(7.2, 5.2)
-        panels = figure.subplots(2, 2, sharex=True)
+        panels = figure.subplots(2, 2, sharex=True, sharey="row")
         for (group, split), ax in zip(product(GROUPS, ("dtr", "test")), panels.flat, strict=True):
             here = [row for row in table if (row.group, row.split) == (group, split)]
             for arch, batch in dict.fromkeys((row.arch, row.batch) for row in here):
@@ -187,6 +187,7 @@ def draw(table: list[Row]):
                 filters, _, pooling = arch.removeprefix("cnn").split("-")
                 look = {"color": colours[filters], "linestyle": dashes[pooling], "linewidth": 1.2}
                 look |= {"marker": markers[batches.index(batch)], "markersize": 4, "label": f"{arch}, batch {batch}"}
+                look |= {"markerfacecolor": "white"} if pooling == "mean" else {}
                 ax.plot([row.epochs for row in line], [100 * row.accuracy for row in line], **look)
             ax.axhline(100 * here[0].paper, color=style.GREY, linewidth=1.5, zorder=0, label="Choi et al., Table 1")
             ax.set_title(f"{names[group]}, {names[split]}", loc="left")
