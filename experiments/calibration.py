@@ -9,8 +9,9 @@ augmentation. Numbers of epochs are separate trainings, because the learning rat
 All settings share LiRA's peak rate of 0.1 and momentum of 0.9, and this project's warm-up (5%) and clipping (norm 1).
 Settings that are trained already are skipped; the results are rewritten from all settings under --runs.
 
-Cost of both models on one CPU core (4096 matrix product: 198 GFLOP/s on two cores), per epoch of batch 256: 40 s with
-cnn8-3. An interrupted command resumes. Expected: some setting within a few points of all four numbers of the paper.
+Cost of the default grid on one CPU core (4096 matrix product: 198 GFLOP/s on two cores): 23 minutes for each pooling of
+cnn8-3, 1 hour of cnn16-3 and 3.5 hours of cnn32-3. An interrupted command resumes. Expected: cnn8-3-max comes within 4
+points of all four numbers after 16 epochs. Its accuracy on MNIST's test images stays above the paper's.
 Writes calibration.csv and calibration.png to experiments/results/calibration, and prints the settings by `deviation`.
 """
 
