@@ -39,7 +39,10 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_targets", None, "Attack only the first so many models; default every model in turn.")
     flags.DEFINE_list("num_shadow", [], "Also attack with only so many shadow models IN and OUT, such as 1,2,4,8,16.")
     flags.DEFINE_list("fpr", None, "False positive rates that attacks may have; default 0.1,0.01,0.001,0.0001.")
-    flags.DEFINE_string("outputs", "logits", "What the models' files of logits hold: logits, probabilities or sigmoid.")
+    what = (
+        "What the models' files of logits hold: logits, probabilities or sigmoid; default what LOGDIR says, or logits."
+    )
+    flags.DEFINE_string("outputs", None, what)
     flags.DEFINE_integer("epoch", None, "Take the logits of this epoch; default the last one of each model.")
     flags.DEFINE_float("delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.")
     flags.DEFINE_integer("seed", 0, "Draws the bootstrap's samples, and all else that is drawn.")
@@ -91,7 +94,7 @@ def analyze(
     delta: float | None = None,
     shadow_logdir: Path | None = None,
     fpr: Sequence[float] | None = None,
-    outputs: str = "logits",
+    outputs: str | None = None,
     epoch: int | None = None,
 ) -> None:
     """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths.

@@ -9,6 +9,7 @@ import pytest
 import task_files
 
 from mia_tf import task as task_file
+from mia_tf.records import ModelRecord
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.store import Store
 from mia_tf.task import Task, load_task
@@ -192,17 +193,25 @@ def test_a_file_that_hides_a_module_of_python_is_refused(tmp_path):
         load_task(f"{path}:t")
 
 
+def write_model(store, answer):
+    """Writes a model that answers the same for all examples; without one a LOGDIR is no record."""
+    logits = np.tile(np.float32(answer), (20, 1, 1, 1))
+    store.write(ModelRecord(0, np.arange(20) < 10, logits, 1, {"num_experiments": 4}, {}))
+
+
 def test_a_logdir_holds_its_examples_and_gives_them_back(tmp_path):
     names = np.where(LABELS, "dog", "cat")
     groups = np.array(["a", "b", "c", "d"])[np.arange(20) // 5]
     task = Task(answer, labels=names, ids=range(100, 120), groups=groups, outputs="probabilities")
     store = Store.create(tmp_path, {**task.identity(), "num_experiments": 4}, task.examples)
+    write_model(store, [0.75, 0.25])
     store.check_whole()
     assert not store.has_images and not store.made_with_images
     assert sorted(path.name for path in tmp_path.glob("*.npy")) == ["example_id.npy", "group.npy", "y_train.npy"]
     shadows = ShadowModels.open(tmp_path)
     assert shadows.outputs == "probabilities" and shadows.classes == ("cat", "dog")
-    assert ShadowModels.open(tmp_path, "logits").outputs == "logits"
+    with pytest.raises(InputError, match="looks like probabilities"):
+        ShadowModels.open(tmp_path, "logits")
     for name in ("labels", "ids", "groups"):
         np.testing.assert_array_equal(getattr(shadows, name), getattr(task, name))
     assert shadows.about.group_titles == {name: name for name in "abcd"}
@@ -214,7 +223,7 @@ def test_a_logdir_holds_its_examples_and_gives_them_back(tmp_path):
 
 def test_groups_of_numbers_are_over_and_under(tmp_path):
     task = Task(answer, labels=LABELS, groups=1 - LABELS)
-    Store.create(tmp_path, task.identity(), task.examples)
+    write_model(Store.create(tmp_path, task.identity(), task.examples), [3, -2])
     shadows = ShadowModels.open(tmp_path)
     assert shadows.groups[:2].tolist() == ["under", "over"]
     assert shadows.about.group_titles == {"over": "over-represented", "under": "under-represented"}
