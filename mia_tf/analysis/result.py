@@ -35,14 +35,18 @@ class Audit:
     Attributes:
         attacks: per attack, population and metric: the value and its 95% interval.
         records: per example, in the user's order: row, id, label, group, n_in and n_out (models trained with and
-            without it), memorization, memorization_se, privacy_score, ood_msp, ood_energy, lira_evidence.
+            without it), memorization, memorization_se, privacy_score, ood_msp, ood_energy, lira_evidence; exposure, the
+            share of the targets trained on the example in which the recommended attack recognises it at the headline's
+            false positive rate, with its 95% interval exposure_low and exposure_high; and rank, 1 for the most exposed.
         accuracy: per split and group, the models' mean accuracy.
         curves: points of the ROC curves.
         correlations: Spearman's rank correlations of columns of `records`.
         comparisons: paired differences of AUROC between attacks, populations and numbers of shadow models.
         sweep: as `attacks`, by the number of shadow models per side; empty unless it was asked for.
         epsilon: lower bounds on epsilon; empty unless they were asked for.
-        about: name, arch, group_titles, classes, stand_in, num_models, num_targets, recommended, delta, seed, ...
+        about: what is said besides: name, arch, group_titles, classes, stand_in, num_models, num_targets, recommended
+            (the LiRA variant), headline_fpr (the lowest FPR level that is resolved), delta, seed, and notes, sentences
+            about models that learnt nothing, were passed over or differ.
 
     Example:
         >>> rng = np.random.default_rng(0)
