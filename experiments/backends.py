@@ -20,9 +20,10 @@ import numpy as np
 
 from mia_tf.analysis.statistics import mean_interval, spearman
 from mia_tf.analysis.tables import write_rows
+from mia_tf.records import GROUPS
 from mia_tf.shadow import signals
 from mia_tf.shadow.memorization import memorization
-from mia_tf.shadow.shadow_models import GROUPS, ShadowModels
+from mia_tf.shadow.shadow_models import ShadowModels
 
 FLAGFILE = Path(__file__).parent.parent / "flags" / "demo.flags"
 OUT = Path(__file__).parent / "results" / "backends" / "backends.csv"

@@ -18,7 +18,7 @@ from experiments import runs
 from experiments.reproduction import command, panels
 from experiments.reproduction.judging import difference
 from experiments.reproduction.measured import Measured
-from mia_tf.shadow.shadow_models import GROUPS
+from mia_tf.records import GROUPS
 
 LEVELS = {"share_above_0.5": 0.5, "share_above_0.8": 0.8}
 

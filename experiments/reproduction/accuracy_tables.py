@@ -13,7 +13,8 @@ from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.figures import style
-from mia_tf.shadow.shadow_models import Answers, ShadowModels
+from mia_tf.shadow.answers import Answers
+from mia_tf.shadow.shadow_models import ShadowModels
 
 SPLITS = {"members": "members", "pool": "all of $D^{tr}$", "test": "test"}
 """What the rows say -> what the figure says."""

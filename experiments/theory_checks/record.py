@@ -8,8 +8,9 @@ import numpy as np
 from scipy.stats import binomtest
 
 from experiments.theory_checks import theory as t
+from mia_tf.records import ALL
 from mia_tf.shadow import ood, signals
-from mia_tf.shadow.shadow_models import ALL, ShadowModels
+from mia_tf.shadow.shadow_models import ShadowModels
 
 REPLICATES = 400
 STRATA = {

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from mia_tf.analysis.statistics import mean_interval
+from mia_tf.records import ALL
 from mia_tf.shadow.blocks import Block, PlainView
-from mia_tf.shadow.shadow_models import ALL, ShadowModels
+from mia_tf.shadow.shadow_models import ShadowModels
 
 
 class AccuracyTally:

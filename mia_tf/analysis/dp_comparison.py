@@ -16,7 +16,7 @@ from mia_tf.analysis.group_memorization import GroupMean
 from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.result import Audit
 from mia_tf.files import folder_to_fill, write_texts
-from mia_tf.shadow.shadow_models import ALL
+from mia_tf.records import ALL
 from mia_tf.validation import check, fail
 
 PLAIN = "without DP"

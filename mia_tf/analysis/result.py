@@ -11,7 +11,7 @@ import pandas as pd
 
 from mia_tf.analysis import summary, tables
 from mia_tf.files import folder_to_fill, load_json, write_texts
-from mia_tf.shadow.shadow_models import ALL
+from mia_tf.records import ALL
 from mia_tf.validation import InputError, check_choice, fail
 
 FACTS = "audit.json"

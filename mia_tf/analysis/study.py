@@ -19,11 +19,12 @@ from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
 from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import recommended_online
+from mia_tf.records import ALL
 from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
 from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.shadow.scratch import scratch_folder
-from mia_tf.shadow.shadow_models import ALL, ShadowModels
+from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.sweep import Sweep
 from mia_tf.validation import check, check_integer, fail
 

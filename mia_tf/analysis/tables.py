@@ -12,7 +12,8 @@ from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import CONFIDENCE
 from mia_tf.files import read_csv, replacing
-from mia_tf.shadow.shadow_models import ALL, ShadowModels
+from mia_tf.records import ALL
+from mia_tf.shadow.shadow_models import ShadowModels
 
 _MEASURED = ("metric", "value", "ci_low", "ci_high", "num_targets", "num_members", "num_nonmembers", "note")
 COLUMNS = {

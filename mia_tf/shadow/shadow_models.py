@@ -2,79 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels
-from mia_tf.records import ALL, GROUP_NAMES, GROUPS, Examples
+from mia_tf.records import ALL, GROUP_NAMES, Examples
 from mia_tf.shadow import signals
+from mia_tf.shadow.answers import About, Answers, answers_of, check_fits, in_memory
 from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
-from mia_tf.stored_model import StoredModel
 from mia_tf.validation import InputError, check, check_integer, check_shape, fail
 
-__all__ = ["ALL", "GROUPS", "About", "Answers", "ShadowModels"]
 _SAMPLE = 1000
-
-
-@dataclass(frozen=True)
-class Answers:
-    """One model of the record.
-
-    Attributes:
-        name: what messages call it, such as "model 3".
-        source: where its outputs stand, for messages.
-        member: (N,) bool, true for the examples it was trained on.
-        shape: (N, Q, C) of its outputs; C is 0 if only phi was kept.
-        read: (start, stop) -> (stop - start, Q, C) outputs of these examples, as they stand; or (stop - start, Q) phi.
-        epoch: epochs trained; None if unknown.
-        metrics: returns what training measured; {} if unknown.
-        hparams: returns the settings of its training; {} if unknown.
-        index: which model of its LOGDIR; None if it has none.
-    """
-
-    name: str
-    source: str
-    member: np.ndarray
-    shape: tuple[int, int, int]
-    read: Callable[[int, int], np.ndarray]
-    epoch: int | None = None
-    metrics: Callable[[], Mapping] = dict
-    hparams: Callable[[], Mapping] = dict
-    index: int | None = None
-
-    @property
-    def has_outputs(self) -> bool:
-        """Whether `read` returns outputs; False if it returns phi, all that was kept."""
-        return self.shape[2] > 0
-
-
-@dataclass(frozen=True)
-class About:
-    """What tables, figures and messages say about a record besides its numbers.
-
-    Attributes:
-        name: of the data set; "" if unknown.
-        arch: of the models; "" if unknown.
-        group_titles: population of a group -> what figures call it.
-        stand_in: the sentence about data that stand in for the real ones; "" if all are real.
-        planned: how many models the run is to have; None if unknown.
-        plan: how the training sets were drawn, one of `config.SUBSET_PLANS`; None if unknown.
-        pkeep: the probability of membership under that plan; None if unknown.
-        notes: sentences about models that are not in the record.
-    """
-
-    name: str = ""
-    arch: str = ""
-    group_titles: Mapping[str, str] = field(default_factory=dict)
-    stand_in: str = ""
-    planned: int | None = None
-    plan: str | None = None
-    pkeep: float | None = None
-    notes: tuple[str, ...] = ()
 
 
 class ShadowModels:
@@ -175,7 +117,7 @@ class ShadowModels:
         store = Store.open(logdir, argument)
         check_integer(0, optional=True, epoch=epoch)
         config = store.config()
-        models = [_stored(model, cut_keep=not store.ours) for model in store.models(epoch)]
+        models = [answers_of(model, cut_keep=not store.ours) for model in store.models(epoch)]
         notes = store.left_out()
         if not models:
             wanted = (
@@ -209,7 +151,7 @@ class ShadowModels:
         )
         self.models = models
         for model in models:
-            _check_model(model, models[0].shape, len(self.labels))
+            check_fits(model, models[0].shape, len(self.labels))
         if self.has_logits:
             readers = [lambda model=model: model.read(0, _SAMPLE) for model in models[:2]]
             check_outputs(readers, models[0].shape[2], self.outputs, argument)
@@ -293,7 +235,7 @@ class ShadowModels:
     def in_memory(self) -> ShadowModels:
         """The same record with all its outputs and metrics in memory: the files that it was read from may go."""
         copy = self.subset([])
-        copy.models = [_in_memory(model) for model in self.models]
+        copy.models = [in_memory(model) for model in self.models]
         return copy
 
     def target(self, answers: np.ndarray, member: np.ndarray | None = None) -> ShadowModels:
@@ -356,36 +298,3 @@ def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None, num_examp
         check(len(classes) == num_classes, one_each, classes=f"{len(classes)} classes")
     limit = f"must lie in [0, {num_classes - 1}], as the models have {num_classes} outputs (labels from 1: subtract 1)"
     check(labels.max() < num_classes, limit, labels=f"values from {labels.min()} to {labels.max()}")
-
-
-def _stored(model: StoredModel, cut_keep: bool) -> Answers:
-    """A model of a LOGDIR; `cut_keep` for LiRA's, whose keep.npy may have more rows than the logits."""
-    shape = model.logits_shape() if model.has_logits else (*model.scores_shape(), 0)
-    return Answers(
-        model.name,
-        str(model.file),
-        model.keep[: shape[0]] if cut_keep else model.keep,
-        shape,
-        model.read_logits if model.has_logits else model.read_scores,
-        model.epoch,
-        model.metrics,
-        model.hparams,
-        model.index,
-    )
-
-
-def _in_memory(model: Answers) -> Answers:
-    """The same model, with all of it in memory."""
-    array, metrics, hparams = model.read(0, model.shape[0]), model.metrics(), model.hparams()
-    read = {"read": lambda a, b: array[a:b], "metrics": lambda: metrics, "hparams": lambda: hparams}
-    return replace(model, source=model.name, **read)
-
-
-def _check_model(model: Answers, shape: tuple[int, int, int], num_examples: int) -> None:
-    """Raises InputError where a model's arrays do not fit the labels and the first model."""
-    if model.shape != shape or model.shape[0] != num_examples:
-        raise InputError(
-            f"The logits of {model.name} must have examples, queries, classes = "
-            f"({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the first model say. Received: {model.shape}"
-        )
-    check_shape((num_examples,), bool, **{f"keep.npy of {model.name}": model.member})

@@ -1,0 +1,99 @@
+"""The models of a record: what each says of the examples, and what is known of all of them besides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mia_tf.stored_model import StoredModel
+from mia_tf.validation import InputError, check_shape
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model of the record.
+
+    Attributes:
+        name: what messages call it, such as "model 3".
+        source: where its outputs stand, for messages.
+        member: (N,) bool, true for the examples it was trained on.
+        shape: (N, Q, C) of its outputs; C is 0 if only phi was kept.
+        read: (start, stop) -> (stop - start, Q, C) outputs of these examples, as they stand; or (stop - start, Q) phi.
+        epoch: epochs trained; None if unknown.
+        metrics: returns what training measured; {} if unknown.
+        hparams: returns the settings of its training; {} if unknown.
+        index: which model of its LOGDIR; None if it has none.
+    """
+
+    name: str
+    source: str
+    member: np.ndarray
+    shape: tuple[int, int, int]
+    read: Callable[[int, int], np.ndarray]
+    epoch: int | None = None
+    metrics: Callable[[], Mapping] = dict
+    hparams: Callable[[], Mapping] = dict
+    index: int | None = None
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether `read` returns outputs; False if it returns phi, all that was kept."""
+        return self.shape[2] > 0
+
+
+@dataclass(frozen=True)
+class About:
+    """What tables, figures and messages say about a record besides its numbers.
+
+    Attributes:
+        name: of the data set; "" if unknown.
+        arch: of the models; "" if unknown.
+        group_titles: population of a group -> what figures call it.
+        stand_in: the sentence about data that stand in for the real ones; "" if all are real.
+        planned: how many models the run is to have; None if unknown.
+        plan: how the training sets were drawn, one of `config.SUBSET_PLANS`; None if unknown.
+        pkeep: the probability of membership under that plan; None if unknown.
+        notes: sentences about models that are not in the record.
+    """
+
+    name: str = ""
+    arch: str = ""
+    group_titles: Mapping[str, str] = field(default_factory=dict)
+    stand_in: str = ""
+    planned: int | None = None
+    plan: str | None = None
+    pkeep: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def answers_of(model: StoredModel, cut_keep: bool) -> Answers:
+    """A model of a LOGDIR; `cut_keep` for LiRA's, whose keep.npy may have more rows than the logits."""
+    shape = model.logits_shape() if model.has_logits else (*model.scores_shape(), 0)
+    return Answers(
+        model.name,
+        str(model.file),
+        model.keep[: shape[0]] if cut_keep else model.keep,
+        shape,
+        model.read_logits if model.has_logits else model.read_scores,
+        model.epoch,
+        model.metrics,
+        model.hparams,
+        model.index,
+    )
+
+
+def in_memory(model: Answers) -> Answers:
+    """The same model, with all of it in memory."""
+    array, metrics, hparams = model.read(0, model.shape[0]), model.metrics(), model.hparams()
+    read = {"read": lambda a, b: array[a:b], "metrics": lambda: metrics, "hparams": lambda: hparams}
+    return replace(model, source=model.name, **read)
+
+
+def check_fits(model: Answers, shape: tuple[int, int, int], num_examples: int) -> None:
+    """Raises InputError where a model's arrays do not fit the labels and the first model."""
+    if model.shape != shape or model.shape[0] != num_examples:
+        raise InputError(
+            f"The logits of {model.name} must have examples, queries, classes = "
+            f"({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the first model say. Received: {model.shape}"
+        )
+    check_shape((num_examples,), bool, **{f"keep.npy of {model.name}": model.member})
