@@ -9,6 +9,7 @@ the examples' independence given the model.
 """
 
 import numpy as np
+from scipy.special import betaincinv
 from scipy.stats import binom
 
 from mia_tf.analysis.epsilon import EpsilonBound
@@ -58,7 +59,7 @@ def epsilon_one_run(
     chosen, tested = order[: len(order) // 2], order[len(order) // 2 :]
     if not len(chosen):
         return EpsilonBound(*[np.nan] * 4, 0, 0, "too few examples have scores")
-    low, high = _thresholds(scores[chosen], included[chosen], delta, confidence)
+    low, high = _thresholds(scores[chosen], included[chosen], confidence)
     guessed_in, guessed_out = scores[tested] >= high, scores[tested] <= low
     member = included[tested]
     right = int((guessed_in & member).sum() + (guessed_out & ~member).sum())
@@ -102,22 +103,19 @@ def _largest_epsilon(right: int, guesses: int, examples: int, delta: float, conf
     return refused
 
 
-def _thresholds(scores: np.ndarray, included: np.ndarray, delta: float, confidence: float) -> tuple[float, float]:
-    """At or below which score an example is guessed out and at or above which in, for the largest bound."""
+def _thresholds(scores: np.ndarray, included: np.ndarray, confidence: float) -> tuple[float, float]:
+    """At or below which score an example is guessed out and at or above which in, for the largest bound.
+
+    By the bound at delta = 0, the logit of Clopper-Pearson's one-sided bound on the share of right guesses.
+    """
     ascending = np.sort(scores)
-    best = -1.0, -np.inf, np.inf
     counts = np.unique((_SHARES * len(scores)).astype(np.int64))
-    for num_in in counts:
-        high = ascending[len(scores) - num_in] if num_in else np.inf
-        guessed_in = scores >= high
-        for num_out in counts:
-            low = ascending[num_out - 1] if num_out else -np.inf
-            guessed_out = scores <= low
-            guesses = int(guessed_in.sum() + guessed_out.sum())
-            if not guesses or low >= high:
-                continue
-            right = int((guessed_in & included).sum() + (guessed_out & ~included).sum())
-            bound = _largest_epsilon(right, guesses, len(scores), delta, confidence)
-            # Of equal bounds the one with the larger share of right guesses.
-            best = max(best, (bound + 1e-6 * right / guesses, float(low), float(high)))
-    return best[1:]
+    highs = np.where(counts > 0, ascending[np.minimum(len(scores) - counts, len(scores) - 1)], np.inf)
+    lows = np.where(counts > 0, ascending[np.maximum(counts - 1, 0)], -np.inf)
+    guessed_in, guessed_out = scores >= highs[:, None], scores <= lows[:, None]
+    guesses = np.add.outer(guessed_out.sum(axis=1), guessed_in.sum(axis=1))
+    right = np.add.outer((guessed_out & ~included).sum(axis=1), (guessed_in & included).sum(axis=1))
+    least = betaincinv(np.maximum(right, 1), guesses - right + 1, 1 - confidence)
+    usable = (right > 0) & (lows[:, None] < highs)
+    out, into = np.unravel_index(np.where(usable, least, -1).argmax(), least.shape)
+    return float(lows[out]), float(highs[into])

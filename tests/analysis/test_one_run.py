@@ -36,7 +36,7 @@ def test_thresholds_are_not_chosen_on_what_they_are_tested_on():
     for run in range(150):
         scores, included = rng.normal(size=120), rng.random(120) < 0.5
         held_out += epsilon_one_run(scores, included, 0.0, seed=run).epsilon_lower > 0
-        low, high = one_run._thresholds(scores, included, 0.0, 0.95)
+        low, high = one_run._thresholds(scores, included, 0.95)
         guessed_in, guessed_out = scores >= high, scores <= low
         right = int((guessed_in & included).sum() + (guessed_out & ~included).sum())
         same += one_run._largest_epsilon(right, int(guessed_in.sum() + guessed_out.sum()), 120, 0.0, 0.95) > 0
