@@ -47,6 +47,7 @@ setup(
         "numpy>=1.26",
         "scipy>=1.15",
         "scikit-learn>=1.6",
+        "pandas>=2.2",
         "absl-py>=1.0",
         "matplotlib>=3.9",
         "pillow>=10",  # renders and resizes pictures
