@@ -105,7 +105,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
     """Pools an attack's scores over targets and examples, and measures them.
 
     Args:
-        scores: (N, T) float, higher = member; NaN if there is none.
+        scores: (N, T) float, higher = member; NaN for a pair without a score.
         population: which pairs are pooled.
         seed: of the bootstrap.
         levels: false positive rates, falling. With per_target.LEVEL among them, `per_target` is measured too.

@@ -9,7 +9,7 @@ def exposure(scores: np.ndarray, keep: np.ndarray, threshold: float) -> tuple[np
     """The share of the targets trained on an example that an attack recognises by it.
 
     Args:
-        scores: (N, T) float, higher = member; NaN if there is none.
+        scores: (N, T) float, higher = member; NaN for a pair without a score.
         keep: (N, T) bool, membership in the targets' training sets.
         threshold: "member" is said of scores at or above it; NaN: nothing is known.
 

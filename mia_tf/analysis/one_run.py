@@ -72,7 +72,7 @@ def epsilon_one_run(
 
 
 def p_value(right: int, guesses: int, examples: int, epsilon: float, delta: float) -> float:
-    """Largest probability that so many guesses are right under (epsilon, delta)-DP.
+    """Returns the largest probability that `right` or more guesses are right under (epsilon, delta)-DP.
 
     Args:
         right: v, how many guesses are right.

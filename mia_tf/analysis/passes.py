@@ -15,7 +15,7 @@ from mia_tf.shadow.sweep import Sweep
 from mia_tf.validation import check_shape
 
 Progress = Callable[[str, Iterable, int], Iterable]
-"""(what is being done, its steps, how many) -> the same steps, shown to whoever waits."""
+"""(what is being done, its steps, their number) -> the same steps, while a progress display counts them."""
 Running = Mapping[int | None, Mapping[str, Attack]]
 """Shadow models per side, None for all of them -> name of an attack -> the attack."""
 

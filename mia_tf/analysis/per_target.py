@@ -25,7 +25,7 @@ def per_target_tpr(
     """Mean over targets of the largest TPR at an FPR below LEVEL.
 
     Args:
-        scores: (N, T) float, higher = member; NaN if there is none.
+        scores: (N, T) float, higher = member; NaN for a pair without a score.
         keep: (N, T) bool, membership in the targets' training sets.
         examples: (N,) bool, the examples that are measured.
         seed: of the bootstrap.
