@@ -15,6 +15,8 @@ _API = {
     "Audit": "mia_tf.analysis.result",
     "InputError": "mia_tf.validation",
     "Comparison": "mia_tf.analysis.dp_comparison",
+    "KerasTask": "mia_tf.keras_task",
+    "PrivacyConfig": "mia_tf.privacy_config",
     "ShadowModels": "mia_tf.shadow.shadow_models",
     "Task": "mia_tf.task",
     "audit": "mia_tf.analysis.study",

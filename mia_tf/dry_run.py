@@ -47,7 +47,7 @@ def rehearse_task(task: Task, config: TaskConfig, options: RunOptions) -> None:
     begun = Store.check(options.logdir, config.to_dict())
     wanted = set(options.models(config.num_experiments))
     missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)
-    announce_task(task, options.logdir, len(wanted), missing)
+    announce_task(task, config, options.logdir, len(wanted), missing)
     check_disk(options.logdir, answers_bytes(task), missing)
     print("Nothing was trained: this was a dry run.")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf import backend, subsets
-from mia_tf.config import MIN_MODELS, ExperimentConfig, TrainingConfig, check_images_fit
+from mia_tf.config import MIN_MODELS, ExperimentConfig, TaskConfig, TrainingConfig, check_images_fit
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
 from mia_tf.store import Store
@@ -146,10 +146,13 @@ def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: i
         print(f"On JAX each worker first measures {measured}: it may take minutes.", flush=True)
 
 
-def announce_task(task: Task, logdir: Path, wanted: int, missing: int) -> None:
-    """Prints what will be trained of a user's task."""
+def announce_task(task: Task, config: TaskConfig, logdir: Path, wanted: int, missing: int) -> None:
+    """Prints what will be trained of a user's task, and what it promises."""
     print(f"{task.name}: {len(task.labels):,} examples, {logdir}")
     _count(wanted, missing)
+    statement = task.statement(subsets.nominal_size(config, len(task.labels)))
+    if statement and missing:
+        print(statement, flush=True)
 
 
 def _count(wanted: int, missing: int) -> None:

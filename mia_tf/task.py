@@ -118,7 +118,19 @@ class Task:
             classes=self.classes,
         )
 
-    def identity(self) -> dict[str, str]:
+    def training(self, num_members: int) -> Callable[[np.ndarray, int], np.ndarray]:
+        """Returns what trains a model, for training sets of nominally `num_members` examples."""
+        return self.train_and_predict
+
+    def hparams(self, num_members: int) -> dict:
+        """Returns the settings of each model that hparams.json holds beside its seed."""
+        return {}
+
+    def statement(self, num_members: int) -> str:
+        """Returns what a user must know before training, in lines; "" for nothing."""
+        return ""
+
+    def identity(self) -> dict:
         """Returns what tells this task from others in config.json: names, digests, and what the answers are."""
         groups = {} if self.groups is None else {"groups_digest": _digest("\n".join(self.groups))}
         return {

@@ -3,6 +3,7 @@
 import functools
 import os
 import pickle
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -89,6 +90,9 @@ def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callab
     """The record of a LOGDIR once its missing models are trained."""
     store = open_store(task, config, options)
     missing = sorted(set(range(config.num_experiments)) - store.completed())
+    statement = task.statement(subsets.nominal_size(config, len(task.labels)))
+    if missing and statement:
+        print(statement, file=sys.stderr)
     failures = TaskExecutor(options, source).train_models(store, config, missing) if missing else {}
     if not store.completed():
         index, reason = min(failures.items())

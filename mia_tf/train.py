@@ -253,7 +253,7 @@ def _train_task() -> int:
     from mia_tf.training.executors.tasks import TaskExecutor
 
     store = open_store(task, config, options)
-    say = functools.partial(announce_task, task, options.logdir)
+    say = functools.partial(announce_task, task, config, options.logdir)
     failures = _train(store, config, options, TaskExecutor(options, source), say, answers_bytes(task))
     return _report(store, config, options, failures)
 

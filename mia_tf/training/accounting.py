@@ -18,7 +18,7 @@ from dp_accounting.mechanism_calibration import ExplicitBracketInterval
 
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig
-from mia_tf.privacy_config import NOISE_LIMITS
+from mia_tf.privacy_config import NOISE_LIMITS, PrivacyConfig
 from mia_tf.validation import check
 
 _PLD_DELTA = 1e-10
@@ -71,28 +71,39 @@ class PrivacyGuarantee:
         return {name: None if value == math.inf else value for name, value in fields.items()}
 
 
-@functools.lru_cache  # a target's noise takes seconds to find
 def guarantee(config: ExperimentConfig, num_examples: int) -> PrivacyGuarantee:
     """The guarantee of an experiment whose training has `config.training.privacy`.
 
     The nominal training set has n = round(pkeep * E) examples, where E is `num_examples` or `only_subset`. The
-    sampling rate is batch / n and there are epochs * n // batch steps. Where the configuration has a target
-    epsilon, the noise is the least that meets it under the chosen accountant.
+    rest is as `guarantee_of` says.
 
     Args:
         config: the experiment.
         num_examples: N, examples of the data set.
 
     Raises:
+        InputError: as `guarantee_of`.
+    """
+    training = config.training
+    num_members = subsets.nominal_size(config, num_examples)
+    return guarantee_of(training.privacy, training.batch, training.epochs, num_members)
+
+
+@functools.lru_cache  # a target's noise takes seconds to find
+def guarantee_of(privacy: PrivacyConfig, batch: int, epochs: int, num_members: int) -> PrivacyGuarantee:
+    """The guarantee of training with these settings on nominally `num_members` examples.
+
+    The sampling rate is batch / num_members and there are epochs * num_members // batch steps. If the settings have a
+    target epsilon, the noise is the least that meets it under the chosen accountant.
+
+    Raises:
         InputError: the target epsilon cannot be reached, the batch exceeds the nominal training set, or delta is
             too small for the chosen accountant.
     """
-    privacy, batch = config.training.privacy, config.training.batch
-    num_members = subsets.nominal_size(config, num_examples)
     check(batch <= num_members, f"must not exceed the {num_members} examples that a model trains on", batch=batch)
     if privacy.accountant == "pld":
         check(privacy.delta >= _PLD_DELTA, f"must be at least {_PLD_DELTA} with accountant=pld", delta=privacy.delta)
-    run = _Run(batch / num_members, config.training.epochs * num_members // batch, privacy.delta)
+    run = _Run(batch / num_members, epochs * num_members // batch, privacy.delta)
     target = privacy.target_epsilon
     noise = privacy.noise_multiplier if target is None else _calibrated_noise(run, target, privacy.accountant)
     epsilon_rdp = run.epsilon_rdp(noise)

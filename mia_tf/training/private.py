@@ -22,7 +22,6 @@ from mia_tf.training.tf_privacy import GaussianSumQuery
 _KERNELS_KEPT = 1000
 """Steps between clearings: TensorFlow keeps a kernel, 30 kB, for every draw of noise; dropping them drops those of the
 compiled functions too, and these take a second to come back."""
-_ROUND = 8  # microbatches are multiples of it: oneDNN and cuDNN keep a plan for each size that occurs
 
 
 class PrivateEngine(SingleEngine):
@@ -67,27 +66,10 @@ class PrivateEngine(SingleEngine):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32)])
     def _clipped_sum(self, rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The sum of the losses, and the (D,) sum of the clipped gradients of all weights, over a batch.
-
-        The batch is cut into microbatches of one size, filled up with images that count for nothing.
-        """
-        count, limit = tf.shape(rows)[0], self.config.privacy.microbatch
-        chunks = -(-count // limit)
-        size = tf.minimum(limit, -(-count // (tf.maximum(chunks, 1) * _ROUND)) * _ROUND)
+        """The sum of the losses, and the (D,) sum of the clipped gradients of all weights, over a batch."""
         images = views.augment(tf.gather(self._images, rows), self.config.augment, augmentation_draws(rows, seed))
-        labels = tf.gather(self._labels, rows)
-        fill = chunks * size - count
-        images = tf.pad(images, [[0, fill], [0, 0], [0, 0], [0, 0]])
-        labels = tf.pad(labels, [[0, fill]])
-        mask = tf.pad(tf.ones([count]), [[0, fill]])
-        loss, clipped = tf.constant(0.0), tf.zeros([sum(self._sizes)])
-        for start in tf.range(0, chunks * size, tf.maximum(size, 1)):
-            part = slice(start, start + size)
-            inputs = tf.ensure_shape(views.to_input(images[part]), [None, *self._shape])
-            chunk_loss, gradients, _ = self._clipped.sum(inputs, labels[part], mask[part])
-            loss += chunk_loss
-            clipped += gradients
-        return loss, clipped
+        inputs = tf.ensure_shape(views.to_input(images), [None, *self._shape])
+        return self._clipped.of_batch(inputs, tf.gather(self._labels, rows), self.config.privacy.microbatch)
 
     @tf.function(input_signature=[tf.TensorSpec([None]), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)])
     def _private_update(self, noised: tf.Tensor, step: tf.Tensor, total_steps: tf.Tensor) -> None:

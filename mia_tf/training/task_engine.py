@@ -14,12 +14,18 @@ from mia_tf.validation import InputError, check, fail
 
 
 class TaskEngine:
-    """Trains models one at a time by calling `task.train_and_predict`."""
+    """Trains models one at a time by calling the task's function.
+
+    Args:
+        task: what to train.
+        num_members: nominal number of examples of a model's training set.
+    """
 
     group_size = 1  # models that train at the same time
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task, num_members: int):
         self._task, self._examples = task, task.examples()
+        self._train_and_predict, self._hparams = task.training(num_members), task.hparams(num_members)
         self._shape = None  # of the first model's answers
 
     def train(
@@ -44,7 +50,7 @@ class TaskEngine:
     def _train_one(self, index: int, keep: np.ndarray, seed: int) -> ModelRecord | ModelFailure:
         started = time.perf_counter()
         try:
-            returned = self._task.train_and_predict(np.flatnonzero(keep), seed)
+            returned = self._train_and_predict(np.flatnonzero(keep), seed)
         except (Exception, SystemExit) as error:  # whatever a user's code raises, it costs this model alone
             return ModelFailure(index, f"{self._task.name} raised {self._task.told(error)}")
         seconds = time.perf_counter() - started
@@ -62,7 +68,7 @@ class TaskEngine:
             "train_seconds": seconds,
             "answers_digest": hashlib.blake2b(answers.tobytes(), digest_size=8).hexdigest(),
         }
-        return ModelRecord(index, keep, answers[:, None], 1, {"seed": seed}, metrics)
+        return ModelRecord(index, keep, answers[:, None], 1, {**self._hparams, "seed": seed}, metrics)
 
     def _answers(self, returned) -> np.ndarray:
         """(N, Q, K) float32 answers, of the shape of the models before."""
@@ -73,12 +79,13 @@ class TaskEngine:
         return answers
 
 
-def start_task_engine(_: Examples, source: Callable[[], Task], identity: dict) -> TaskEngine:
+def start_task_engine(_: Examples, source: Callable[[], Task], identity: dict, num_members: int) -> TaskEngine:
     """Starts the engine of a task in this process.
 
     Args:
         source: returns the task.
         identity: of the task for which the models are trained; the one that `source` returns must have the same.
+        num_members: nominal number of examples of a model's training set.
 
     Raises:
         InputError: the task cannot be had here, or is another one.
@@ -94,4 +101,4 @@ def start_task_engine(_: Examples, source: Callable[[], Task], identity: dict) -
     own = task.identity()
     differ = [name for name in {**own, **identity} if own.get(name) != identity.get(name)]
     check(not differ, f"must be the same in each process; it differs in {', '.join(differ)}", task=identity["task"])
-    return TaskEngine(task)
+    return TaskEngine(task, num_members)

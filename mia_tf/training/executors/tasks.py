@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from joblib.externals.loky.backend.context import get_context
 
+from mia_tf import subsets
 from mia_tf.config import TaskConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -15,6 +16,9 @@ from mia_tf.training.task_engine import start_task_engine
 
 _NUMBERS_OF_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """Environment variables by which libraries learn how many threads they may use."""
+
+_SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""Environment variables by which TensorFlow and JAX leave other workers room on a GPU."""
 
 
 class TaskExecutor:
@@ -35,6 +39,10 @@ class TaskExecutor:
         """Trains models; see `mia_tf.training.executors`."""
         workers, threads = sharing.share_cores_of_task(self._options)
         limits = {name: os.environ.get(name, str(threads)) for name in _NUMBERS_OF_THREADS}
+        limits |= {name: os.environ.get(name, value) for name, value in _SHARED_GPU.items()}
         new_process = functools.partial(get_context("loky").Process, env=limits)
-        start = functools.partial(start_task_engine, source=self._source, identity=dict(config.task))
+        num_members = subsets.nominal_size(config, len(store.examples().labels))
+        start = functools.partial(
+            start_task_engine, source=self._source, identity=dict(config.task), num_members=num_members
+        )
         return local.train_models(store, config, indices, start, workers, new_process)

@@ -1,0 +1,149 @@
+"""What a user audits who has a Keras model: the function that builds it, and the data."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mia_tf import backend
+from mia_tf.keras_config import KerasConfig
+from mia_tf.labels import normalize_labels
+from mia_tf.privacy_config import PrivacyConfig
+from mia_tf.quiet import native_messages_held_back
+from mia_tf.task import Task
+from mia_tf.validation import check, check_shape
+
+_PRIVATE_NEEDS = "must be None with KERAS_BACKEND=jax, because private training of a Keras model needs TensorFlow"
+
+
+class KerasTask(Task):
+    """A Keras network of the user's own, to be trained on many subsets of the user's data.
+
+    A compiled model is trained as `fit` would train it, by its own optimizer, loss, layers and `train_step`. But the
+    network is compiled once, and the data stay in memory. A model that is not compiled is trained by LiRA's recipe:
+    SGD with momentum and LiRA's learning rate.
+
+    Args:
+        build: a function without arguments that returns a fresh Keras model. Its output has shape (B, C), or (B, 1) for
+            two classes. Its randomness should be Keras', which follows from each model's own seed.
+        x: what the model takes: an array (N, ...) of any shape and type, or a dict or tuple of such arrays. Text is
+            given as token ids.
+        y: N true classes, in the form that the loss needs: whole numbers, or one-hot rows. Strings and booleans become
+            whole numbers. They are also the labels of the audit.
+        epochs: number of passes over a model's training set.
+        batch_size: number of examples per step; with `dp` the expected number.
+        augment: for pictures (N, H, W, C): "none"; "mirror", which mirrors half of them at random; or "weak", which
+            also shifts them by up to 4 pixels.
+        queries: number of views that each example is asked in, at most 162; default 1, or 2 with `augment`.
+        dp: a `mia_tf.PrivacyConfig` for training with differential privacy (DP-SGD); None for training without.
+            Needs KERAS_BACKEND=tensorflow.
+        ids, groups, classes: as in `mia_tf.Task`.
+        outputs: what the model returns, as in `mia_tf.Task`; None to find out from its last layer. A softmax or sigmoid
+            as the last activation is left out when the model is asked, because logits are more exact.
+
+    Attributes:
+        note: one sentence about what the model returns.
+        Others as in `mia_tf.Task`.
+
+    Raises:
+        InputError: an argument has another shape, type or range; or the model cannot be trained privately, in which
+            case the message names the layer.
+
+    Example:
+        >>> import keras, mia_tf
+        >>> from sklearn.datasets import load_digits
+        >>> x, y = load_digits(return_X_y=True)
+        >>> def build():
+        ...     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, "softmax")])
+        ...     model.compile("adam", "sparse_categorical_crossentropy")
+        ...     return model
+        >>> task = mia_tf.KerasTask(build, x / 16, y, epochs=1)
+        >>> task.train_and_predict(np.arange(900), seed=0).shape
+        (1797, 1, 10)
+    """
+
+    def __init__(
+        self,
+        build: Callable,
+        x,
+        y,
+        *,
+        epochs: int = KerasConfig.epochs,
+        batch_size: int = KerasConfig.batch_size,
+        augment: str = KerasConfig.augment,
+        queries: int | None = None,
+        dp: PrivacyConfig | None = None,
+        ids: Sequence | None = None,
+        groups: Sequence | None = None,
+        classes: Sequence[str] | None = None,
+        outputs: str | None = None,
+    ):
+        check(callable(build), "must be a function that returns a Keras model", build=build)
+        config = KerasConfig(epochs, batch_size, augment, queries or (1 if augment == "none" else 2), dp)
+        check(dp is None or backend.name() == "tensorflow", _PRIVATE_NEEDS, dp=dp)
+        labels, _ = normalize_labels(y, argument="y", classes=classes)
+        x = _as_arrays(x, len(labels))
+        pictures = not isinstance(x, dict | tuple) and x.ndim == 4
+        allowed = "must be {}, because x is not one array of pictures (N, H, W, C)"
+        check(pictures or augment == "none", allowed.format("none"), augment=augment)
+        check(pictures or config.queries == 1, allowed.format(1), queries=queries)
+        backend.name()  # one that cannot train is refused before Keras loads it
+        with native_messages_held_back():
+            from mia_tf.training.keras_trainer import KerasTrainer, inspect
+        found, targets = inspect(build, x, np.asarray(y), labels, config, outputs)
+        trainer = KerasTrainer(build, x, targets, config, outputs)
+        super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=found.kind)
+        fits = found.units == self.num_classes or (found.units == 1 and self.num_classes == 2)
+        allowed = f"must return a model with {self.num_classes} outputs, one per class"
+        check(fits, allowed, build=f"a model with {found.units} outputs")
+        self.note, self._config, self._x_digest = found.note, config, _digest(x)
+
+    def identity(self) -> dict:
+        """Returns what tells this task from others in config.json."""
+        return {**super().identity(), **self._config.to_dict(), "x_digest": self._x_digest}
+
+    def training(self, num_members: int) -> Callable[[np.ndarray, int], np.ndarray]:
+        """Returns what trains a model, for training sets of nominally `num_members` examples."""
+        return functools.partial(self.train_and_predict, num_members=num_members)
+
+    def hparams(self, num_members: int) -> dict:
+        """Returns the settings of each model that hparams.json holds."""
+        promise = self._config.guarantee(num_members)
+        return {"dp": True, **promise.to_dict()} if promise else {}
+
+    def statement(self, num_members: int) -> str:
+        """Returns what is said before training: what the model returns, and what private training promises."""
+        promise = self._config.guarantee(num_members)
+        if promise is None:
+            return self.note
+        from mia_tf.training import accounting
+
+        return f"{self.note}\n{accounting.statement(promise)}"
+
+
+def _as_arrays(x, count: int):
+    """The arrays of `x` as a model takes them: floats as float32, as `fit` casts them; integers as they are."""
+    if isinstance(x, dict):
+        return {name: _as_array(part, count) for name, part in x.items()}
+    return tuple(_as_array(part, count) for part in x) if isinstance(x, tuple) else _as_array(x, count)
+
+
+def _as_array(part, count: int) -> np.ndarray:
+    array = np.asarray(part)
+    kinds = "must be numbers or booleans; give text as token ids"
+    check(array.dtype.kind in "fiub", kinds, x=f"dtype {array.dtype}")
+    check_shape((count, *[None] * max(array.ndim - 1, 0)), x=array)
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _digest(x) -> str:
+    """16 hexadecimal digits of the arrays, their names, shapes and types."""
+    digest = hashlib.blake2b(digest_size=8)
+    named = x if isinstance(x, dict) else dict(enumerate(x if isinstance(x, tuple) else (x,)))
+    for name, array in named.items():
+        digest.update(f"{name} {array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,111 @@
+"""What a user's Keras model returns: logits, probabilities, or one logit of two classes."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import keras
+
+from mia_tf.shadow.outputs import OUTPUTS
+from mia_tf.validation import check, check_choice, fail
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model returns, and how to ask for it.
+
+    Attributes:
+        kind: "logits", "probabilities" or "sigmoid" (the logit of the second of two classes).
+        units: number of outputs.
+        note: one sentence that says so.
+        layer: the layer whose activation is left out when the model is asked, because logits are exact where
+            probabilities round to 0 and 1; None if the model is asked as it is.
+    """
+
+    kind: str
+    units: int
+    note: str
+    layer: object = field(default=None, repr=False)
+
+    @contextlib.contextmanager
+    def exact(self) -> Iterator[None]:
+        """Leaves out the activation of the layer while a function that asks the model is traced."""
+        if self.layer is None:
+            yield
+            return
+        activation, self.layer.activation = self.layer.activation, keras.activations.linear
+        try:
+            yield
+        finally:
+            self.layer.activation = activation
+
+
+def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outputs:
+    """Returns what a model returns, from its last layer; or, if that cannot be known, from its compiled loss.
+
+    Args:
+        model: a built model with one output of shape (B, units).
+        units: number of outputs.
+        kind: one of OUTPUTS, from the user; None to find out.
+
+    Raises:
+        InputError: the activation of the last layer is none of softmax, one sigmoid or linear; or nothing tells what
+            a subclassed model returns; or the kind does not fit the number of outputs.
+    """
+    if kind is not None:
+        check_choice(OUTPUTS, outputs=kind)
+        fits = units == 1 if kind == "sigmoid" else units > 1 or kind == "probabilities"
+        check(fits, f"must fit the {units} outputs of the model", outputs=kind)
+        return Outputs(kind, units, f"The model returns {kind}, as stated.")
+    layer = _last_layer(model)
+    if layer is None:
+        return _by_loss(model, units)
+    if isinstance(layer, keras.layers.Softmax) or type(layer).__name__ in ("Softmax", "Sigmoid"):
+        return Outputs("probabilities", units, f"The model returns probabilities, of {layer.name}.")
+    activation = getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", str(activation))
+    if activation is None or activation is keras.activations.linear:
+        kind = "logits" if units > 1 else "sigmoid"
+        return Outputs(kind, units, f"The model returns {_WORDS[kind]}: {layer.name} has no activation.")
+    left_out = f"The model is asked for {{}}: the {name} of {layer.name} is left out."
+    if activation is keras.activations.softmax and units > 1:
+        return Outputs("logits", units, left_out.format(_WORDS["logits"]), layer)
+    if activation is keras.activations.sigmoid and units == 1:
+        return Outputs("sigmoid", units, left_out.format(_WORDS["sigmoid"]), layer)
+    allowed = (
+        "must return a model whose last layer has no activation, or a softmax, or one output with a sigmoid; "
+        "or give `outputs`"
+    )
+    return fail(allowed, build=f"a model whose last layer {layer.name} has {units} outputs and activation {name}")
+
+
+_WORDS = {"logits": "logits", "sigmoid": "the logit of the second class"}
+
+
+def _last_layer(model: keras.Model):
+    """The layer or operation that computes the output; None if the model has no graph, as a subclassed model."""
+    operation = model
+    while isinstance(operation, keras.Model):
+        outputs = getattr(operation, "outputs", None)
+        history = getattr(outputs[0], "_keras_history", None) if outputs else None
+        if history is None:
+            return None
+        operation = history.operation
+    return operation
+
+
+def _by_loss(model: keras.Model, units: int) -> Outputs:
+    loss = model.loss if model.compiled else None
+    loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+    from_logits = loss.get_config().get("from_logits") if isinstance(loss, keras.losses.Loss) else None
+    if from_logits is None:
+        fail("must be given, because neither the last layer nor the loss of a subclassed model tells", outputs=None)
+    kind = "probabilities" if not from_logits else "logits" if units > 1 else "sigmoid"
+    return Outputs(kind, units, f"The model returns {_WORDS.get(kind, kind)}: its loss says so.")
+
+
+def cross_entropy(outputs: Outputs) -> keras.losses.Loss:
+    """Returns the loss of a model that is not compiled, for labels in [0, C)."""
+    from_logits = outputs.layer is None and outputs.kind != "probabilities"
+    of_classes = keras.losses.BinaryCrossentropy if outputs.units == 1 else keras.losses.SparseCategoricalCrossentropy
+    return of_classes(from_logits=from_logits)

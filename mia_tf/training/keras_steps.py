@@ -1,0 +1,98 @@
+"""The steps and answers of a user's Keras model on TensorFlow; the data lie in memory."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mia_tf.training import views
+from mia_tf.training.keras_outputs import Outputs
+from mia_tf.training.single import full_float32
+
+_INFERENCE_BATCH = 500
+
+
+class TensorFlowSteps:
+    """Compiled once for one network: all full batches of an epoch in one call, and the smaller batch at its end.
+
+    Each step is the model's own `train_step`, as in `fit`.
+
+    Args:
+        model: a model of the network, compiled and built.
+        x: an array, or a dict or tuple of arrays, each (N, ...).
+        targets: (N, ...).
+        augment: one of `mia_tf.config.AUGMENTATIONS`.
+        outputs: what the model returns.
+    """
+
+    def __init__(self, model: keras.Model, x, targets: np.ndarray, augment: str, outputs: Outputs):
+        self._model, self._augment, self._outputs = model, augment, outputs
+        self._count = len(targets)
+        self._x = keras.tree.map_structure(tf.constant, x)
+        self._targets = tf.constant(targets)
+        if self._model.loss is not None:
+            self._make_metrics()
+
+    def _make_metrics(self) -> None:
+        """Makes the variables of the loss and the metrics, which cannot be made within a compiled loop."""
+        x, y = self._take(tf.constant([0, 1]))
+        predictions = self._model(x, training=False)
+        self._model.compute_loss(x=x, y=y, y_pred=predictions)
+        self._model.compute_metrics(x, y, predictions)
+
+    def reset(self, fresh: keras.Model, seed: int) -> None:
+        """Gives the compiled model the state of a fresh one: weights, statistics, seeds and the optimizer's."""
+        for variable, value in zip(_state(self._model), _state(fresh), strict=True):
+            variable.assign(value)
+
+    def epoch(self, batches: list[np.ndarray], draws: np.random.Generator) -> float:
+        """Takes one step per batch of rows; returns the mean loss, NaN if a `train_step` of the user's hides it."""
+        self._model.reset_metrics()
+        size = len(batches[0])
+        full = [batch for batch in batches if len(batch) == size]
+        self._full_batches(np.stack(full), draws.random((len(full), 3, size), np.float32))
+        for batch in batches[len(full) :]:
+            self._one_batch(batch, draws.random((3, len(batch)), np.float32))
+        return float(self._model.get_metrics_result().get("loss", 0.0))
+
+    @tf.function(reduce_retracing=True)
+    def _full_batches(self, order: tf.Tensor, draws: tf.Tensor) -> None:
+        for step in tf.range(tf.shape(order)[0]):
+            self._step(order[step], draws[step])
+
+    @tf.function(reduce_retracing=True)
+    def _one_batch(self, rows: tf.Tensor, draws: tf.Tensor) -> None:
+        self._step(rows, draws)
+
+    @tf.autograph.experimental.do_not_convert  # as Keras calls it
+    def _step(self, rows: tf.Tensor, draws: tf.Tensor) -> None:
+        x, targets = self._take(rows)
+        self._model.train_step((views.augment(x, self._augment, draws), targets))
+
+    def _take(self, rows: tf.Tensor):
+        """Examples and targets of some rows."""
+        return keras.tree.map_structure(lambda array: tf.gather(array, rows), (self._x, self._targets))
+
+    @full_float32()  # attacks see small differences
+    def answers(self, asked: list[tuple[int, int, bool]]) -> np.ndarray:
+        """(N, Q, C) float32 answers to Q views of every example, in inference mode."""
+        answers = np.empty((self._count, len(asked), self._outputs.units), np.float32)
+        for query, (down, right, mirrored) in enumerate(asked):
+            for start in range(0, self._count, _INFERENCE_BATCH):
+                rows = np.arange(start, min(start + _INFERENCE_BATCH, self._count), dtype=np.int32)
+                answers[rows, query] = self._answer(rows, np.array([down, right], np.int32), np.bool_(mirrored))
+        return answers
+
+    @tf.function(reduce_retracing=True)
+    @tf.autograph.experimental.do_not_convert
+    def _answer(self, rows: tf.Tensor, shift: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+        x, _ = self._take(rows)
+        if self._augment != "none":
+            count = tf.shape(rows)[0]
+            x = views.gather_views(x, tf.tile(shift[None], [count, 1]), tf.fill([count], mirrored))
+        with self._outputs.exact():
+            return tf.cast(self._model.predict_step((x,)), tf.float32)
+
+
+def _state(model: keras.Model) -> list:
+    """All variables that training changes, in an order that all models of a network share."""
+    return [*model.trainable_variables, *model.non_trainable_variables, *model.optimizer.variables]

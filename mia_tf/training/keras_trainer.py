@@ -1,0 +1,157 @@
+"""Trains a user's Keras model again and again: the network is compiled once, and its weights are drawn anew."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+
+from mia_tf.keras_config import KerasConfig
+from mia_tf.task import told
+from mia_tf.training import schedules, views
+from mia_tf.training.accounting import PrivacyGuarantee
+from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
+from mia_tf.training.lira_optimizer import LiraOptimizer
+from mia_tf.validation import InputError, check, fail
+
+_SEEDS = 2**32  # how many Keras tells apart
+
+
+class KerasTrainer:
+    """Trains models of one network, one after another, in one process.
+
+    Args:
+        build: returns the model, compiled or not.
+        x: an array, or a dict or tuple of arrays, each (N, ...).
+        targets: (N, ...), what the loss compares the outputs with.
+        config: how to train.
+        kind: what the model returns, one of `mia_tf.shadow.outputs.OUTPUTS`; None to find out.
+    """
+
+    def __init__(self, build: Callable, x, targets: np.ndarray, config: KerasConfig, kind: str | None = None):
+        self.__wrapped__ = build  # the function whose file and name are the task's
+        self._x, self._targets, self._config, self._kind = x, targets, config, kind
+        self._steps = None
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_steps": None}  # what is compiled stays in its process
+
+    def __call__(self, rows: np.ndarray, seed: int, num_members: int | None = None) -> np.ndarray:
+        """Trains a fresh model on some rows, as `fit` would, and returns its answers.
+
+        Args:
+            rows: (n,) int64, the training set.
+            seed: of the initial weights, the order of the examples, dropout, augmentation and noise.
+            num_members: nominal size of all models' training sets, which a guarantee is of; None for n.
+
+        Returns:
+            (N, Q, C) float32.
+
+        Raises:
+            FloatingPointError: the loss is no longer finite.
+        """
+        config = self._config
+        promise = config.guarantee(num_members or len(rows))
+        model = self.fresh(seed, config.epochs * math.ceil(len(rows) / config.batch_size))
+        if self._steps is None:
+            self._steps = self._make_steps(model, promise)
+        self._steps.reset(model, seed)
+        draws = np.random.default_rng([seed, schedules.AUGMENTATION])
+        for epoch, batches in enumerate(self._batches(np.asarray(rows, np.int32), seed, promise), 1):
+            loss = self._steps.epoch(batches, draws)
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss was not finite in epoch {epoch} of {config.epochs}")
+        return self._steps.answers(views.query_views(config.queries))
+
+    def fresh(self, seed: int, total_steps: int = 1) -> keras.Model:
+        """Returns a new model, built and compiled, whose weights follow from the seed."""
+        keras.utils.set_random_seed(seed % _SEEDS)
+        model = self.__wrapped__()
+        if not model.built:
+            model(self.first())
+        if not model.compiled:
+            model.compile(LiraOptimizer(total_steps), cross_entropy(self.outputs(model)))
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    def first(self):
+        """The first two examples, as tensors."""
+        return keras.tree.map_structure(lambda array: keras.ops.convert_to_tensor(array[:2]), self._x)
+
+    def outputs(self, model: keras.Model) -> Outputs:
+        """Returns what a model of this network returns."""
+        shape = tuple(model(self.first()).shape)
+        check(len(shape) == 2, "must return a model whose output has shape (B, C)", build=f"output of shape {shape}")
+        return outputs_of(model, shape[1], self._kind)
+
+    def _make_steps(self, model: keras.Model, promise: PrivacyGuarantee | None):
+        """What computes steps and answers on this backend."""
+        arguments = model, self._x, self._targets, self._config.augment, self.outputs(model)
+        if keras.backend.backend() == "jax":
+            from mia_tf.training.keras_steps_jax import JaxSteps
+
+            return JaxSteps(*arguments)
+        if promise is None:
+            from mia_tf.training.keras_steps import TensorFlowSteps
+
+            return TensorFlowSteps(*arguments)
+        from mia_tf.training.keras_private import PrivateSteps
+
+        return PrivateSteps(*arguments, promise, self._config.dp.microbatch)
+
+    def _batches(self, rows: np.ndarray, seed: int, promise: PrivacyGuarantee | None) -> Iterator[list[np.ndarray]]:
+        """For each epoch the rows of each step: as `fit` takes them, the last step the rest; or as the guarantee says.
+
+        Args:
+            rows: (n,) int32, the training set.
+        """
+        rng, size, epochs = np.random.default_rng([seed, schedules.ORDER]), self._config.batch_size, self._config.epochs
+        if promise and promise.sampling == "poisson":
+            yield from schedules.poisson_order(rows, promise.sampling_rate, epochs, promise.steps, rng)
+        elif promise:
+            yield from map(list, schedules.example_order(rows, size, epochs, promise.steps, rng))
+        else:
+            for _ in range(epochs):
+                order = rng.permutation(rows)
+                yield [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def inspect(
+    build: Callable, x, y: np.ndarray, labels: np.ndarray, config: KerasConfig, kind: str | None
+) -> tuple[Outputs, np.ndarray]:
+    """Builds one model, and checks that it can be trained as configured.
+
+    Args:
+        build, x, config, kind: as KerasTrainer takes them.
+        y: (N, ...), the classes as the user gives them.
+        labels: (N,) int64, the same classes as numbers.
+
+    Returns:
+        What the model returns, and what its loss compares that with.
+
+    Raises:
+        InputError: `build` raises an error, or returns something else than a model that can be trained.
+    """
+    try:
+        model = build()
+    except Exception as error:  # whatever a user's code raises
+        fail(f"must return a Keras model; it raised {told(error)}", build=getattr(build, "__name__", build))
+    check(isinstance(model, keras.Model), "must return a Keras model", build=type(model).__name__)
+    allowed = "must return a model that is compiled with a loss and an optimizer, or not compiled"
+    compiled = not model.compiled or (model.loss is not None and model.optimizer is not None)
+    check(compiled, allowed, build="a model compiled without one of them")
+    trainer = KerasTrainer(build, x, labels, config, kind)
+    try:
+        model = trainer.fresh(seed=0)
+        outputs = trainer.outputs(model)
+    except InputError:
+        raise
+    except Exception as error:
+        fail(f"must return a model that takes x; it raised {told(error)}", build=getattr(build, "__name__", build))
+    if config.dp is not None:
+        from mia_tf.training.keras_private import check_private
+
+        check_private(model, outputs)
+    as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
+    targets = y if as_given else labels
+    return outputs, targets.astype(np.float32) if targets.dtype == np.float64 else targets
