@@ -85,7 +85,7 @@ class PrivateSteps(TensorFlowSteps):
         with self._outputs.exact():
             return self._clipped.of_batch(x, tf.gather(self._labels, rows), self._microbatch)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec([None])])
     def _update(self, noised: tf.Tensor) -> None:
         parts = tf.split(noised / self._batch, [math.prod(shape) for shape in self._shapes])
         gradients = [tf.reshape(part, shape) for part, shape in zip(parts, self._shapes, strict=True)]

@@ -29,15 +29,11 @@ class TensorFlowSteps:
         self._count = len(targets)
         self._x = keras.tree.map_structure(tf.constant, x)
         self._targets = tf.constant(targets)
-        if self._model.loss is not None:
-            self._make_metrics()
-
-    def _make_metrics(self) -> None:
-        """Makes the variables of the loss and the metrics, which cannot be made within a compiled loop."""
+        # The variables of the loss and of the metrics cannot be made within a compiled loop.
         x, y = self._take(tf.constant([0, 1]))
-        predictions = self._model(x, training=False)
-        self._model.compute_loss(x=x, y=y, y_pred=predictions)
-        self._model.compute_metrics(x, y, predictions)
+        predictions = model(x)
+        model.compute_loss(x=x, y=y, y_pred=predictions)
+        model.compute_metrics(x, y, predictions)
 
     def reset(self, fresh: keras.Model, seed: int) -> None:
         """Gives the compiled model the state of a fresh one: weights, statistics, seeds and the optimizer's."""
@@ -49,19 +45,15 @@ class TensorFlowSteps:
         self._model.reset_metrics()
         size = len(batches[0])
         full = [batch for batch in batches if len(batch) == size]
-        self._full_batches(np.stack(full), draws.random((len(full), 3, size), np.float32))
-        for batch in batches[len(full) :]:
-            self._one_batch(batch, draws.random((3, len(batch)), np.float32))
+        for order in (full, *([batch] for batch in batches[len(full) :])):
+            self._steps(np.stack(order), draws.random((len(order), 3, len(order[0])), np.float32))
         return float(self._model.get_metrics_result().get("loss", 0.0))
 
-    @tf.function(reduce_retracing=True)
-    def _full_batches(self, order: tf.Tensor, draws: tf.Tensor) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, 3, None])])
+    def _steps(self, order: tf.Tensor, draws: tf.Tensor) -> None:
+        """Takes one step per row of `order`, (S, B)."""
         for step in tf.range(tf.shape(order)[0]):
             self._step(order[step], draws[step])
-
-    @tf.function(reduce_retracing=True)
-    def _one_batch(self, rows: tf.Tensor, draws: tf.Tensor) -> None:
-        self._step(rows, draws)
 
     @tf.autograph.experimental.do_not_convert  # as Keras calls it
     def _step(self, rows: tf.Tensor, draws: tf.Tensor) -> None:
@@ -82,7 +74,9 @@ class TensorFlowSteps:
                 answers[rows, query] = self._answer(rows, np.array([down, right], np.int32), np.bool_(mirrored))
         return answers
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.bool)]
+    )
     @tf.autograph.experimental.do_not_convert
     def _answer(self, rows: tf.Tensor, shift: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
         x, _ = self._take(rows)

@@ -27,7 +27,7 @@ class JaxSteps:
         self._count = len(targets)
         self._data = keras.tree.map_structure(jnp.asarray, (x, targets))
         x, y = self._take(self._data, jnp.arange(2))
-        predictions = model(x, training=False)  # makes the variables of the loss and the metrics
+        predictions = model(x)  # makes the variables of the loss and the metrics
         model.compute_loss(x=x, y=y, y_pred=predictions)
         model.compute_metrics(x, y, predictions)
         self._state = None

@@ -1,0 +1,240 @@
+"""A user's Keras model is trained as `fit` would train it, privately as a slow oracle would, and by LiRA's recipe."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from mia_tf.config import TrainingConfig
+from mia_tf.keras_config import KerasConfig
+from mia_tf.privacy_config import PrivacyConfig
+from mia_tf.training import schedules
+from mia_tf.training.keras_outputs import outputs_of
+from mia_tf.training.keras_trainer import KerasTrainer
+from mia_tf.validation import InputError
+
+ON_JAX = keras.backend.backend() == "jax"
+only_tensorflow = pytest.mark.skipif(ON_JAX, reason="private training of a Keras model needs TensorFlow")
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(60, 6)).astype(np.float32), RNG.integers(0, 3, 60)
+ROWS = np.arange(1, 51)  # with batches of 16 the last one is smaller
+
+
+def build():
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(3, "softmax"),
+        ]
+    )
+    rate = keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.9)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def trainer():
+    return KerasTrainer(build, X, Y, KerasConfig(epochs=3, batch_size=16))
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def test_it_trains_as_fit_does(trainer):
+    """The same batches in the same order, with dropout, batch statistics, a schedule and a smaller last batch."""
+    keras.utils.set_random_seed(5)
+    model, orders = build(), np.random.default_rng([5, schedules.ORDER])
+    for _ in range(3):
+        order = orders.permutation(ROWS)
+        model.fit(X[order], Y[order], batch_size=16, epochs=1, shuffle=False, verbose=0)
+    answers = trainer(ROWS, 5)
+    assert answers.shape == (60, 1, 3) and answers.dtype == np.float32
+    # float32 sums in another order, through 12 steps of Adam
+    np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-4)
+
+
+def test_a_model_follows_from_its_seed_and_rows_alone(trainer):
+    first = trainer(ROWS, 5)
+    others = trainer(ROWS, 6), trainer(ROWS[:40], 5)
+    np.testing.assert_array_equal(trainer(ROWS, 5), first)
+    assert all(np.abs(other - first).max() > 0.01 for other in others)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training():
+    def diverging():
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(1e38), loss)
+        return model
+
+    with pytest.raises(FloatingPointError, match="not finite in epoch 2 of 9"):
+        KerasTrainer(diverging, X, Y, KerasConfig(epochs=9, batch_size=16))(ROWS, 0)
+
+
+def test_a_train_step_of_the_users_own_and_inputs_by_name():
+    class Doubling(keras.Model):
+        """Its own step trains on twice the loss."""
+
+        def compute_loss(self, **arguments):
+            return 2 * super().compute_loss(**arguments)
+
+    def two_inputs():
+        words, numbers = keras.Input((4,), dtype="int32", name="words"), keras.Input((6,), name="numbers")
+        embedded = keras.layers.Embedding(9, 5)(words)
+        joined = keras.layers.Concatenate()([keras.layers.Flatten()(embedded), numbers])
+        model = Doubling({"words": words, "numbers": numbers}, keras.layers.Dense(1, "sigmoid")(joined))
+        model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy")
+        return model
+
+    x = {"words": RNG.integers(0, 9, (60, 4)), "numbers": X}
+    answers = KerasTrainer(two_inputs, x, Y // 2, KerasConfig(epochs=1, batch_size=16))(ROWS, 1)
+    keras.utils.set_random_seed(1)
+    model, order = two_inputs(), np.random.default_rng([1, schedules.ORDER]).permutation(ROWS)
+    model.fit({name: a[order] for name, a in x.items()}, Y[order] // 2, batch_size=16, shuffle=False, verbose=0)
+    np.testing.assert_allclose(1 / (1 + np.exp(-answers[:, 0])), model.predict(x, verbose=0), atol=1e-5)
+
+
+def test_views_are_augmented_and_asked():
+    pictures = RNG.integers(0, 256, (20, 9, 9, 1)).astype(np.uint8)
+
+    def of_pictures():
+        layers = [
+            keras.Input((9, 9, 1)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3),
+        ]
+        return keras.Sequential(layers)  # not compiled
+
+    config = KerasConfig(epochs=1, batch_size=8, augment="weak", queries=3)
+    plain = KerasTrainer(of_pictures, pictures, Y[:20], dataclasses.replace(config, augment="mirror"))(np.arange(16), 0)
+    answers = KerasTrainer(of_pictures, pictures, Y[:20], config)(np.arange(16), 0)
+    assert answers.shape == (20, 3, 3)
+    assert np.abs(answers[:, 0] - answers[:, 1]).max() > 0.01 and np.abs(plain - answers).max() > 1e-4
+
+
+@only_tensorflow
+def test_without_compile_it_is_liras_recipe():
+    """The same steps as the reference engine takes."""
+    from mia_tf import models
+    from mia_tf.records import Dataset
+    from mia_tf.training.single import SingleEngine
+    from mia_tf.training.views import to_input
+
+    pictures, nothing = RNG.integers(0, 256, (48, 8, 8, 1)).astype(np.uint8), np.zeros(0, np.uint8)
+    dataset = Dataset(
+        "toy", pictures, Y[:48].astype(np.int64), np.zeros(48, np.uint8), np.arange(48).astype(str),
+        pictures[:0], nothing.astype(np.int64), nothing, 3,
+    )  # fmt: skip
+    recipe = TrainingConfig(arch="cnn4-1-mean", batch=12, epochs=4)
+    (record,) = SingleEngine(dataset, recipe).train(np.ones((1, 48), bool), np.array([7]))
+    ours = KerasTrainer(
+        lambda: models.build("cnn4-1-mean", (8, 8, 1), 3, seed=7),
+        np.asarray(to_input(pictures)), Y[:48], KerasConfig(epochs=4, batch_size=12),
+    )  # fmt: skip
+    np.testing.assert_allclose(ours(np.arange(48), 7), record.logits[:, 0], atol=2e-4)
+
+
+# ---- privacy
+
+
+def private_model():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), "sparse_categorical_crossentropy")
+    return model
+
+
+@only_tensorflow
+def test_private_steps_are_those_of_a_slow_oracle():
+    """Without noise: each example's gradient clipped on its own, summed, over the expected batch."""
+    import tensorflow as tf
+
+    clip, config = 0.3, KerasConfig(2, 16, dp=PrivacyConfig(0, l2_norm_clip=0.3, sampling="shuffle", microbatch=8))
+    answers = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
+    keras.utils.set_random_seed(3)
+    model, promise = private_model(), config.guarantee(len(ROWS))
+    orders = schedules.example_order(ROWS, 16, 2, promise.steps, np.random.default_rng([3, schedules.ORDER]))
+    for batch in np.concatenate(list(orders)):
+        total = [np.zeros(v.shape, np.float32) for v in model.trainable_variables]
+        for row in batch:
+            with tf.GradientTape() as tape:
+                loss = -tf.math.log(model(X[row : row + 1])[0, Y[row]])
+            gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+            norm = float(tf.linalg.global_norm(gradients))
+            total = [t + g * min(1, clip / norm) for t, g in zip(total, gradients, strict=True)]
+        model.optimizer.apply([t / 16 for t in total], model.trainable_variables)
+    assert promise.steps == 6
+    np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-5)
+
+
+@only_tensorflow
+def test_noise_follows_from_the_seed():
+    config = KerasConfig(1, 16, dp=PrivacyConfig(2.0))
+    trainer = KerasTrainer(private_model, X, Y, config)
+    first = trainer(ROWS, 3, num_members=48)
+    np.testing.assert_array_equal(trainer(ROWS, 3, num_members=48), first)
+    without = KerasTrainer(private_model, X, Y, KerasConfig(1, 16, dp=PrivacyConfig(0)))(ROWS, 3, num_members=48)
+    assert np.abs(first - without).max() > 0.05
+
+
+# ---- what a model returns
+
+
+def subclassed(units, from_logits):
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(units)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Subclassed()
+    if from_logits is not None:
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits))
+    model(X[:2])
+    return model
+
+
+def ending_in(*last):
+    return keras.Sequential([keras.Input((6,)), *last])
+
+
+@pytest.mark.parametrize(
+    ("model", "units", "kind", "left_out"),
+    [
+        (lambda: ending_in(keras.layers.Dense(3)), 3, "logits", False),
+        (lambda: ending_in(keras.layers.Dense(3, "softmax")), 3, "logits", True),
+        (lambda: ending_in(keras.layers.Dense(3), keras.layers.Activation("softmax")), 3, "logits", True),
+        (lambda: ending_in(keras.layers.Dense(3), keras.layers.Softmax()), 3, "probabilities", False),
+        (lambda: ending_in(keras.layers.Dense(1, "sigmoid")), 1, "sigmoid", True),
+        (lambda: ending_in(keras.layers.Dense(1)), 1, "sigmoid", False),
+        (lambda: ending_in(ending_in(keras.layers.Dense(3, "softmax"))), 3, "logits", True),
+        (lambda: subclassed(3, from_logits=True), 3, "logits", False),
+        (lambda: subclassed(3, from_logits=False), 3, "probabilities", False),
+    ],
+)
+def test_it_is_found_from_the_last_layer(model, units, kind, left_out):
+    outputs = outputs_of(model(), units)
+    assert (outputs.kind, outputs.layer is not None) == (kind, left_out) and outputs.note.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("model", "units", "kind", "argument"),
+    [
+        (lambda: ending_in(keras.layers.Dense(3, "relu")), 3, None, "build"),
+        (lambda: ending_in(keras.layers.Dense(3, "sigmoid")), 3, None, "build"),
+        (lambda: subclassed(3, from_logits=None), 3, None, "outputs"),
+        (lambda: ending_in(keras.layers.Dense(3)), 3, "sigmoid", "outputs"),
+        (lambda: ending_in(keras.layers.Dense(3)), 3, "scores", "outputs"),
+    ],
+)
+def test_what_cannot_be_known_is_refused(model, units, kind, argument):
+    with pytest.raises(InputError, match=f"Argument `{argument}`"):
+        outputs_of(model(), units, kind)
