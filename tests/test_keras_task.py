@@ -1,0 +1,104 @@
+"""What a KerasTask accepts, what tells it from others, and how it is trained by the command and the library."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import mia_tf
+from mia_tf.validation import InputError
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(40, 6)), np.arange(40) % 3
+
+
+def build(last=(3, "softmax"), loss="sparse_categorical_crossentropy", between=()):
+    model = keras.Sequential([keras.Input((6,)), *between, keras.layers.Dense(*last)])
+    if loss:
+        model.compile("adam", loss)
+    return model
+
+
+def test_it_is_a_task_with_the_models_own_settings():
+    task = mia_tf.KerasTask(build, X, Y, epochs=2, batch_size=8, ids=np.arange(40) + 100)
+    assert isinstance(task, mia_tf.Task) and task.name == "test_keras_task.build" and task.outputs == "logits"
+    assert task.note.startswith("The model is asked for logits: the softmax of ")
+    assert task.statement(20) == task.note and task.hparams(20) == {}
+    identity = task.identity()
+    assert identity["epochs"] == 2 and identity["batch_size"] == 8
+    assert task.answers(task.train_and_predict(np.arange(20), 3)).shape == (40, 1, 3)
+    others = (
+        mia_tf.KerasTask(build, X, Y, epochs=3, batch_size=8),
+        mia_tf.KerasTask(build, X + 1e-3, Y, epochs=2, batch_size=8),
+        mia_tf.KerasTask(build, X, Y, epochs=2, batch_size=8, dp=mia_tf.PrivacyConfig(1.0)),
+    )
+    for other, name in zip(others, ("epochs", "x_digest", "noise_multiplier"), strict=True):
+        assert other.identity().get(name) != identity.get(name)
+
+
+def test_classes_have_every_form_that_a_loss_takes():
+    one_hot = mia_tf.KerasTask(lambda: build(loss="categorical_crossentropy"), X, np.eye(3)[Y], epochs=1)
+    one_hot.train_and_predict(np.arange(20), 3)
+    named = mia_tf.KerasTask(build, X, np.array(["a", "b", "c"])[Y], epochs=1)
+    named.train_and_predict(np.arange(20), 3)
+    assert named.classes == ("a", "b", "c")
+    two = mia_tf.KerasTask(lambda: build((1, "sigmoid"), "binary_crossentropy"), X, Y == 1, epochs=1)
+    assert two.outputs == "sigmoid" and two.train_and_predict(np.arange(20), 3).shape == (40, 1, 1)
+
+
+def raising():
+    raise RuntimeError("no such\nlayer")
+
+
+@pytest.mark.parametrize(
+    ("changes", "argument", "words"),
+    [
+        ({"build": 3}, "build", "function"),
+        ({"build": raising}, "build", "RuntimeError: no such"),
+        ({"build": lambda: 3}, "build", "Keras model"),
+        ({"build": lambda: build((4, "softmax"))}, "build", "3 outputs"),
+        ({"build": lambda: build(between=[keras.layers.Reshape((3, 2))])}, "build", "shape"),
+        ({"build": lambda: keras.Sequential([keras.Input((7,)), keras.layers.Dense(3)])}, "build", "takes x"),
+        ({"x": X.astype(str)}, "x", "token ids"),
+        ({"x": {"a": X[:39]}}, "x", "shape"),
+        ({"epochs": 0}, "epochs", "integer"),
+        ({"batch_size": 0}, "batch_size", "integer"),
+        ({"augment": "weak"}, "augment", "pictures"),
+        ({"queries": 2}, "queries", "pictures"),
+        ({"dp": 3.2}, "dp", "PrivacyConfig"),
+        ({"y": Y * 0}, "labels", "two different"),
+    ],
+)
+def test_other_arguments_are_refused_in_one_line(changes, argument, words):
+    with pytest.raises(InputError) as refused:
+        mia_tf.KerasTask(**{"build": build, "x": X, "y": Y, **changes})
+    line = str(refused.value)
+    assert line.startswith(f"Argument `{argument}`") and words in line and "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"between": [keras.layers.BatchNormalization(name="mixing")]}, "mixing"),
+        ({"between": [keras.layers.Dense(4, kernel_regularizer="l2", name="heavy")]}, "heavy"),
+        ({"between": [keras.layers.Dense(4), keras.layers.PReLU(name="odd")]}, "odd"),
+        ({"loss": "mse"}, "cross-entropy"),
+        ({"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label_smoothing"),
+    ],
+)
+def test_what_private_training_cannot_train_is_refused_by_name(changes, words):
+    with pytest.raises(InputError, match=words):
+        mia_tf.KerasTask(lambda: build(**changes), X, Y, dp=mia_tf.PrivacyConfig(1.0))
+
+
+def test_private_models_are_trained_and_recorded_with_their_guarantee(tmp_path, capsys):
+    task = mia_tf.KerasTask(build, X, Y, epochs=2, batch_size=8, dp=mia_tf.PrivacyConfig(1.0, delta=1e-3))
+    shadows = mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path)
+    assert len(shadows) == 2
+    hparams = json.loads((tmp_path / "experiment-1_2" / "hparams.json").read_text())
+    assert hparams["dp"] is True and hparams["noise_multiplier"] == 1.0 and hparams["steps"] == 5
+    assert f"epsilon {hparams['epsilon']:.3f} by RDP" in capsys.readouterr().err
+    with pytest.raises(InputError, match="epochs"):
+        changed = mia_tf.KerasTask(build, X, Y, epochs=3, batch_size=8, dp=mia_tf.PrivacyConfig(1.0, delta=1e-3))
+        mia_tf.train_shadow_models(changed, num_models=2, logdir=tmp_path)
