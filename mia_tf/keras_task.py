@@ -13,8 +13,9 @@ from mia_tf.keras_config import KerasConfig
 from mia_tf.labels import normalize_labels
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
+from mia_tf.shadow.outputs import OUTPUTS
 from mia_tf.task import Task
-from mia_tf.validation import check, check_shape
+from mia_tf.validation import check, check_choice, check_shape
 
 _PRIVATE_NEEDS = "must be None with KERAS_BACKEND=jax, because private training of a Keras model needs TensorFlow"
 
@@ -84,6 +85,7 @@ class KerasTask(Task):
         check(callable(build), "must be a function that returns a Keras model", build=build)
         config = KerasConfig(epochs, batch_size, augment, queries or (1 if augment == "none" else 2), dp)
         check(dp is None or backend.name() == "tensorflow", _PRIVATE_NEEDS, dp=dp)
+        check_choice((None, *OUTPUTS), outputs=outputs)
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
         pictures = not isinstance(x, dict | tuple) and x.ndim == 4

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import keras
 
-from mia_tf.shadow.outputs import OUTPUTS
-from mia_tf.validation import check, check_choice, fail
+from mia_tf.validation import check, fail
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,13 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
     Args:
         model: a built model with one output of shape (B, units).
         units: number of outputs.
-        kind: one of OUTPUTS, from the user; None to find out.
+        kind: "logits", "probabilities" or "sigmoid", from the user; None to find out.
 
     Raises:
         InputError: the activation of the last layer is none of softmax, one sigmoid or linear; or nothing tells what
             a subclassed model returns; or the kind does not fit the number of outputs.
     """
     if kind is not None:
-        check_choice(OUTPUTS, outputs=kind)
         fits = units == 1 if kind == "sigmoid" else units > 1 or kind == "probabilities"
         check(fits, f"must fit the {units} outputs of the model", outputs=kind)
         return Outputs(kind, units, f"The model returns {kind}, as stated.")

@@ -25,7 +25,7 @@ class KerasTrainer:
         x: an array, or a dict or tuple of arrays, each (N, ...).
         targets: (N, ...), what the loss compares the outputs with.
         config: how to train.
-        kind: what the model returns, one of `mia_tf.shadow.outputs.OUTPUTS`; None to find out.
+        kind: what the model returns, as `mia_tf.training.keras_outputs` names it; None to find out.
     """
 
     def __init__(self, build: Callable, x, targets: np.ndarray, config: KerasConfig, kind: str | None = None):

@@ -232,7 +232,6 @@ def test_it_is_found_from_the_last_layer(model, units, kind, left_out):
         (lambda: ending_in(keras.layers.Dense(3, "sigmoid")), 3, None, "build"),
         (lambda: subclassed(3, from_logits=None), 3, None, "outputs"),
         (lambda: ending_in(keras.layers.Dense(3)), 3, "sigmoid", "outputs"),
-        (lambda: ending_in(keras.layers.Dense(3)), 3, "scores", "outputs"),
     ],
 )
 def test_what_cannot_be_known_is_refused(model, units, kind, argument):

@@ -20,7 +20,7 @@ class Unreadable:
 
 
 def train(function, seeds=(5, 6, 7), **settings):
-    return list(TaskEngine(Task(function, labels=LABELS, **settings)).train(MEMBERS, seeds))
+    return list(TaskEngine(Task(function, labels=LABELS, **settings), 3).train(MEMBERS, seeds))
 
 
 def test_the_function_gets_each_model_s_rows_and_seed_and_its_answers_are_recorded():
@@ -80,7 +80,7 @@ def test_a_model_that_fails_is_named_and_the_others_go_on():
 
 def test_the_end_of_each_model_is_told():
     ends = []
-    engine = TaskEngine(Task(lambda rows, seed: 1 / 0, labels=LABELS))
+    engine = TaskEngine(Task(lambda rows, seed: 1 / 0, labels=LABELS), 3)
     outcomes = engine.train(MEMBERS, [1, 2, 3], lambda: ends.append(1))
     assert [next(outcomes).index, len(ends), next(outcomes).index, len(ends)] == [0, 1, 1, 2]
 
@@ -92,9 +92,9 @@ def test_a_task_that_cannot_be_had_is_refused_in_one_line():
         raise ModuleNotFoundError("No module named 'my_package'")
 
     with pytest.raises(InputError, match=r"`task` must be one that another process can load; it raised ModuleNotF"):
-        start_task_engine(task.examples(), gone, task.identity())
+        start_task_engine(task.examples(), gone, task.identity(), 3)
     other = Task(print, labels=1 - LABELS)
     with pytest.raises(InputError, match="must be the same in each process; it differs in labels_digest"):
-        start_task_engine(task.examples(), lambda: other, task.identity())
+        start_task_engine(task.examples(), lambda: other, task.identity(), 3)
     with pytest.raises(InputError, match="it differs in groups_digest"):
-        start_task_engine(task.examples(), lambda: task, Task(print, labels=LABELS, groups=LABELS).identity())
+        start_task_engine(task.examples(), lambda: task, Task(print, labels=LABELS, groups=LABELS).identity(), 3)
