@@ -101,7 +101,28 @@ class KerasTask(Task):
         fits = found.units == self.num_classes or (found.units == 1 and self.num_classes == 2)
         allowed = f"must return a model with {self.num_classes} outputs, one per class"
         check(fits, allowed, build=f"a model with {found.units} outputs")
-        self.note, self._config, self._x_digest = found.note, config, _digest(x)
+        self.note, self._config, self._units, self._x_digest = found.note, config, found.units, _digest(x)
+
+    def ask(self, model) -> np.ndarray:
+        """Returns what a finished Keras model answers for all examples, as the shadow models are asked.
+
+        Args:
+            model: a Keras model that takes `x` and ends as the task's do, such as the one that will be shipped.
+
+        Returns:
+            (N, Q, C) float32: `mia_tf.audit(shadows, target=task.ask(model), target_members=mask)` attacks the model.
+
+        Raises:
+            InputError: it is no Keras model, or returns something else than the task's models.
+        """
+        from mia_tf.training.keras_trainer import keras
+
+        check(isinstance(model, keras.Model), "must be a Keras model", model=type(model).__name__)
+        outputs = self.train_and_predict.outputs(model)
+        same = (outputs.kind, outputs.units) == (self.outputs, self._units)
+        allowed = f"must return {self._units} outputs, {self.outputs}, as the task's models do"
+        check(same, allowed, model=f"{outputs.units} outputs, {outputs.kind}")
+        return self.train_and_predict.ask(model)
 
     def identity(self) -> dict:
         """Returns what tells this task from others in config.json."""

@@ -26,21 +26,22 @@ class JaxSteps:
         self._model, self._augment, self._outputs = model, augment, outputs
         self._count = len(targets)
         self._data = keras.tree.map_structure(jnp.asarray, (x, targets))
-        x, y = self._take(self._data, jnp.arange(2))
-        predictions = model(x)  # makes the variables of the loss and the metrics
-        model.compute_loss(x=x, y=y, y_pred=predictions)
-        model.compute_metrics(x, y, predictions)
-        self._state = None
+        self._state, self._ready = _state(model.trainable_variables, model.non_trainable_variables), False
 
     def reset(self, fresh: keras.Model, seed: int) -> None:
         """Takes the state of a fresh model: weights, statistics, seeds and the optimizer's."""
-        variables = fresh.trainable_variables, fresh.non_trainable_variables, fresh.optimizer.variables
-        self._state = tuple([jnp.array(v.value) for v in some] for some in variables)
+        if not self._ready:  # makes the variables of the loss and the metrics
+            x, y = self._take(self._data, jnp.arange(2))
+            predictions = self._model(x)
+            self._model.compute_loss(x=x, y=y, y_pred=predictions)
+            self._model.compute_metrics(x, y, predictions)
+            self._ready = True
+        self._state = _state(fresh.trainable_variables, fresh.non_trainable_variables, fresh.optimizer.variables)
 
     def epoch(self, batches: list[np.ndarray], draws: np.random.Generator) -> float:
         """Takes one step per batch of rows; returns the mean loss."""
         self._model.reset_metrics()
-        state = (*self._state, [jnp.array(v.value) for v in self._model.metrics_variables])
+        state = (*self._state, *_state(self._model.metrics_variables))
         for rows in batches:
             state = self._step(state, self._data, rows, draws.random((3, len(rows)), np.float32))
         *self._state, metrics = state
@@ -80,3 +81,8 @@ class JaxSteps:
         with self._outputs.exact(), jax.default_matmul_precision("float32"):
             answers, _ = self._model.predict_step((weights, statistics), (x,))
             return answers.astype(jnp.float32)
+
+
+def _state(*variables: list) -> tuple[list, ...]:
+    """Copies of the values of several lists of variables; a step gives them away."""
+    return tuple([jnp.array(variable.value) for variable in some] for some in variables)

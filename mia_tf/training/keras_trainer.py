@@ -63,6 +63,12 @@ class KerasTrainer:
                 raise FloatingPointError(f"the loss was not finite in epoch {epoch} of {config.epochs}")
         return self._steps.answers(views.query_views(config.queries))
 
+    def ask(self, model: keras.Model) -> np.ndarray:
+        """Returns the answers of a finished model of the network to the same views, (N, Q, C) float32."""
+        if not model.built:
+            model(self.first())
+        return self._make_steps(model, None).answers(views.query_views(self._config.queries))
+
     def fresh(self, seed: int, total_steps: int = 1) -> keras.Model:
         """Returns a new model, built and compiled, whose weights follow from the seed."""
         keras.utils.set_random_seed(seed % _SEEDS)
