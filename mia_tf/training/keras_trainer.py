@@ -30,7 +30,7 @@ class KerasTrainer:
 
     def __init__(self, build: Callable, x, targets: np.ndarray, config: KerasConfig, kind: str | None = None):
         self.__wrapped__ = build  # the function whose file and name are the task's
-        self._x, self._targets, self._config, self._kind = x, targets, config, kind
+        self.x, self.targets, self.config, self._kind = x, targets, config, kind
         self._steps = None
 
     def __getstate__(self) -> dict:
@@ -50,7 +50,7 @@ class KerasTrainer:
         Raises:
             FloatingPointError: the loss is no longer finite.
         """
-        config = self._config
+        config = self.config
         promise = config.guarantee(num_members or len(rows))
         model = self.fresh(seed, config.epochs * math.ceil(len(rows) / config.batch_size))
         if self._steps is None:
@@ -67,7 +67,7 @@ class KerasTrainer:
         """Returns the answers of a finished model of the network to the same views, (N, Q, C) float32."""
         if not model.built:
             model(self.first())
-        return self._make_steps(model, None).answers(views.query_views(self._config.queries))
+        return self._make_steps(model, None).answers(views.query_views(self.config.queries))
 
     def fresh(self, seed: int, total_steps: int = 1) -> keras.Model:
         """Returns a new model, built and compiled, whose weights follow from the seed."""
@@ -82,7 +82,7 @@ class KerasTrainer:
 
     def first(self):
         """The first two examples, as tensors."""
-        return keras.tree.map_structure(lambda array: keras.ops.convert_to_tensor(array[:2]), self._x)
+        return keras.tree.map_structure(lambda array: keras.ops.convert_to_tensor(array[:2]), self.x)
 
     def outputs(self, model: keras.Model) -> Outputs:
         """Returns what a model of this network returns."""
@@ -92,7 +92,7 @@ class KerasTrainer:
 
     def _make_steps(self, model: keras.Model, promise: PrivacyGuarantee | None):
         """What computes steps and answers on this backend."""
-        arguments = model, self._x, self._targets, self._config.augment, self.outputs(model)
+        arguments = model, self.x, self.targets, self.config.augment, self.outputs(model)
         if keras.backend.backend() == "jax":
             from mia_tf.training.keras_steps_jax import JaxSteps
 
@@ -103,7 +103,7 @@ class KerasTrainer:
             return TensorFlowSteps(*arguments)
         from mia_tf.training.keras_private import PrivateSteps
 
-        return PrivateSteps(*arguments, promise, self._config.dp.microbatch)
+        return PrivateSteps(*arguments, promise, self.config.dp.microbatch)
 
     def _batches(self, rows: np.ndarray, seed: int, promise: PrivacyGuarantee | None) -> Iterator[list[np.ndarray]]:
         """For each epoch the rows of each step: as `fit` takes them, the last step the rest; or as the guarantee says.
@@ -111,7 +111,7 @@ class KerasTrainer:
         Args:
             rows: (n,) int32, the training set.
         """
-        rng, size, epochs = np.random.default_rng([seed, schedules.ORDER]), self._config.batch_size, self._config.epochs
+        rng, size, epochs = np.random.default_rng([seed, schedules.ORDER]), self.config.batch_size, self.config.epochs
         if promise and promise.sampling == "poisson":
             yield from schedules.poisson_order(rows, promise.sampling_rate, epochs, promise.steps, rng)
         elif promise:
