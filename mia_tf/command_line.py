@@ -1,11 +1,15 @@
 """What all command lines share: bad input is one line on stderr and exit code 2."""
 
+import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from absl import app, flags
 
-from mia_tf.validation import InputError
+from mia_tf.files import expanded
+from mia_tf.quiet import print_all_text
+from mia_tf.validation import InputError, check_given
 
 
 def run(name: str, main: Callable[[], int | None]) -> None:
@@ -41,7 +45,28 @@ def run(name: str, main: Callable[[], int | None]) -> None:
             print(f"{name}: interrupted; what is complete is kept, and the same command goes on", file=sys.stderr)
             return 130
 
+    print_all_text()
     app.run(guarded, flags_parser=parse)
+
+
+def path_flag(name: str, required: bool = False) -> Path | None:
+    """Returns the path that a flag gives, with `~` expanded; None if it is not given.
+
+    Every path flag of every command is read here.
+
+    Raises:
+        InputError: it is required and not given.
+    """
+    value = flags.FLAGS[name].value
+    if required:
+        check_given("FOLDER", **{name: value})
+    return expanded(value) if value else None
+
+
+def again(module: str, **paths: Path | None) -> str:
+    """Returns a command line for the user to copy: `python -m MODULE --name=path ...`, quoted for a shell."""
+    flags_given = [shlex.quote(f"--{name}={path}") for name, path in paths.items() if path is not None]
+    return " ".join(["python -m", module, *flags_given])
 
 
 def _end(name: str, line: str) -> None:

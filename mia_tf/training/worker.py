@@ -23,6 +23,7 @@ import numpy as np
 
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig, PlanConfig
+from mia_tf.quiet import print_all_text
 from mia_tf.records import ModelFailure, ModelRecord
 from mia_tf.store import Store
 from mia_tf.training.engines import start_engine
@@ -32,6 +33,7 @@ from mia_tf.validation import InputError
 def run(pipe: Connection, logdir: Path, config: PlanConfig, start: Callable) -> None:
     """Trains models with the engine that `start(dataset)` gives until the parent sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    print_all_text()
     store = Store(logdir)
     try:
         dataset = store.pool()
