@@ -73,8 +73,8 @@ def test_a_model_that_fails_is_named_and_the_others_go_on():
     unusable = "test_task_engine.function returned answers that cannot be used: "
     assert second == ModelFailure(1, f"{unusable}RuntimeError: call .cpu() first (test_task_engine.py, line 19)")
     assert third.reason == (
-        f"{unusable}Argument `answers` must have the shape of the models before, (12, 1, 2). "
-        "Received: answers=shape (12, 3, 2)"
+        f"{unusable}Argument `train_and_predict`: the answers must have the shape of the models before, (12, 1, 2). "
+        "Received: shape (12, 3, 2)"
     )
 
 
