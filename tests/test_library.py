@@ -1,5 +1,6 @@
 """`mia_tf` as a library: arrays in memory, one finished model, an Audit that is saved and loaded."""
 
+import os
 import subprocess
 import sys
 
@@ -365,6 +366,18 @@ def test_a_single_target_has_the_area_that_two_normal_distributions_have(shift):
     assert held >= 17  # of 20; fewer has a probability of 2% with exact intervals, and the seeds are fixed
 
 
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    logits, members, labels = answers(num_examples=40)
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"])
+    assert audit.save("~/$HOME é") == tmp_path / "$HOME é" and mia_tf.load_audit("~/$HOME é") == audit
+    folder = tmp_path / "run" / "experiment-0_1"
+    (folder / "logits").mkdir(parents=True)
+    for path, array in (("keep", members[0]), ("logits/1", logits[0][:, None, None]), ("../y_train", labels)):
+        np.save(folder / f"{path}.npy", array)
+    assert mia_tf.ShadowModels.open("~/run").shape == (40, 1, 3)
+
+
 # ---- figures
 
 
@@ -376,6 +389,7 @@ def test_an_audit_draws_its_figures(tmp_path):
         attacks=QUICK,
         num_shadow=[2],
     )
+    audit.about["name"] = os.fsdecode(b"$x^2 \xff")  # of a folder whose bytes are no text
     from mia_tf.figures.pages import NAMES
 
     for name in NAMES:
@@ -393,7 +407,7 @@ def test_an_audit_draws_its_figures(tmp_path):
     drawn = {text.get_text() for text in audit.plot("attacks").legends[0].get_texts()}
     assert drawn == {"all examples", r" _\$odd\$", "old", "young", "random guess"}
     footnote = audit.plot("roc").get_supxlabel()
-    assert "Not drawn, but in the tables: young." in footnote
+    assert "Not drawn, but in the tables: young." in footnote and r"\$x^2 \udcff" in footnote
     with refuses("figure", "nothing"):
         audit.plot("nothing")
 

@@ -422,3 +422,9 @@ def test_no_framework_is_imported(analyzed):
     )
     ended = command("-c", program, str(analyzed[0]))
     assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
+
+
+def test_a_folder_for_the_tables_that_cannot_be_made_is_named_before_any_work(analyzed, tmp_path):
+    (tmp_path / "file").touch()
+    with refuses("out", tmp_path / "file" / "tables"):
+        analyze.analyze(analyzed[0], out=tmp_path / "file" / "tables")
