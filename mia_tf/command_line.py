@@ -8,6 +8,7 @@ from pathlib import Path
 from absl import app, flags
 
 from mia_tf.files import expanded
+from mia_tf.locks import check_platform
 from mia_tf.quiet import print_all_text
 from mia_tf.validation import InputError, check_given
 
@@ -36,6 +37,7 @@ def run(name: str, main: Callable[[], int | None]) -> None:
 
     def guarded(_argv: list[str]) -> int | None:
         try:
+            check_platform()
             return main()
         except InputError as error:
             _end(name, str(error))

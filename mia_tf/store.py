@@ -11,9 +11,7 @@ a LOGDIR where their file system passes flock on to all of them, as NFS does unl
 """
 
 import contextlib
-import fcntl
 import os
-import resource
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.files import expanded, load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.locks import lock
 from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, GROUPS, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import LOGITS, StoredModel
@@ -367,6 +366,8 @@ class Store:
     @contextlib.contextmanager
     def claim_group(self, indices: Sequence[int]) -> Iterator[list[int]]:
         """Holds those of the models that `claim` gives, and gives their indices."""
+        import resource  # which Windows lacks
+
         # A lock is an open file, and a group may have more models than the usual limit of 1,024 files allows.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -377,9 +378,4 @@ class Store:
     def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
         self._work.mkdir(parents=True, exist_ok=True)
         with open(self._work / f"{name}.lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield lock(file, wait)

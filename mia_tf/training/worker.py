@@ -13,7 +13,6 @@ It talks to its parent over one pipe. From the parent come lists of int, the mod
 """
 
 import dataclasses
-import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -109,6 +108,8 @@ def measure(
     seconds: float,
 ) -> None:
     """Trains for a while when the parent says so, and sends the images per second and its peak memory in bytes."""
+    import resource  # which Windows lacks
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
     engine = start_engine(dataset, config, threads, ensemble_size, num_models)
