@@ -1,8 +1,9 @@
 """What all command lines share: bad input is one line on stderr and exit code 2."""
 
+import contextlib
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from absl import app, flags
@@ -37,18 +38,26 @@ def run(name: str, main: Callable[[], int | None]) -> None:
 
     def guarded(_argv: list[str]) -> int | None:
         try:
-            check_platform()
-            return main()
-        except InputError as error:
-            _end(name, str(error))
-        except OSError as error:  # a path that is too long, or not ours to read; a disk that is full
-            _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
+            with one_line(name):
+                check_platform()
+                return main()
         except KeyboardInterrupt:
             print(f"{name}: interrupted; what is complete is kept, and the same command goes on", file=sys.stderr)
             return 130
 
-    print_all_text()
     app.run(guarded, flags_parser=parse)
+
+
+@contextlib.contextmanager
+def one_line(name: str) -> Iterator[None]:
+    """Ends the process `name` with one line and exit code 2 for bad input, or a file that cannot be read or written."""
+    print_all_text()
+    try:
+        yield
+    except InputError as error:
+        _end(name, str(error))
+    except OSError as error:  # a path that is too long, or not ours to read; a disk that is full
+        _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
 
 
 def path_flag(name: str, required: bool = False) -> Path | None:

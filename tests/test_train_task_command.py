@@ -95,7 +95,7 @@ def test_two_workers_and_an_interruption_change_nothing(forest, tmp_path):
 
 def test_models_that_fail_cost_no_others(tmp_path):
     path = task_files.write(tmp_path, "faults", task_files.FAULTS)
-    done = run(f"--task={path}:task", "--num_experiments=7", f"--logdir={tmp_path / 'run'}")
+    done = run(f"--task={path}:task", "--num_experiments=7", f"--logdir={tmp_path / 'run'}", PYTHONIOENCODING="ascii")
     assert done.returncode == 1
     assert Store(tmp_path / "run").completed() == {6}
     named = [line for line in done.stderr.splitlines() if line.startswith("mia_tf.train: ")]
