@@ -63,8 +63,6 @@ def one_line(name: str) -> Iterator[None]:
 def path_flag(name: str, required: bool = False) -> Path | None:
     """Returns the path that a flag gives, with `~` expanded; None if it is not given.
 
-    Every path flag of every command is read here.
-
     Raises:
         InputError: it is required and not given.
     """

@@ -155,7 +155,8 @@ class ShadowModels:
             check_fits(model, models[0].shape, len(self.labels))
         if self.has_logits:
             readers = [lambda model=model: model.read(0, _SAMPLE) for model in models[:2]]
-            check_outputs(readers, models[0].shape[2], self.outputs, argument)
+            part = part_of(argument, "the models' answers")
+            check_outputs(readers, models[0].shape[2], self.outputs, part)
         low, high = self.labels.min(), self.labels.max()
         if low < 0 or high >= self.shape[2]:
             received = {part_of(argument, "the labels"): f"values from {low} to {high}"}

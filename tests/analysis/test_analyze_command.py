@@ -387,7 +387,7 @@ def command(*arguments):
         (["--logdir={logdir}", "--epoch=7"], "epoch=7"),
         (["--logdir={logdir}", "--epoch=-1"], "`epoch`"),
         (["--logdir={logdir}", "--outputs=loss"], "`outputs`"),
-        (["--logdir={logdir}", "--outputs=probabilities"], "logdir=values from "),
+        (["--logdir={logdir}", "--outputs=probabilities"], "the models' answers must be probabilities"),
         (["--logdir={logdir}", "--shadow_logdir=/nowhere"], "`shadow_logdir`"),
     ],
 )
