@@ -153,24 +153,25 @@ def test_no_example_counts_for_more_than_the_clip():
 
 
 @pytest.mark.parametrize(
-    "make, name",
+    "make, advice",
     [
-        (lambda: layers.BatchNormalization(name="bn"), r"bn \(BatchNormalization\).*--norm=group"),
-        (lambda: layers.LayerNormalization(name="ln"), r"ln \(LayerNormalization\).*no rule"),
-        (lambda: layers.Conv2D(4, 3, groups=2, name="grouped"), r"grouped \(Conv2D\).*one group"),
-        (lambda: layers.Conv2D(4, 3, data_format="channels_first", name="first"), r"first \(Conv2D\).*channels last"),
+        (lambda: layers.BatchNormalization(name="bn"), "--norm=group"),
+        (lambda: layers.LayerNormalization(name="ln"), "no rule"),
+        (lambda: layers.Conv2D(4, 3, groups=2, name="grouped"), "one group"),
+        (lambda: layers.Conv2D(4, 3, data_format="channels_first", name="first"), "channels last"),
         (
             lambda: layers.DepthwiseConv2D(3, data_format="channels_first", name="first"),
-            r"first \(DepthwiseConv2D\).*channels last",
+            "channels last",
         ),
-        (lambda: layers.GroupNormalization(2, axis=1, name="rows"), r"rows \(GroupNormalization\).*last axis"),
+        (lambda: layers.GroupNormalization(2, axis=1, name="rows"), "last axis"),
     ],
 )
-def test_other_layers_are_refused_by_name(make, name):
-    model = single_layer(make(), (6, 6, 4))
-    with refuses("dp", name):
+def test_other_layers_are_refused_by_name(make, advice):
+    layer = make()
+    model = single_layer(layer, (6, 6, 4))
+    with refuses("dp", layer.name, advice):
         ClippedGradients(model, 1.0)
-    with refuses("dp", name):
+    with refuses("dp", layer.name, advice):
         norm_rules.check_supported(model)
 
 
