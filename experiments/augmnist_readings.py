@@ -10,7 +10,6 @@ The paper: 65.88% on unseen augMNIST, with 60,000 + 1,000 examples and CNN32 (ta
 Writes experiments/results/augmnist_readings/augmnist_readings.csv and a sheet of pictures.
 """
 
-import argparse
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import commands
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.analysis.tables import write_rows
 from mia_tf.data import mixing_pictures
@@ -101,13 +101,12 @@ def measure(name: str, archive: Path, num_models: int, logdir: Path) -> list[tup
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", type=Path, required=True, help="folder of mnist.npz")
+    parser = commands.Parser(__doc__)
+    parser.add_argument("--data_dir", type=commands.folder, required=True, help="folder of mnist.npz")
     parser.add_argument("--num_models", type=int, default=4)
-    parser.add_argument("--runs", type=Path, default=Path("runs/augmnist_readings"))
+    parser.add_argument("--runs", type=commands.folder_to_write, default=Path("runs/augmnist_readings"))
     options = parser.parse_args()
-    if not (options.data_dir / "mnist.npz").is_file():
-        parser.error(f"Argument `data_dir` must be a folder with mnist.npz. Received: data_dir={options.data_dir}")
+    commands.check_files(options.data_dir, "mnist.npz")
     rows, sheet = [], {}
     for number, (name, reading) in enumerate(READINGS.items()):
         archive = options.runs / f"{number}.npz"
@@ -135,4 +134,4 @@ def draw(sheet: dict[str, np.ndarray]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -10,7 +10,6 @@ pseudo-values, which leave out one pair each. Correlations are over pairs of mod
 Writes experiments/results/backends/backends.csv. About ten minutes a seed on two idle cores.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import commands
 from mia_tf.analysis.statistics import mean_interval, spearman
 from mia_tf.analysis.tables import write_rows
 from mia_tf.records import GROUPS
@@ -82,8 +82,8 @@ def _row(quantity: str, values: list[np.ndarray], correlated: list[np.ndarray]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logdir", type=Path, default=Path("runs/backends"))
+    parser = commands.Parser(__doc__)
+    parser.add_argument("--logdir", type=commands.folder_to_write, default=Path("runs/backends"))
     parser.add_argument("--ensemble_size", type=int, default=8)
     parser.add_argument("--seeds", default="0,1")
     options = parser.parse_args()
@@ -99,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -15,7 +15,6 @@ points of all four numbers after 16 epochs. Its accuracy on MNIST's test images 
 Writes calibration.csv and calibration.png to experiments/results/calibration, and prints the settings by `deviation`.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments import commands
 from experiments.reproduction import paper_numbers
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.analysis.tables import write_rows
@@ -204,17 +204,17 @@ def draw(table: list[Row]):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", type=Path, required=True, help="folder of mnist.npz and svhn.npz")
-    parser.add_argument("--runs", type=Path, default=Path("runs/calibration"), help="folder of the LOGDIRs")
+    parser = commands.Parser(__doc__)
+    parser.add_argument("--data_dir", type=commands.folder, required=True, help="folder of mnist.npz and svhn.npz")
+    parser.add_argument(
+        "--runs", type=commands.folder_to_write, default=Path("runs/calibration"), help="folder of the LOGDIRs"
+    )
     parser.add_argument("--workers", type=int, default=2, help="models that train at the same time")
     parser.add_argument("--archs", nargs="+", choices=ARCHS, default=ARCHS, help="architectures to train")
     parser.add_argument("--epochs", nargs="+", type=int, default=EPOCHS, help="numbers of epochs to train for")
     parser.add_argument("--batch", nargs="+", type=int, default=(BATCH,), help="batch sizes to train with")
     options = parser.parse_args()
-    missing = [name for name in ("mnist.npz", "svhn.npz") if not (options.data_dir / name).is_file()]
-    if missing:
-        parser.error(f"Argument `data_dir` must be a folder with {missing[0]}. Received: data_dir={options.data_dir}")
+    commands.check_files(options.data_dir, "mnist.npz", "svhn.npz")
     for arch, batch, epochs in product(options.archs, options.batch, options.epochs):
         setting = Setting(arch, epochs, batch)
         if setting not in complete(options.runs):
@@ -233,4 +233,4 @@ def report(runs: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -7,14 +7,14 @@ that README.md is about it also puts what was run, the claims and the tables bet
 is written by hand: no number there is ever older than its CSV (a test says so). Cost: a second.
 """
 
-import argparse
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments import runs
+from experiments import commands, runs
 from experiments.reproduction import judging, markdown
 from experiments.reproduction.command import RESULTS, write_rows
+from mia_tf.validation import InputError
 
 ATTACK_TABLES = ("table2", "table3", "table5")
 PAGE_SCALE = "cpu"
@@ -91,13 +91,14 @@ def page(text: str, results: Path, scale: str) -> str:
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--scale", choices=tuple(runs.SCALES), default="cpu")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=commands.folder_to_write, default=RESULTS)
     options = parser.parse_args(argv)
     found = findings(options.results, options.scale)
     if not found:
-        raise SystemExit(f"No results of --scale={options.scale} in {options.results}: make a table or figure first")
+        line = f"No results of --scale={options.scale} in {options.results}: make a table or figure first"
+        raise InputError(line, "results", options.results)
     out = options.results / "claims"
     out.mkdir(exist_ok=True)
     write_rows(out / f"{options.scale}.csv", [cells(finding) for finding in found])
@@ -108,4 +109,4 @@ def main(argv=None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

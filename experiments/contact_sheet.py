@@ -72,7 +72,7 @@ def main() -> None:
     if folder_of_archives(flags.FLAGS.data_dir) is not None:
         (real,) = read(["svhn"], "npz", flags.FLAGS.data_dir)
         parts["Real SVHN digits"] = real.images, real.labels
-    out = Path(flags.FLAGS.out)
+    out = command_line.path_flag("out")
     out.mkdir(parents=True, exist_ok=True)
     draw(parts, out / "contact_sheet.png")
     with open(out / "statistics.csv", "w", newline="") as file:

@@ -9,11 +9,11 @@ which is also this project's without DP. What is learnt here about the rate is n
 Writes experiments/results/figure4/learning_rate.csv, with 95% intervals over models (Student's t).
 """
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
+from experiments import commands
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.analysis.tables import write_rows
 from mia_tf.store import Store
@@ -50,14 +50,12 @@ def rows(rate: float, metrics: list[dict]) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", required=True, help="folder of mnist.npz and svhn.npz")
+    parser = commands.Parser(__doc__)
+    parser.add_argument("--data_dir", type=commands.folder, required=True, help="folder of mnist.npz and svhn.npz")
     parser.add_argument("--num_models", type=int, default=3)
-    parser.add_argument("--runs", type=Path, default=Path("runs/dp_learning_rate"))
+    parser.add_argument("--runs", type=commands.folder_to_write, default=Path("runs/dp_learning_rate"))
     options = parser.parse_args()
-    missing = [name for name in ("mnist.npz", "svhn.npz") if not (Path(options.data_dir) / name).is_file()]
-    if missing:
-        parser.error(f"Argument `data_dir` must be a folder with {missing[0]}. Received: data_dir={options.data_dir}")
+    commands.check_files(options.data_dir, "mnist.npz", "svhn.npz")
     table = []
     for rate in RATES:
         metrics = train(rate, options.num_models, options.data_dir, options.runs / f"lr_{rate:g}")
@@ -68,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

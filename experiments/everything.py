@@ -7,12 +7,10 @@ A table or figure none of whose runs is there is passed over. Exit code 1: some 
 Cost: that of all runs (`experiments.runs --list`), then a minute or two.
 """
 
-import argparse
 import importlib
 import sys
-from pathlib import Path
 
-from experiments import claims, runs
+from experiments import claims, commands, runs
 from experiments.reproduction import command
 
 NAMES = (
@@ -27,11 +25,11 @@ NAMES = (
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     runs.add_flags(parser)
     parser.add_argument("--present", action="store_true", help="train nothing: take the runs that are analyzed")
     parser.add_argument("--only", choices=NAMES, action="append", help="only this one; may be given several times")
-    parser.add_argument("--results", type=Path, default=command.RESULTS, help="folder to write to")
+    parser.add_argument("--results", type=commands.folder_to_write, default=command.RESULTS, help="folder to write to")
     options = parser.parse_args(argv)
     failed = {}
     for name in options.only or NAMES:
@@ -49,4 +47,4 @@ def main(argv=None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -32,7 +32,7 @@ from mia_tf.analysis.dp_comparison import PLAIN, Comparison, compare
 from mia_tf.figures import dp_pages, style
 from mia_tf.figures.dp_runs import MAX_RUNS
 from mia_tf.files import folder_to_fill, replacing
-from mia_tf.validation import check, check_integer, fail
+from mia_tf.validation import check, check_given, check_integer, fail
 
 
 def define_flags() -> None:
@@ -51,13 +51,13 @@ def main() -> None:
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     given = flags.FLAGS
     for name in ("plain", "dp", "out"):
-        check(bool(given[name].value), "must be given", **{name: given[name].value})
+        check_given("FOLDER", **{name: given[name].value or None})
     check_integer(0, seed=given.seed)
     check(len(given.dp) < MAX_RUNS, f"must be given at most {MAX_RUNS - 1} times", dp=", ".join(given.dp))
     labels = [PLAIN, *given.dp_label] if given.dp_label else None
     fitting = labels is None or len(labels) == 1 + len(given.dp) == len(set(labels))
     check(fitting, "must be given once for each --dp, and differ", dp_label=", ".join(given.dp_label))
-    out = Path(given.out)
+    out = command_line.path_flag("out")
     try:
         with folder_to_fill(out):
             chosen = {"labels": labels, "attacks": given.attacks, "seed": given.seed}
@@ -73,7 +73,7 @@ def write(comparison: Comparison, out: Path) -> None:
     comparison.save(out)
     path = out / "memorization_bins.csv"
     with replacing(path) as temporary:
-        temporary.write_text(tables.csv_text(path.stem, bins(comparison)), newline="")
+        temporary.write_text(tables.csv_text(path.stem, bins(comparison)), encoding="utf-8", newline="")
     print(*(out / f"{name}.csv" for name in comparison.tables), path, sep="\n")
     with matplotlib.rc_context(style.RC):
         for name, figure in dp_pages.pages(comparison):

@@ -63,7 +63,7 @@ def draw(pictures: np.ndarray, path: Path) -> None:
 
 def main() -> None:
     matplotlib.use("Agg")
-    out = Path(flags.FLAGS.out)
+    out = command_line.path_flag("out")
     out.mkdir(parents=True, exist_ok=True)
     pictures = mixing_pictures.find(None).in_colour(SIZE)
     draw(pictures, out / "fractals.png")

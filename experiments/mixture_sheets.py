@@ -71,7 +71,7 @@ def draw(dataset: Dataset, path: Path) -> None:
 
 def main() -> None:
     matplotlib.use("Agg")
-    out = Path(flags.FLAGS.out)
+    out = command_line.path_flag("out")
     out.mkdir(parents=True, exist_ok=True)
     for name in flags.FLAGS.dataset:
         check_choice(MIXTURES, dataset=name)

@@ -8,7 +8,6 @@ than chance on its own training set. LiRA's recipe was made for 25,000 examples 
 at fault for failing here. Writes experiments/results/recipe_stability/recipe_stability.csv.
 """
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
+from experiments import commands
 from mia_tf.analysis.tables import write_rows
 from mia_tf.store import Store
 
@@ -65,11 +65,12 @@ def measure(recipe: dict, num_models: int, data_dir: str, logdir: Path) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", required=True, help="folder of mnist.npz")
+    parser = commands.Parser(__doc__)
+    parser.add_argument("--data_dir", type=commands.folder, required=True, help="folder of mnist.npz")
     parser.add_argument("--num_models", type=int, default=64)
-    parser.add_argument("--logdir", type=Path, default=Path("runs/recipe_stability"))
+    parser.add_argument("--logdir", type=commands.folder_to_write, default=Path("runs/recipe_stability"))
     options = parser.parse_args()
+    commands.check_files(options.data_dir, "mnist.npz")
     rows = []
     for number, (name, recipe) in enumerate(RECIPES.items()):
         logdir = options.logdir / str(number)
@@ -80,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiments import commands
 from experiments.reproduction import removal
 from experiments.reproduction.scales import CIFAR10, MNIST, REMOVALS, SCALES, SHIFTS, SINGLETON_THRESHOLDS, Scale
 from mia_tf.analysis.result import FACTS
@@ -111,8 +112,12 @@ def defence(scale: str) -> list[str]:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that this command and those of the tables and figures share."""
     parser.add_argument("--scale", choices=tuple(SCALES), default="smoke")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (default: runs)")
-    parser.add_argument("--data_dir", help="folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA")
+    parser.add_argument(
+        "--runs", type=commands.folder_to_write, default=Path("runs"), help="folder of the runs (default: runs)"
+    )
+    parser.add_argument(
+        "--data_dir", type=commands.folder, help="folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA"
+    )
     parser.add_argument("--workers", type=int, help="processes that train at the same time; default by a measurement")
     parser.add_argument("--threads_per_worker", type=int, help="threads of each; default by a measurement")
 
@@ -256,7 +261,7 @@ def state_lines(options: argparse.Namespace) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs to make; default all")
     parser.add_argument("--list", action="store_true", help="tell which there are, and make none")
     add_flags(parser)
@@ -272,4 +277,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

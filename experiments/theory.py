@@ -8,7 +8,6 @@ models), predicted_numbers.csv, models_needed.csv, theory_examples.csv (one row 
 experiments/results/theory/README.md says what came out for MNIST with SVHN.
 """
 
-import argparse
 import csv
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from experiments import commands
 from experiments.theory_checks import drawing as draw
 from experiments.theory_checks import models_needed as shadow
 from experiments.theory_checks.adversaries import adversaries, theorem2
@@ -23,7 +23,6 @@ from experiments.theory_checks.corollary1 import ADVANTAGE, LEARNING, NUMBERS, c
 from experiments.theory_checks.equation8 import equation8, equation8_by_stratum
 from experiments.theory_checks.record import SUMMARY, Record, plain_fits, read
 from mia_tf.figures import style
-from mia_tf.validation import InputError
 
 NEEDED = (
     "group", "error", "n", "decidable", "beyond_cap", "not_decidable", "models_q25", "models_median", "models_q75",
@@ -58,16 +57,13 @@ def needed_cells(column: np.ndarray) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logdir", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
+    parser = commands.Parser(__doc__)
+    parser.add_argument("--logdir", type=commands.folder, required=True)
+    parser.add_argument("--out", type=commands.folder_to_write)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     out = options.out or options.logdir / "analysis" / "theory"
-    try:
-        record = read(options.logdir)
-    except InputError as error:
-        parser.error(str(error))
+    record = read(options.logdir)
     out.mkdir(parents=True, exist_ok=True)
     generators = [np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(5)]
 
@@ -127,4 +123,4 @@ def figures(record: Record, columns, curves, inverse, models, needed, out: Path)
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

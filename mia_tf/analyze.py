@@ -12,6 +12,8 @@ return after a softmax, or one output of two classes, --outputs=probabilities or
 
 With --shadow_logdir=SHADOWS the models of LOGDIR are attacked with those of SHADOWS, such as another architecture's,
 which saw the same examples; the tables go to LOGDIR/analysis/shadow_SHADOWS/, by the path from LOGDIR's folder.
+
+With --out=FOLDER all files go to FOLDER instead, and LOGDIR may be read-only.
 """
 
 import os
@@ -45,27 +47,28 @@ def define_flags() -> None:
     flags.DEFINE_string("outputs", None, what)
     flags.DEFINE_integer("epoch", None, "Take the logits of this epoch; default the last one of each model.")
     flags.DEFINE_float("delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.")
+    flags.DEFINE_string("out", None, "Write to this folder instead of LOGDIR/analysis.")
     flags.DEFINE_integer("seed", 0, "Draws the bootstrap's samples, and all else that is drawn.")
 
 
 def main() -> int:
     """Runs the command."""
-    if not FLAGS.logdir:
-        fail("must be given", logdir=FLAGS.logdir)
+    logdir = command_line.path_flag("logdir", required=True)
     check_integer(1, optional=True, num_targets=FLAGS.num_targets)
     check_integer(0, seed=FLAGS.seed)
     check(FLAGS.delta is None or 0 <= FLAGS.delta < 1, "must be in [0, 1)", delta=FLAGS.delta)
     analyze(
-        Path(FLAGS.logdir),
+        logdir,
         FLAGS.attacks,
         FLAGS.num_targets,
         FLAGS.seed,
         _whole_numbers(FLAGS.num_shadow),
         FLAGS.delta,
-        Path(FLAGS.shadow_logdir) if FLAGS.shadow_logdir else None,
+        command_line.path_flag("shadow_logdir"),
         _rates(FLAGS.fpr),
         FLAGS.outputs,
         FLAGS.epoch,
+        command_line.path_flag("out"),
     )
     return 0
 
@@ -96,12 +99,14 @@ def analyze(
     fpr: Sequence[float] | None = None,
     outputs: str | None = None,
     epoch: int | None = None,
+    out: Path | None = None,
 ) -> None:
-    """Writes LOGDIR/analysis/*.csv, and prints the summary and the paths.
+    """Writes LOGDIR/analysis/*.csv, or OUT/*.csv, and prints the summary and the paths.
 
     The arguments are those of `study.audit`, and `outputs` and `epoch` those of `ShadowModels.open`, for both LOGDIRs.
 
-    With a `shadow_logdir` its models are the shadow models, and the tables go to a folder in LOGDIR/analysis.
+    With a `shadow_logdir` its models are the shadow models, and the tables go to a folder in LOGDIR/analysis. With
+    `out` all files go to that folder, those of large analyses that are removed at the end too.
 
     Raises:
         InputError: a LOGDIR cannot be analyzed or written, they are not of the same examples, there is no such attack,
@@ -113,13 +118,14 @@ def analyze(
 
     study.check_attacks(attacks)
     levels = evaluation.FPR_LEVELS if fpr is None else study.check_levels(fpr)
-    targets, folder = ShadowModels.open(logdir, outputs, epoch), logdir / "analysis"
+    targets, folder = ShadowModels.open(logdir, outputs, epoch), out or logdir / "analysis"
     shadows, target = targets, None
     if shadow_logdir is not None:
         shadows, target = ShadowModels.open(shadow_logdir, outputs, epoch, argument="shadow_logdir"), targets
         _check_same_examples(targets, shadows, shadow_logdir)
-        way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
-        folder /= "shadow_" + way.replace(os.sep, "+")
+        if out is None:
+            way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
+            folder /= "shadow_" + way.replace(os.sep, "+")
     try:
         with folder_to_fill(folder):
             found = study.audit(
@@ -136,7 +142,10 @@ def analyze(
             )
             paths = found.write(folder)
     except OSError as error:
-        fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
+        allowed = f"must be a folder that can be written ({error.strerror or error})"
+        if out is not None:
+            fail(allowed, out=out)
+        fail(f"{allowed}, unless --out names another folder", logdir=logdir)
     print(found)
     print("\n".join(map(str, paths)))
 

@@ -22,7 +22,8 @@ def name() -> str:
     for package in BACKENDS[found]:
         if importlib.util.find_spec(package) is None:
             (other,) = set(BACKENDS) - {found}
-            raise InputError(f"{package} is not installed: install it, or set KERAS_BACKEND={other}")
+            line = f"{package} is not installed: install it, or set KERAS_BACKEND={other}"
+            raise InputError(line, "KERAS_BACKEND", found)
     return found
 
 
@@ -36,6 +37,6 @@ def limit_memory(share: float) -> None:
 def _configured() -> str | None:
     path = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     try:
-        return json.loads(path.read_text()).get("backend")
+        return json.loads(path.read_text(encoding="utf-8")).get("backend")
     except (OSError, ValueError):  # Keras passes over a file that it cannot read, too
         return None

@@ -1,11 +1,17 @@
 """What all command lines share: bad input is one line on stderr and exit code 2."""
 
+import contextlib
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from absl import app, flags
 
-from mia_tf.validation import InputError
+from mia_tf.files import expanded
+from mia_tf.locks import check_platform
+from mia_tf.quiet import print_all_text
+from mia_tf.validation import InputError, check_given
 
 
 def run(name: str, main: Callable[[], int | None]) -> None:
@@ -32,16 +38,44 @@ def run(name: str, main: Callable[[], int | None]) -> None:
 
     def guarded(_argv: list[str]) -> int | None:
         try:
-            return main()
-        except InputError as error:
-            _end(name, str(error))
-        except OSError as error:  # a path that is too long, or not ours to read; a disk that is full
-            _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
+            with one_line(name):
+                check_platform()
+                return main()
         except KeyboardInterrupt:
             print(f"{name}: interrupted; what is complete is kept, and the same command goes on", file=sys.stderr)
             return 130
 
     app.run(guarded, flags_parser=parse)
+
+
+@contextlib.contextmanager
+def one_line(name: str) -> Iterator[None]:
+    """Ends the process `name` with one line and exit code 2 for bad input, or a file that cannot be read or written."""
+    print_all_text()
+    try:
+        yield
+    except InputError as error:
+        _end(name, str(error))
+    except OSError as error:  # a path that is too long, or not ours to read; a disk that is full
+        _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
+
+
+def path_flag(name: str, required: bool = False) -> Path | None:
+    """Returns the path that a flag gives, with `~` expanded; None if it is not given.
+
+    Raises:
+        InputError: it is required and not given.
+    """
+    value = flags.FLAGS[name].value
+    if required:
+        check_given("FOLDER", **{name: value})
+    return expanded(value) if value else None
+
+
+def again(module: str, **paths: Path | None) -> str:
+    """Returns a command line for the user to copy: `python -m MODULE --name=path ...`, quoted for a shell."""
+    flags_given = [shlex.quote(f"--{name}={path}") for name, path in paths.items() if path is not None]
+    return " ".join(["python -m", module, *flags_given])
 
 
 def _end(name: str, line: str) -> None:

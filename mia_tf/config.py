@@ -187,7 +187,8 @@ class TrainingConfig:
         settings = {"norm": cls.norm, "precision": cls.precision, **settings, "privacy": privacy}
         names = [field.name for field in dataclasses.fields(cls)]
         if missing := sorted(set(names) - set(settings)):
-            raise InputError(f"config.json lacks {missing[0]}: it must be of this version's mia_tf.train")
+            line = f"config.json lacks {missing[0]}: it must be of this version's mia_tf.train"
+            raise InputError(line, "logdir", f"a config.json without {missing[0]}")
         return cls(**{name: settings[name] for name in names})
 
 

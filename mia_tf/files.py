@@ -16,41 +16,52 @@ import numpy as np
 from mia_tf.validation import InputError
 
 
+def expanded(path: str | Path) -> Path:
+    """Returns a path that a user gave, with `~` as the home folder. Nothing else is replaced: `$` stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
 def by_number(name: str) -> tuple[list, str]:
     """Returns a key that sorts names with their numbers as numbers: experiment-9 before experiment-10."""
     return [int(part) if k % 2 else part for k, part in enumerate(re.split(r"([0-9]+)", name))], name
 
 
-def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:
-    """Loads an .npy file; never unpickles, and says in one line what is wrong with a file."""
+def load_array(path: Path, mmap_mode: str | None = None, argument: str = "logdir") -> np.ndarray:
+    """Loads an .npy file; never unpickles, and says in one line what is wrong with a file.
+
+    Args:
+        path: of the file.
+        mmap_mode: as `np.load`.
+        argument: the parameter or flag that gave the file's folder; an InputError names it.
+    """
     try:
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError:
-        raise InputError(f"Missing file: {path}") from None
+        raise InputError(f"Missing file: {path}", argument, path) from None
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}", argument, path) from None
 
 
-def load_json(path: Path) -> dict:
-    """Loads a JSON file; says in one line what is wrong with it."""
+def load_json(path: Path, argument: str = "logdir") -> dict:
+    """Loads a JSON file; says in one line what is wrong with it. `argument` as in `load_array`."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"Missing file: {path}") from None
+        raise InputError(f"Missing file: {path}", argument, path) from None
     except (ValueError, OSError) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}", argument, path) from None
     if not isinstance(content, dict):
-        raise InputError(f"Cannot read {path}: it holds no JSON object")
+        raise InputError(f"Cannot read {path}: it holds no JSON object", argument, path)
     return content
 
 
-def load_arrays(path: Path) -> list[np.ndarray]:
-    """Loads the arrays of an .npz file in the order they were saved; never unpickles."""
+def load_arrays(path: Path, argument: str = "logdir") -> list[np.ndarray]:
+    """Loads the arrays of an .npz file in the order they were saved; never unpickles. `argument` as in `load_array`."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             return [archive[name] for name in archive.files]
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}", argument, path) from None
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -73,10 +84,10 @@ def write_arrays(path: Path, arrays: list[np.ndarray]) -> None:
 def write_json(path: Path, content: dict) -> None:
     """Writes a JSON file, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
+def read_csv(path: Path, columns: Mapping[str, str], remedy: str = "", argument: str = "logdir"):
     """Reads the columns of a CSV as a pandas DataFrame; says in one line what is wrong with it.
 
     Args:
@@ -84,6 +95,7 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
         columns: name -> "text", "number" (float64, NaN for an empty cell), "integer" (int64) or "maybe_integer"
             (pandas' Int64, missing for an empty cell). Other columns of the file are left out.
         remedy: ends each message; it says how to make the file anew.
+        argument: the parameter or flag that gave the file's folder; an InputError names it.
 
     Raises:
         InputError: the file or a column is missing, or a cell is of another kind.
@@ -94,32 +106,38 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
         with open(path, encoding="utf-8", newline="") as file:
             header, *rows = filter(None, csv.reader(file))
     except FileNotFoundError:
-        raise InputError(f"Missing file: {path}{remedy}") from None
+        raise InputError(f"Missing file: {path}{remedy}", argument, path) from None
     except (OSError, ValueError, csv.Error) as error:  # a file without a line is a ValueError
-        raise InputError(f"Cannot read {path}: {error}{remedy}") from None
+        raise InputError(f"Cannot read {path}: {error}{remedy}", argument, path) from None
     if any(len(row) != len(header) for row in rows):
-        raise InputError(f"Rows of {path} must all have as many cells as its first{remedy}")
+        raise InputError(f"Rows of {path} must all have as many cells as its first{remedy}", argument, path)
     cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(header, ())
     frame = pd.DataFrame(index=range(len(rows)))
     for name, kind in columns.items():
         if name not in cells:
-            raise InputError(f"No column {name} in {path}{remedy}")
-        frame[name] = list(cells[name]) if kind == "text" else _numbers(name, cells[name], kind, path, remedy)
+            raise InputError(f"No column {name} in {path}{remedy}", argument, path)
+        if kind == "text":
+            frame[name] = list(cells[name])
+            continue
+        try:
+            frame[name] = _numbers(cells[name], kind)
+        except ValueError as error:
+            raise InputError(f"Column {name} of {path} {error}{remedy}", argument, path) from None
     return frame
 
 
-def _numbers(name: str, cells: Sequence[str], kind: str, path: Path, remedy: str):
-    """A column of cells as numbers of a kind."""
+def _numbers(cells: Sequence[str], kind: str):
+    """A column of cells as numbers of a kind. Raises ValueError, whose text says what they must be."""
     try:
         numbers = np.array([float(cell) if cell else np.nan for cell in cells])
     except ValueError:
-        raise InputError(f"Column {name} of {path} must hold numbers{remedy}") from None
+        raise ValueError("must hold numbers") from None
     if kind == "number":
         return numbers
     missing = np.isnan(numbers)
     whole = not np.isinf(numbers).any() and (numbers[~missing] % 1 == 0).all()
     if not whole or (kind == "integer" and missing.any()):
-        raise InputError(f"Column {name} of {path} must hold whole numbers{remedy}")
+        raise ValueError("must hold whole numbers")
     import pandas as pd
 
     return numbers.astype(np.int64) if kind == "integer" else pd.array(numbers, "Int64")

@@ -6,7 +6,6 @@ Works on models trained with --keep_ckpt or --save_steps, and writes logits/{epo
 kept epoch. An interrupted run goes on where it stopped.
 """
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from mia_tf import command_line
 from mia_tf.config import MAX_QUERIES, ExperimentConfig, TrainingConfig, check_images_fit
 from mia_tf.files import load_arrays
 from mia_tf.store import Store, StoredModel
-from mia_tf.validation import InputError, check_integer
+from mia_tf.validation import check_integer, fail
 
 FLAGS = flags.FLAGS
 
@@ -39,14 +38,13 @@ def main() -> int:
 
     check_integer(1, MAX_QUERIES, queries=FLAGS.queries)
     check_integer(1, 4096, optional=True, threads=FLAGS.threads)
-    if FLAGS.logdir is None:
-        raise InputError("Argument `logdir` must be given: --logdir=runs/mnist_svhn")
-    store = Store.open(os.path.expanduser(FLAGS.logdir))
+    logdir = command_line.path_flag("logdir", required=True)
+    store = Store.open(logdir)
     models = store.models()
     bare = [model.index for model in models if model.epoch not in model.checkpoints()]
     if bare or not models:
         which = f"{len(bare)} of {len(models)} models have none of their last epoch"
-        raise InputError(f"Argument `logdir` must hold weights, kept by training with --keep_ckpt: {which}")
+        fail(f"must hold weights, kept by training with --keep_ckpt; {which}", logdir=logdir)
     # Weights answer alike, however privately they were trained.
     training = replace(TrainingConfig.from_dict(store.config()), privacy=None)
     dataset = store.dataset()
@@ -63,9 +61,8 @@ def main() -> int:
             store.write_logits(model, epoch, engine.query(FLAGS.queries))
         progress.finished(model.index, f"model {model.index}: {FLAGS.queries} queries")
     progress.close()
-    print(
-        f"{len(models)} models answered {FLAGS.queries} queries. Next: python -m mia_tf.analyze --logdir={FLAGS.logdir}"
-    )
+    after = command_line.again("mia_tf.analyze", logdir=logdir)
+    print(f"{len(models)} models answered {FLAGS.queries} queries. Next: {after}")
     return 0
 
 

@@ -51,7 +51,7 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
             check_shape((None, len(names)), **{argument: values})
         return _from_one_hot(values, argument), names
     check(values.ndim == 1, "must have shape (N,), (N, 1) or, one-hot, (N, K)", **{argument: f"shape {values.shape}"})
-    check(len(values) > 0, "must hold at least one label", **{argument: "none"})
+    check(len(values) > 0, "must hold at least one label", **{argument: f"shape {values.shape}"})
     if values.dtype.kind == "U":
         return _from_strings(values, names, argument)
     integers = _from_numbers(values, argument)
@@ -235,7 +235,10 @@ def _from_numbers(values: np.ndarray, argument: str) -> np.ndarray:
         check(np.isfinite(values).all(), "must be finite", **{argument: "NaN or infinity"})
         whole = (np.trunc(values) == values) & (np.abs(values) <= _LARGEST_FLOAT)
         if not whole.all():
-            fail("must be whole numbers (a threshold makes classes: labels > 0.5)", **{argument: values[~whole][0]})
+            fail(
+                "must be whole numbers (a threshold makes classes: labels > 0.5)",
+                **{argument: values[~whole][0].item()},
+            )
     low, high = values.min(), values.max()
     # -1 is a class to some and "unlabelled" to others.
     allowed = "must not be negative: leave unlabelled examples out, or name the classes with .astype(str)"

@@ -13,8 +13,10 @@ _FOLDER = re.compile(r"experiment-(\d+)_(\d+)")
 class ModelFolders:
     """The folders of models of one LOGDIR, as they are on the disk at each call."""
 
-    def __init__(self, logdir: Path):
+    def __init__(self, logdir: Path, argument: str = "logdir"):
+        """Takes the LOGDIR, and the parameter or flag that gave it, which an InputError names."""
         self._logdir = logdir
+        self._argument = argument
 
     @property
     def _ours(self) -> bool:
@@ -32,7 +34,8 @@ class ModelFolders:
             if match := _FOLDER.fullmatch(path.name):
                 other = folders.setdefault(int(match[1]), path)
                 if other != path:
-                    raise InputError(f"{other} and {path.name} are of one model: move one of them away")
+                    line = f"{other} and {path.name} are of one model: move one of them away"
+                    raise InputError(line, self._argument, path)
         return dict(sorted(folders.items()))
 
     def _readable(self) -> list[tuple[int | None, Path]]:
@@ -61,15 +64,16 @@ class ModelFolders:
             InputError: a complete model has no logits of this epoch; the message names the models and the epochs.
         """
         kind = self.kind
-        folders = [(index, path) for index, path in self._readable() if not _lacks(path, kind)]
-        complete = [(index, path, files_by_epoch(path / kind, ".npy")) for index, path in folders]
+        folders = [(index, path) for index, path in self._readable() if not self._lacks(path, kind)]
+        complete = [(index, path, self._files(path, kind)) for index, path in folders]
         if epoch is not None:
             _check_epoch(epoch, {path.name: list(files) for _, path, files in complete})
         models = []
         for index, path, files in complete:
             taken = max(files) if epoch is None else epoch
             name = path.name if index is None else f"model {index}"
-            models.append(StoredModel(name, index, path, taken, files[taken], load_array(path / "keep.npy")))
+            keep = load_array(path / "keep.npy", argument=self._argument)
+            models.append(StoredModel(name, index, path, taken, files[taken], keep, self._argument))
         return models
 
     @property
@@ -80,14 +84,26 @@ class ModelFolders:
         folders = [path for _, path in self._readable()]
         if (self._logdir / "y_train.npy").exists() and any(map(files_of_logits, folders)):
             return LOGITS
-        return SCORES if any(files_by_epoch(path / SCORES, ".npy") for path in folders) else LOGITS
+        return SCORES if any(self._files(path, SCORES) for path in folders) else LOGITS
+
+    def _files(self, folder: Path, kind: str) -> dict[int, Path]:
+        """Epoch -> file of logits or scores of a model's folder, by rising epoch."""
+        return files_by_epoch(folder / kind, ".npy", self._argument)
+
+    def _lacks(self, folder: Path, kind: str) -> str:
+        """What a model's folder lacks for an analysis of its logits or scores; "" if it is complete."""
+        lacking = {
+            f"{kind}/EPOCH.npy": not self._files(folder, kind),
+            "keep.npy": not (folder / "keep.npy").exists(),
+        }
+        return " and ".join(f"no {name}" for name, missing in lacking.items() if missing)
 
     def left_out(self) -> list[str]:
         """One sentence per reason why folders are not in `models`, such as those of LiRA's unfinished runs."""
         reasons: dict[str, list[str]] = {}
         readable, kind = {path for _, path in self._readable()}, self.kind
         for path in self._all():
-            reason = _lacks(path, kind) if path in readable else "no name like experiment-INDEX_COUNT"
+            reason = self._lacks(path, kind) if path in readable else "no name like experiment-INDEX_COUNT"
             if reason:
                 reasons.setdefault(reason, []).append(path.name)
         return [
@@ -99,15 +115,6 @@ class ModelFolders:
 def files_of_logits(folder: Path) -> dict[int, Path]:
     """Epoch -> file of logits of a model's folder, by rising epoch."""
     return files_by_epoch(folder / LOGITS, ".npy")
-
-
-def _lacks(folder: Path, kind: str) -> str:
-    """What a model's folder lacks for an analysis of its logits or scores; "" if it is complete."""
-    lacking = {
-        f"{kind}/EPOCH.npy": not files_by_epoch(folder / kind, ".npy"),
-        "keep.npy": not (folder / "keep.npy").exists(),
-    }
-    return " and ".join(f"no {name}" for name, missing in lacking.items() if missing)
 
 
 def _check_epoch(epoch: int, epochs: dict[str, list[int]]) -> None:

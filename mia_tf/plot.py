@@ -1,6 +1,7 @@
 """Draws the figures of a LOGDIR that `python -m mia_tf.analyze` has analyzed, as PNG and PDF.
 
-`python -m mia_tf.plot --logdir=runs/mnist_svhn` writes and names runs/mnist_svhn/analysis/figures/*.
+`python -m mia_tf.plot --logdir=runs/mnist_svhn` writes and names runs/mnist_svhn/analysis/figures/*. With --out=FOLDER
+it draws the analysis that `mia_tf.analyze --out=FOLDER` wrote, into FOLDER/figures; LOGDIR may then be read-only.
 """
 
 import logging
@@ -14,10 +15,14 @@ from mia_tf.store import Store
 from mia_tf.validation import InputError, fail
 
 
-def plot_logdir(logdir: Path) -> Iterator[Path]:
+def plot_logdir(logdir: Path, out: Path | None = None) -> Iterator[Path]:
     """Draws every figure of every analysis of a LOGDIR; yields each path once its file is complete.
 
     Figures of an earlier analysis alone are removed. Without the pictures of the examples the others are drawn.
+
+    Args:
+        logdir: the folder of the models.
+        out: the folder of the analysis, which gets the figures too; None for LOGDIR/analysis.
 
     Raises:
         InputError: the LOGDIR, or a CSV of its analysis, is missing or unreadable.
@@ -29,16 +34,19 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
     from mia_tf.data.logdir_pictures import read_logdir_pictures
     from mia_tf.figures import pages, style
 
-    remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
-    own, *others = logdir / "analysis", *sorted(path.parent for path in logdir.glob(f"analysis/shadow_*/{FACTS}"))
+    argument = "logdir" if out is None else "out"
+    remedy = f"; make it with `{command_line.again('mia_tf.analyze', logdir=logdir, out=out)}`"
+    own = out or logdir / "analysis"
+    others = sorted(path.parent for path in own.glob(f"shadow_*/{FACTS}"))
     # One model that was attacked with another LOGDIR's has no analysis of its own.
     folders = others if others and not (own / FACTS).exists() else [own, *others]
-    audits = [load_audit(folder, remedy) for folder in folders]
+    audits = [load_audit(folder, remedy, argument=argument) for folder in folders]
     images = read_logdir_pictures(store)
     for folder, audit in zip(folders, audits, strict=True):
         rows = audit.records["row"]
         if images is not None and (rows.min() < 0 or rows.max() >= len(images)):
-            raise InputError(f"{folder / 'examples.csv'} is of another data set than {logdir / 'x_train.npy'}")
+            line = f"{folder / 'examples.csv'} is of another data set than {logdir / 'x_train.npy'}"
+            raise InputError(line, argument, folder)
     try:
         with matplotlib.rc_context(style.RC):
             for folder, audit in zip(folders, audits, strict=True):
@@ -51,21 +59,20 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
                 for name in set(pages.NAMES) - drawn:
                     style.remove(target, name)
     except OSError as error:
-        fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
+        fail(f"must be a folder that can be written ({error.strerror})", **{argument: own})
 
 
 def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.")
+    flags.DEFINE_string("out", None, "Folder of the analysis and the figures, as given to mia_tf.analyze.")
 
 
 def main() -> None:
     """Draws, and prints each path."""
     # absl turns on everybody's notes; these are on every glyph that goes into a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    if not flags.FLAGS.logdir:
-        fail("must be given", logdir=flags.FLAGS.logdir)
-    for path in plot_logdir(Path(flags.FLAGS.logdir)):
+    for path in plot_logdir(command_line.path_flag("logdir", required=True), command_line.path_flag("out")):
         print(path, flush=True)
 
 

@@ -1,10 +1,21 @@
-"""Keeps TensorFlow's start-up messages off the terminal."""
+"""What reaches the terminal: all text, whatever the terminal's encoding, but not TensorFlow's start-up messages."""
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+
+
+def print_all_text() -> None:
+    """Lets this process print any text: what the terminal's encoding lacks becomes an escape, such as \\xfc.
+
+    Paths and names are the user's, and no run of hours should end with an error when it prints them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # notebooks have streams of their own, which take all text
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager
@@ -19,7 +30,7 @@ def native_messages_held_back() -> Iterator[None]:
     kept = os.dup(2)
     python_stderr = sys.stderr
     with tempfile.TemporaryFile() as held:
-        sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1)
+        sys.stderr = os.fdopen(os.dup(kept), "w", 1, python_stderr.encoding, "backslashreplace")
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mia_tf.validation import InputError, check, check_ids, check_shape
+from mia_tf.validation import check, check_ids, check_shape, fail, part_of
 
 OVER, UNDER = 0, 1
 """Group ids: the over-represented and the under-represented group of a mixture (Choi et al., section 4)."""
@@ -133,7 +133,7 @@ class ModelRecord:
         check_shape((None,), bool, keep=self.keep)
         check_shape((len(self.keep), 1, None, None), np.float32, logits=self.logits)
         if not np.isfinite(self.logits).all():
-            raise InputError(f"Argument `logits` of model {self.index} must be finite. Received: NaN or infinity")
+            fail("must be finite", **{part_of("logits", f"those of model {self.index}"): "NaN or infinity"})
 
 
 @dataclass(frozen=True)

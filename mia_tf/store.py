@@ -11,9 +11,7 @@ a LOGDIR where their file system passes flock on to all of them, as NFS does unl
 """
 
 import contextlib
-import fcntl
 import os
-import resource
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.files import expanded, load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.locks import lock
 from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, GROUPS, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import LOGITS, StoredModel
-from mia_tf.validation import InputError, check, check_ids, check_shape, fail
+from mia_tf.validation import InputError, check, check_ids, check_shape, fail, part_of
 
 _ARRAYS = {
     "images": "x_train.npy",
@@ -42,18 +41,20 @@ _READ_ALWAYS = ("labels", "groups", "example_ids")
 class Store:
     """A LOGDIR. `Store.open` reads one; `Store.create` makes or continues one."""
 
-    def __init__(self, logdir: Path):
-        self.logdir = Path(logdir)
+    def __init__(self, logdir: str | Path, argument: str = "logdir"):
+        """Takes the folder, and the parameter or flag that gave it, which every InputError names."""
+        self.logdir = expanded(logdir)
+        self._argument = argument
         self._work = self.logdir / ".work"
         self._marker = self._work / "setting-up"
-        self._folders = ModelFolders(self.logdir)
+        self._folders = ModelFolders(self.logdir, argument)
 
     # ---- opening
 
     @classmethod
     def open(cls, logdir, argument: str = "logdir") -> "Store":
         """Opens a LOGDIR of ours, or of LiRA's published code, for reading; errors name the `argument` that gave it."""
-        store = cls(logdir)
+        store = cls(logdir, argument)
         if not store.logdir.is_dir():
             fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
         if store._folders.kind == LOGITS and not store.has_labels:
@@ -139,7 +140,7 @@ class Store:
         Raises:
             InputError: the configurations differ in anything else; the message names it.
         """
-        found = load_json(self.logdir / "config.json")
+        found = load_json(self.logdir / "config.json", self._argument)
         differ = [key for key in sorted(set(found) | set(config)) if found.get(key) != config.get(key)]
         if not differ:
             return False
@@ -164,7 +165,8 @@ class Store:
             attributes = _ARRAYS if self.made_with_images else _READ_ALWAYS
         for name in ("dataset.json", *map(_ARRAYS.get, attributes)):
             if not (self.logdir / name).exists():
-                raise InputError(f"Missing file: {self.logdir / name}, which training wrote: put it back")
+                line = f"Missing file: {self.logdir / name}, which training wrote: put it back"
+                raise InputError(line, self._argument, self.logdir / name)
 
     # ---- the data
 
@@ -197,7 +199,7 @@ class Store:
             "classes": None,
         }
         # In a LOGDIR of ours it must not be missing: it names stand-ins.
-        return {**defaults, **(load_json(path) if self.ours or path.exists() else {})}
+        return {**defaults, **(load_json(path, self._argument) if self.ours or path.exists() else {})}
 
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
@@ -206,12 +208,13 @@ class Store:
         for attribute, name in _ARRAYS.items():
             path = self.logdir / name
             if path.exists() or name in ("x_train.npy", "y_train.npy"):
-                arrays[attribute] = load_array(path, mmap_mode="r" if name.startswith("x_") else None)
+                arrays[attribute] = load_array(path, "r" if name.startswith("x_") else None, self._argument)
         images = arrays["images"]
         if images.dtype != np.uint8:  # LiRA's files hold x / 127.5 - 1
             low, high = np.min(images), np.max(images)
             fits = images.dtype.kind == "f" and -1.01 < low < 0 and high < 1.01
-            check(fits, "must be uint8, or floats x / 127.5 - 1", **{"x_train.npy": f"pixels from {low} to {high}"})
+            pixels = {part_of(self._argument, "x_train.npy"): f"pixels from {low} to {high}"}
+            check(fits, "must be uint8, or floats x / 127.5 - 1", **pixels)
             images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
         arrays["labels"] = self._ids("labels")
         about = self.about()
@@ -242,10 +245,10 @@ class Store:
         groups, ids = np.full(len(labels), OVER, np.uint8), np.array([str(i) for i in range(len(labels))])
         if (self.logdir / _ARRAYS["groups"]).exists():
             groups = self._ids("groups", limit=len(populations)).astype(np.uint8)
-            check_shape(labels.shape, **{_ARRAYS["groups"]: groups})
+            check_shape(labels.shape, **{part_of(self._argument, _ARRAYS["groups"]): groups})
         if (path := self.logdir / _ARRAYS["example_ids"]).exists():
-            ids = load_array(path)
-            check_shape(labels.shape, **{path.name: ids})
+            ids = load_array(path, argument=self._argument)
+            check_shape(labels.shape, **{part_of(self._argument, path.name): ids})
         return Examples(
             name=about["name"],
             labels=labels,
@@ -271,15 +274,15 @@ class Store:
     def _ids(self, attribute: str, limit: int | None = None) -> np.ndarray:
         """(N,) int64 labels or groups, each below the limit."""
         path = self.logdir / _ARRAYS[attribute]
-        ids = load_array(path)
-        check_shape((None,), **{path.name: ids})
-        check_ids(limit, **{path.name: ids})
+        ids = load_array(path, argument=self._argument)
+        check_shape((None,), **{part_of(self._argument, path.name): ids})
+        check_ids(limit, **{part_of(self._argument, path.name): ids})
         return ids.astype(np.int64)
 
     def config(self) -> dict:
         """config.json, or {} for a LOGDIR of LiRA's published code."""
         path = self.logdir / "config.json"
-        return load_json(path) if path.exists() else {}
+        return load_json(path, self._argument) if path.exists() else {}
 
     # ---- the models
 
@@ -297,7 +300,8 @@ class Store:
         self._check_files()
         for path in self._folders.by_index().values():
             if not (files_of_logits(path) and (path / "keep.npy").exists()):
-                raise InputError(f"{path} is not whole (no keep.npy or no logits): move it away to train it again")
+                line = f"{path} is not whole (no keep.npy or no logits): move it away to train it again"
+                raise InputError(line, self._argument, path)
 
     def models(self, epoch: int | None = None) -> list[StoredModel]:
         """Every complete model, in order; without the folders of `left_out`.
@@ -362,6 +366,8 @@ class Store:
     @contextlib.contextmanager
     def claim_group(self, indices: Sequence[int]) -> Iterator[list[int]]:
         """Holds those of the models that `claim` gives, and gives their indices."""
+        import resource  # which Windows lacks
+
         # A lock is an open file, and a group may have more models than the usual limit of 1,024 files allows.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -372,9 +378,4 @@ class Store:
     def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
         self._work.mkdir(parents=True, exist_ok=True)
         with open(self._work / f"{name}.lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield lock(file, wait)

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.files import load_array, load_json
-from mia_tf.validation import InputError, check_shape
+from mia_tf.validation import InputError, check_shape, part_of
 
 LOGITS, SCORES = "logits", "scores"
 """Folders of what a model answered: LiRA's score.py makes scores, (N, Q), of the logits and of y_train.npy."""
 _EPOCH = re.compile(r"[0-9]+")
 
 
-def files_by_epoch(folder: Path, suffix: str) -> dict[int, Path]:
+def files_by_epoch(folder: Path, suffix: str, argument: str = "logdir") -> dict[int, Path]:
     """Returns epoch -> file, by rising epoch, for the files of a folder that are named by a number.
+
+    An InputError names the `argument` that gave the LOGDIR.
 
     Raises:
         InputError: two files are of one epoch, such as 9.npy and 0000000009.npy.
@@ -25,7 +27,7 @@ def files_by_epoch(folder: Path, suffix: str) -> dict[int, Path]:
         if _EPOCH.fullmatch(path.stem):
             other = files.setdefault(int(path.stem), path)
             if other != path:
-                raise InputError(f"{other} and {path.name} are of one epoch: move one of them away")
+                raise InputError(f"{other} and {path.name} are of one epoch: move one of them away", argument, path)
     return dict(sorted(files.items()))
 
 
@@ -40,6 +42,7 @@ class StoredModel:
         epoch: epochs trained when the logits were taken.
         file: the logits of that epoch; or its scores, where LiRA's score.py wrote them and no logits were kept.
         keep: (N,) bool.
+        argument: the parameter or flag that gave its LOGDIR, which an InputError names.
     """
 
     name: str
@@ -48,37 +51,44 @@ class StoredModel:
     epoch: int
     file: Path
     keep: np.ndarray
+    argument: str = "logdir"
 
     def metrics(self) -> dict:
         """The model's metrics.json, or {} where there is none (LiRA's own runs)."""
-        path = self.path / "metrics.json"
-        return load_json(path) if path.exists() else {}
+        return self._json("metrics.json")
 
     def hparams(self) -> dict:
         """The model's hparams.json, or {} if there is none."""
-        path = self.path / "hparams.json"
-        return load_json(path) if path.exists() else {}
+        return self._json("hparams.json")
+
+    def _json(self, name: str) -> dict:
+        path = self.path / name
+        return load_json(path, self.argument) if path.exists() else {}
+
+    def _stored(self) -> np.ndarray:
+        """The array in `file`, of which nothing is read yet."""
+        return load_array(self.file, mmap_mode="r", argument=self.argument)
 
     def logits_shape(self) -> tuple[int, int, int]:
         """(N, Q, C)."""
-        logits = load_array(self.file, mmap_mode="r")
-        check_shape((None, 1, None, None), **{f"logits of {self.name}": logits})
+        logits = self._stored()
+        check_shape((None, 1, None, None), **{part_of(self.argument, f"the logits of {self.name}"): logits})
         return logits.shape[0], *logits.shape[2:]
 
     def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
-        logits = load_array(self.file, mmap_mode="r")[start:stop]
+        logits = self._stored()[start:stop]
         return np.array(logits, dtype=np.float32).reshape(len(logits), -1, logits.shape[-1])
 
     def scores_shape(self) -> tuple[int, int]:
         """(N, Q)."""
-        scores = load_array(self.file, mmap_mode="r")
-        check_shape((None, None), **{f"scores of {self.name}": scores})
+        scores = self._stored()
+        check_shape((None, None), **{part_of(self.argument, f"the scores of {self.name}"): scores})
         return scores.shape
 
     def read_scores(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q) float64 scores, which are phi, of a range of examples; only these are read."""
-        return np.array(load_array(self.file, mmap_mode="r")[start:stop], np.float64)
+        return np.array(self._stored()[start:stop], np.float64)
 
     @property
     def has_logits(self) -> bool:
@@ -88,12 +98,12 @@ class StoredModel:
     def queries(self, epoch: int) -> int:
         """How many queries its logits of one epoch answer; 0 where there are none."""
         path = self.logits().get(epoch)
-        return 0 if path is None else load_array(path, mmap_mode="r").shape[2]
+        return 0 if path is None else load_array(path, mmap_mode="r", argument=self.argument).shape[2]
 
     def logits(self) -> dict[int, Path]:
         """Epoch -> file of logits."""
-        return files_by_epoch(self.path / LOGITS, ".npy")
+        return files_by_epoch(self.path / LOGITS, ".npy", self.argument)
 
     def checkpoints(self) -> dict[int, Path]:
         """Epoch -> file of weights that were kept."""
-        return files_by_epoch(self.path / "ckpt", ".npz")
+        return files_by_epoch(self.path / "ckpt", ".npz", self.argument)

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import importlib.util
 import inspect
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,11 +16,14 @@ from types import CodeType
 
 import numpy as np
 
+from mia_tf.files import expanded
 from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels, occurring_classes
 from mia_tf.records import GROUP_NAMES, GROUPS, Examples
 from mia_tf.shadow.outputs import OUTPUTS, answers_of_one_model, as_logits, check_outputs
-from mia_tf.validation import InputError, check, check_choice, check_shape, fail, listed
+from mia_tf.validation import InputError, check, check_choice, check_shape, fail, listed, part_of
 
+ANSWERS = part_of("train_and_predict", "the answers")
+"""What checks call what the function of a task returns."""
 _MOST_GROUPS = 256  # their numbers are stored in one byte
 
 
@@ -155,12 +157,12 @@ class Task:
         fits = array.ndim == 3 and len(array) == count and array.shape[1] > 0 and array.shape[2] in widths
         shapes = [f"({count}, {classes}) or, for Q views, ({count}, Q, {classes})"] if classes in widths else []
         shapes += [f"({count},), ({count}, 1) or, for Q views, ({count}, Q, 1)"] if one_output else []
-        check(fits, "must have shape " + " or ".join(shapes), answers=f"shape {np.shape(returned)}")
-        check(array.dtype.kind in "fiu", "must be numbers", answers=f"dtype {array.dtype}")
+        check(fits, "must have shape " + " or ".join(shapes), **{ANSWERS: f"shape {np.shape(returned)}"})
+        check(array.dtype.kind in "fiu", "must be numbers", **{ANSWERS: f"dtype {array.dtype}"})
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinity
             array = array.astype(np.float32)
-        check(np.isfinite(array).all(), "must be finite", answers="NaN or infinity")
-        check_outputs([lambda: array], array.shape[2], self.outputs, "answers")
+        check(np.isfinite(array).all(), "must be finite", **{ANSWERS: "NaN or infinity"})
+        check_outputs([lambda: array], array.shape[2], self.outputs, ANSWERS)
         return array
 
     def logits(self, answers: np.ndarray) -> np.ndarray:
@@ -183,7 +185,7 @@ def load_task(spec: str) -> Task:
     """
     path, _, name = spec.rpartition(":")
     check(path and name, "must be FILE.py:NAME, such as my_task.py:task", task=spec)
-    file = Path(os.path.expanduser(path)).absolute()
+    file = expanded(path).absolute()
     check(file.is_file(), "must name a file that exists", task=spec)
     # As with `python FILE.py`, the file may import its neighbours; its functions can be imported by its name.
     before = sys.modules.get(file.stem)

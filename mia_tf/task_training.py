@@ -1,7 +1,6 @@
 """Trains shadow models for a user's task: what `mia_tf.train_shadow_models` and `mia_tf.train --task` share."""
 
 import functools
-import os
 import pickle
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import joblib
 
 from mia_tf import subsets
 from mia_tf.config import TaskConfig
+from mia_tf.files import expanded
 from mia_tf.run_options import RunOptions
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.store import Store
@@ -63,7 +63,7 @@ def train_shadow_models(
     config = TaskConfig(num_experiments=num_models, pkeep=pkeep, seed=seed, task=task.identity())
     source = _packed(task)
     if logdir is not None:
-        return _trained(task, config, RunOptions(Path(os.path.expanduser(logdir)), workers=workers), source)
+        return _trained(task, config, RunOptions(expanded(logdir), workers=workers), source)
     with tempfile.TemporaryDirectory(prefix="mia_tf-", ignore_cleanup_errors=True) as folder:
         return _trained(task, config, RunOptions(Path(folder), workers=workers), source).in_memory()
 

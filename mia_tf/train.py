@@ -12,7 +12,6 @@ of a flag wins. The same command goes on where an earlier one stopped.
 
 import dataclasses
 import functools
-import os
 import sys
 import typing
 from collections.abc import Callable
@@ -38,6 +37,7 @@ from mia_tf.config import (
     TaskConfig,
     TrainingConfig,
 )
+from mia_tf.files import expanded
 from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
 from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
 from mia_tf.run_options import EXECUTORS, RunOptions, parse_ensemble_size, parse_expid
@@ -179,14 +179,14 @@ def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, 
     config = TaskConfig(**plan)
     file, _, _ = values.task.rpartition(":")
     options = _read_options(run, config, file)
-    source = functools.partial(load_task, os.path.abspath(os.path.expanduser(values.task)))
+    source = functools.partial(load_task, str(expanded(values.task).absolute()))
     return source, config, options
 
 
 def _read_options(run: dict, config: PlanConfig, name: str) -> RunOptions:
     """The values of HELP[RunOptions]; `name`, of a data set or file, names the default LOGDIR."""
     logdir = run["logdir"] or f"runs/{Path(name).stem.replace(':', '_')}"
-    run["logdir"] = Path(os.path.expanduser(logdir))
+    run["logdir"] = expanded(logdir)
     run["expid"] = parse_expid(run["expid"], config.num_experiments)
     run["ensemble_size"] = parse_ensemble_size(run["ensemble_size"])
     return RunOptions(**run)
@@ -284,7 +284,7 @@ def _report(store: Store, config: PlanConfig, options: RunOptions, failures: dic
     wanted = options.models(config.num_experiments)
     present = len(set(wanted) & store.completed())
     needed = " --shadow_logdir=OTHER" if config.num_experiments < MIN_MODELS else ""
-    after = f"Next: python -m mia_tf.analyze --logdir={options.logdir}{needed}"
+    after = f"Next: {command_line.again('mia_tf.analyze', logdir=options.logdir)}{needed}"
     if failures:
         after = advice or "The same command tries the rest again."
     print(f"{present} of {len(wanted)} models present. {after}")

@@ -2,24 +2,75 @@
 
 import numbers
 from collections.abc import Sequence
+from pathlib import PurePath
+from typing import NoReturn
 
 import numpy as np
 
 
 class InputError(ValueError):
-    """Bad input. The command lines print its one line and exit with code 2, before any work starts."""
+    """Bad input. The command lines print its one line and exit with code 2, before any work starts.
+
+    Attributes:
+        argument: the parameter, flag or environment variable whose value is wrong; for a file, the one that named it.
+        value: what was received: the value itself, the path of a file, or words such as "shape (3, 2)"; None if
+            nothing was given.
+
+    Example:
+        >>> try:
+        ...     check(0 < 1.5 < 1, "must be in (0, 1)", pkeep=1.5)
+        ... except InputError as error:
+        ...     print(error)
+        ...     print(error.argument, error.value)
+        Argument `pkeep` must be in (0, 1). Received: pkeep=1.5
+        pkeep 1.5
+    """
+
+    def __init__(self, message: str, argument: str | None = None, value=None):
+        super().__init__(message)
+        self.argument = argument
+        self.value = value
+
+    def __reduce__(self) -> tuple:
+        # Another process may lack what the value is made of, such as a function of the user's.
+        plain = self.value is None or isinstance(self.value, numbers.Number | str | PurePath)
+        return type(self), (str(self), self.argument, self.value if plain else str(self.value))
 
 
-def fail(allowed: str, **argument) -> None:
+def part_of(argument: str, part: str) -> str:
+    """Returns what checks take as the name of a part of an argument's value, such as an array in a file.
+
+    Example:
+        >>> try:
+        ...     check(False, "must be integers", **{part_of("dataset", "y_train in own.npz"): "strings"})
+        ... except InputError as error:
+        ...     print(error)
+        ...     print(error.argument, error.value)
+        Argument `dataset`: y_train in own.npz must be integers. Received: strings
+        dataset strings
+    """
+    return f"{argument}: {part}"
+
+
+def fail(allowed: str, **argument) -> NoReturn:
     """Raises InputError for the one `name=value` given; `allowed` completes "Argument `name` ..."."""
     ((name, value),) = argument.items()
-    raise InputError(f"Argument `{name}` {allowed}. Received: {name}={value}")
+    name, _, part = name.partition(": ")
+    subject, received = (f"`{name}`: {part}", value) if part else (f"`{name}`", f"{name}={value}")
+    raise InputError(f"Argument {subject} {allowed}. Received: {received}", name, value)
 
 
 def check(condition: bool, allowed: str, **argument) -> None:
     """Raises InputError unless `condition`: check(0 < p < 1, "must be in (0, 1)", pkeep=p)."""
     if not condition:
         fail(allowed, **argument)
+
+
+def check_given(example: str, **argument) -> None:
+    """Raises InputError if the value is None or empty; the message shows an example of one."""
+    ((name, value),) = argument.items()
+    if value is None or value == "":
+        raise InputError(f"Argument `{name}` must be given, such as --{name}={example}", name, value)
 
 
 def listed(values: Sequence, most: int = 10) -> str:
@@ -53,9 +104,9 @@ def check_shape(shape: tuple, dtype=None, **argument) -> None:
     wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
     if not fits:
-        raise InputError(f"Argument `{name}` must have shape {wanted}. Received: shape {array.shape}")
+        fail(f"must have shape {wanted}", **{name: f"shape {array.shape}"})
     if dtype is not None and array.dtype != np.dtype(dtype):
-        raise InputError(f"Argument `{name}` must have dtype {np.dtype(dtype)}. Received: dtype {array.dtype}")
+        fail(f"must have dtype {np.dtype(dtype)}", **{name: f"dtype {array.dtype}"})
 
 
 def check_ids(limit: int | None = None, **argument) -> None:

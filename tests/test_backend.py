@@ -1,9 +1,9 @@
 import importlib.util
 
 import pytest
+from refusals import refuses
 
 from mia_tf import backend
-from mia_tf.validation import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def test_a_backend_that_is_not_installed_is_one_line(monkeypatch, found, package
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
     monkeypatch.setenv("KERAS_BACKEND", found)
-    with pytest.raises(InputError, match=f"^{package} is not installed: install it, or set KERAS_BACKEND={other}$"):
+    with refuses("KERAS_BACKEND", advice=f"{package} is not installed: install it, or set KERAS_BACKEND={other}"):
         backend.name()
 
 

@@ -1,10 +1,12 @@
 """Configurations as they are written and read back."""
 
+import math
+
 import pytest
+from refusals import refuses
 
 from mia_tf.config import DataConfig, ExperimentConfig, TrainingConfig
 from mia_tf.privacy_config import PrivacyConfig
-from mia_tf.validation import InputError
 
 
 def test_a_normalisation_is_written_only_where_it_is_not_the_usual_one():
@@ -30,21 +32,16 @@ def test_a_training_configuration_is_read_back(config):
 def test_a_configuration_that_lacks_a_setting_is_refused():
     settings = TrainingConfig().to_dict()
     del settings["warmup"]
-    with pytest.raises(InputError, match=r"config\.json lacks warmup"):
+    with refuses("logdir", "a config.json without warmup"):
         TrainingConfig.from_dict(settings)
 
 
 @pytest.mark.parametrize(
-    "arch, norm, said",
-    [
-        ("cnn8-3-max", "group", "`norm` must not be given for cnn8-3-max, which has no normalisation"),
-        ("resnet9", "layer", "`norm` must be one of batch, group. Received: norm=layer"),
-    ],
+    "arch, norm, said", [("cnn8-3-max", "group", "has no normalisation"), ("resnet9", "layer", "one of batch, group")]
 )
 def test_a_normalisation_that_cannot_be_had_is_refused(arch, norm, said):
-    with pytest.raises(InputError) as error:
+    with refuses("norm", norm, said):
         TrainingConfig(arch=arch, norm=norm)
-    assert said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_privacy_is_written_only_where_there_is_any_and_without_what_changes_speed_only():
@@ -59,30 +56,31 @@ def test_privacy_is_written_only_where_there_is_any_and_without_what_changes_spe
 
 
 @pytest.mark.parametrize(
-    "settings, said",
+    "settings",
     [
-        ({}, "`noise_multiplier` must be given, or target_epsilon in its place"),
-        ({"noise_multiplier": 1.0, "target_epsilon": 3.0}, "`target_epsilon` must not be given together with"),
-        ({"noise_multiplier": -0.1}, "`noise_multiplier` must be 0 for no noise, or in [0.01, 1000]"),
-        ({"noise_multiplier": 1e-3}, "noise_multiplier=0.001"),
-        ({"noise_multiplier": float("inf")}, "noise_multiplier=inf"),
-        ({"noise_multiplier": float("nan")}, "noise_multiplier=nan"),
-        ({"target_epsilon": 0.0}, "`target_epsilon` must be a positive number. Received: target_epsilon=0.0"),
-        ({"target_epsilon": float("nan")}, "target_epsilon=nan"),
-        ({"noise_multiplier": 1.0, "l2_norm_clip": 0.0}, "`l2_norm_clip` must be a positive number"),
-        ({"noise_multiplier": 1.0, "l2_norm_clip": float("inf")}, "l2_norm_clip=inf"),
-        ({"noise_multiplier": 1.0, "delta": 0.0}, "`delta` must be in (0, 1). Received: delta=0.0"),
-        ({"noise_multiplier": 1.0, "delta": 1.0}, "delta=1.0"),
-        ({"noise_multiplier": 1.0, "sampling": "cyclic"}, "`sampling` must be one of poisson, shuffle"),
-        ({"noise_multiplier": 1.0, "accountant": "moments"}, "`accountant` must be one of rdp, pld"),
-        ({"noise_multiplier": 1.0, "microbatch": 0}, "`microbatch` must be an integer of at least 1"),
-        ({"noise_multiplier": 1.0, "microbatch": 2.5}, "microbatch=2.5"),
+        {"noise_multiplier": None},
+        {"noise_multiplier": 1.0, "target_epsilon": 3.0},
+        {"noise_multiplier": -0.1},
+        {"noise_multiplier": 1e-3},
+        {"noise_multiplier": math.inf},
+        {"noise_multiplier": math.nan},
+        {"target_epsilon": 0.0},
+        {"target_epsilon": math.nan},
+        {"noise_multiplier": 1.0, "l2_norm_clip": 0.0},
+        {"noise_multiplier": 1.0, "l2_norm_clip": math.inf},
+        {"noise_multiplier": 1.0, "delta": 0.0},
+        {"noise_multiplier": 1.0, "delta": 1.0},
+        {"noise_multiplier": 1.0, "sampling": "cyclic"},
+        {"noise_multiplier": 1.0, "accountant": "moments"},
+        {"noise_multiplier": 1.0, "microbatch": 0},
+        {"noise_multiplier": 1.0, "microbatch": 2.5},
     ],
 )
-def test_privacy_settings_that_make_no_sense_are_refused(settings, said):
-    with pytest.raises(InputError) as error:
+def test_privacy_settings_that_make_no_sense_are_refused(settings):
+    """The last setting is the one that is wrong."""
+    argument, value = list(settings.items())[-1]
+    with refuses(argument, value):
         PrivacyConfig(**settings)
-    assert said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_no_noise_is_a_setting():
@@ -90,7 +88,7 @@ def test_no_noise_is_a_setting():
 
 
 def test_clipping_the_whole_batch_makes_no_sense_beside_clipping_each_example():
-    with pytest.raises(InputError, match="`clip_norm` must be 0 with --dp"):
+    with refuses("clip_norm", 1.0):
         TrainingConfig(privacy=PrivacyConfig(noise_multiplier=1.0))
 
 

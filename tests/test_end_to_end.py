@@ -1,12 +1,14 @@
 """Train, analyze and plot on the embedded digits, as `make demo` does, at the smallest scale that shows the effect."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from absl import flags
+from train_commands import AWKWARD, escaped
 
 from mia_tf import train
 from mia_tf.store import Store
@@ -17,7 +19,8 @@ FLAGFILES = sorted((REPOSITORY / "flags").glob("*.flags"))
 
 def run(module, *arguments):
     command = [sys.executable, "-m", f"mia_tf.{module}", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=1800)
+    terminal = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    return subprocess.run(command, cwd=REPOSITORY, env=terminal, capture_output=True, text=True, timeout=1800)
 
 
 def table(logdir, name):
@@ -27,8 +30,8 @@ def table(logdir, name):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """A LOGDIR of 12 small models, and what each command printed."""
-    logdir = tmp_path_factory.mktemp("demo") / "run"
+    """A LOGDIR of 12 small models with an awkward name, and what each command printed to an ASCII terminal."""
+    logdir = tmp_path_factory.mktemp("demo") / AWKWARD
     scale = ["--num_over=300", "--num_under=60", "--num_experiments=12", "--epochs=25", "--batch=16", "--workers=2"]
     trained = run("train", "--flagfile=flags/demo.flags", f"--logdir={logdir}", *scale, "--threads_per_worker=1")
     assert trained.returncode == 0, trained.stderr
@@ -63,11 +66,12 @@ def test_the_stand_in_is_said_everywhere(demo):
 
 
 def test_the_terminal_shows_our_lines_only(demo):
-    _, trained, analyzed, plotted = demo
+    logdir, trained, analyzed, plotted = demo
     for done in (trained, analyzed, plotted):
         said = done.stdout + done.stderr
         for noise in ("oneDNN", "cuda", "CUDA", "retracing", "Warning:", "WARNING", "absl", "I0000", "Traceback"):
             assert noise not in said, said
+    assert escaped(logdir) in trained.stdout and escaped(logdir) in analyzed.stdout
     figures = {"roc", "attacks", "privacy_scores", "memorization", "memorization_histogram", "examples"}
     drawn = {Path(line).stem for line in plotted.stdout.splitlines() if line.endswith(".png")}
     assert figures <= drawn == {Path(line).stem for line in plotted.stdout.splitlines() if line.endswith(".pdf")}

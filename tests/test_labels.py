@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refuses
 
 from mia_tf import labels as module
 from mia_tf.labels import normalize_ids, normalize_labels, occurring_classes
-from mia_tf.validation import InputError
+from mia_tf.validation import part_of
 
 _LABELS = st.lists(st.integers(0, 50), min_size=1, max_size=30)
 _FORMS = {
@@ -67,50 +68,49 @@ def test_names_are_those_of_the_columns(labels, classes):
 
 
 @pytest.mark.parametrize(
-    "labels, classes, said",
+    "labels, classes, refusal",
     [
-        ([], None, "must hold at least one label"),
-        (3, None, r"must have shape \(N,\), \(N, 1\) or, one-hot, \(N, K\).*shape \(\)"),
-        (np.zeros((2, 2, 2)), None, r"must have shape.*shape \(2, 2, 2\)"),
-        (np.zeros((0, 3)), None, r"at least one label.*shape \(0, 3\)"),
-        ([[0, 1], [0, 0]], None, r"must have one 1 per row and else 0.*argmax\(axis=1\).*shape \(2, 2\)"),
-        ([[0.3, 0.7], [0.5, 0.5]], None, r"argmax\(axis=1\)"),
-        ([[np.nan, 1.0]], None, "one 1 per row"),
-        ([[2, -1]], None, "one 1 per row"),
-        ([["a", "b"]], None, r"strings of shape \(N,\).*shape \(1, 2\)"),
-        ([[1, 2], [1]], None, "must be one array.*lists of different lengths"),
-        ([0.5, 1.0], None, r"must be whole numbers \(a threshold.*labels=0.5"),
-        ([1e300, 1.0], None, "must be whole numbers.*labels=1e\\+300"),
-        ([np.nan, 1.0], None, "must be finite"),
-        ([-1, 1], None, r"must not be negative: leave unlabelled.*astype\(str\).*values from -1 to 1"),
-        (np.array([2**63], np.uint64), None, r"must be below 2\*\*63"),
-        ([1j, 2], None, "must be whole numbers, booleans, strings or one-hot rows.*dtype complex128"),
-        (np.array([0, 1], "datetime64[D]"), None, "must be whole numbers.*dtype datetime64"),
-        (np.array(["a", None], object), None, r"must be all strings, all booleans or all numbers.*\(NoneType, str\)"),
-        (np.array(["a", 1], object), None, r"must be all strings.*\(int, str\)"),
-        (np.array(["a", np.nan], object), None, r"must be all strings.*\(float, str\)"),
-        (np.array([], object), None, "must be all strings"),
-        (["a", ""], None, "must be printable and not empty.*''"),
-        (["a", "b\nc"], None, r"must be printable and not empty.*'b\\nc'"),
-        (np.array([b"\xff", b"a"]), None, "must be text in UTF-8"),
-        ([1, 2, 3], ["a", "b", "c"], r"must lie in \[0, 2\], because there are 3 class names \(labels from 1: sub"),
-        (["a", "d"], ["a", "b", "c"], "must be among the class names a, b, c.*labels=d"),
-        ([[0, 1]], ["a", "b", "c"], r"must have shape \(any, 3\).*shape \(1, 2\)"),
-        ([0, 1], ["a", "a"], "`classes` must differ from each other.*a twice"),
-        ([0, 1], [3, 5], r"`classes` must be strings: convert with \.astype\(str\).*dtype int64"),
-        ([0, 1], ["a", " "], "`classes` must be printable and not empty"),
-        ([0, 1], [["a", "b"]], r"`classes` must have shape \(any\)"),
+        ([], None, ("labels", "shape (0,)")),
+        (3, None, ("labels", "shape ()")),
+        (np.zeros((2, 2, 2)), None, ("labels", "shape (2, 2, 2)")),
+        (np.zeros((0, 3)), None, ("labels", "shape (0, 3)")),
+        ([[0, 1], [0, 0]], None, ("labels", "shape (2, 2) with other rows", "argmax(axis=1)")),
+        ([[0.3, 0.7], [0.5, 0.5]], None, ("labels", "shape (2, 2) with other rows", "argmax(axis=1)")),
+        ([[np.nan, 1.0]], None, ("labels", "shape (1, 2) with other rows")),
+        ([[2, -1]], None, ("labels", "shape (1, 2) with other rows")),
+        ([["a", "b"]], None, ("labels", "shape (1, 2)")),
+        ([[1, 2], [1]], None, ("labels", "lists of different lengths")),
+        ([0.5, 1.0], None, ("labels", 0.5, "a threshold makes classes: labels > 0.5")),
+        ([1e300, 1.0], None, ("labels", 1e300)),
+        ([np.nan, 1.0], None, ("labels", "NaN or infinity")),
+        ([-1, 1], None, ("labels", "values from -1 to 1", "astype(str)")),
+        (np.array([2**63], np.uint64), None, ("labels", "values from 9223372036854775808 to 9223372036854775808")),
+        ([1j, 2], None, ("labels", "dtype complex128")),
+        (np.array([0, 1], "datetime64[D]"), None, ("labels", "dtype datetime64[D]")),
+        (np.array(["a", None], object), None, ("labels", "Python objects (NoneType, str)")),
+        (np.array(["a", 1], object), None, ("labels", "Python objects (int, str)")),
+        (np.array(["a", np.nan], object), None, ("labels", "Python objects (float, str)")),
+        (np.array([], object), None, ("labels", "Python objects ()")),
+        (["a", ""], None, ("labels", "''")),
+        (["a", "b\nc"], None, ("labels", "'b\\nc'")),
+        (np.array([b"\xff", b"a"]), None, ("labels", "other bytes")),
+        ([1, 2, 3], ["a", "b", "c"], ("labels", "values from 1 to 3")),
+        (["a", "d"], ["a", "b", "c"], ("labels", "d")),
+        ([[0, 1]], ["a", "b", "c"], ("labels", "shape (1, 2)")),
+        ([0, 1], ["a", "a"], ("classes", "a twice")),
+        ([0, 1], [3, 5], ("classes", "dtype int64", "`classes` must be strings: convert with .astype(str)")),
+        ([0, 1], ["a", " "], ("classes", "' '")),
+        ([0, 1], [["a", "b"]], ("classes", "shape (1, 2)")),
     ],
 )
-def test_what_is_ambiguous_is_refused_in_one_line(labels, classes, said):
-    with pytest.raises(InputError, match=said) as error:
+def test_what_is_ambiguous_is_refused_in_one_line(labels, classes, refusal):
+    with refuses(*refusal):
         normalize_labels(labels, classes=classes)
-    assert "\n" not in str(error.value)
 
 
 def test_messages_call_the_labels_what_the_caller_does():
-    with pytest.raises(InputError, match=r"Argument `y_train in own\.npz` must be finite"):
-        normalize_labels([np.inf], argument="y_train in own.npz")
+    with refuses("dataset", "NaN or infinity", "y_train in own.npz"):
+        normalize_labels([np.inf], argument=part_of("dataset", "y_train in own.npz"))
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=2).filter(lambda pair: len(set(pair)) == 2), _LABELS)
@@ -132,15 +132,15 @@ def test_a_class_keeps_its_name():
 
 
 @pytest.mark.parametrize(
-    "labels, classes, said",
+    "labels, classes, refusal",
     [
-        ([1, 1, 1, 1], None, "must hold at least two different labels. Received: labels=only label 1"),
-        ([1, 1, 1, 1], ("a", "b"), "at least two different labels. Received: labels=only 'b'"),
-        ([0, 1, 2, 3, 3], None, r"at least two examples per label on average.*4 different labels of 5 examples"),
+        ([1, 1, 1, 1], None, ("labels", "only label 1")),
+        ([1, 1, 1, 1], ("a", "b"), ("labels", "only 'b'")),
+        ([0, 1, 2, 3, 3], None, ("labels", "4 different labels of 5 examples")),
     ],
 )
-def test_labels_that_are_no_classes_are_refused(labels, classes, said):
-    with pytest.raises(InputError, match=said):
+def test_labels_that_are_no_classes_are_refused(labels, classes, refusal):
+    with refuses(*refusal):
         occurring_classes(np.array(labels), classes)
 
 
@@ -160,19 +160,21 @@ def test_ids_become_strings(ids, expected):
 
 
 @pytest.mark.parametrize(
-    "ids, said",
+    "ids, refusal",
     [
-        ([3, 5, 3], "must differ from each other. Received: ids=1 of them more than once \\(3\\)"),
-        (["a", "b", "b", "a"], "must differ from each other. Received: ids=2 of them more than once \\(a, b\\)"),
-        ([1.0, 2.0], r"must be strings or integers: convert whole numbers with \.astype\(np.int64\).*dtype float64"),
-        ([True, False], "must be strings or integers"),
-        (["a", "b\nc"], "must be printable, not empty, and without spaces around them.*'b"),
-        (["a", ""], "must be printable, not empty"),
-        (["a", "b "], "without spaces around them.*'b '"),
-        ([["a", "b"]], r"must have shape \(any\).*shape \(1, 2\)"),
+        ([3, 5, 3], ("ids", "1 of them more than once (3)")),
+        (["a", "b", "b", "a"], ("ids", "2 of them more than once (a, b)")),
+        (
+            [1.0, 2.0],
+            ("ids", "dtype float64", "must be strings or integers: convert whole numbers with .astype(np.int64)"),
+        ),
+        ([True, False], ("ids", "dtype bool")),
+        (["a", "b\nc"], ("ids", "'b\\nc'")),
+        (["a", ""], ("ids", "''")),
+        (["a", "b "], ("ids", "'b '")),
+        ([["a", "b"]], ("ids", "shape (1, 2)")),
     ],
 )
-def test_ids_that_do_not_tell_examples_apart_are_refused(ids, said):
-    with pytest.raises(InputError, match=said) as error:
+def test_ids_that_do_not_tell_examples_apart_are_refused(ids, refusal):
+    with refuses(*refusal):
         normalize_ids(ids)
-    assert "\n" not in str(error.value)

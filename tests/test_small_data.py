@@ -5,13 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from refusals import refuses
 from train_commands import TINY, run
 
 from mia_tf.config import DataConfig, ExperimentConfig, TrainingConfig
 from mia_tf.preparation import settle, with_default_batch
 from mia_tf.store import Store
 from mia_tf.subsets import membership
-from mia_tf.validation import InputError
 
 UNTRAINED = [argument for argument in TINY if not argument.startswith("--batch")]
 
@@ -42,7 +42,7 @@ def test_a_batch_that_was_given_stays_and_a_begun_logdir_needs_no_data(tmp_path,
     config = ExperimentConfig(data=DataConfig(dataset=f"npz:{path}"), training=training, num_experiments=4)
     kept, load_dataset = settle(config, tmp_path / "run", batch_given=True)
     assert kept == config and capsys.readouterr().out == ""
-    with pytest.raises(InputError, match=r"`batch` must not exceed the smallest model's training set of .*batch=256"):
+    with refuses("batch", 256):
         load_dataset()
     settled, load_dataset = settle(config, tmp_path / "run", batch_given=False)
     smallest = membership(config, 300).sum(axis=1).min()

@@ -8,12 +8,12 @@ import sys
 
 import numpy as np
 import pytest
+from refusals import refuses
 from toys import make_dataset
 
 from mia_tf.records import ModelRecord
 from mia_tf.shadow import signals
 from mia_tf.store import Store
-from mia_tf.validation import InputError
 
 CONFIG = {"arch": "cnn4-2-max", "lr": 0.1}
 
@@ -63,7 +63,7 @@ def test_class_names_are_read_again_and_earlier_versions_had_none(tmp_path, data
     del about["classes"]
     path.write_text(json.dumps(about))
     assert store.about()["classes"] is None and store.dataset().classes is None
-    with pytest.raises(InputError, match="`classes` must be 4 different names, or None"):
+    with refuses("classes", advice="must be 4 different names, or None"):
         dataclasses.replace(dataset, classes=("3", "7", "cat"))
 
 
@@ -154,7 +154,7 @@ def test_epochs_are_numbers_however_many_digits_they_are_written_with(tmp_path):
     Store.open(tmp_path).write_logits(model, 9, np.zeros((10, 1, 4, 3), np.float32))  # in the file that is there
     assert model.queries(9) == 4 and len(list((tmp_path / "experiment-0_1" / "logits").iterdir())) == 4
     np.save(tmp_path / "experiment-0_1" / "logits" / "0000000009.npy", np.zeros((10, 1, 2, 3), "f"))
-    with pytest.raises(InputError, match=r"9.npy and .*9.npy are of one epoch: move one of them away"):
+    with refuses("logdir", advice="9.npy are of one epoch: move one of them away"):
         Store.open(tmp_path).models()
 
 
@@ -166,10 +166,10 @@ def test_an_epoch_that_some_models_lack_is_refused_with_their_names(tmp_path):
     store = Store.open(tmp_path)
     assert [model.epoch for model in store.models()] == [10, 20, 30]
     assert [model.epoch for model in store.models(10)] == [10, 10, 10]
-    with pytest.raises(InputError, match=r"`epoch` .*experiment-0_3, experiment-1_3 lack it .*10, 20, 30; all have 10"):
+    with refuses("epoch", 30):
         store.models(30)
     os.remove(tmp_path / "experiment-2_3" / "logits" / "0000000010.npy")
-    with pytest.raises(InputError, match=r"experiment-0_3 lack it .*; no epoch is in all models"):
+    with refuses("epoch", 20):
         store.models(20)
 
 
@@ -204,7 +204,7 @@ def test_a_model_is_never_written_twice(store, dataset):
 
 
 def test_another_configuration_is_refused_with_the_fields_that_differ(store, dataset):
-    with pytest.raises(InputError, match=r"differs in batch \(None there, 8 now\), lr \(0.1 there, 0.2 now\)"):
+    with refuses("logdir", advice="differs in batch (None there, 8 now), lr (0.1 there, 0.2"):
         Store.create(store.logdir, {"arch": "cnn4-2-max", "lr": 0.2, "batch": 8}, lambda: pytest.fail("loaded"))
     Store.create(store.logdir, CONFIG, lambda: pytest.fail("the data are in the folder already"))
 
@@ -212,13 +212,12 @@ def test_another_configuration_is_refused_with_the_fields_that_differ(store, dat
 def test_a_balanced_plan_does_not_grow_and_the_message_says_why_and_what_does(tmp_path, dataset):
     begun = {**CONFIG, "num_experiments": 8, "subsets": "balanced"}
     Store.create(tmp_path, begun, lambda: dataset)
-    said = r"`num_experiments` must stay 8 in .*balanced.*--subsets=bernoulli can grow. Received: num_experiments=12"
     for refuse in (Store.check, lambda logdir, config: Store.create(logdir, config, lambda: dataset)):
-        with pytest.raises(InputError, match=said):
+        with refuses("num_experiments", 12, "--subsets=bernoulli can grow"):
             refuse(tmp_path, {**begun, "num_experiments": 12})
-        with pytest.raises(InputError, match=r"differs in num_experiments \(8 there, 4 now\)"):
+        with refuses("logdir", advice="differs in num_experiments (8 there, 4 now)"):
             refuse(tmp_path, {**begun, "num_experiments": 4})
-        with pytest.raises(InputError, match=r"num_experiments \(8 there, 12 now\), subsets"):
+        with refuses("logdir", advice="num_experiments (8 there, 12 now), subsets"):
             refuse(tmp_path, {**begun, "num_experiments": 12, "subsets": "bernoulli"})
     assert Store.open(tmp_path).config() == begun
 
@@ -271,7 +270,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_behind(store, dataset):
 
 @pytest.mark.parametrize("logdir", ["/dev/null/run", "/proc/run"])
 def test_a_folder_that_cannot_be_written_is_refused(dataset, logdir):
-    with pytest.raises(InputError, match="Argument `logdir` must be a folder that can be written"):
+    with refuses("logdir", advice="must be a folder that can be written"):
         Store.create(logdir, CONFIG, lambda: dataset)
 
 
@@ -301,7 +300,7 @@ def test_a_folder_that_is_not_whole_is_named(store, dataset):
     store.check_whole()
     os.remove(store.logdir / "experiment-0_4" / "logits" / "0000000003.npy")
     assert store.completed() == set()
-    with pytest.raises(InputError, match="experiment-0_4 is not whole"):
+    with refuses("logdir", advice="experiment-0_4 is not whole"):
         store.check_whole()
 
 
@@ -310,35 +309,35 @@ def test_corrupt_and_pickled_files_are_named_and_never_unpickled(store, dataset)
     (model,) = store.models()
     whole = model.file.read_bytes()
     model.file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"Cannot read .*0000000003.npy"):
+    with refuses("logdir", advice="0000000003.npy"):
         model.read_logits()
     np.save(store.logdir / "y_train.npy", np.array([print], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match=r"Cannot read .*y_train.npy.*allow_pickle"):
+    with refuses("logdir", advice="Cannot read"):
         store.dataset()
     (store.logdir / "config.json").write_text("{")
-    with pytest.raises(InputError, match=r"Cannot read .*config.json"):
+    with refuses("logdir", advice="Cannot read"):
         store.config()
 
 
 def test_opening_what_is_no_logdir_says_so(tmp_path):
-    with pytest.raises(InputError, match=r"logdir.*mia_tf.train"):
+    with refuses("logdir", advice="mia_tf.train"):
         Store.open(tmp_path / "nothing")
-    with pytest.raises(InputError, match=r"logdir.*y_train.npy"):
+    with refuses("logdir", advice="y_train.npy"):
         Store.open(tmp_path)
 
 
 def test_records_check_their_shapes(dataset):
-    with pytest.raises(InputError, match=r"`logits` must have shape \(64, 1, any, any\)"):
+    with refuses("logits", "shape (63, 1, 2, 4)"):
         make_record(dataset, logits=np.zeros((63, 1, 2, 4), np.float32))
-    with pytest.raises(InputError, match="`logits` of model 0 must be finite"):
+    with refuses("logits", "NaN or infinity"):
         make_record(dataset, logits=np.full((64, 1, 2, 4), np.nan, np.float32))
-    with pytest.raises(InputError, match="`keep` must have dtype bool"):
+    with refuses("keep", "dtype float64"):
         make_record(dataset, keep=np.zeros(64))
-    with pytest.raises(InputError, match=r"`labels` must lie in \[0, 3\]"):
+    with refuses("labels", "values from 1 to 4"):
         dataclasses.replace(dataset, labels=dataset.labels + 1)
-    with pytest.raises(InputError, match="`images` must have dtype uint8"):
+    with refuses("images", "dtype float64"):
         dataclasses.replace(dataset, images=dataset.images / 255)
-    with pytest.raises(InputError, match="`test_images` must have shape"):
+    with refuses("test_images", "shape (16, 9, 9, 1)"):
         dataclasses.replace(dataset, test_images=make_dataset(size=9).test_images)
 
 
@@ -354,36 +353,36 @@ ARRAYS = ["x_train", "y_train", "group", "example_id", "x_test", "y_test", "grou
 def test_a_file_that_a_logdir_of_ours_lost_is_named(store, name):
     """Without its group.npy every example was once taken for over-represented, and analyzed so."""
     (store.logdir / name).unlink()
-    with pytest.raises(InputError, match=name):
+    with refuses("logdir", advice=name):
         store.check_whole()
     if name.startswith("x_") or name in ("y_test.npy", "group_test.npy"):  # what only training and figures need
         assert len(Store.open(store.logdir).examples().labels) == 64
-        with pytest.raises(InputError, match=name):
+        with refuses("logdir", advice=name):
             Store.open(store.logdir).dataset()
     else:
-        with pytest.raises(InputError, match=name):
+        with refuses("logdir", advice=name):
             Store.open(store.logdir)
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "said"),
+    ("name", "values", "refusal"),
     [
-        ("group", np.full(64, 2, np.uint8), r"`group.npy` must lie in \[0, 1\].*from 2 to 2"),
-        ("group", np.zeros(64), "`group.npy` must be integers.*float64"),
-        ("group", np.zeros(63, np.uint8), r"`group.npy` must have shape \(64\)"),
-        ("y_train", np.full(64, 0.7), "`y_train.npy` must be integers.*float64"),
-        ("y_train", np.full(64, -1), "`y_train.npy` must not be negative.*from -1"),
+        ("group", np.full(64, 2, np.uint8), ("logdir", "values from 2 to 2")),
+        ("group", np.zeros(64), ("logdir", "dtype float64")),
+        ("group", np.zeros(63, np.uint8), ("logdir", "shape (63,)")),
+        ("y_train", np.full(64, 0.7), ("logdir", "dtype float64")),
+        ("y_train", np.full(64, -1), ("logdir", "values from -1 to -1")),
     ],
 )
-def test_labels_and_groups_that_are_none_are_refused(store, name, values, said):
+def test_labels_and_groups_that_are_none_are_refused(store, name, values, refusal):
     np.save(store.logdir / f"{name}.npy", values)
-    with pytest.raises(InputError, match=said):
+    with refuses(*refusal):
         Store.open(store.logdir).examples()
 
 
 def test_labels_of_a_data_set_are_not_cut_to_integers(store):
     np.save(store.logdir / "y_train.npy", np.full(64, 0.7))
-    with pytest.raises(InputError, match=r"`y_train.npy` must be integers"):
+    with refuses("logdir", "dtype float64"):
         Store.open(store.logdir).dataset()
 
 
@@ -392,12 +391,12 @@ def test_two_folders_of_one_model_are_refused(store, dataset):
     store.write(make_record(dataset, 1))
     store.write(make_record(dataset, 1, num_experiments=8))
     for read in (store.models, store.completed, store.check_whole):
-        with pytest.raises(InputError, match=r"experiment-1_4 and experiment-1_8 are of one model"):
+        with refuses("logdir", advice="experiment-1_4 and experiment-1_8 are of one model"):
             read()
 
 
 def test_a_begun_folder_that_cannot_be_written_fails_the_check_as_it_would_the_training(store, monkeypatch):
     assert Store.check(store.logdir, CONFIG)
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # as on a read-only mount, also for root
-    with pytest.raises(InputError, match="`logdir` must be a folder that can be written"):
+    with refuses("logdir", advice="must be a folder that can be written"):
         Store.check(store.logdir, CONFIG)

@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 import task_files
+from refusals import ANY, refuses
 
 from mia_tf import task as task_file
 from mia_tf.records import ModelRecord
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.store import Store
 from mia_tf.task import Task, load_task
-from mia_tf.validation import InputError
 
 LABELS = np.arange(20) % 2
 
@@ -41,25 +41,28 @@ def test_its_arguments_are_normalized_once():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "refusal"),
     [
-        ({"train_and_predict": 3}, "`train_and_predict` must be a function"),
-        ({"outputs": "logit"}, "`outputs` must be one of logits, probabilities, sigmoid. Received: outputs=logit"),
-        ({"labels": LABELS + 1}, r"`labels` must be 0 to C - 1 without a gap.*Received: labels=the values 1, 2"),
-        ({"labels": LABELS * 0}, "`labels` must hold at least two different labels"),
-        ({"labels": np.arange(20)}, "`labels` must have at least two examples per label on average"),
-        ({"labels": LABELS - 0.5}, "`labels` must be whole numbers"),
-        ({"ids": ["a"] * 20}, "`ids` must differ from each other"),
-        ({"ids": range(19)}, r"`ids` must have shape \(20\)"),
-        ({"groups": LABELS[:3]}, r"`groups` must have shape \(20\)"),
-        ({"groups": ["all"] * 20}, "`groups` must not use the name of all examples"),
-        ({"labels": np.arange(400) % 100, "groups": np.arange(400)}, "`groups` must name at most 256 groups"),
-        ({"classes": ["a"]}, "`labels` must lie in"),
-        ({"labels": np.arange(20) % 3, "outputs": "sigmoid"}, "`outputs` must not be sigmoid for 3 classes"),
+        ({"train_and_predict": 3}, ("train_and_predict", 3)),
+        (
+            {"outputs": "logit"},
+            ("outputs", "logit", "`outputs` must be one of logits, probabilities, sigmoid. Received: outputs=logit"),
+        ),
+        ({"labels": LABELS + 1}, ("labels", "the values 1, 2")),
+        ({"labels": LABELS * 0}, ("labels", "only label 0")),
+        ({"labels": np.arange(20)}, ("labels", "20 different labels of 20 examples")),
+        ({"labels": LABELS - 0.5}, ("labels", ANY, "must be whole numbers")),
+        ({"ids": ["a"] * 20}, ("ids", "1 of them more than once (a)")),
+        ({"ids": range(19)}, ("ids", "shape (19,)")),
+        ({"groups": LABELS[:3]}, ("groups", "shape (3,)")),
+        ({"groups": ["all"] * 20}, ("groups", "'all'")),
+        ({"labels": np.arange(400) % 100, "groups": np.arange(400)}, ("groups", "400 groups")),
+        ({"classes": ["a"]}, ("labels", "values from 0 to 1")),
+        ({"labels": np.arange(20) % 3, "outputs": "sigmoid"}, ("outputs", "sigmoid")),
     ],
 )
-def test_other_arguments_are_refused_in_one_line(changes, said):
-    with pytest.raises(InputError, match=said):
+def test_other_arguments_are_refused_in_one_line(changes, refusal):
+    with refuses(*refusal):
         Task(**{"train_and_predict": answer, "labels": LABELS, **changes})
 
 
@@ -82,22 +85,22 @@ def test_answers_get_all_their_axes(outputs, returned, shape):
 
 
 @pytest.mark.parametrize(
-    ("outputs", "returned", "said"),
+    ("outputs", "returned", "received", "advice"),
     [
-        ("logits", np.zeros((19, 2)), r"must have shape \(20, 2\) or, for Q views, \(20, Q, 2\).*\(19, 2\)"),
-        ("logits", np.zeros((20, 3)), r"must have shape \(20, 2\).*\(20, 3\)"),
-        ("logits", np.zeros(20), r"must have shape \(20, 2\).*shape \(20,\)"),
-        ("sigmoid", np.zeros((20, 2)), r"must have shape \(20,\), \(20, 1\) or.*shape \(20, 2\)"),
-        ("logits", None, r"must have shape \(20, 2\).*shape \(\)"),
-        ("logits", np.full((20, 2), np.nan), "must be finite"),
-        ("logits", np.full((20, 2), 1e39), "must be finite"),  # beyond float32
-        ("logits", np.full((20, 2), "a"), "must be numbers"),
-        ("logits", np.full((20, 2), 0.5), 'give outputs="probabilities"'),
-        ("probabilities", np.full((20, 2), 3.0), "must be probabilities"),
+        ("logits", np.zeros((19, 2)), "shape (19, 2)", "must have shape (20, 2) or, for Q views, (20, Q, 2)"),
+        ("logits", np.zeros((20, 3)), "shape (20, 3)", ""),
+        ("logits", np.zeros(20), "shape (20,)", ""),
+        ("sigmoid", np.zeros((20, 2)), "shape (20, 2)", "must have shape (20,), (20, 1) or"),
+        ("logits", None, "shape ()", ""),
+        ("logits", np.full((20, 2), np.nan), "NaN or infinity", ""),
+        ("logits", np.full((20, 2), 1e39), "NaN or infinity", ""),  # beyond float32
+        ("logits", np.full((20, 2), "a"), "dtype <U1", "must be numbers"),
+        ("logits", np.full((20, 2), 0.5), "values in [0, 1] that sum to 1", 'give outputs="probabilities"'),
+        ("probabilities", np.full((20, 2), 3.0), "values from 3 to 3", "must be probabilities"),
     ],
 )
-def test_other_answers_are_refused(outputs, returned, said):
-    with pytest.raises(InputError, match="`answers` " + said if said.startswith("must") else said):
+def test_other_answers_are_refused(outputs, returned, received, advice):
+    with refuses("train_and_predict", received, advice):
         Task(answer, labels=LABELS, outputs=outputs).answers(returned)
 
 
@@ -156,40 +159,40 @@ def test_a_file_s_task_is_loaded_with_its_neighbours(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "said"),
+    ("text", "name", "refusal"),
     [
-        ("import mia_tf\n1 / 0", "t", r"it raised ZeroDivisionError: division by zero \(first_fault.py, line 2\)"),
-        ("def f(:", "t", r"it raised SyntaxError: "),
-        ("import sys\nsys.exit(4)", "t", r"it raised SystemExit: 4"),
-        ("t = 3", "t", "must name a mia_tf.Task of the file: t is int"),
-        ("t = 3", "u", "must name a mia_tf.Task of the file, which has no u"),
-        ("import mia_tf\nt = mia_tf.Task(print, labels=[1])", "t", "^Argument `labels` must hold"),
+        ("import mia_tf\n1 / 0", "t", ("task", ANY, "it raised ZeroDivisionError: division by zero")),
+        ("def f(:", "t", ("task", ANY, "it raised SyntaxError:")),
+        ("import sys\nsys.exit(4)", "t", ("task", ANY, "it raised SystemExit: 4")),
+        ("t = 3", "t", ("task", ANY, "must name a mia_tf.Task of the file: t is int")),
+        ("t = 3", "u", ("task", ANY, "must name a mia_tf.Task of the file, which has no u")),
+        ("import mia_tf\nt = mia_tf.Task(print, labels=[1])", "t", ("labels", "only label 1")),
     ],
 )
-def test_a_file_that_does_not_hold_a_task_is_one_line(text, name, said, tmp_path, monkeypatch):
+def test_a_file_that_does_not_hold_a_task_is_one_line(text, name, refusal, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "first_fault", raising=False)
     path = task_files.write(tmp_path, "first_fault", text)
-    with pytest.raises(InputError, match=said) as caught:
+    with refuses(*refusal) as caught:
         load_task(f"{path}:{name}")
     assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "refusal"),
     [
-        ("my_task.py", "must be FILE.py:NAME"),
-        ("/nowhere/my_task.py:task", "must name a file that exists"),
+        ("my_task.py", ("task", "my_task.py")),
+        ("/nowhere/my_task.py:task", ("task", ANY, "must name a file that exists")),
     ],
 )
-def test_a_task_that_is_not_there_is_one_line(spec, said):
-    with pytest.raises(InputError, match=said):
+def test_a_task_that_is_not_there_is_one_line(spec, refusal):
+    with refuses(*refusal):
         load_task(spec)
 
 
 def test_a_file_that_hides_a_module_of_python_is_refused(tmp_path):
     path = task_files.write(tmp_path, "json", "t = 3")
-    with pytest.raises(InputError, match="must name a file with another name, because Python has a module json"):
+    with refuses("task", advice="must name a file with another name, because Python has a"):
         load_task(f"{path}:t")
 
 
@@ -210,14 +213,14 @@ def test_a_logdir_holds_its_examples_and_gives_them_back(tmp_path):
     assert sorted(path.name for path in tmp_path.glob("*.npy")) == ["example_id.npy", "group.npy", "y_train.npy"]
     shadows = ShadowModels.open(tmp_path)
     assert shadows.outputs == "probabilities" and shadows.classes == ("cat", "dog")
-    with pytest.raises(InputError, match="looks like probabilities"):
+    with refuses("logdir", "values in [0, 1] that sum to 1"):
         ShadowModels.open(tmp_path, "logits")
     for name in ("labels", "ids", "groups"):
         np.testing.assert_array_equal(getattr(shadows, name), getattr(task, name))
     assert shadows.about.group_titles == {name: name for name in "abcd"}
     assert shadows.about.name == "test_task.answer"
     (tmp_path / "group.npy").unlink()
-    with pytest.raises(InputError, match=r"group\.npy"):
+    with refuses("logdir", advice="group.npy"):
         store.check_whole()
 
 

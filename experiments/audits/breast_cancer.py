@@ -9,7 +9,6 @@ Cost: about a minute on one core for 64 models of each kind.
 Expected: with 64 forests RMIA's AUROC is about 0.76, where the plain confidence (Yeom) has 0.57 to 0.60.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import mia_tf
+from experiments import commands
 from mia_tf.analysis.tables import write_rows
 
 OUT = Path(__file__).parent.parent / "results" / "audits"
@@ -66,10 +66,10 @@ def rows(name: str, found: mia_tf.Audit) -> list[tuple]:
 
 def main() -> None:
     """Audits every kind of model."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--num_models", type=int, default=16, help="models of each kind (default: 16)")
     parser.add_argument("--seed", type=int, default=0, help="of the halves, the models and the bootstrap")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of the CSV")
+    parser.add_argument("--out", type=commands.folder_to_write, default=OUT, help="folder of the CSV")
     options = parser.parse_args()
     table = []
     for name in MODELS:
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import commands
 from mia_tf.config import DataConfig
 from mia_tf.data import load
 from mia_tf.store import Store
@@ -81,9 +82,9 @@ def rows(count: int, folder: Path):
 
 def main() -> None:
     """Measures one archive in this process, or all in processes of their own."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--examples", type=int, default=157_000)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=commands.folder_to_write)
     parser.add_argument("--archive", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -96,6 +97,7 @@ def main() -> None:
             table.append(row)
             print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
     if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
         with open(options.out / "archive_memory.csv", "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
@@ -103,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import commands
 from experiments.benchmarks.leave_one_out import fabricate
 from mia_tf.analysis.study import audit
 from mia_tf.attacks import attack_classes, shokri
@@ -118,10 +119,10 @@ def measure_caps(logdir: Path) -> None:
 
 def main() -> None:
     """Runs one of the measurements."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--full", action="store_true", help="up to the real size")
     parser.add_argument("--attacks", help="some only, by name, with commas")
-    parser.add_argument("--caps", type=Path, metavar="LOGDIR", help="measure Shokri's cap on this LOGDIR")
+    parser.add_argument("--caps", type=commands.folder, metavar="LOGDIR", help="measure Shokri's cap on this LOGDIR")
     parser.add_argument("--walk", type=Path, help=argparse.SUPPRESS)  # what each process of its own does
     arguments = parser.parse_args()
     names = arguments.attacks.split(",") if arguments.attacks else list(attack_classes())
@@ -134,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

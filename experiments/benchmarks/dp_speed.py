@@ -21,7 +21,6 @@ Memory is the most the process held, TensorFlow and the images included, by --mi
 Writes dp_speed.csv and dp_memory.csv to --out.
 """
 
-import argparse
 import csv
 import json
 import os
@@ -32,6 +31,7 @@ from pathlib import Path
 
 import joblib
 
+from experiments import commands
 from mia_tf.config import PrivacyConfig
 
 ARCHITECTURES = ("cnn8-3-max", "cnn32-3-max")
@@ -109,12 +109,12 @@ def write(path: Path, rows: list[dict]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
     parser.add_argument("--microbatch", type=int, default=MICROBATCH, help="of the private engine, for the speeds")
     parser.add_argument("--opacus_python", help="a Python that has torch and opacus")
-    parser.add_argument("--out", type=Path, help="folder for the CSVs")
+    parser.add_argument("--out", type=commands.folder_to_write, help="folder for the CSVs")
     options = parser.parse_args()
     cores = joblib.cpu_count()
     print(f"{cores} cores", flush=True)
@@ -152,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

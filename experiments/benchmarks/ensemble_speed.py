@@ -26,6 +26,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from experiments import commands
 from mia_tf.analysis.tables import write_rows
 
 EXAMPLES_OF_A_MODEL = {"cnn32-3-max": round(0.7 * 61_000), "resnet18": round(0.7 * 51_000)}
@@ -141,14 +142,14 @@ class Table:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--archs", type=lambda text: text.split(","), default=list(EXAMPLES_OF_A_MODEL))
     parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16, 64, 256])
     parser.add_argument("--precisions", type=lambda text: text.split(","), default=list(PRECISIONS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement, at least")
     parser.add_argument("--layers", default="16,256", help="models and images that formulations are measured with")
-    parser.add_argument("--out", type=Path, help="folder for the CSVs")
+    parser.add_argument("--out", type=commands.folder_to_write, help="folder for the CSVs")
     options = parser.parse_args()
     for name, known in (("archs", EXAMPLES_OF_A_MODEL), ("precisions", PRECISIONS)):
         for value in getattr(options, name):
@@ -175,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 
+from experiments import commands
 from mia_tf import analyze
 from mia_tf.analysis import study
 from mia_tf.analysis.evaluation import Population, evaluate
@@ -162,7 +163,7 @@ def measure_pooling() -> None:
 
 def main() -> None:
     """Runs one of the two comparisons."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--models", type=int, default=128)
     parser.add_argument("--examples", type=int, default=20000)
     parser.add_argument("--queries", type=int, default=2)
@@ -179,4 +180,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -18,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import joblib
 import numpy as np
 
+from experiments import commands
 from mia_tf.config import ExperimentConfig, TrainingConfig
 from mia_tf.records import Dataset
 from mia_tf.store import Store
@@ -96,10 +96,10 @@ def in_process(*arguments: object) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
-    parser.add_argument("--out", type=Path, help="folder for the CSV")
+    parser.add_argument("--out", type=commands.folder_to_write, help="folder for the CSV")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -153,4 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -10,11 +10,13 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import runs
+from experiments import commands, runs
 from experiments.reproduction.measured import Measured, read
 from experiments.reproduction.paper_numbers import statements
+from mia_tf import command_line
 from mia_tf.analysis import tables
 from mia_tf.figures import style
+from mia_tf.validation import InputError
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -52,15 +54,19 @@ def main(name: str, document: str, names: Callable[[str], Sequence[str]], build:
 
     Raises:
         SystemExit: with code 1, some runs could not be made, or lack models; the outcome is that of what there is.
+            With code 2, none of the runs is there, or a file cannot be read or written.
     """
-    parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(document)
     runs.add_flags(parser)
     parser.add_argument("--present", action="store_true", help="train nothing: take the runs that are analyzed")
-    parser.add_argument("--out", type=Path, default=RESULTS / name, help="folder to write to (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=commands.folder_to_write, default=RESULTS / name, help="folder to write to (default: %(default)s)"
+    )
     options = parser.parse_args(argv)
     wanted = list(names(options.scale))
-    failed = {} if options.present else runs.make(options, wanted)
-    path = write(build, finished(options, wanted), options.out, options.scale)
+    with command_line.one_line(parser.prog):
+        failed = {} if options.present else runs.make(options, wanted)
+        path = write(build, finished(options, wanted), options.out, options.scale)
     exit_if_failed(failed)
     return path
 
@@ -75,7 +81,7 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
     """Those of the runs that are analyzed, by name.
 
     Raises:
-        SystemExit: there is none; names what would make them.
+        InputError: there is none; names what would make them.
     """
     known = runs.runs(options.scale)
     found = {name: runs.logdir(options, name) for name in wanted}
@@ -83,9 +89,8 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
     if missing := [name for name in wanted if name not in found]:
         print(f"Not there: {', '.join(missing)}", file=sys.stderr)
     if not found:
-        raise SystemExit(
-            f"None of the runs is there: `python -m experiments.runs --scale={options.scale} {missing[0]}`"
-        )
+        line = f"None of the runs is there: `python -m experiments.runs --scale={options.scale} {missing[0]}`"
+        raise InputError(line, "runs", options.runs)
     return found
 
 

@@ -15,7 +15,7 @@ from mia_tf.analysis.dp_runs import GUARANTEE, read_runs, upper_bounds
 from mia_tf.analysis.group_memorization import GroupMean
 from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.result import Audit
-from mia_tf.files import folder_to_fill, write_texts
+from mia_tf.files import expanded, folder_to_fill, write_texts
 from mia_tf.records import ALL
 from mia_tf.validation import check, fail
 
@@ -95,7 +95,7 @@ class Comparison:
         Raises:
             InputError: the folder cannot be written, or holds an audit, whose tables have the same names.
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         check(not (folder / "examples.csv").exists(), "must not be the folder of an audit", folder=folder)
         try:
             with folder_to_fill(folder):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_tf.files import expanded
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import check, fail
 
@@ -41,7 +42,7 @@ def read_runs(plain: str | Path, dp: Sequence[str | Path]) -> list[ShadowModels]
             or the subsets of a model differ; no index is common; `plain` was trained with DP, or one of `dp` without;
             guarantees differ in delta or within a LOGDIR.
     """
-    different = len({Path(logdir).resolve() for logdir in dp})
+    different = len({expanded(logdir).resolve() for logdir in dp})
     check(0 < len(dp) == different, "must name at least one LOGDIR, and each once", dp=", ".join(map(str, dp)))
     arguments = [{"plain": plain}, *({"dp": logdir} for logdir in dp)]
     records = [ShadowModels.open(logdir, argument=name) for argument in arguments for name, logdir in argument.items()]

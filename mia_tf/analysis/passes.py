@@ -12,7 +12,7 @@ from mia_tf.shadow.kept import Kept, Scores
 from mia_tf.shadow.memorization import memorization
 from mia_tf.shadow.privacy_scores import privacy_score
 from mia_tf.shadow.sweep import Sweep
-from mia_tf.validation import check_shape
+from mia_tf.validation import check_shape, part_of
 
 Progress = Callable[[str, Iterable, int], Iterable]
 """(what is being done, its steps, their number) -> the same steps, while a progress display counts them."""
@@ -62,7 +62,7 @@ def attack(
             for size, seen in _views(sweep, piece):
                 for name, one in running[size].items():
                     found = one.score(seen)
-                    check_shape(piece.keep.shape, **{f"scores of attack {name}": found})
+                    check_shape(piece.keep.shape, **{part_of("attacks", f"the scores of {name}"): found})
                     table = scores[name, size]
                     table.append(found)
                     if (name, size) == (evident, None):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mia_tf.analysis import summary, tables
-from mia_tf.files import folder_to_fill, load_json, write_texts
+from mia_tf.files import expanded, folder_to_fill, load_json, write_texts
 from mia_tf.records import ALL
 from mia_tf.validation import InputError, check_choice, fail
 
@@ -99,7 +99,8 @@ class Audit:
             InputError: the audit was loaded from files, which do not hold it, or is of scores without logits.
         """
         if self._correct is None:
-            raise InputError("Correctness is only known of an audit of logits that was not loaded from files")
+            line = "Correctness is only known of an audit of logits that was not loaded from files"
+            raise InputError(line, "shadows")
         return np.unpackbits(self._correct, axis=1, count=self.num_models).astype(bool)
 
     def plot(self, figure: str = "roc", ax=None, images: np.ndarray | None = None):
@@ -233,7 +234,7 @@ class Audit:
         Raises:
             InputError: the folder cannot be written.
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         try:
             with folder_to_fill(folder):
                 self.write(folder)
@@ -271,12 +272,13 @@ class Audit:
         return f"<Audit of {self.about['num_targets']} models and {len(self.records)} examples>"
 
 
-def load_audit(folder, remedy: str = "") -> Audit:
+def load_audit(folder, remedy: str = "", *, argument: str = "folder") -> Audit:
     """Loads what `Audit.save` or `python -m mia_tf.analyze` wrote.
 
     Args:
         folder: the folder of the CSVs, such as LOGDIR/analysis.
         remedy: ends an error message; it says how to make the files.
+        argument: the parameter or flag that gave the folder, which an InputError names.
 
     Raises:
         InputError: a file is missing or unreadable; the message names it.
@@ -289,21 +291,22 @@ def load_audit(folder, remedy: str = "") -> Audit:
         ...     load_audit(audit.save(folder)) == audit
         True
     """
-    folder = Path(folder)
+    folder = expanded(folder)
     frames = {}
     for name in _ATTRIBUTES:
         if name in _OPTIONAL and not (folder / f"{name}.csv").exists():
             frames[name] = tables.table(name, [])
         else:
-            frames[name] = tables.read_table(folder, name, remedy)
+            frames[name] = tables.read_table(folder, name, remedy, argument)
+    examples, facts = folder / "examples.csv", folder / FACTS
     if not len(frames["examples"]):
-        raise InputError(f"No rows in {folder / 'examples.csv'}{remedy}")
-    if not (folder / FACTS).exists():
-        raise InputError(f"Missing file: {folder / FACTS}{remedy}")
-    about = load_json(folder / FACTS)
+        raise InputError(f"No rows in {examples}{remedy}", argument, examples)
+    if not facts.exists():
+        raise InputError(f"Missing file: {facts}{remedy}", argument, facts)
+    about = load_json(facts, argument)
     unknown = set(frames["examples"]["group"]) - {*about["group_titles"], ALL}
     if unknown:
-        raise InputError(f"Unknown group {min(unknown)!r} in {folder / 'examples.csv'}{remedy}")
+        raise InputError(f"Unknown group {min(unknown)!r} in {examples}{remedy}", argument, examples)
     return Audit(frames, about)
 
 

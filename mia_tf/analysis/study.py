@@ -19,6 +19,7 @@ from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
 from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import recommended_online
+from mia_tf.files import expanded
 from mia_tf.records import ALL
 from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
@@ -114,7 +115,7 @@ def audit(
     num_bytes = recording.num_bytes + 4 * len(keys) * num_targets * len(shadows.labels)
     with contextlib.ExitStack() as stack:
         folder = (
-            stack.enter_context(scratch_folder(scratch or Path(gettempdir())))
+            stack.enter_context(scratch_folder(expanded(scratch or gettempdir())))
             if num_bytes > LARGEST_IN_MEMORY
             else None
         )

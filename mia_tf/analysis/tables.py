@@ -163,19 +163,20 @@ def csv_text(name: str, frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
-def read_table(folder: Path, name: str, remedy: str = "") -> pd.DataFrame:
+def read_table(folder: Path, name: str, remedy: str = "", argument: str = "folder") -> pd.DataFrame:
     """Reads a table from its CSV.
 
     Args:
         folder: where its CSV is.
         name: of COLUMNS.
         remedy: an error message ends with it.
+        argument: the parameter or flag that gave the folder, which an InputError names.
 
     Raises:
         InputError: the file is missing or unreadable, or has other columns or cells.
     """
     columns = {column: _KINDS.get(column, "number") for column in COLUMNS[name]}
-    frame = read_csv(folder / f"{name}.csv", columns, remedy)
+    frame = read_csv(folder / f"{name}.csv", columns, remedy, argument)
     if (
         len(frame) and "label" in frame and frame["label"].str.fullmatch(r"\d+").all()
     ):  # else these are names of classes
@@ -192,7 +193,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence], not
         OSError: the folder cannot be written; nothing is left behind.
         ValueError: a row has not one cell for each column.
     """
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:

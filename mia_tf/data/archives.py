@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.labels import normalize_labels
-from mia_tf.validation import InputError, check, check_ids, check_shape
+from mia_tf.validation import InputError, check, check_ids, check_shape, part_of
 
 # What zipfile and numpy raise on damaged, encrypted, pickled or absurdly large members.
 _UNREADABLE = (
@@ -45,8 +45,10 @@ class StoredArray:
 class Archive:
     """One npz file; every problem with it is an InputError that names it."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, argument: str = "dataset"):
+        """Takes the file, and the flag that gave it or its folder, which an InputError names."""
         self.path = Path(path)
+        self.argument = argument
         with self._readable("it is not a whole npz archive"), open(self.path, "rb") as file:
             if file.read(2) != b"PK":  # what every zip file begins with
                 raise zipfile.BadZipFile("no zip header")
@@ -56,6 +58,10 @@ class Archive:
 
     def __contains__(self, key: str) -> bool:
         return key in self.keys
+
+    def title(self, key: str) -> str:
+        """What checks call the array called `key`."""
+        return part_of(self.argument, f"{key} in {self.path}")
 
     def array(self, key: str) -> np.ndarray:
         """The array called `key`, of any shape and dtype but Python objects."""
@@ -107,7 +113,8 @@ class Archive:
 
     def _check_present(self, key: str) -> None:
         if key not in self:
-            raise InputError(f"Missing array `{key}` in {self.path}. It holds: {', '.join(sorted(self.keys))}")
+            line = f"Missing array `{key}` in {self.path}. It holds: {', '.join(sorted(self.keys))}"
+            raise InputError(line, self.argument, self.path)
 
     @contextlib.contextmanager
     def _readable(self, complaint: str) -> Iterator[None]:
@@ -122,7 +129,7 @@ class Archive:
                     "it is no array but pickled Python objects, which are never loaded: "
                     "convert strings with .astype(str), pictures of one shape with np.stack"
                 )
-            raise InputError(f"Cannot read {self.path}: {complaint} ({detail})") from None
+            raise InputError(f"Cannot read {self.path}: {complaint} ({detail})", self.argument, self.path) from None
 
 
 def _rows_per_block(shape: tuple[int, ...], dtype: np.dtype) -> int:

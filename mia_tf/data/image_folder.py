@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.validation import InputError, check
+from mia_tf.validation import InputError, check, part_of
 
 IGNORED = "cifar"
 """Images whose names begin so are left out: CINIC-10 has all of CIFAR-10 in it, as cifar10-SPLIT-NUMBER.png."""
@@ -36,7 +36,8 @@ def _files(folder: Path) -> list[Path]:
     """The images of one class."""
     found = sorted(path for path in folder.glob("*.png") if not path.name.startswith(IGNORED))
     if not found:
-        raise InputError(f"No images in {folder}: *.png whose names do not begin with `{IGNORED}`")
+        line = f"No images in {folder}: *.png whose names do not begin with `{IGNORED}`"
+        raise InputError(line, "data_dir", folder)
     return found
 
 
@@ -48,6 +49,6 @@ def _read(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
         with Image.open(path) as picture:
             image = np.asarray(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises on damage
-        raise InputError(f"Cannot read {path}: it is not a whole image ({error})") from None
-    check(image.shape == shape, f"must have shape {shape}", **{str(path): f"shape {image.shape}"})
+        raise InputError(f"Cannot read {path}: it is not a whole image ({error})", "data_dir", path) from None
+    check(image.shape == shape, f"must have shape {shape}", **{part_of("data_dir", str(path)): f"shape {image.shape}"})
     return image

@@ -9,7 +9,7 @@ from mia_tf.data.archives import StoredArray
 from mia_tf.data.pictures import read_pictures
 from mia_tf.files import load_array
 from mia_tf.store import Store
-from mia_tf.validation import InputError
+from mia_tf.validation import InputError, part_of
 
 _BLOCK_BYTES = 1 << 22
 _HALF = 0.5 / 127.5
@@ -37,9 +37,10 @@ def read_logdir_pictures(store: Store) -> np.ndarray | None:
     if array.dtype.kind == "f" and _is_liras(stored):
         stored = StoredArray(array.shape, np.dtype(np.float64), lambda: (_from_liras(b) for b in _blocks(array)))
     try:
-        return read_pictures(stored, str(path)).images
+        return read_pictures(stored, part_of("logdir", str(path))).images
     except InputError as error:
-        raise InputError(f"{error}. Or move the file away: the other figures need no pictures") from None
+        line = f"{error}. Or move the file away: the other figures need no pictures"
+        raise InputError(line, error.argument, error.value) from None
 
 
 def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:

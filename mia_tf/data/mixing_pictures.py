@@ -45,9 +45,8 @@ def find(data_folder: Path | None) -> MixingPictures:
         return MixingPictures(provenance, functools.partial(_fractals, NUM_FRACTALS))
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not files:
-        raise InputError(
-            f"No images in {folder}: put PixMix's mixing pictures there, or remove the folder for fractals"
-        )
+        line = f"No images in {folder}: put PixMix's mixing pictures there, or remove the folder for fractals"
+        raise InputError(line, "data_dir", folder)
     chosen = files
     if len(files) > MOST_READ:
         chosen = [files[row] for row in np.random.default_rng(_SEED).permutation(len(files))[:MOST_READ]]
@@ -76,4 +75,4 @@ def _read(path: Path, size: int) -> np.ndarray:
             picture.draft("RGB", (2 * size, 2 * size))  # spares a JPEG's decoder most of the work
             return np.asarray(ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.BOX))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises on damage
-        raise InputError(f"Cannot read {path}: it is not a whole image ({error})") from None
+        raise InputError(f"Cannot read {path}: it is not a whole image ({error})", "data_dir", path) from None

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from mia_tf.config import DataConfig
 from mia_tf.data.archives import Archive, as_labels
 from mia_tf.data.assembly import Pool, assemble
 from mia_tf.data.pictures import Pictures, read_pictures
+from mia_tf.files import expanded
 from mia_tf.labels import normalize_ids, normalize_labels, occurring_classes
 from mia_tf.records import OVER, UNDER, Dataset
-from mia_tf.validation import check, check_shape, listed
+from mia_tf.validation import check, check_shape, listed, part_of
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test", "group_train", "group", "group_test", "ids", "classes")
 _MEDMNIST = {"x_train": "train_images", "y_train": "train_labels", "x_test": "test_images", "y_test": "test_labels"}
@@ -63,7 +63,7 @@ def identity(path: str) -> dict[str, str]:
 
 def _existing(path: str) -> Path:
     """The path of a user's archive, which must exist."""
-    found = Path(os.path.expanduser(path))
+    found = expanded(path)
     check(found.is_file(), "must be npz:PATH with the path of a file", dataset=f"npz:{path}")
     return found
 
@@ -78,9 +78,13 @@ class _OwnArchive(Archive):
         if self.medmnist:
             names = (*_MEDMNIST.values(), *(name for name in _NAMES if name not in _MEDMNIST), *_VALIDATION)
         unknown = sorted(self.keys.difference(names))
-        check(not unknown, "must hold no arrays but " + ", ".join(names), **{str(path): ", ".join(unknown)})
+        check(
+            not unknown,
+            "must hold no arrays but " + ", ".join(names),
+            **{part_of("dataset", str(path)): ", ".join(unknown)},
+        )
         both = {"group", "group_train"} <= self.keys
-        check(not both, "must not hold both group and group_train", **{str(path): "both"})
+        check(not both, "must not hold both group and group_train", **{part_of("dataset", str(path)): "both"})
 
     def key(self, name: str) -> str:
         """What this archive calls one of our arrays."""
@@ -90,7 +94,7 @@ class _OwnArchive(Archive):
 
     def title(self, name: str) -> str:
         """What messages call one of our arrays."""
-        return f"{self.key(name)} in {self.path}"
+        return super().title(self.key(name))
 
     def has(self, name: str) -> bool:
         """Whether one of our arrays is there."""

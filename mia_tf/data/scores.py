@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import os
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mia_tf.files import read_csv
+from mia_tf.files import expanded, read_csv
 from mia_tf.store import Store
 from mia_tf.validation import check
 
@@ -64,8 +64,11 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
         InputError: there is no such LOGDIR, or it is not analyzed.
     """
     store = open_run(logdir, argument)
-    folder, remedy = store.logdir, f"; make it with `python -m mia_tf.analyze --logdir={store.logdir}`"
-    table = read_csv(folder / "analysis" / "examples.csv", _COLUMNS, remedy)
+    folder, remedy = (
+        store.logdir,
+        f"; make it with `python -m mia_tf.analyze {shlex.quote(f'--logdir={store.logdir}')}`",
+    )
+    table = read_csv(folder / "analysis" / "examples.csv", _COLUMNS, remedy, argument)
     about = store.about()
     names = about["classes"] or map(str, range(about.get("num_classes", 0)))  # as the table calls them
     places = {name: place for place, name in enumerate(names)}
@@ -84,10 +87,10 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
 
 def open_run(logdir: str | Path, argument: str = "scores_from") -> Store:
     """Opens a LOGDIR that `mia_tf.train` wrote, analyzed or not. Raises InputError if it is none."""
-    folder = Path(os.path.expanduser(logdir))
+    folder = expanded(logdir)
     trained = (folder / "config.json").is_file()
     check(trained, "must be a LOGDIR that `python -m mia_tf.train` wrote", **{argument: logdir})
-    return Store.open(folder)
+    return Store.open(folder, argument)
 
 
 def digest_of(lines: Iterable[str]) -> str:

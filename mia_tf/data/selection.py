@@ -4,7 +4,6 @@ A selection starts from the random mixture that the rest of the configuration na
 examples that are selected FROM. The over-represented group and the test images stay as they are.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,9 @@ from mia_tf.config import EFFICIENTNET, DataConfig
 from mia_tf.data import scores
 from mia_tf.data.mixtures import MIXTURES
 from mia_tf.data.scores import digest_of
+from mia_tf.files import expanded
 from mia_tf.records import UNDER, Dataset
-from mia_tf.validation import InputError, check, check_shape, fail
+from mia_tf.validation import check, check_shape, fail
 
 FeatureExtractor = Callable[[Dataset, str, int], np.ndarray]
 """(dataset, name of a network, seed) -> (N, D) features of its images by that network, trained on them."""
@@ -99,7 +99,8 @@ def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> Non
     check(not own, "must not be --logdir: singletons are trained with new models", scores_from=config.scores_from)
     for name in ("dataset", "dataset_digest"):
         then, now = settings.get(name), identity.get(name)
-        check(then == now, f"must be of the same data: {name} is {then} there, {now} now", scores_from=earlier.logdir)
+        allowed = f"must be of the same data: {name} is {then} there, {now} now"
+        check(then == now, allowed, scores_from=config.scores_from)
     if identity["seed"] == settings.get("seed"):
         fail(f"must differ from that of {earlier.logdir}, whose models chose the singletons", seed=identity["seed"])
 
@@ -189,7 +190,7 @@ def _threshold(config: DataConfig) -> float:
         return config.threshold
     over = MIXTURES[config.dataset].over if config.dataset in MIXTURES else None
     if over not in THRESHOLDS:
-        raise InputError(f"Argument `threshold` must be given: there is no default for dataset={config.dataset}")
+        fail(f"must be given: there is no default for dataset={config.dataset}", threshold=None)
     return THRESHOLDS[over]
 
 
@@ -212,7 +213,7 @@ def _without(dataset: Dataset, path: str) -> Dataset:
 def _read_ids(path: str) -> list[str]:
     """The different lines of a text file, in order; empty ones and spaces around them do not count."""
     try:
-        lines = Path(os.path.expanduser(path)).read_text(encoding="utf-8").split("\n")
+        lines = expanded(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         fail(f"must be a text file of example ids, one per line ({getattr(error, 'strerror', error)})", without=path)
     ids = {line.strip() for line in lines} - {""}

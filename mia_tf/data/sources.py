@@ -8,6 +8,7 @@ from mia_tf.data import embedded, image_folder, tfds_source
 from mia_tf.data.archives import Archive, as_labels
 from mia_tf.data.catalogue import SOURCES, SourceData, how_to_get
 from mia_tf.data.pictures import read_pictures
+from mia_tf.files import expanded
 from mia_tf.validation import InputError, check
 
 ENVIRONMENT_VARIABLE = "MIA_TF_DATA"
@@ -38,10 +39,11 @@ def _reader(name: str, data_source: str, data_dir: str | None) -> Callable[[], S
     if data_source == "embedded":
         if not source.embedded:
             stand_ins = " and ".join(other for other in SOURCES if SOURCES[other].embedded)
-            raise InputError(f"--data_source=embedded has no {name}, only {stand_ins}. {how_to_get(name)}")
+            line = f"--data_source=embedded has no {name}, only {stand_ins}. {how_to_get(name)}"
+            raise InputError(line, "data_source", data_source)
         return embedded.READERS[name]
     if data_source == "tfds" and source.tfds_name is None:
-        raise InputError(f"tensorflow_datasets has no {name}. {how_to_get(name)}")
+        raise InputError(f"tensorflow_datasets has no {name}. {how_to_get(name)}", "data_source", data_source)
     if data_source == "tfds":
         return lambda: tfds_source.read(name)
     folder = folder_of_archives(data_dir)
@@ -49,13 +51,14 @@ def _reader(name: str, data_source: str, data_dir: str | None) -> Callable[[], S
     if data_source == "auto" and source.tfds_name is not None and (path is None or not path.exists()):
         return lambda: tfds_source.read(name)
     if path is None:
-        raise InputError(f"{name} needs a folder of data. {how_to_get(name)}")
+        raise InputError(f"{name} needs a folder of data. {how_to_get(name)}", "data_dir")
     if source.classes:
         if not (path / "train").is_dir() or not (path / "test").is_dir():
-            raise InputError(f"Missing folder: {path} with the folders train and test. {how_to_get(name)}")
+            line = f"Missing folder: {path} with the folders train and test. {how_to_get(name)}"
+            raise InputError(line, "data_dir", path)
         return lambda: read_images(name, path)
     if not path.is_file():
-        raise InputError(f"Missing file: {path}. {how_to_get(name)}")
+        raise InputError(f"Missing file: {path}. {how_to_get(name)}", "data_dir", path)
     return lambda: read_npz(name, path)
 
 
@@ -64,19 +67,19 @@ def folder_of_archives(data_dir: str | None) -> Path | None:
     given = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
     if not given:
         return None
-    folder = Path(os.path.expanduser(given))
+    folder = expanded(given)
     check(folder.is_dir(), f"(or {ENVIRONMENT_VARIABLE}) must be a folder that exists", data_dir=given)
     return folder
 
 
 def read_npz(name: str, path: Path) -> SourceData:
     """Reads x_train, y_train, x_test and y_test of an archive in Keras' layout."""
-    source, archive = SOURCES[name], Archive(path)
+    source, archive = SOURCES[name], Archive(path, "data_dir")
     arrays = []
     for split in ("train", "test"):
-        images = read_pictures(archive.stored(f"x_{split}"), f"x_{split} in {path}", shape=source.shape).images
-        labels = archive.array(f"y_{split}")
-        arrays += [images, as_labels(labels, f"y_{split} in {path}", len(images), source.num_classes)]
+        x, y = f"x_{split}", f"y_{split}"
+        images = read_pictures(archive.stored(x), archive.title(x), shape=source.shape).images
+        arrays += [images, as_labels(archive.array(y), archive.title(y), len(images), source.num_classes)]
     return SourceData(*arrays, provenance=f"{path.name}, an npz archive")
 
 

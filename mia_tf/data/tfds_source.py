@@ -24,7 +24,8 @@ def read(name: str) -> SourceData:
         InputError: tensorflow_datasets is not installed, or cannot download or prepare the data set.
     """
     if importlib.util.find_spec("tensorflow_datasets") is None:
-        raise InputError(f"tensorflow_datasets is not installed (pip install tensorflow-datasets). {how_to_get(name)}")
+        line = f"tensorflow_datasets is not installed (pip install tensorflow-datasets). {how_to_get(name)}"
+        raise InputError(line, "data_source", "tfds")
     tfds_name = SOURCES[name].tfds_name
     try:
         with native_messages_held_back():
@@ -42,7 +43,8 @@ def read(name: str) -> SourceData:
             train, test = (_read_split(builder, split, SOURCES[name].num_classes) for split in ("train", "test"))
     except Exception as error:  # tfds has no one kind: requests', TensorFlow's, its own, OSError, ImportError, ...
         detail = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
-        raise InputError(f"Cannot have {tfds_name} from tensorflow_datasets ({detail}). {how_to_get(name)}") from error
+        line = f"Cannot have {tfds_name} from tensorflow_datasets ({detail}). {how_to_get(name)}"
+        raise InputError(line, "data_source", "tfds") from error
     return SourceData(*train, *test, provenance=f"tensorflow_datasets {builder.info.full_name}")
 
 

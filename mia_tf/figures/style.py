@@ -73,8 +73,11 @@ def group_style(group: int) -> GroupStyle:
 
 
 def literal(text: str) -> str:
-    """A user's text as it is drawn: without markup between dollar signs, and in legends also if it begins with _."""
-    text = text.replace("$", r"\$")
+    """A user's text as it is drawn: without markup between dollar signs, and in legends also if it begins with _.
+
+    Bytes of a path that are no text are drawn as escapes.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

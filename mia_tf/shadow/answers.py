@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mia_tf.stored_model import StoredModel
-from mia_tf.validation import InputError, check_shape
+from mia_tf.validation import check_shape, fail, part_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Answers:
         metrics: returns what training measured; {} if unknown.
         hparams: returns the settings of its training; {} if unknown.
         index: which model of its LOGDIR; None if it has none.
+        argument: the parameter or flag that gave it, which an InputError names.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Answers:
     metrics: Callable[[], Mapping] = dict
     hparams: Callable[[], Mapping] = dict
     index: int | None = None
+    argument: str = "logits"
 
     @property
     def has_outputs(self) -> bool:
@@ -54,6 +56,7 @@ class About:
         plan: how the training sets were drawn, one of `config.SUBSET_PLANS`; None if unknown.
         pkeep: the probability of membership under that plan; None if unknown.
         notes: sentences about models that are not in the record.
+        argument: the parameter or flag that gave the record, which an InputError names.
     """
 
     name: str = ""
@@ -64,6 +67,7 @@ class About:
     plan: str | None = None
     pkeep: float | None = None
     notes: tuple[str, ...] = ()
+    argument: str = "shadows"
 
 
 def answers_of(model: StoredModel, cut_keep: bool) -> Answers:
@@ -79,6 +83,7 @@ def answers_of(model: StoredModel, cut_keep: bool) -> Answers:
         model.metrics,
         model.hparams,
         model.index,
+        model.argument,
     )
 
 
@@ -92,8 +97,9 @@ def in_memory(model: Answers) -> Answers:
 def check_fits(model: Answers, shape: tuple[int, int, int], num_examples: int) -> None:
     """Raises InputError where a model's arrays do not fit the labels and the first model."""
     if model.shape != shape or model.shape[0] != num_examples:
-        raise InputError(
-            f"The logits of {model.name} must have examples, queries, classes = "
-            f"({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the first model say. Received: {model.shape}"
+        allowed = (
+            f"must have examples, queries, classes = ({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the "
+            "first model say"
         )
-    check_shape((num_examples,), bool, **{f"keep.npy of {model.name}": model.member})
+        fail(allowed, **{part_of(model.argument, f"the logits of {model.name}"): model.shape})
+    check_shape((num_examples,), bool, **{part_of(model.argument, f"keep.npy of {model.name}"): model.member})

@@ -114,8 +114,9 @@ class Recording:
         Raises:
             InputError: fewer than MIN_MODELS shadow models; or subsets that `Lineup.of_two_logdirs` refuses.
         """
-        complete = " ".join([str(len(shadows)), *(f"({note})" for note in shadows.about.notes)])
-        check(len(shadows) >= MIN_MODELS, f"must be at least {MIN_MODELS} to analyze", complete_models=complete)
+        complete = " ".join([f"{len(shadows)} complete models", *(f"({note})" for note in shadows.about.notes)])
+        allowed = f"must hold at least {MIN_MODELS} complete models to analyze"
+        check(len(shadows) >= MIN_MODELS, allowed, **{shadows.about.argument: complete})
         records = [targets, shadows] if targets else [shadows]
         self._models = [(record, k) for record in records for k in range(len(record))]
         self._labels = shadows.labels
@@ -127,7 +128,7 @@ class Recording:
         if targets is None:
             self.lineup = Lineup.of_one_logdir(len(shadows))
         elif members_known:
-            self.lineup = Lineup.of_two_logdirs(self.keep, len(targets))
+            self.lineup = Lineup.of_two_logdirs(self.keep, len(targets), shadows.about.argument)
         else:
             self.lineup = Lineup(len(targets), len(targets), np.full(len(targets), NONE))
         values = self.shape[1] * len(self._models)

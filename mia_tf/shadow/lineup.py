@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mia_tf.validation import InputError
+from mia_tf.validation import fail
 
 NONE = -1
+_APART = (
+    "must hold models whose subsets were drawn apart from the targets', by another --seed, or are the same, each once"
+)
 _RELATED = 8
 """Standard errors: two subsets drawn independently do not agree by more, however many pairs are compared."""
 _COMPARED = 10_000
@@ -34,7 +37,7 @@ class Lineup:
         return cls(num_models, 0, np.arange(num_models))
 
     @classmethod
-    def of_two_logdirs(cls, keep: np.ndarray, num_targets: int) -> "Lineup":
+    def of_two_logdirs(cls, keep: np.ndarray, num_targets: int, argument: str = "shadows") -> "Lineup":
         """The first T models attacked with the others, which come from another LOGDIR.
 
         What a target says of an example depends on what else it trained on. A shadow model of the very same subset
@@ -47,6 +50,7 @@ class Lineup:
         Args:
             keep: (N, M) bool, membership in the training sets.
             num_targets: T.
+            argument: the parameter or flag that gave the shadow models, which an InputError names.
 
         Raises:
             InputError: a target's and a shadow model's subsets agree more than chance, and are not the same; or two
@@ -67,16 +71,11 @@ class Lineup:
         agreement[twins != NONE, twins[twins != NONE]] = 0
         target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)
         if agreement[target, shadow] > _RELATED or any(len(found) > 1 for found in same):
-            raise InputError(
-                "The shadow models' subsets must be drawn apart from the targets', by another --seed, or be the same, "
-                f"each once: that of shadow model {shadow} is too much like that of target {target}"
-            )
+            like = f"a subset of shadow model {shadow} that is too much like that of target {target}"
+            fail(_APART, **{argument: like})
         counted = _agreement(targets[rows].sum(axis=1, keepdims=True), num_in[rows, None])
         if (twins == NONE).all() and abs(counted.item()) > _RELATED:
-            raise InputError(
-                "The shadow models' subsets must be drawn apart from the targets', by another --seed, or be the same, "
-                "each once: these are other models of the targets' own plan"
-            )
+            fail(_APART, **{argument: "other models of the targets' own plan"})
         return cls(num_targets, num_targets, twins)
 
     @property

@@ -1,12 +1,13 @@
 """A folder for files of one analysis, which disappears with it, however it ends."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from mia_tf.locks import lock
 
 
 @contextlib.contextmanager
@@ -38,11 +39,6 @@ def _locked(folder: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        free = True
-    except BlockingIOError:
-        free = False
-    try:
-        yield free
+        yield lock(file, wait=False)
     finally:
         os.close(file)

@@ -14,7 +14,7 @@ from mia_tf.shadow import signals
 from mia_tf.shadow.answers import About, Answers, answers_of, check_fits, in_memory
 from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
-from mia_tf.validation import InputError, check, check_integer, check_shape, fail
+from mia_tf.validation import check, check_integer, check_shape, fail, part_of
 
 _SAMPLE = 1000
 
@@ -148,16 +148,19 @@ class ShadowModels:
             plan=config.get("subsets"),
             pkeep=config.get("pkeep"),
             notes=tuple(notes),
+            argument=argument,
         )
         self.models = models
         for model in models:
             check_fits(model, models[0].shape, len(self.labels))
         if self.has_logits:
             readers = [lambda model=model: model.read(0, _SAMPLE) for model in models[:2]]
-            check_outputs(readers, models[0].shape[2], self.outputs, argument)
+            part = part_of(argument, "the models' answers")
+            check_outputs(readers, models[0].shape[2], self.outputs, part)
         low, high = self.labels.min(), self.labels.max()
         if low < 0 or high >= self.shape[2]:
-            raise InputError(f"The labels must lie in [0, {self.shape[2] - 1}]. Received: {low} to {high}")
+            received = {part_of(argument, "the labels"): f"values from {low} to {high}"}
+            fail(f"must lie in [0, {self.shape[2] - 1}]", **received)
         return self
 
     def __len__(self) -> int:
@@ -204,12 +207,12 @@ class ShadowModels:
             InputError: an output is not finite; names the model.
         """
         answers = self.models[model]
-        check(answers.has_outputs, "must have logits, not only scores", model=answers.source)
+        allowed = "must hold logits, not only scores"
+        check(answers.has_outputs, allowed, **{part_of(answers.argument, answers.name): answers.source})
         outputs = answers.read(start, len(self.labels) if stop is None else stop)
         floor = {"floor": self.floor} if self.outputs == "probabilities" else {}
         logits = as_logits(outputs, self.outputs, **floor)
-        if not np.isfinite(logits).all():
-            raise InputError(f"The logits of {answers.name} must be finite. See {answers.source}")
+        _check_finite(logits, "logits", answers)
         return logits
 
     def read_phi(self, model: int, start: int = 0, stop: int | None = None) -> np.ndarray:
@@ -222,8 +225,7 @@ class ShadowModels:
         if answers.has_outputs:
             return signals.phi(self.read_logits(model, start, stop), self.labels[start:stop, None])
         phi = answers.read(start, stop)
-        if not np.isfinite(phi).all():
-            raise InputError(f"The scores of {answers.name} must be finite. See {answers.source}")
+        _check_finite(phi, "scores", answers)
         return phi
 
     def subset(self, models: Iterable[int]) -> ShadowModels:
@@ -261,7 +263,8 @@ class ShadowModels:
         known = member is not None
         membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
         one = self.subset([])
-        one.models = [Answers("the target", "target", membership, wanted, lambda a, b: array[a:b])]
+        read = {"read": lambda a, b: array[a:b], "argument": "target"}
+        one.models = [Answers("the target", "target", membership, wanted, **read)]
         if self.outputs == "probabilities":
             one.floor = self.floor
         one.about = replace(self.about, planned=None, plan=None, pkeep=None, notes=())
@@ -288,6 +291,12 @@ def _membership(members, shape: tuple[int, ...], argument: str = "members") -> n
     check(array.dtype.kind in "biuf", "must be bool, or 0 and 1", **{argument: f"dtype {array.dtype}"})
     check(np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1", **{argument: "other values"})
     return array.astype(bool)
+
+
+def _check_finite(values: np.ndarray, kind: str, answers: Answers) -> None:
+    """Raises InputError if what was read of a model is not finite."""
+    part = part_of(answers.argument, f"the {kind} of {answers.name}")
+    check(np.isfinite(values).all(), "must be finite", **{part: f"NaN or infinity in {answers.source}"})
 
 
 def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None, num_examples: int, num_classes: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mia_tf.config import EFFICIENTNET, check_arch_fits
 from mia_tf.progress import Progress
-from mia_tf.quiet import native_messages_held_back
+from mia_tf.quiet import native_messages_held_back, print_all_text
 from mia_tf.records import Dataset
 from mia_tf.validation import InputError, check
 
@@ -57,7 +57,8 @@ def extract(dataset: Dataset, network: str, seed: int) -> np.ndarray:
         features, accuracy = pipe.recv()
         progress.finished(0, f"{network} for features: {accuracy:.1%} of {len(dataset.images):,} examples right")
     except EOFError:
-        raise InputError(f"The network for --features={network} could not be trained: its process ended") from None
+        line = f"The network for --features={network} could not be trained: its process ended"
+        raise InputError(line, "features", network) from None
     finally:
         progress.close()
         process.terminate()
@@ -68,6 +69,7 @@ def extract(dataset: Dataset, network: str, seed: int) -> np.ndarray:
 def _work(pipe: Connection, *arguments) -> None:
     """Sends a message after every epoch of `_train`, and at last what it returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    print_all_text()
     with native_messages_held_back():
         found = _train(*arguments, lambda: pipe.send(None))
     pipe.send(found)

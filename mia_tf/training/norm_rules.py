@@ -57,7 +57,7 @@ def check_supported(model: keras.Model) -> None:
 
 def refuse(layer: keras.layers.Layer, reason: str) -> NoReturn:
     """Raises the InputError that names a layer and why DP-SGD cannot train it."""
-    raise InputError(f"--dp cannot train the layer {layer.name} ({type(layer).__name__}): {reason}")
+    raise InputError(f"--dp cannot train the layer {layer.name} ({type(layer).__name__}): {reason}", "dp", layer.name)
 
 
 # ---- convolutions

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from mia_tf.records import Examples, ModelFailure, ModelRecord
-from mia_tf.task import Task, told
+from mia_tf.task import ANSWERS, Task, told
 from mia_tf.training import accuracy
 from mia_tf.validation import InputError, check, fail
 
@@ -75,7 +75,7 @@ class TaskEngine:
         answers = self._task.answers(returned)
         self._shape = self._shape or answers.shape
         same = answers.shape == self._shape
-        check(same, f"must have the shape of the models before, {self._shape}", answers=f"shape {answers.shape}")
+        check(same, f"must have the shape of the models before, {self._shape}", **{ANSWERS: f"shape {answers.shape}"})
         return answers
 
 

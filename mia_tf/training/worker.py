@@ -13,7 +13,6 @@ It talks to its parent over one pipe. From the parent come lists of int, the mod
 """
 
 import dataclasses
-import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -23,6 +22,7 @@ import numpy as np
 
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig, PlanConfig
+from mia_tf.quiet import print_all_text
 from mia_tf.records import ModelFailure, ModelRecord
 from mia_tf.store import Store
 from mia_tf.training.engines import start_engine
@@ -32,6 +32,7 @@ from mia_tf.validation import InputError
 def run(pipe: Connection, logdir: Path, config: PlanConfig, start: Callable) -> None:
     """Trains models with the engine that `start(dataset)` gives until the parent sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    print_all_text()
     store = Store(logdir)
     try:
         dataset = store.pool()
@@ -107,6 +108,8 @@ def measure(
     seconds: float,
 ) -> None:
     """Trains for a while when the parent says so, and sends the images per second and its peak memory in bytes."""
+    import resource  # which Windows lacks
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
     engine = start_engine(dataset, config, threads, ensemble_size, num_models)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import ANY, refuses
 from sklearn.metrics import roc_auc_score
 from toys import make_dataset
 
@@ -20,7 +21,6 @@ from mia_tf.attacks import attack_classes
 from mia_tf.records import ModelRecord
 from mia_tf.shadow.kept import Kept
 from mia_tf.store import Store
-from mia_tf.validation import InputError
 
 MODELS, QUERIES = 12, 2
 FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia"]
@@ -286,18 +286,18 @@ def spoil(keep, logits, what):
 
 
 @pytest.mark.parametrize(
-    "what, said",
+    "what, refusal",
     [
-        ("three models", "complete_models=3"),
-        ("classes", "logits of model 5"),
-        ("queries", "logits of model 5"),
-        ("examples", "logits of model 5"),
+        ("three models", ("logdir", "3 complete models")),
+        ("classes", ("logdir", ANY, "logits of model 5")),
+        ("queries", ("logdir", ANY, "logits of model 5")),
+        ("examples", ("logdir", ANY, "logits of model 5")),
     ],
 )
-def test_models_that_do_not_fit_together_are_named_and_nothing_is_written(tmp_path, what, said):
+def test_models_that_do_not_fit_together_are_named_and_nothing_is_written(tmp_path, what, refusal):
     dataset = make_dataset()
     write_logdir(tmp_path, dataset, *spoil(*random_models(dataset), what))
-    with pytest.raises(InputError, match=said):
+    with refuses(*refusal):
         analyze.analyze(tmp_path)
     assert not (tmp_path / "analysis").exists()
 
@@ -311,7 +311,7 @@ def test_logits_that_are_not_finite_are_named_and_earlier_tables_stay(tmp_path):
     logits = np.load(path)
     logits[3, 0, 0, 0] = np.nan
     np.save(path, logits)
-    with pytest.raises(InputError, match="logits of model 7 must be finite"):
+    with refuses("logdir", advice="logits of model 7 must be finite"):
         analyze.analyze(tmp_path)
     assert sorted(p.name for p in (tmp_path / "analysis").iterdir()) == sorted(
         [*(f"{name}.csv" for name in HEADERS), "audit.json"]
@@ -334,7 +334,7 @@ def test_tables_of_a_failed_analysis_are_never_mixed_with_earlier_ones(tmp_path,
         return csv_text(name, frame)
 
     monkeypatch.setattr("mia_tf.analysis.tables.csv_text", full_disk)
-    with pytest.raises(InputError, match="No space left on device"):
+    with refuses("logdir", advice="No space left on device"):
         analyze.analyze(tmp_path, attacks=["rmia"])
     assert {path.name: path.read_bytes() for path in (tmp_path / "analysis").iterdir()} == before
 
@@ -347,7 +347,7 @@ def test_a_full_disk_is_named_while_the_models_are_read(tmp_path, monkeypatch):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     try:
-        with pytest.raises(InputError, match=r"`logdir` must be a folder that can be written \(File too large\)"):
+        with refuses("logdir", tmp_path, "File too large"):
             analyze.analyze(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -361,7 +361,7 @@ def test_a_config_that_cannot_be_read_is_said_before_any_work(tmp_path, monkeypa
     write_logdir(tmp_path, dataset, *random_models(dataset))
     (tmp_path / "config.json").write_text("{")
     monkeypatch.setattr("mia_tf.analysis.study.audit", lambda *_, **__: pytest.fail("worked"))
-    with pytest.raises(InputError, match=r"Cannot read .*config\.json"):
+    with refuses("logdir", advice="Cannot read"):
         analyze.analyze(tmp_path)
 
 
@@ -372,7 +372,7 @@ def command(*arguments):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ([], "logdir"),
+        ([], "`logdir` must be given"),
         (["--logdir=/nowhere/at/all"], "logdir=/nowhere/at/all"),
         (["--logdir={logdir}", "--attacks=yeom,magic"], "attacks=magic"),
         (["--logdir={logdir}", "--num_targets=0"], "num_targets=0"),
@@ -382,16 +382,13 @@ def command(*arguments):
         (["--logdir={logdir}", "--num_shadow=2", "--attacks=yeom"], "attacks=yeom"),
         (["--logdir={logdir}", "--delta=1"], "delta=1"),
         (["--logdir={logdir}", "--colour=red"], "colour"),
-        (["--logdir={logdir}", "--fpr=0.1,low"], "`fpr` must be numbers in (0, 1), with commas between"),
-        (["--logdir={logdir}", "--fpr=0.1,1"], "`fpr` must be in (0, 1). Received: fpr=1.0"),
+        (["--logdir={logdir}", "--fpr=0.1,low"], "`fpr`"),
+        (["--logdir={logdir}", "--fpr=0.1,1"], "fpr=1.0"),
         (["--logdir={logdir}", "--epoch=7"], "epoch=7"),
-        (["--logdir={logdir}", "--epoch=-1"], "`epoch` must be an integer of at least 0"),
-        (["--logdir={logdir}", "--outputs=loss"], "`outputs` must be one of logits, probabilities, sigmoid"),
-        (
-            ["--logdir={logdir}", "--outputs=probabilities"],
-            '`logdir` must be probabilities with outputs="probabilities"',
-        ),
-        (["--logdir={logdir}", "--shadow_logdir=/nowhere"], "`shadow_logdir` must be a folder that `python -m"),
+        (["--logdir={logdir}", "--epoch=-1"], "`epoch`"),
+        (["--logdir={logdir}", "--outputs=loss"], "`outputs`"),
+        (["--logdir={logdir}", "--outputs=probabilities"], "the models' answers must be probabilities"),
+        (["--logdir={logdir}", "--shadow_logdir=/nowhere"], "`shadow_logdir`"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(analyzed, arguments, said):
@@ -425,3 +422,9 @@ def test_no_framework_is_imported(analyzed):
     )
     ended = command("-c", program, str(analyzed[0]))
     assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
+
+
+def test_a_folder_for_the_tables_that_cannot_be_made_is_named_before_any_work(analyzed, tmp_path):
+    (tmp_path / "file").touch()
+    with refuses("out", tmp_path / "file" / "tables"):
+        analyze.analyze(analyzed[0], out=tmp_path / "file" / "tables")

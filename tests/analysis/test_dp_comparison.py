@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dp_helpers import GUARANTEE, MODELS, make_keep, make_pool, write_run
+from refusals import refuses
 
 from mia_tf.analysis.dp_comparison import COLUMNS, compare
 from mia_tf.analysis.dp_runs import read_runs, upper_bounds
@@ -13,7 +14,6 @@ from mia_tf.analysis.result import load_audit
 from mia_tf.analysis.study import audit
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.signals import correct
-from mia_tf.validation import InputError
 
 ATTACKS = ["yeom", "lira_online_fixed"]
 
@@ -66,7 +66,7 @@ def changed_pool(what):
 def test_other_examples_are_refused(logdirs, tmp_path, what):
     dataset = changed_pool(what)
     write_run(tmp_path / "dp", dataset, make_keep(dataset), gain=0.0, **GUARANTEE)
-    with pytest.raises(InputError, match=f"`dp` must hold the examples of --plain=.*their {what} differ"):
+    with refuses("dp", advice=f"their {what} differ"):
         read_runs(logdirs[0], [logdirs[1], tmp_path / "dp"])
 
 
@@ -75,7 +75,7 @@ def test_a_pool_of_another_size_is_refused(logdirs, tmp_path):
     arrays = ("images", "labels", "groups", "example_ids")
     smaller = dataclasses.replace(dataset, **{name: getattr(dataset, name)[:-1] for name in arrays})
     write_run(tmp_path / "dp", smaller, make_keep(smaller), gain=0.0, **GUARANTEE)
-    with pytest.raises(InputError, match="their example_ids differ"):
+    with refuses("dp", tmp_path / "dp", "their example_ids differ"):
         read_runs(logdirs[0], [tmp_path / "dp"])
 
 
@@ -84,47 +84,47 @@ def test_other_subsets_are_refused(logdirs, tmp_path):
     keep = make_keep(dataset)
     keep[5, 17] ^= True  # one example of one model
     write_run(tmp_path / "dp", dataset, keep, gain=0.0, **GUARANTEE)
-    with pytest.raises(InputError, match=r"`dp` must have the subsets of --plain=.*those of model 5 differ"):
+    with refuses("dp", tmp_path / "dp", "those of model 5 differ"):
         read_runs(logdirs[0], [tmp_path / "dp"])
 
 
 def test_runs_without_a_common_model_are_refused(logdirs, tmp_path):
     dataset = make_pool()
     write_run(tmp_path / "dp", dataset, make_keep(dataset), gain=0.0, indices=[0, 1], **GUARANTEE)
-    with pytest.raises(InputError, match="`dp` must have models that"):
+    with refuses("dp", advice="must have models that"):
         read_runs(logdirs[0], [logdirs[1], tmp_path / "dp"])
 
 
 def test_runs_on_the_wrong_side_are_refused(logdirs):
-    with pytest.raises(InputError, match="`plain` must have been trained without"):
+    with refuses("plain", logdirs[1]):
         read_runs(logdirs[1], [logdirs[1]])
-    with pytest.raises(InputError, match="`dp` must have been trained with"):
+    with refuses("dp", logdirs[0]):
         read_runs(logdirs[0], [logdirs[0]])
 
 
 def test_guarantees_of_two_deltas_or_within_a_run_are_refused(logdirs, tmp_path):
     dataset = make_pool()
     write_run(tmp_path / "dp", dataset, make_keep(dataset), gain=0.0, **{**GUARANTEE, "delta": 1e-6})
-    with pytest.raises(InputError, match="`dp` must have delta=1e-05"):
+    with refuses("dp", tmp_path / "dp", "delta=1e-05"):
         read_runs(logdirs[0], [logdirs[1], tmp_path / "dp"])
     keep = make_keep(dataset)
     write_run(tmp_path / "mixed", dataset, keep, gain=0.0, indices=range(6), **GUARANTEE)
     write_run(tmp_path / "mixed", dataset, keep, gain=0.0, indices=range(6, MODELS), **{**GUARANTEE, "steps": 10})
-    with pytest.raises(InputError, match="steps of model 6 differs"):
+    with refuses("dp", tmp_path / "mixed", "steps of model 6 differs"):
         read_runs(logdirs[0], [tmp_path / "mixed"])
 
 
 def test_dp_names_each_logdir_once(logdirs):
     for dp in ([], [logdirs[1], logdirs[1].parent / "plain" / ".." / "dp"]):
-        with pytest.raises(InputError, match="`dp` must name at least one LOGDIR, and each once"):
+        with refuses("dp"):
             read_runs(logdirs[0], dp)
-    with pytest.raises(InputError, match="Argument `dp` must be a folder"):
+    with refuses("dp", logdirs[1].parent / "none"):
         read_runs(logdirs[0], [logdirs[1].parent / "none"])
 
 
 @pytest.mark.parametrize("labels", [["dp"], ["plain", "dp", "dp2"], ["dp", "dp"]])
 def test_labels_that_do_not_fit_are_refused(logdirs, labels):
-    with pytest.raises(InputError, match="`labels` must be 2 different names, one per LOGDIR"):
+    with refuses("labels"):
         compare(*logdirs, labels=labels)
 
 
@@ -173,9 +173,9 @@ def test_memorization_goes_with_the_members_advantage(comparison, logdirs):
 
 def test_correctness_is_of_audits_that_were_not_loaded(comparison, tmp_path):
     folder = comparison.audits["dp"].save(tmp_path / "audit")
-    with pytest.raises(InputError, match="not loaded from files"):
+    with refuses("shadows", None, "not loaded from files"):
         load_audit(folder).correct()
-    with pytest.raises(InputError, match="`folder` must not be the folder of an audit"):
+    with refuses("folder", folder):
         comparison.save(folder)
     assert load_audit(folder) == comparison.audits["dp"]
 
@@ -186,7 +186,7 @@ def test_a_saved_comparison_is_its_tables(comparison, tmp_path):
     found = pd.read_csv(tmp_path / "new" / "folder" / "memorization.csv")
     pd.testing.assert_frame_equal(found.drop(columns="note"), comparison.memorization.drop(columns="note"))
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="`folder` must be a folder that can be written"):
+    with refuses("folder", tmp_path / "file"):
         comparison.save(tmp_path / "file")
 
 

@@ -6,10 +6,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from refusals import ANY, refuses
 
 from mia_tf.data import archives
 from mia_tf.data.archives import Archive
-from mia_tf.validation import InputError
 
 
 def _blocks(path):
@@ -48,23 +48,25 @@ def _npy(array, change=lambda content: content):
 
 
 @pytest.mark.parametrize(
-    "content, said",
+    "content, refusal",
     [
-        (b"", "its array `x` is damaged"),
-        (b"text", "its array `x` is damaged"),
-        (_npy(np.arange(5), lambda c: c[:-1]), "its size is not that of its shape"),
-        (_npy(np.arange(5), lambda c: c + b"more"), "its size is not that of its shape"),
-        (_npy(np.arange(5), lambda c: c.replace(b"(5,)", b"(99999999999999999999,)")), "damaged"),
-        (_npy(np.arange(5), lambda c: c[:6] + b"\x03" + c[7:]), r"npy format \(3, 0\)"),
-        (_npy(np.array(["a", None], object)), r"pickled Python objects, which are never loaded: convert strings with"),
+        (b"", ("dataset", ANY, "its array `x` is damaged")),
+        (b"text", ("dataset", ANY, "its array `x` is damaged")),
+        (_npy(np.arange(5), lambda c: c[:-1]), ("dataset", ANY, "its size is not that of its shape")),
+        (_npy(np.arange(5), lambda c: c + b"more"), ("dataset", ANY, "its size is not that of its shape")),
+        (_npy(np.arange(5), lambda c: c.replace(b"(5,)", b"(99999999999999999999,)")), ("dataset", ANY, "damaged")),
+        (_npy(np.arange(5), lambda c: c[:6] + b"\x03" + c[7:]), ("dataset", ANY, "npy format (3, 0)")),
+        (
+            _npy(np.array(["a", None], object)),
+            ("dataset", ANY, "pickled Python objects, which are never loaded: convert"),
+        ),
     ],
 )
-def test_what_is_no_array_is_told_in_one_line(tmp_path, content, said):
+def test_what_is_no_array_is_told_in_one_line(tmp_path, content, refusal):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", content)
-    with pytest.raises(InputError, match=said) as error:
+    with refuses(*refusal):
         _blocks(tmp_path / "a.npz")
-    assert "\n" not in str(error.value)
 
 
 def test_a_changed_byte_is_found_at_the_end(tmp_path):
@@ -72,11 +74,11 @@ def test_a_changed_byte_is_found_at_the_end(tmp_path):
     content = bytearray((tmp_path / "a.npz").read_bytes())
     content[4000] ^= 1
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"its array `x` is damaged \(Bad CRC-32"):
+    with refuses("dataset", advice="its array `x` is damaged (Bad CRC-32"):
         _blocks(tmp_path / "a.npz")
 
 
 def test_a_missing_array_is_named(tmp_path):
     np.savez(tmp_path / "a.npz", y=np.arange(3))
-    with pytest.raises(InputError, match=r"Missing array `x` in .*a\.npz\. It holds: y"):
+    with refuses("dataset", advice="Missing array `x` in"):
         Archive(tmp_path / "a.npz").stored("x")

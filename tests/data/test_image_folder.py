@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refuses
 from synthetic_sources import synthetic_arrays, write_source
 
 from mia_tf.config import DataConfig
@@ -9,7 +10,6 @@ from mia_tf.data.assembly import example_ids
 from mia_tf.data.catalogue import SOURCES
 from mia_tf.data.image_folder import read_split
 from mia_tf.data.sources import read
-from mia_tf.validation import InputError
 
 CLASSES, SHAPE = ("bird", "ant"), (4, 5, 3)
 
@@ -41,13 +41,13 @@ def test_damaged_missing_and_foreign_pictures(folder):
     whole = (folder / "ant" / "a.png").read_bytes()
     for content in (b"", b"no picture", whole[: len(whole) // 2], whole[:-30]):
         (folder / "ant" / "a.png").write_bytes(content)
-        with pytest.raises(InputError, match=r"Cannot read .*a\.png: it is not a whole image"):
+        with refuses("data_dir", advice="a.png: it is not a whole image"):
             read_split(folder, CLASSES, SHAPE)
     (folder / "ant" / "a.png").unlink()
-    with pytest.raises(InputError, match=r"No images in .*ant: \*\.png"):
+    with refuses("data_dir", advice="No images in"):
         read_split(folder, CLASSES, SHAPE)
     Image.new("RGB", (4, 5)).save(folder / "ant" / "a.png")
-    with pytest.raises(InputError, match=r"a\.png` must have shape \(4, 5, 3\)\. Received: .*shape \(5, 4, 3\)"):
+    with refuses("data_dir", "shape (5, 4, 3)"):
         read_split(folder, CLASSES, SHAPE)
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refuses
 
 from mia_tf.data import mixing_pictures
 from mia_tf.data.mixing_pictures import find
-from mia_tf.validation import InputError
 
 
 def _write(folder, name, pixels, **options):
@@ -63,8 +63,8 @@ def test_a_large_folder_is_sampled(tmp_path, monkeypatch):
 
 def test_bad_folders(tmp_path):
     (tmp_path / "pixmix").mkdir()
-    with pytest.raises(InputError, match=r"No images in .*pixmix: put PixMix's mixing pictures there, or remove"):
+    with refuses("data_dir", advice="pixmix: put PixMix's mixing pictures there, or remove"):
         find(tmp_path)
     (tmp_path / "pixmix" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
-    with pytest.raises(InputError, match=r"Cannot read .*broken\.png: it is not a whole image"):
+    with refuses("data_dir", advice="broken.png: it is not a whole image"):
         find(tmp_path).in_colour(28)

@@ -2,6 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from refusals import ANY, refuses
 
 from mia_tf.config import DataConfig
 from mia_tf.data import load
@@ -87,7 +88,7 @@ def test_counts_are_taken_of_each_group_over_the_labels_it_has(own):
     assert np.bincount(dataset.labels[dataset.groups == OVER]).tolist() == [3, 3, 3, 3]
     assert np.bincount(dataset.labels[dataset.groups == UNDER]).tolist() == [3, 3]
     assert (own(arrays, num_under=0).groups == OVER).all()
-    with pytest.raises(InputError, match=r"`num_under` must be at most 16.*num_under=17"):
+    with refuses("num_under", 17):
         own(arrays, num_under=17)
 
 
@@ -109,72 +110,71 @@ _TEST = {"x_test": np.zeros((3, 9, 7, 3), np.uint8), "y_test": np.array([0, 1, 2
 
 
 @pytest.mark.parametrize(
-    ("arrays", "message"),
+    ("arrays", "refusal"),
     [
-        (_changed(x_train=None), "Missing array `x_train` in .*It holds: y_train"),
-        (_changed(y_train=None), "Missing array `y_train` in"),
-        (_changed(x_train=np.zeros((40, 9), np.uint8)), r"must have shape \(N, H, W\).*Received: .*shape \(40, 9\)"),
-        (_changed(x_train=np.zeros((40, 9, 7, 2), np.uint8)), r"must have shape.*shape \(40, 9, 7, 2\)"),
-        (_changed(x_train=np.zeros((40, 0, 7), np.uint8)), r"must have shape.*shape \(40, 0, 7\)"),
+        (_changed(x_train=None), ("dataset", ANY, "Missing array `x_train` in")),
+        (_changed(y_train=None), ("dataset", ANY, "Missing array `y_train` in")),
+        (_changed(x_train=np.zeros((40, 9), np.uint8)), ("dataset", "shape (40, 9)")),
+        (_changed(x_train=np.zeros((40, 9, 7, 2), np.uint8)), ("dataset", "shape (40, 9, 7, 2)")),
+        (_changed(x_train=np.zeros((40, 0, 7), np.uint8)), ("dataset", "shape (40, 0, 7)")),
         (
             _changed(x_train=np.zeros((40, 9, 7), complex)),
-            "must have integers from 0 to 255, or floats.*dtype complex128",
+            ("dataset", "dtype complex128"),
         ),
         (
             _changed(x_train=np.zeros((40, 9, 7), bool)),
-            r"must have integers.*: x\.astype\(np\.uint8\) \* 255 makes True white.*dtype bool",
+            ("dataset", "dtype bool", ": x.astype(np.uint8) * 255 makes True white"),
         ),
-        (_changed(x_train=np.full((40, 9, 7), "a")), "must have integers from 0 to 255, or floats"),
-        (_changed(x_train=np.where(np.arange(7) == 3, np.nan, _FLOATS)), "must be finite.*NaN or infinity"),
-        (_changed(x_train=np.where(np.arange(7) == 3, np.inf, _FLOATS)), "must be finite.*NaN or infinity"),
-        (_changed(x_train=_FLOATS * 512), "must be at most 255: .*from 256.0 to 256.0"),
-        (_changed(x_train=_FLOATS - 0.75), r"must not be negative: .*\(x \+ 1\) / 2.*from -0.25 to -0.25"),
-        (_changed(y_train=np.arange(40) % 4 - 1), "y_train.*must not be negative.*from -1 to 2"),
-        (_changed(y_train=np.arange(40) * 1000), "y_train.*at least two examples per label.*40 different labels of 40"),
-        (_changed(y_train=np.arange(40) / 10), "y_train.*must be whole numbers"),
-        (_changed(y_train=np.zeros(40, int)), "must hold at least two different labels.*only label 0"),
-        (_changed(y_train=np.arange(39)), r"y_train.*must have shape \(40\).*shape \(39,\)"),
-        (_changed(y_train=np.zeros((40, 2), int)), "y_train.*must have one 1 per row"),
-        (_changed(group=np.arange(40)), r"group in .*must lie in \[0, 1\].*from 0 to 39"),
-        (_changed(group_train=np.zeros(7, int)), r"group_train in .*must have shape \(40\)"),
-        (_changed(group=np.ones(40, int)), "must have examples of group 0"),
-        (_changed(x_test=_TEST["x_test"]), "Missing array `y_test`"),
-        (_changed(y_test=_TEST["y_test"]), "Missing array `x_test`"),
-        (_changed(**_TEST | {"y_test": np.array([0, 1, 4])}), "y_test in .*must hold no labels that y_train lacks.*=4"),
+        (_changed(x_train=np.full((40, 9, 7), "a")), ("dataset", "dtype <U1")),
+        (_changed(x_train=np.where(np.arange(7) == 3, np.nan, _FLOATS)), ("dataset", "NaN or infinity")),
+        (_changed(x_train=np.where(np.arange(7) == 3, np.inf, _FLOATS)), ("dataset", "NaN or infinity")),
+        (_changed(x_train=_FLOATS * 512), ("dataset", "pixels from 256.0 to 256.0")),
+        (_changed(x_train=_FLOATS - 0.75), ("dataset", "pixels from -0.25 to -0.25", "(x + 1) / 2")),
+        (_changed(y_train=np.arange(40) % 4 - 1), ("dataset", "values from -1 to 2")),
+        (_changed(y_train=np.arange(40) * 1000), ("dataset", "40 different labels of 40 examples")),
+        (_changed(y_train=np.arange(40) / 10), ("dataset", ANY, "must be whole numbers")),
+        (_changed(y_train=np.zeros(40, int)), ("dataset", "only label 0")),
+        (_changed(y_train=np.arange(39)), ("dataset", "shape (39,)")),
+        (_changed(y_train=np.zeros((40, 2), int)), ("dataset", "shape (40, 2) with other rows")),
+        (_changed(group=np.arange(40)), ("dataset", "values from 0 to 39")),
+        (_changed(group_train=np.zeros(7, int)), ("dataset", "shape (7,)")),
+        (_changed(group=np.ones(40, int)), ("dataset", "only group 1")),
+        (_changed(x_test=_TEST["x_test"]), ("dataset", ANY, "Missing array `y_test`")),
+        (_changed(y_test=_TEST["y_test"]), ("dataset", ANY, "Missing array `x_test`")),
+        (_changed(**_TEST | {"y_test": np.array([0, 1, 4])}), ("dataset", "4")),
         (
             _changed(**_TEST | {"x_test": np.zeros((3, 9, 7), np.uint8)}),
-            r"x_test in .*must have shape \(any, 9, 7, 3\)",
+            ("dataset", "shape (3, 9, 7, 1)"),
         ),
         (
             _changed(x_train=np.array([_Trap()] * 40, object)),
-            "`x_train` is damaged .*pickled Python objects, which are",
+            ("dataset", ANY, "pickled Python objects, which are"),
         ),
         (
             _changed(y_train=np.array([_Trap()] * 40, object)),
-            "`y_train` is damaged .*pickled Python objects, which are",
+            ("dataset", ANY, "pickled Python objects, which are"),
         ),
     ],
 )
-def test_bad_arrays_are_told_in_one_line(own, arrays, message):
-    with pytest.raises(InputError, match=message) as error:
+def test_bad_arrays_are_told_in_one_line(own, arrays, refusal):
+    with refuses(*refusal):
         own(arrays)
-    assert "\n" not in str(error.value)
 
 
 def test_arrays_of_unknown_names_are_refused(own):
     """With groups_train for group_train, everything was once of group 0, and the test images of group 1 were lost."""
-    with pytest.raises(InputError, match=r"own\.npz` must hold no arrays but x_train, .*classes\..*groups_train"):
+    with refuses("dataset", "groups_train"):
         own({**_arrays(), "groups_train": np.arange(40) % 2})
     groups = np.arange(40) % 2
-    with pytest.raises(InputError, match="must not hold both group and group_train"):
+    with refuses("dataset", "both"):
         own({**_arrays(), "group": groups, "group_train": groups})
-    with pytest.raises(InputError, match="Missing array `x_test`"):
+    with refuses("dataset", advice="Missing array `x_test`"):
         own({**_arrays(), "group_test": groups})
 
 
 def test_a_group_of_test_images_that_training_lacks_is_refused(own):
     tests = {"x_test": _arrays(10)["x_train"], "y_test": np.arange(10) % 4, "group_test": np.arange(10) % 2}
-    with pytest.raises(InputError, match=r"`group_test in .*own\.npz` must hold no group that training lacks"):
+    with refuses("dataset", "group 1"):
         own({**_arrays(), **tests})
     assert (own({**_arrays(), **tests}, pool_test=True).groups == UNDER).sum() == 5
 
@@ -197,27 +197,27 @@ def test_there_are_two_copies_of_the_pictures_in_memory_at_most(tmp_path, dtype)
 
 
 def test_under_represented_examples_of_a_file_without_groups(own):
-    with pytest.raises(InputError, match=r"`num_under` must be 0 or not given.*has no group 1.*num_under=5"):
+    with refuses("num_under", 5):
         own(_arrays(), num_under=5)
 
 
 def test_missing_and_damaged_files(tmp_path):
     path = tmp_path / "own.npz"
-    with pytest.raises(InputError, match=r"`dataset` must be npz:PATH with the path of a file.*npz:.*own\.npz"):
+    with refuses("dataset", advice="must be npz:PATH with the path of a file"):
         load(DataConfig(dataset=f"npz:{path}"))
     np.savez_compressed(path, **_arrays())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"Cannot read .*it is not a whole npz archive"):
+    with refuses("dataset", advice="it is not a whole npz archive"):
         load(DataConfig(dataset=f"npz:{path}"))
     damaged = bytearray(whole)
     damaged[len(whole) // 3] ^= 0xFF
     path.write_bytes(bytes(damaged))
-    with pytest.raises(InputError, match="its array `x_train` is damaged"):
+    with refuses("dataset", advice="its array `x_train` is damaged"):
         load(DataConfig(dataset=f"npz:{path}"))
     for content in (b"", b"not an archive", whole[2:]):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="it is not a whole npz archive"):
+        with refuses("dataset", advice="it is not a whole npz archive"):
             load(DataConfig(dataset=f"npz:{path}"))
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from refusals import ANY, refuses
 
 from mia_tf.config import DataConfig
 from mia_tf.data import load
 from mia_tf.store import Store
-from mia_tf.validation import InputError
 
 COUNT = 40
 
@@ -90,28 +90,27 @@ def test_labels_of_test_pictures_that_become_examples_are_classes(own):
         arrays = np.resize(labels, COUNT), np.resize(tests, 10)
         dataset = own(*arrays, settings={"pool_test": True})
         assert dataset.num_classes == 3 and dataset.classes == classes and len(dataset.labels) == 50
-        with pytest.raises(InputError, match=rf"`y_test in .* must hold no labels that y_train lacks\..*={tests[0]}$"):
+        with refuses("dataset", str(tests[0])):
             own(*arrays)
 
 
 @pytest.mark.parametrize(
-    "labels, tests, arrays, said",
+    "labels, tests, arrays, refusal",
     [
-        ([1], None, {}, "`y_train in .*at least two different labels.*only label 1"),
-        (["a"], None, {}, "at least two different labels.*only 'a'"),
-        (["a", "b"], [0, 1], {}, "`y_test in .*must be strings, as y_train.*=numbers"),
-        ([0, 1], ["a", "b"], {}, "`y_test in .*must be numbers, as y_train.*=strings"),
-        ([1, 2], None, {"classes": ["a", "b"]}, r"`y_train in .*must lie in \[0, 1\].*labels from 1: subtract 1"),
-        (["a", "c"], None, {"classes": ["a", "b"]}, "`y_train in .*must be among the class names a, b"),
-        ([0, 1], None, {"ids": np.arange(39)}, r"`ids in .*must have shape \(40\)"),
-        ([0, 1], None, {"ids": np.arange(40) // 2}, r"`ids in .*must differ.*20 of them more than once \(0, 1, .*10 m"),
-        ([0, 1], None, {"ids": np.arange(40.0)}, "`ids in .*must be strings or integers"),
+        ([1], None, {}, ("dataset", "only label 1")),
+        (["a"], None, {}, ("dataset", "only 'a'")),
+        (["a", "b"], [0, 1], {}, ("dataset", "numbers")),
+        ([0, 1], ["a", "b"], {}, ("dataset", "strings")),
+        ([1, 2], None, {"classes": ["a", "b"]}, ("dataset", "values from 1 to 2", "labels from 1: subtract 1")),
+        (["a", "c"], None, {"classes": ["a", "b"]}, ("dataset", "c")),
+        ([0, 1], None, {"ids": np.arange(39)}, ("dataset", "shape (39,)")),
+        ([0, 1], None, {"ids": np.arange(40) // 2}, ("dataset", ANY, "20 of them more than once (0, 1,")),
+        ([0, 1], None, {"ids": np.arange(40.0)}, ("dataset", "dtype float64")),
     ],
 )
-def test_labels_and_ids_that_do_not_fit_are_told_in_one_line(own, labels, tests, arrays, said):
-    with pytest.raises(InputError, match=said) as error:
+def test_labels_and_ids_that_do_not_fit_are_told_in_one_line(own, labels, tests, arrays, refusal):
+    with refuses(*refusal):
         own(np.resize(labels, COUNT), None if tests is None else np.resize(tests, 10), **arrays)
-    assert "\n" not in str(error.value)
 
 
 def test_selections_that_leave_a_class_empty_say_so_and_one_class_is_refused(own):
@@ -120,7 +119,7 @@ def test_selections_that_leave_a_class_empty_say_so_and_one_class_is_refused(own
     (left,) = set(range(3)) - set(dataset.labels.tolist())
     assert dataset.num_classes == 3
     assert dataset.sources["empty classes"] == f"None of the chosen examples is of class {'abc'[left]}."
-    with pytest.raises(InputError, match=r"`dataset` must hold at least two classes.*2 examples of one class"):
+    with refuses("dataset", "2 examples of one class"):
         own(np.resize([0] * 39 + [1], COUNT), settings={"dataset_size": 2, "seed": 1})
 
 
@@ -135,7 +134,7 @@ def test_a_users_ids_name_the_examples(own, tmp_path):
     (tmp_path / "leave.txt").write_text("picture 3.png\r\n\npicture 0.png\n", encoding="utf-8")
     rest = own(labels, ids=ids, settings={"without": str(tmp_path / "leave.txt")})
     assert set(ids) - set(rest.example_ids) == {"picture 3.png", "picture 0.png"}
-    with pytest.raises(InputError, match=r"`ids in .*must not be given with --pool_test.*put them into x_train"):
+    with refuses("dataset", "40 ids"):
         own(labels, labels[:8], ids=ids, settings={"pool_test": True})
 
 
@@ -168,14 +167,14 @@ def test_medmnist_names(tmp_path):
     np.savez(path, **arrays, ids=np.arange(40))
     assert sorted(load(DataConfig(dataset=f"npz:{path}")).example_ids, key=int) == list(map(str, range(40)))
     np.savez(path, **arrays, x_train=arrays["train_images"])
-    with pytest.raises(InputError, match=r"must hold no arrays but train_images, .*val_labels\..*=x_train"):
+    with refuses("dataset", "x_train"):
         load(DataConfig(dataset=f"npz:{path}"))
     del arrays["train_labels"]
     np.savez(path, **arrays)
-    with pytest.raises(InputError, match="Missing array `train_labels`"):
+    with refuses("dataset", advice="Missing array `train_labels`"):
         load(DataConfig(dataset=f"npz:{path}"))
     np.savez(path, **{**arrays, "train_labels": np.arange(40) % 3, "test_labels": np.full(8, 5)})
-    with pytest.raises(InputError, match=r"`test_labels in .*must hold no labels that train_labels lacks"):
+    with refuses("dataset", "5", "test_labels"):
         load(DataConfig(dataset=f"npz:{path}"))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import ANY, refuses
 
 from mia_tf.data import archives
 from mia_tf.data.archives import Archive
@@ -97,40 +98,48 @@ _UNIT = np.linspace(0, 1, 60).reshape(3, 4, 5)
 
 
 @pytest.mark.parametrize(
-    "array, said",
+    "array, refusal",
     [
-        (np.zeros((40, 63), np.uint8), r"give flat pictures their shape with x\.reshape\(-1, H, W, C\).*\(40, 63\)"),
-        (np.zeros((4, 9, 7, 4), np.uint8), r"leave out the alpha channel with x\[\.\.\., :3\]"),
-        (np.zeros((9, 7, 3, 40), np.uint8), r"bring the axis of the examples to the front with np\.moveaxis\(x, -1, 0"),
+        (
+            np.zeros((40, 63), np.uint8),
+            ("x", "shape (40, 63)", "give flat pictures their shape with x.reshape(-1, H, W, C)"),
+        ),
+        (np.zeros((4, 9, 7, 4), np.uint8), ("x", "shape (4, 9, 7, 4)", "leave out the alpha channel with x[..., :3]")),
+        (
+            np.zeros((9, 7, 3, 40), np.uint8),
+            ("x", "shape (9, 7, 3, 40)", "bring the axis of the examples to the front with np.moveaxis(x, -1, 0"),
+        ),
         (
             np.zeros((4, 9, 7, 2), np.uint8),
-            r"must have shape \(N, H, W\), \(N, H, W, 1 or 3\) or \(N, 1 or 3, H, W\)\.",
+            ("x", "shape (4, 9, 7, 2)"),
         ),
-        (np.zeros((4, 0, 7), np.uint8), r"must have shape.*shape \(4, 0, 7\)"),
-        (np.uint8(3), r"must have shape.*shape \(\)"),
-        (np.ones((4, 9, 7), bool), r"x\.astype\(np\.uint8\) \* 255 makes True white"),
-        (_UNIT * 2 - 1, r"must not be negative: .*\(x \+ 1\) / 2.*pixels from -1\.0 to 1\.0"),
-        (_UNIT * 4 - 2, r"must not be negative: .*x \* std \+ mean"),
-        (_UNIT - 0.1, "must not be negative"),
-        (_UNIT * 400 - 100, "must not be negative"),
-        ((_UNIT * 200).astype(int) - 1, "must not be negative"),
-        (_UNIT * 65535, r"must be at most 255: convert pixels of 16 bits with x / 65535.*to 65535\.0"),
-        ((_UNIT * 65535).astype(np.uint16), "must be at most 255"),
-        (_UNIT * 16, r"clearly from 0 to 255.*such as x / 16.*pixels from 0\.0 to 16\.0"),
-        ((_UNIT * 16).astype(int), "clearly from 0 to 255.*pixels from 0 to 16"),
-        (_UNIT * 1.1, "clearly from 0 to 255"),
-        (_UNIT.round().astype(int), r"clearly from 0 to 255.*such as x\.astype\(np\.float32\).*from 0 to 1"),
-        (_UNIT.round().astype(np.uint8), r"clearly from 0 to 255.*such as x\.astype\(np\.float32\).*from 0 to 1"),
-        (np.where(_UNIT == 0, np.nan, _UNIT), r"must be finite: .*np\.nan_to_num"),
-        (np.where(_UNIT == 0, -np.inf, _UNIT), "must be finite"),
-        (np.where(_UNIT == 1, np.inf, _UNIT).astype(np.float16), "must be finite"),
-        (np.full((4, 9, 7), 60000, np.float16), "must be at most 255"),
+        (np.zeros((4, 0, 7), np.uint8), ("x", "shape (4, 0, 7)")),
+        (np.uint8(3), ("x", "shape ()")),
+        (np.ones((4, 9, 7), bool), ("x", "dtype bool", "x.astype(np.uint8) * 255 makes True white")),
+        (_UNIT * 2 - 1, ("x", "pixels from -1.0 to 1.0", "(x + 1) / 2")),
+        (_UNIT * 4 - 2, ("x", "pixels from -2.0 to 2.0", "x * std + mean")),
+        (_UNIT - 0.1, ("x", ANY, "must not be negative")),
+        (_UNIT * 400 - 100, ("x", ANY, "must not be negative")),
+        ((_UNIT * 200).astype(int) - 1, ("x", ANY, "must not be negative")),
+        (
+            _UNIT * 65535,
+            ("x", "pixels from 0.0 to 65535.0", "must be at most 255: convert pixels of 16 bits with x / 65535"),
+        ),
+        ((_UNIT * 65535).astype(np.uint16), ("x", ANY, "must be at most 255")),
+        (_UNIT * 16, ("x", "pixels from 0.0 to 16.0", "such as x / 16")),
+        ((_UNIT * 16).astype(int), ("x", "pixels from 0 to 16")),
+        (_UNIT * 1.1, ("x", "pixels from 0.0 to 1.1")),
+        (_UNIT.round().astype(int), ("x", "pixels from 0 to 1", "such as x.astype(np.float32)")),
+        (_UNIT.round().astype(np.uint8), ("x", "pixels from 0 to 1", "such as x.astype(np.float32)")),
+        (np.where(_UNIT == 0, np.nan, _UNIT), ("x", "NaN or infinity", "np.nan_to_num")),
+        (np.where(_UNIT == 0, -np.inf, _UNIT), ("x", "NaN or infinity")),
+        (np.where(_UNIT == 1, np.inf, _UNIT).astype(np.float16), ("x", "NaN or infinity")),
+        (np.full((4, 9, 7), 60000, np.float16), ("x", ANY, "must be at most 255")),
     ],
 )
-def test_what_is_ambiguous_is_refused_and_says_how_to_convert(read, array, said):
-    with pytest.raises(InputError, match=said) as error:
+def test_what_is_ambiguous_is_refused_and_says_how_to_convert(read, array, refusal):
+    with refuses(*refusal):
         read(array)
-    assert "\n" not in str(error.value)
 
 
 def test_other_pictures_have_the_same_range(read):
@@ -139,9 +148,9 @@ def test_other_pictures_have_the_same_range(read):
     assert dark.images.max() == 0 and dark.scale == 255
     assert read(_UNIT * 20, like=levels).images.max() == 20  # alone they would be ambiguous
     for like, array, allowed in ((levels, _UNIT, "0 to 255"), (unit, _UNIT * 255, "0 to 1"), (unit, -_UNIT, "0 to 1")):
-        with pytest.raises(InputError, match=f"must have pixels from {allowed}, as the training pictures have"):
+        with refuses("x", advice=f"must have pixels from {allowed}"):
             read(array, like=like)
     whole = read((_UNIT * 255).round().astype(np.uint8))
     assert read(_UNIT, like=whole).scale == 255  # another dtype has a range of its own
-    with pytest.raises(InputError, match=r"must have shape \(any, 4, 5, 1\)"):
+    with refuses("x", "shape (3, 3, 5, 1)"):
         read(_UNIT[:, :3], like=unit)

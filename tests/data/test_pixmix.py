@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refuses
 
 from mia_tf.data import pixmix as module
 from mia_tf.data.pixmix import add, multiply, pixmix, pixmix_until_changed, weights
-from mia_tf.validation import InputError
 
 
 def _images(count=12, channels=1, seed=0, size=16):
@@ -160,22 +160,22 @@ def test_a_larger_beta_mixes_less():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "refusal"),
     [
-        ({"images": _images(2)[0]}, r"`images` must have shape \(n, H, W, 1\) or \(n, H, W, 3\)"),
-        ({"images": _images(2, 2)}, r"`images` must have shape"),
-        ({"images": _images(2) / 255}, "`images` must have dtype uint8"),
-        ({"pictures": _images(2, 3)}, r"`pictures` must have shape \(any, 16, 16, 1\)"),
-        ({"pictures": _images(2, size=17)}, "`pictures` must have shape"),
-        ({"pictures": _images(0)}, "`pictures` must not be empty"),
-        ({"k": -1}, "`k` must be an integer of at least 0.*k=-1"),
-        ({"least": -1}, "`least` must be an integer of at least 0.*least=-1"),
-        ({"k": 2, "least": 3}, "`least` must be at most k=2.*least=3"),
-        ({"beta": 0}, "`beta` must be above 0"),
-        ({"severity": 11}, r"`severity` must be in \[0.1, 10\].*severity=11"),
+        ({"images": _images(2)[0]}, ("images", "shape (16, 16, 1)")),
+        ({"images": _images(2, 2)}, ("images", "shape (2, 16, 16, 2)")),
+        ({"images": _images(2) / 255}, ("images", "dtype float64")),
+        ({"pictures": _images(2, 3)}, ("pictures", "shape (2, 16, 16, 3)")),
+        ({"pictures": _images(2, size=17)}, ("pictures", "shape (2, 17, 17, 1)")),
+        ({"pictures": _images(0)}, ("pictures", "shape (0, 16, 16, 1)")),
+        ({"k": -1}, ("k", -1)),
+        ({"least": -1}, ("least", -1)),
+        ({"k": 2, "least": 3}, ("least", 3)),
+        ({"beta": 0}, ("beta", 0)),
+        ({"severity": 11}, ("severity", 11)),
     ],
 )
-def test_bad_input(arguments, message):
+def test_bad_input(arguments, refusal):
     arguments = {"images": _images(2), "pictures": _images(2)} | arguments
-    with pytest.raises(InputError, match=message):
+    with refuses(*refusal):
         pixmix(arguments.pop("images"), arguments.pop("pictures"), np.random.default_rng(0), **arguments)

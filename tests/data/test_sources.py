@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+from refusals import refuses
 
 from mia_tf.config import DataConfig
 from mia_tf.data import embedded, load, sources, tfds_source
@@ -43,7 +44,7 @@ def test_npz_reads_keras_layout_with_labels_in_a_column(write_archives, tmp_path
 def test_the_environment_variable_names_the_folder(write_archives, monkeypatch, tmp_path):
     monkeypatch.setenv("MIA_TF_DATA", write_archives())
     assert len(load(DataConfig(num_under=10)).images) == 130
-    with pytest.raises(InputError, match=r"`data_dir` .*must be a folder that exists.*data_dir=.*nowhere"):
+    with refuses("data_dir", advice="must be a folder that exists"):
         load(DataConfig(data_dir=str(tmp_path / "nowhere")))  # what is given comes first
 
 
@@ -69,9 +70,9 @@ def test_a_missing_archive_is_told_before_anything_is_read(write_archives, monke
     for reader in ("read_npz", "read_images"):
         monkeypatch.setattr(sources, reader, lambda name, path: pytest.fail("read"))
     folder = write_archives(["mnist"])
-    with pytest.raises(InputError, match=r"Missing file: .*svhn\.npz\. Put svhn\.npz .*--data_source=embedded"):
+    with refuses("data_dir", advice="--data_source=embedded"):
         load(DataConfig(data_dir=folder, data_source="npz"))
-    with pytest.raises(InputError, match=r"mnist needs a folder of data\..*--data_dir=FOLDER"):
+    with refuses("data_dir", None, "--data_dir=FOLDER"):
         load(DataConfig(data_source="npz"))
 
 
@@ -79,9 +80,7 @@ def test_a_missing_archive_is_told_before_anything_is_read(write_archives, monke
 def test_a_missing_folder_of_images_says_how_to_get_it(write_archives, data_source, no_tfds, tmp_path):
     config = {"dataset": "cifar10_cinic10", "data_source": data_source}
     (tmp_path / "cinic10" / "train").mkdir(parents=True)
-    with pytest.raises(
-        InputError, match=r"Missing folder: .*cinic10 with the folders train and test\. Get it with .*wget"
-    ):
+    with refuses("data_dir", advice="wget"):
         load(DataConfig(data_dir=write_archives(["cifar10"]), **config))
 
 
@@ -89,16 +88,16 @@ def test_archives_that_are_not_the_data_set(write_archives, tmp_path):
     folder = write_archives()
     with np.load(tmp_path / "svhn.npz") as archive:
         arrays = dict(archive)
-    for changes, message in (
-        ({"x_train": arrays["x_train"][:, :28]}, r"x_train in .*svhn\.npz.*must have shape \(any, 32, 32, 3\)"),
-        ({"y_test": arrays["y_test"] + 1}, r"y_test in .*must lie in \[0, 9\].*from 1 to 10"),
-        ({"y_train": arrays["y_train"][1:]}, r"y_train in .*must have shape \(120\)"),
+    for changes, name, received in (
+        ({"x_train": arrays["x_train"][:, :28]}, "x_train", "shape (120, 28, 32, 3)"),
+        ({"y_test": arrays["y_test"] + 1}, "y_test", "values from 1 to 10"),
+        ({"y_train": arrays["y_train"][1:]}, "y_train", "shape (119,)"),
     ):
         np.savez(tmp_path / "svhn.npz", **arrays | changes)
-        with pytest.raises(InputError, match=message):
+        with refuses("data_dir", received, f"{name} in {tmp_path / 'svhn.npz'}"):
             load(DataConfig(data_dir=folder))
     np.savez(tmp_path / "svhn.npz", x_train=arrays["x_train"])
-    with pytest.raises(InputError, match=r"Missing array `y_train` in .*svhn\.npz"):
+    with refuses("data_dir", advice="Missing array `y_train` in"):
         load(DataConfig(data_dir=folder))
 
 
@@ -123,9 +122,9 @@ def test_embedded_is_a_stand_in_and_says_so(monkeypatch, embedded_digits):
 
 @pytest.mark.parametrize("name", sorted(set(SOURCES) - set(embedded.READERS)))
 def test_embedded_has_not_every_data_set(name):
-    with pytest.raises(InputError) as error:
+    with refuses("data_source", "embedded", "give --data_dir=FOLDER") as error:
         sources.read([name], "embedded", None)
     message = str(error.value)
     assert message.startswith(f"--data_source=embedded has no {name}, only mnist and svhn. ")
-    assert "stand-in" not in message and "give --data_dir=FOLDER" in message
+    assert "stand-in" not in message
     assert ("--data_source=tfds" in message) == (SOURCES[name].tfds_name is not None)

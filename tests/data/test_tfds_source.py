@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from refusals import refuses
 
 from mia_tf.config import DataConfig
 from mia_tf.data import load, tfds_source
 from mia_tf.data.catalogue import SOURCES
 from mia_tf.data.mixtures import MIXTURES
 from mia_tf.quiet import native_messages_held_back
-from mia_tf.validation import InputError
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +99,12 @@ def test_no_network_says_what_would_work(tfds, monkeypatch, tmp_path):
         raise OSError(f"cannot reach the files of {builder.name}\nand more")
 
     monkeypatch.setattr(tfds_source, "_probe", unreachable)
-    with tfds.testing.mock_data(data_dir=str(tmp_path)), pytest.raises(InputError) as error:
+    with tfds.testing.mock_data(data_dir=str(tmp_path)), refuses("data_source", "tfds") as error:
         load(DataConfig())
     message = str(error.value)
     assert message.startswith("Cannot have mnist from tensorflow_datasets (OSError: cannot reach the files of mnist). ")
     assert "Put mnist.npz (x_train, y_train, x_test, y_test) in a folder and give --data_dir=FOLDER" in message
     assert "--data_source=embedded" in message
-    assert "\n" not in message
 
 
 def test_the_network_is_asked_once_and_not_for_long(monkeypatch):
@@ -117,11 +116,11 @@ def test_the_network_is_asked_once_and_not_for_long(monkeypatch):
 
 
 def test_cinic10_is_not_there():
-    with pytest.raises(InputError, match=r"tensorflow_datasets has no cinic10\. Get it with `mkdir -p .*--data_dir="):
+    with refuses("data_source", "tfds", "--data_dir="):
         load(DataConfig(dataset="cifar10_cinic10", data_source="tfds"))
 
 
 def test_tfds_not_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"not installed \(pip install tensorflow-datasets\).*--data_source=embedded"):
+    with refuses("data_source", "tfds", "not installed (pip install tensorflow-datasets)"):
         tfds_source.read("mnist")

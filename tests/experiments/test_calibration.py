@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from refusals import refuses
 from toys import make_dataset
 
 from experiments import calibration
@@ -129,9 +130,8 @@ def test_only_missing_settings_are_trained_each_on_seven_in_ten(tmp_path, monkey
     assert (command["augment"], command["queries"], command["workers"]) == ("none", "1", "1")
 
 
-def test_a_folder_without_the_data_is_refused_before_any_training(tmp_path, monkeypatch, capsys):
+def test_a_folder_without_the_data_is_refused_before_any_training(tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "train", lambda *_: pytest.fail("trained"))
     monkeypatch.setattr("sys.argv", ["calibration", f"--data_dir={tmp_path}"])
-    with pytest.raises(SystemExit):
+    with refuses("data_dir", tmp_path, "must be a folder with mnist.npz"):
         calibration.main()
-    assert "`data_dir` must be a folder with mnist.npz" in capsys.readouterr().err

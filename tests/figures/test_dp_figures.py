@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from figure_helpers import drawn_texts, layout_faults
 from matplotlib.colors import to_hex
+from refusals import refuses
 
 from mia_tf.figures import dp_runs as draw
 from mia_tf.figures import style
 from mia_tf.figures.dots import draw_dots
-from mia_tf.validation import InputError
 
 NAMES = ("MNIST", "SVHN")
 LABELS = ["without DP", "DP, lr 0.1", "DP, lr 0.5"]
@@ -18,7 +18,7 @@ SERIES = draw.run_series(LABELS)
 def test_every_run_has_a_look_of_its_own():
     looks = [look for _, look in draw.run_series([str(i) for i in range(draw.MAX_RUNS)]).values()]
     assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == draw.MAX_RUNS
-    with pytest.raises(InputError, match="`labels` must be at most 4"):
+    with refuses("labels", advice="must be at most 4"):
         draw.run_series([str(i) for i in range(draw.MAX_RUNS + 1)])
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from figure_helpers import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, write_logdir
 from PIL import Image
+from refusals import refuses
 
 from mia_tf.analysis.result import load_audit
 from mia_tf.figures import style
 from mia_tf.figures.pages import NAMES, pages
 from mia_tf.plot import plot_logdir
 from mia_tf.store import Store
-from mia_tf.validation import InputError
 
 FIGURES = (
     "roc",
@@ -173,7 +173,7 @@ def test_without_an_attack_that_could_be_scored_there_is_no_roc_page(small):
     _edit_lines(small / "analysis" / "curves.csv", slice(1))
     assert tuple(name for name, _ in _pages(small)) == FIGURES[1:]
     _edit_lines(small / "analysis" / "curves.csv", slice(0))
-    with pytest.raises(InputError, match=r"Cannot read .*curves\.csv"):
+    with refuses("folder", small / "analysis" / "curves.csv"):
         load_audit(small / "analysis")
 
 
@@ -243,11 +243,9 @@ def test_correlations_of_other_scores_are_not_shown(small):
 @pytest.mark.parametrize("name", ["attacks.csv", "curves.csv", "examples.csv", "correlations.csv", "audit.json"])
 def test_a_missing_csv_is_named_with_the_command_that_makes_it(small, name):
     (small / "analysis" / name).unlink()
-    with pytest.raises(InputError) as error:
+    path = small / "analysis" / name
+    with refuses("logdir", path, f"{path}; make it with `python -m mia_tf.analyze --logdir={small}`"):
         list(plot_logdir(small))
-    message = str(error.value)
-    assert str(small / "analysis" / name) in message and "\n" not in message
-    assert f"`python -m mia_tf.analyze --logdir={small}`" in message
     assert not (small / "analysis" / "figures").exists()
 
 
@@ -263,7 +261,7 @@ def test_command_without_a_logdir_exits_with_2():
     done = subprocess.run([sys.executable, "-m", "mia_tf.plot"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        "mia_tf.plot: Argument `logdir` must be given. Received: logdir=None\n",
+        "mia_tf.plot: Argument `logdir` must be given, such as --logdir=FOLDER\n",
     )
 
 
@@ -271,25 +269,24 @@ def test_command_without_a_logdir_exits_with_2():
     ("name", "change", "message"),
     [
         ("curves", lambda row: row[:3], "No column tpr"),
-        ("examples", lambda row: [c if c != "400" else "forty" for c in row], "Column index .* must hold numbers"),
+        ("examples", lambda row: [c if c != "400" else "forty" for c in row], "must hold numbers"),
         ("examples", lambda row: [c.replace("group", "kind") for c in row], "No column group"),
         ("examples", lambda row: ["9999" if row[0] == "7" else row[0], *row[1:]], "of another data set"),
         ("examples", lambda row: [*row[:3], "none" if row[3] == "under" else row[3], *row[4:]], "Unknown group 'none'"),
-        ("examples", lambda row: [*row[:4], "" if row[0] == "7" else row[4], *row[5:]], "n_in .* whole numbers"),
+        ("examples", lambda row: [*row[:4], "" if row[0] == "7" else row[4], *row[5:]], "must hold whole numbers"),
         ("examples", lambda row: row if row[0] == "index" else [], "No rows"),
     ],
 )
 def test_a_broken_csv_is_one_line(small, name, change, message):
     _edit(small / "analysis" / f"{name}.csv", change)
-    with pytest.raises(InputError, match=message) as error:
+    with refuses("logdir", advice=message):
         list(plot_logdir(small))
-    assert "\n" not in str(error.value)
 
 
 def test_a_truncated_row_is_said(small):
     path = small / "analysis" / "examples.csv"
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(InputError, match="as many cells"):
+    with refuses("logdir", advice="as many cells"):
         list(plot_logdir(small))
 
 
@@ -310,6 +307,6 @@ def test_a_failed_write_leaves_the_old_figure_whole(small, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full_disk)
-    with pytest.raises(InputError, match="No space left"):
+    with refuses("logdir", advice="No space left"):
         list(plot_logdir(small))
     assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("roc.png", b"an older figure")]

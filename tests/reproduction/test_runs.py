@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 from absl import flags
 from fabricated import MODELS, fabricate
+from refusals import refuses
 
 from experiments import runs
 from mia_tf import train
 from mia_tf.analyze import analyze
 from mia_tf.shadow.sweep import Sweep
 from mia_tf.subsets import membership
-from mia_tf.validation import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -136,7 +136,7 @@ def test_every_run_is_analyzed_with_numbers_of_shadow_models_that_it_allows(scal
         sizes = runs._sizes(tmp_path, wanted)
         assert Sweep(sizes, keep, 0).sizes == sizes and sizes == list(wanted[: len(sizes)]) and sizes, run.name
         for more in wanted[len(sizes) :]:
-            with pytest.raises(InputError):
+            with refuses("num_shadow", more):
                 Sweep([more], keep, 0)
 
 

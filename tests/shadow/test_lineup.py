@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refuses
 
 from mia_tf.config import ExperimentConfig
 from mia_tf.shadow.leave_one_out import IN, OUT, FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
 from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.subsets import membership
-from mia_tf.validation import InputError
 
 STATISTICS = {
     "medians": np.median,
@@ -44,7 +44,7 @@ def test_subsets_that_were_made_of_one_another_are_refused(pkeep):
     # One seed and another --pkeep: of each pair of models one subset holds the other.
     for subsets in ("balanced", "bernoulli"):
         keep = np.concatenate([plan(600, 1, 10, subsets=subsets, pkeep=p) for p in (0.5, pkeep)], axis=1)
-        with pytest.raises(InputError, match="another --seed") as error:
+        with refuses("shadows", advice="another --seed") as error:
             Lineup.of_two_logdirs(keep, 10)
         assert "\n" not in str(error.value)
 
@@ -56,13 +56,13 @@ def test_other_models_of_the_targets_balanced_plan_are_refused(subsets):
     if subsets == "bernoulli":  # each membership is drawn by itself
         assert (Lineup.of_two_logdirs(keep, 8).twins == NONE).all()
         return
-    with pytest.raises(InputError, match="other models of the targets' own plan"):
+    with refuses("shadows", "other models of the targets' own plan"):
         Lineup.of_two_logdirs(keep, 8)
 
 
 def test_two_shadow_models_of_one_subset_are_refused():
     one = plan(300, 1)
-    with pytest.raises(InputError, match="each once"):
+    with refuses("shadows", "a subset of shadow model 8 that is too much like that of target 0"):
         Lineup.of_two_logdirs(np.column_stack([one[:, 0], one, one[:, 0]]), 1)
 
 

@@ -7,11 +7,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
+from refusals import refuses
 
 from mia_tf import models
 from mia_tf.training import norm_rules
 from mia_tf.training.clipping import ClippedGradients
-from mia_tf.validation import InputError
 
 BATCH = 5
 
@@ -153,24 +153,25 @@ def test_no_example_counts_for_more_than_the_clip():
 
 
 @pytest.mark.parametrize(
-    "make, name",
+    "make, advice",
     [
-        (lambda: layers.BatchNormalization(name="bn"), r"bn \(BatchNormalization\).*--norm=group"),
-        (lambda: layers.LayerNormalization(name="ln"), r"ln \(LayerNormalization\).*no rule"),
-        (lambda: layers.Conv2D(4, 3, groups=2, name="grouped"), r"grouped \(Conv2D\).*one group"),
-        (lambda: layers.Conv2D(4, 3, data_format="channels_first", name="first"), r"first \(Conv2D\).*channels last"),
+        (lambda: layers.BatchNormalization(name="bn"), "--norm=group"),
+        (lambda: layers.LayerNormalization(name="ln"), "no rule"),
+        (lambda: layers.Conv2D(4, 3, groups=2, name="grouped"), "one group"),
+        (lambda: layers.Conv2D(4, 3, data_format="channels_first", name="first"), "channels last"),
         (
             lambda: layers.DepthwiseConv2D(3, data_format="channels_first", name="first"),
-            r"first \(DepthwiseConv2D\).*channels last",
+            "channels last",
         ),
-        (lambda: layers.GroupNormalization(2, axis=1, name="rows"), r"rows \(GroupNormalization\).*last axis"),
+        (lambda: layers.GroupNormalization(2, axis=1, name="rows"), "last axis"),
     ],
 )
-def test_other_layers_are_refused_by_name(make, name):
-    model = single_layer(make(), (6, 6, 4))
-    with pytest.raises(InputError, match=name):
+def test_other_layers_are_refused_by_name(make, advice):
+    layer = make()
+    model = single_layer(layer, (6, 6, 4))
+    with refuses("dp", layer.name, advice):
         ClippedGradients(model, 1.0)
-    with pytest.raises(InputError, match=name):
+    with refuses("dp", layer.name, advice):
         norm_rules.check_supported(model)
 
 
@@ -181,16 +182,16 @@ def test_a_layer_that_trains_other_than_its_own_weights_is_refused():
     model = keras.Model(inputs, adapted(frozen(inputs)))
     norm_rules.check_supported(model)
     adapted.enable_lora(2)
-    with pytest.raises(InputError, match=r"adapted \(Dense\).*all of its own weights"):
+    with refuses("dp", "adapted", "all of its own weights"):
         ClippedGradients(model, 1.0)
     model = keras.Model(inputs, frozen(inputs))
     frozen.bias.trainable = False
-    with pytest.raises(InputError, match=r"frozen \(Dense\).*all of its own weights"):
+    with refuses("dp", "frozen", "all of its own weights"):
         ClippedGradients(model, 1.0)
 
 
 def test_a_layer_used_twice_is_refused():
     # Its per-example gradient is a sum over both uses, whose norm is not that of the parts.
     layer, inputs = layers.Dense(4, name="again"), keras.Input((4,))
-    with pytest.raises(InputError, match=r"again \(Dense\).*more than once"):
+    with refuses("dp", "again", "more than once"):
         ClippedGradients(keras.Model(inputs, layer(layer(inputs))), 1.0)

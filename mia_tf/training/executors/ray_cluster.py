@@ -55,7 +55,8 @@ def _connect() -> str:
             return f"the cluster at {ray.get_runtime_context().gcs_address}"
         except (ConnectionError, RuntimeError, ValueError) as error:
             if not isinstance(error, ConnectionError):  # other versions of Ray or Python there
-                raise InputError(f"Ray cannot connect to the running cluster: {first_line(error)}") from error
+                line = f"Ray cannot connect to the running cluster: {first_line(error)}"
+                raise InputError(line, "executor", "ray") from error
             if address:
                 fail(_ANSWERS, RAY_ADDRESS=address)
             os.environ.setdefault("RAY_worker_niceness", "0")  # they are the work, not what is done beside it

@@ -123,4 +123,5 @@ def measure(
 
 
 def _not_started() -> InputError:
-    return InputError("No worker process could be started: give --workers and --threads_per_worker to see why")
+    line = "No worker process could be started: give --workers and --threads_per_worker to see why"
+    return InputError(line, "workers")

@@ -1,0 +1,122 @@
+"""What an InputError says, and that the arguments it names are there."""
+
+import ast
+import inspect
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from refusals import refuses
+
+import mia_tf
+from mia_tf import train, validation
+from mia_tf.validation import InputError, check, check_given, check_shape, part_of
+
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in Path(mia_tf.__file__).parent.rglob("*.py")}
+
+
+def test_the_fields_of_an_error_survive_the_way_to_another_process():
+    def function():
+        pass
+
+    for value in (1.5, "a", Path("a b"), None, function):
+        with pytest.raises(InputError) as caught:
+            check(False, "must be another", pkeep=value)
+        copy = pickle.loads(pickle.dumps(caught.value))
+        assert str(copy) == f"Argument `pkeep` must be another. Received: pkeep={value}"
+        assert copy.argument == "pkeep" and copy.value == (str(value) if value is function else value)
+
+
+def test_a_part_of_an_argument_is_named_with_it():
+    with refuses("dataset", "shape (2,)", "Argument `dataset`: x_train in a.npz must have shape (3). Received: shape"):
+        check_shape((3,), **{part_of("dataset", "x_train in a.npz"): np.zeros(2)})
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_what_must_be_given_has_an_example(value):
+    with refuses("logdir", value, "must be given, such as --logdir=FOLDER"):
+        check_given("FOLDER", logdir=value)
+
+
+def name_of(call):
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
+def text_of(node):
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def checkers():
+    """Functions of the package that take one `name=value` -> the names of their other keywords."""
+    return {
+        node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.args.kwarg and node.args.kwarg.arg == "argument"
+    }
+
+
+def named(node, others):
+    """The arguments that a piece of code names as literals, of which an InputError may be."""
+    if isinstance(node, ast.Call):
+        name = name_of(node)
+        if name in others:
+            yield from (word.arg for word in node.keywords if word.arg and word.arg not in others[name])
+        if name == "InputError" and len(node.args) > 1:
+            yield text_of(node.args[1])
+        if name == "part_of":
+            yield text_of(node.args[0])
+        yield from (text_of(word.value) for word in node.keywords if word.arg == "argument")
+    elif isinstance(node, ast.FunctionDef):
+        pairs = [*zip(node.args.args[::-1], node.args.defaults[::-1], strict=False)]
+        pairs += zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        yield from (text_of(default) for argument, default in pairs if argument.arg == "argument")
+    elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "argument":
+        yield text_of(node.value)
+
+
+def known():
+    """Flags, environment variables, fields of the package's classes, and parameters of the public API."""
+    names = {name for texts in train.HELP.values() for name in texts}
+    for node in (node for tree in TREES.values() for node in ast.walk(tree)):
+        if isinstance(node, ast.ClassDef):
+            names |= {field.target.id for field in node.body if isinstance(field, ast.AnnAssign)}
+        elif isinstance(node, ast.Call) and (
+            name_of(node).startswith("DEFINE_") or "environ" in ast.unparse(node.func)
+        ):
+            names |= {text_of(node.args[0])}
+    for public in (getattr(mia_tf, name) for name in mia_tf.__all__):
+        if not isinstance(public, str):
+            members = inspect.getmembers(public, lambda member: inspect.isfunction(member) or inspect.ismethod(member))
+            for function in (public, *(value for name, value in members if not name.startswith("_"))):
+                names |= inspect.signature(function).parameters.keys()
+    return names
+
+
+def walk(node, parameters=frozenset()):
+    """Every node below one, with the parameters of the functions around it."""
+    if isinstance(node, ast.FunctionDef):
+        parameters |= {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+    yield node, parameters
+    for child in ast.iter_child_nodes(node):
+        yield from walk(child, parameters)
+
+
+def test_every_argument_that_an_error_names_is_there():
+    others, names, seen = checkers(), known(), set()
+    assert {"check", "fail", "check_shape", "check_arch"} <= others.keys()
+    for path, tree in TREES.items():
+        for node, parameters in walk(tree):
+            for name in filter(None, named(node, others)):
+                assert name in names | parameters, f"{path.name}:{node.lineno}: there is no {name}"
+                seen.add(name)
+    assert {"pkeep", "KERAS_BACKEND", "logits", "data_dir", "shadows", "figure"} <= seen
+
+
+def test_every_error_has_an_argument():
+    for path, tree in TREES.items():
+        for node, _ in walk(tree):
+            if isinstance(node, ast.Call) and name_of(node) == "InputError":
+                assert len(node.args) >= 2, f"{path.name}:{node.lineno}"
+    assert validation.InputError("a user's own").argument is None
