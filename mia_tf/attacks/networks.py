@@ -106,18 +106,18 @@ def _layers(weights: np.ndarray, inputs: int) -> tuple[np.ndarray, np.ndarray]:
 def _gradients(weights: np.ndarray, batch: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Gradients (K, P) of the mean log loss and the penalty, on batches (K, BATCH, C + 1) with labels (K, BATCH)."""
     hidden_weights, output_weights = _layers(weights, batch.shape[-1])
-    to_output = output_weights[:, :-1, None]
     hidden = batch @ hidden_weights
     active = (hidden > 0).astype(np.float32)
     hidden *= active
-    log_odds = (hidden @ to_output)[..., 0] + output_weights[:, -1:]
+    # Not a product of a matrix and a vector: BLAS would deal each of these short ones out to all cores.
+    log_odds = np.einsum("kbh,kh->kb", hidden, output_weights[:, :-1]) + output_weights[:, -1:]
     errors = (_logistic(log_odds) - labels) / BATCH
+    # An error reaches a unit's incoming weights by way of its outgoing weight, and reverse.
+    of_active = (batch * errors[..., None]).swapaxes(1, 2) @ active
     gradients = np.empty_like(weights)
     of_hidden, of_output = _layers(gradients, batch.shape[-1])
-    # An error passes a unit that is active, times the unit's weight: the weight can be multiplied last.
-    np.matmul((batch * errors[..., None]).swapaxes(1, 2), active, out=of_hidden)
-    of_hidden *= to_output.swapaxes(1, 2)
-    of_output[:, :-1] = (errors[:, None] @ hidden)[:, 0]
+    np.multiply(of_active, output_weights[:, None, :-1], out=of_hidden)
+    of_output[:, :-1] = np.einsum("kch,kch->kh", of_active, hidden_weights)
     of_output[:, -1] = errors.sum(axis=1)
     of_hidden[:, :-1] += np.float32(_L2 / BATCH) * hidden_weights[:, :-1]  # no penalty on biases
     of_output[:, :-1] += np.float32(_L2 / BATCH) * output_weights[:, :-1]
