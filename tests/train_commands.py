@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -33,8 +32,5 @@ def _server():
 def run(*arguments, module="mia_tf.train"):
     """Runs a command to its end, with what it prints."""
     server, arguments = _server(), list(map(str, arguments))
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, name) for name in ("stdout", "stderr")]
-        print(json.dumps([module, arguments, *map(str, files)]), file=server.stdin, flush=True)
-        code = int(server.stdout.readline())
-        return subprocess.CompletedProcess([module, *arguments], code, *(file.read_text() for file in files))
+    print(json.dumps([module, arguments]), file=server.stdin, flush=True)
+    return subprocess.CompletedProcess([module, *arguments], *json.loads(server.stdout.readline()))

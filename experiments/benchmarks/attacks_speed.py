@@ -8,11 +8,13 @@
 Fabricates LOGDIRs of random logits and times `observe` and `score` of every registered attack (--attacks for
 some) as an analysis runs them, piece by piece, every model a target. What attacks share, reading the logits and
 gathering and fitting them, is timed apart. --full ends at 256 models x 20,000 examples x 2 queries x 10 classes.
-Expected there: Shokri's attack below 5 minutes and all others together below one; seconds grow with models x
+Expected there: Shokri's attack below half a minute and all others together below one; seconds grow with models x
 examples (Shokri's training, once at its cap on rows, with neither), and memory hardly.
 
 --caps measures Shokri's attack on a LOGDIR with several caps on the rows that a network trains on. --sklearn holds
-its networks, trained many at once, against scikit-learn's, trained one by one.
+its networks, trained many at once, against scikit-learn's, trained one by one. Expected: at least 5 times faster, and
+AUROCs that differ no more than with another seed (24 models of the demo, mean of three seeds: 9 times, 0.862 against
+0.859 on the under-represented; of 3,000 MNIST and 250 SVHN digits: 10 times, 0.849 against 0.850).
 """
 
 import argparse
