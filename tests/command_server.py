@@ -31,7 +31,7 @@ def _become(module, arguments, outputs):
 
 def _read(pipes):
     """All that is written to pipes until no process holds them any more."""
-    written = {pipe: b"" for pipe in pipes}
+    written = dict.fromkeys(pipes, b"")
     with selectors.DefaultSelector() as selector:
         for pipe in pipes:
             selector.register(pipe, selectors.EVENT_READ)
