@@ -14,7 +14,8 @@ FORBIDDEN = {
     "training": ("shadow", "attacks", "analysis", "figures"),
 }
 """Folder -> those that it must not import. An Audit draws itself, so figures import nothing of the analysis."""
-FRAMEWORKS = {"tensorflow", "keras", "jax", "optax"}
+FRAMEWORKS = {"tensorflow", "keras", "jax", "optax", "sklearn"}
+"""What takes long to import. scikit-learn takes a second, which each analysis would wait for."""
 
 
 def modules():

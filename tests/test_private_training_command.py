@@ -1,18 +1,12 @@
 """The train command with --dp, and its rehearsal, as a user runs them in processes of their own."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import train_commands
 from toys import make_dataset
-
-REPOSITORY = Path(__file__).parents[1]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "MIA_TF_DATA"}
-TINY = ["--arch=cnn2-1-max", "--epochs=6", "--batch=8", "--augment=none", "--workers=1", "--threads_per_worker=1"]
+from train_commands import TINY
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +19,8 @@ def archive(tmp_path_factory):
 
 
 def run(archive, logdir, *arguments):
-    command = [sys.executable, "-m", "mia_tf.train", f"--dataset=npz:{archive}", f"--logdir={logdir}"]
-    return subprocess.run(
-        [*command, "--num_experiments=4", *TINY, *arguments],
-        cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    where = (f"--dataset=npz:{archive}", f"--logdir={logdir}")
+    return train_commands.run(*where, "--num_experiments=4", *TINY, *arguments)
 
 
 @pytest.mark.parametrize(

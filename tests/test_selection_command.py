@@ -2,25 +2,21 @@
 
 import csv
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import train_commands
 from toys import make_dataset
 
 from mia_tf.records import OVER
 from mia_tf.store import Store
 
-REPOSITORY = Path(__file__).parents[1]
 TINY = ["--arch=cnn2-1-max", "--epochs=4", "--batch=8", "--augment=none", "--num_experiments=4", "--pkeep=0.5"]
 TINY += ["--workers=1", "--threads_per_worker=1"]
 
 
 def run(module, *arguments):
-    command = [sys.executable, "-m", f"mia_tf.{module}", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
+    return train_commands.run(*arguments, module=f"mia_tf.{module}")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -74,6 +75,16 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, said, own_arrays, tmp_
     assert done.stdout == "" and not logdir.exists()
 
 
+@pytest.fixture(scope="module")
+def begun(own_arrays, tmp_path_factory):
+    """A LOGDIR with one of four models, trained alone, as an array job starts it; tests change copies of it."""
+    logdir = tmp_path_factory.mktemp("begun") / "run"
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={logdir}", "--num_experiments=4", *TINY]
+    done = run(*arguments, "--expid=2", "--ensemble_size=1")
+    assert done.returncode == 0, done.stderr
+    return logdir
+
+
 def changed_arrays(own_arrays, path, **changes):
     """A copy of the user's archive with other arrays; None leaves one out."""
     arrays = {**np.load(own_arrays), **changes}
@@ -97,13 +108,12 @@ def test_a_configuration_that_does_not_fit_the_data_is_refused(arguments, said, 
     assert not (tmp_path / "run").exists()
 
 
-def test_another_archive_under_the_same_path_is_another_configuration(own_arrays, tmp_path):
-    path = changed_arrays(own_arrays, tmp_path / "mine.npz")
-    arguments = [f"--dataset=npz:{path}", f"--logdir={tmp_path / 'run'}", "--num_experiments=2", *TINY]
-    assert run(*arguments).returncode == 0
+def test_another_archive_under_the_same_path_is_another_configuration(own_arrays, begun, tmp_path):
+    logdir = shutil.copytree(begun, tmp_path / "run")
     (tmp_path / "moved").mkdir()
-    moved = path.rename(tmp_path / "moved" / "mine.npz")
-    assert run(f"--dataset=npz:{moved}", *arguments[1:]).returncode == 0  # the same archive, elsewhere
+    path = changed_arrays(own_arrays, tmp_path / "moved" / own_arrays.name)
+    arguments = [f"--dataset=npz:{path}", f"--logdir={logdir}", "--num_experiments=4", "--expid=2", *TINY]
+    assert run(*arguments).returncode == 0  # the same archive, elsewhere
     changed_arrays(own_arrays, path, x_train=255 - np.load(own_arrays)["x_train"])
     done = run(*arguments)
     assert done.returncode == 2 and "it differs in dataset_digest" in done.stderr
@@ -120,15 +130,15 @@ def test_a_folder_that_is_not_ours_is_left_as_it_is(own_arrays, tmp_path):
     assert (tmp_path / "x_train.npy").read_bytes() == before and not (tmp_path / "config.json").exists()
 
 
-def test_a_logdir_that_lost_its_config_is_left_as_it_is(own_arrays, tmp_path):
-    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
-    assert run(*arguments, "--expid=0").returncode == 0
+def test_a_logdir_that_lost_its_config_is_left_as_it_is(own_arrays, begun, tmp_path):
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY]
     (tmp_path / "config.json").unlink()
     done = run(*arguments, "--data_seed=1")
     assert done.returncode == 2 and "it has none, but x_train.npy" in done.stderr
     (tmp_path / ".work" / "setting-up").touch()  # models are nobody's to take over, even so
     done = run(*arguments, "--data_seed=1")
-    assert done.returncode == 2 and "it has none, but experiment-0_2" in done.stderr
+    assert done.returncode == 2 and "it has none, but experiment-2_4" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -142,9 +152,9 @@ def test_a_logdir_that_lost_its_config_is_left_as_it_is(own_arrays, tmp_path):
         ("group.npy", None),
     ],
 )
-def test_a_damaged_logdir_is_named_before_any_worker_starts(name, content, own_arrays, tmp_path):
-    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=3", *TINY]
-    assert run(*arguments, "--expid=0").returncode == 0
+def test_a_damaged_logdir_is_named_before_any_worker_starts(name, content, own_arrays, begun, tmp_path):
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY]
     (tmp_path / name).unlink() if content is None else (tmp_path / name).write_text(content)
     done = run(*arguments)
     assert done.returncode == 2
@@ -180,11 +190,10 @@ def test_a_damaged_archive_is_refused(how, own_arrays, tmp_path):
     assert str(path) in line and not (tmp_path / "run").exists()
 
 
-def test_a_run_says_only_its_own_lines_and_goes_on_where_it_stopped(own_arrays, tmp_path):
+def test_a_run_says_only_its_own_lines_and_goes_on_where_it_stopped(own_arrays, begun, tmp_path):
     """One model alone, as an array job starts it; then all; then nothing to do; then another configuration."""
-    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY]
-    alone = run(*arguments, "--expid=2", "--ensemble_size=1")
-    assert alone.returncode == 0, alone.stderr
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY, "--workers=2"]
     assert Store.open(tmp_path).completed() == {2}
     before = (tmp_path / "experiment-2_4" / "metrics.json").stat().st_mtime_ns
     rest = run(*arguments)
@@ -265,8 +274,6 @@ def test_inference_on_a_logdir_of_other_code_says_so(tmp_path):
     assert done.returncode == 2 and "config.json lacks" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_inference_without_kept_weights_says_how_to_keep_them(own_arrays, tmp_path):
-    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
-    assert run(*arguments).returncode == 0
-    done = run(f"--logdir={tmp_path}", module="mia_tf.inference")
+def test_inference_without_kept_weights_says_how_to_keep_them(begun):
+    done = run(f"--logdir={begun}", module="mia_tf.inference")
     assert done.returncode == 2 and "--keep_ckpt" in done.stderr

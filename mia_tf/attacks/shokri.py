@@ -5,14 +5,12 @@ models, and judges the target's. As in Choi et al. (2023) it has one hidden laye
 takes the vector as it is, unsorted.
 """
 
-import warnings
 from functools import cached_property
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
+from mia_tf.attacks import networks
 from mia_tf.attacks.base import Attack, register
 from mia_tf.shadow.blocks import Block
 from mia_tf.shadow.lineup import NONE, Lineup
@@ -26,7 +24,6 @@ On 64 models of 5,000 MNIST and 250 SVHN digits the areas for all and for the un
 with the 10,500 that there are, within 0.003 and 0.02: no gain. `experiments/benchmarks/attacks_speed.py --caps`
 measures it on any LOGDIR.
 """
-_MAX_EPOCHS = 50
 
 
 class _Pairs:
@@ -89,10 +86,9 @@ class Shokri(Attack):
     def score(self, block: Block) -> np.ndarray:
         scores = np.full(block.keep.shape, np.nan)
         probabilities = softmax(block.logits.astype(np.float64), axis=-1)
-        for label, networks in self._networks.items():
-            rows = np.flatnonzero(block.labels == label)
-            for judged, network in zip(self._folds, networks, strict=True):
-                scores[np.ix_(rows, judged)] = log_odds(network, probabilities[rows][:, :, judged]).mean(axis=1)
+        for (fold, label), network in self._networks.items():
+            rows, judged = np.flatnonzero(block.labels == label), self._folds[fold]
+            scores[np.ix_(rows, judged)] = network.log_odds(probabilities[rows][:, :, judged]).mean(axis=1)
         return scores
 
     def _pairs_of(self, fold: int, label: int, block: Block) -> _Pairs:
@@ -100,15 +96,15 @@ class Shokri(Attack):
         return self._pairs.setdefault((fold, label), _Pairs(MAX_ROWS // (2 * queries), queries, classes))
 
     @cached_property
-    def _networks(self) -> dict[int, list[MLPClassifier]]:
-        """The networks of each class, one a fold; without the classes that lack pairs in one."""
-        networks = {}
-        for label in sorted({label for _, label in self._pairs}):
-            drawn = [self._pairs[fold, label].logits for fold in range(FOLDS)]
-            seeds = self.rng.integers(2**32, size=FOLDS)
-            if all(map(len, drawn)):
-                networks[label] = [fit(*each) for each in zip(drawn, seeds, strict=True)]
-        return networks
+    def _networks(self) -> dict[tuple[int, int], networks.Network]:
+        """The networks by fold and class; without the classes that lack pairs in a fold."""
+        labels = sorted({label for _, label in self._pairs})
+        paired = [label for label in labels if all(len(self._pairs[fold, label].logits) for fold in range(FOLDS))]
+        keys = [(fold, label) for label in paired for fold in range(FOLDS)]
+        data = [_training_set(self._pairs[key].logits) for key in keys]
+        seeds = self.rng.integers(2**32, size=len(keys)).tolist()
+        trained = networks.fit([rows for rows, _ in data], [member for _, member in data], seeds)
+        return dict(zip(keys, trained, strict=True))
 
 
 def _with_twins(fold: np.ndarray, lineup: Lineup) -> np.ndarray:
@@ -118,25 +114,9 @@ def _with_twins(fold: np.ndarray, lineup: Lineup) -> np.ndarray:
     return np.union1d(np.setdiff1d(fold, targets), targets[moved])
 
 
-def fit(logits: np.ndarray, seed: int) -> MLPClassifier:
-    """A network that tells IN (1) from OUT (0) by the softmax vectors of pairs of logits (k, 2, Q, C)."""
-    rows = softmax(logits.astype(np.float64), axis=-1).reshape(-1, logits.shape[-1])
-    member = np.broadcast_to(np.array([1, 0])[:, None], logits.shape[:3]).ravel()
+def _training_set(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Softmax vectors (n, C) float32 of pairs of logits (k, 2, Q, C), and which are of members (n,)."""
+    rows = softmax(logits, axis=-1).reshape(-1, logits.shape[-1])
+    member = np.broadcast_to(np.array([True, False])[:, None], logits.shape[:3]).ravel()
     order = np.lexsort((*rows.T, member))  # whatever the order the examples came in
-    network = MLPClassifier((64,), activation="relu", max_iter=_MAX_EPOCHS, random_state=int(seed))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return network.fit(rows[order], member[order])
-
-
-def log_odds(network: MLPClassifier, probabilities: np.ndarray) -> np.ndarray:
-    """(...) log odds of IN that a network gives softmax vectors (..., C).
-
-    scikit-learn builds the softmax of two outputs as a logistic function of their difference, the last activation
-    here: without that function nothing saturates.
-    """
-    rows = probabilities.reshape(-1, probabilities.shape[-1])
-    hidden = rows @ network.coefs_[0]
-    hidden += network.intercepts_[0]
-    np.maximum(hidden, 0, out=hidden)
-    return (hidden @ network.coefs_[1][:, 0] + network.intercepts_[1][0]).reshape(probabilities.shape[:-1])
+    return rows[order], member[order]

@@ -12,6 +12,7 @@ import pytest
 from refusals import ANY, refuses
 from sklearn.metrics import roc_auc_score
 from toys import make_dataset
+from train_commands import run
 
 from mia_tf import analyze
 from mia_tf.analysis import tables
@@ -392,7 +393,7 @@ def command(*arguments):
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(analyzed, arguments, said):
-    ended = command("-m", "mia_tf.analyze", *(a.format(logdir=analyzed[0]) for a in arguments))
+    ended = run(*(a.format(logdir=analyzed[0]) for a in arguments), module="mia_tf.analyze")
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith("mia_tf.analyze: ")
@@ -402,7 +403,7 @@ def test_bad_input_is_one_line_and_exit_code_2(analyzed, arguments, said):
 def test_the_flags_reach_the_analysis(analyzed, tmp_path):
     shutil.copytree(analyzed[0], tmp_path / "run")
     flags = ["--fpr=0.25", "--outputs=logits", "--epoch=3", "--attacks=yeom"]
-    assert command("-m", "mia_tf.analyze", f"--logdir={tmp_path / 'run'}", *flags).returncode == 0
+    assert run(f"--logdir={tmp_path / 'run'}", *flags, module="mia_tf.analyze").returncode == 0
     metrics = {(row["attack"], row["metric"]) for row in read_table(tmp_path / "run", "attacks")}
     assert metrics == {("yeom", "auroc"), ("yeom", "advantage"), ("yeom", "tpr_at_fpr_0.25")}
 

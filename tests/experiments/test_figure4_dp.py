@@ -1,10 +1,9 @@
 """`python -m experiments.figure4_dp` on fabricated LOGDIRs."""
 
 import csv
-import subprocess
-import sys
 
 import pytest
+import train_commands
 from dp_helpers import GUARANTEE, make_keep, make_pool, write_run
 
 from mia_tf.analysis.dp_comparison import COLUMNS
@@ -27,8 +26,7 @@ def folder(tmp_path_factory):
 
 def command(folder, *arguments):
     arguments = [argument.replace("DIR", str(folder)) for argument in arguments]
-    whole = [sys.executable, "-m", "experiments.figure4_dp", *arguments]
-    return subprocess.run(whole, capture_output=True, text=True, check=False)
+    return train_commands.run(*arguments, module="experiments.figure4_dp")
 
 
 def test_every_table_and_figure_is_written(folder):

@@ -12,6 +12,7 @@ _OF_ONE_BACKEND = {
         "test_architectures.py",
         "test_backends_agree.py",
         "test_clipping.py",
+        "test_course.py",
         "test_features.py",
         "test_private.py",
         "test_single.py",
