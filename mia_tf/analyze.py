@@ -15,9 +15,7 @@ which saw the same examples; the tables go to LOGDIR/analysis/shadow_SHADOWS/, b
 """
 
 import os
-import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +23,10 @@ from absl import flags
 
 from mia_tf import command_line
 from mia_tf.files import folder_to_fill
+from mia_tf.progress import show_steps
 from mia_tf.validation import check, check_integer, fail
 
 FLAGS = flags.FLAGS
-_SECONDS_BETWEEN_LINES = 10
 
 
 def define_flags() -> None:
@@ -131,7 +129,7 @@ def analyze(
                 num_shadow=num_shadow,
                 delta=delta,
                 seed=seed,
-                progress=_progress,
+                progress=show_steps,
                 scratch=folder,
             )
             paths = found.write(folder)
@@ -157,21 +155,6 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
         f"not {answered[0]} and {answered[1]}",
         shadow_logdir=shadow_logdir,
     )
-
-
-def _progress(doing: str, steps: Iterable, total: int) -> Iterator:
-    """The same steps, with a bar on a terminal and a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(steps, desc=doing, total=total, leave=False)
-        return
-    said = time.monotonic()
-    for done, step in enumerate(steps, 1):
-        yield step
-        if time.monotonic() > said + _SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            print(f"{doing}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
