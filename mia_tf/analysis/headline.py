@@ -16,6 +16,8 @@ from mia_tf.records import ALL
 
 FEWEST_TARGETS = 4
 """With fewer target models there are no two halves to speak of, and nothing is chosen by results."""
+FEWEST_ACCUSED = 10
+"""A false positive rate must be that of as many non-members: below, one odd record decides what is measured."""
 _WITHOUT_CHOICE = ("lira_offline_fixed", "lira_offline", "rmia_offline")
 """The attacks to report, in this order, if the recommended one has no scores and none can be chosen by results."""
 
@@ -32,8 +34,8 @@ def headline(
     """Chooses the headline's attack and measures it.
 
     The seed splits the targets into two halves. The attack with the highest true positive rate (TPR) on the first half
-    is measured on the second; among equal rates that with the highest AUROC. The false positive rate (FPR) is the
-    lowest level that both halves have enough non-members for. A single attack needs no choice, and is measured on all
+    is measured on the second; among equal rates that with the highest AUROC. The false positive rate (FPR) is
+    `headline_level` of the half with fewer non-members. A single attack needs no choice, and is measured on all
     targets. With fewer than FEWEST_TARGETS targets the recommended attack is measured on all of them, whatever the
     others achieve.
 
@@ -64,7 +66,7 @@ def headline(
         how = "recommended"
     halves = [half for half in (choosing, measuring) if len(half)]
     pairs = [_num_nonmembers(populations(half)[ALL]) for half in halves]
-    level = min((level for level in levels if min(pairs) >= _needed(level)), default=None)
+    level = headline_level(min(pairs), levels)
     if how == "halves":
         pool = populations(choosing)[ALL]
         steps = progress("choosing the headline's attack", attacks, len(attacks))
@@ -90,10 +92,23 @@ def headline(
     }
 
 
-def headline_level(best: Evaluation, levels: Sequence[float]) -> float | None:
-    """The lowest FPR level that the data resolve; None if they resolve none."""
-    resolved = [level for level in levels if not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0])]
-    return min(resolved, default=None)
+def headline_level(num_nonmembers: int, levels: Sequence[float]) -> float | None:
+    """Returns the false positive rate (FPR) of the headline.
+
+    It is the lowest level at which FEWEST_ACCUSED or more non-members are wrongly accused; if there is none, the
+    highest level; None if the non-members do not resolve that either.
+
+    Args:
+        num_nonmembers: pairs of a record and a target that was not trained on it.
+        levels: false positive rates.
+
+    Example:
+        >>> headline_level(2336, (0.1, 0.01, 0.001)), headline_level(50, (0.1, 0.01)), headline_level(5, (0.1, 0.01))
+        (0.01, 0.1, None)
+    """
+    enough = [level for level in levels if num_nonmembers * level >= FEWEST_ACCUSED * (1 - 1e-9)]
+    highest = max(levels)
+    return min(enough, default=highest if num_nonmembers >= _needed(highest) else None)
 
 
 def _needed(level: float) -> int:

@@ -46,10 +46,10 @@ class Audit:
         sweep: as `attacks`, by the number of shadow models per side; empty unless it was asked for.
         epsilon: lower bounds on epsilon; empty unless they were asked for.
         about: what is said besides: name, arch, group_titles, classes, stand_in, num_models, num_targets, recommended
-            (the LiRA variant), headline_fpr (the lowest FPR level that is resolved; exposure is measured at it), headline
-            (the strongest attack, chosen on one half of the targets and measured on the other: `headline.headline`; None
-            if membership is unknown), delta, seed, versions, and notes, sentences about models that learnt nothing, were
-            passed over or differ.
+            (the LiRA variant), headline_fpr (the FPR of the headline and of exposure, by `headline.headline_level`),
+            headline (the strongest attack, chosen on one half of the targets and measured on the other, as
+            `headline.headline` returns it; None if membership is unknown), delta, seed, versions, and notes,
+            sentences about models that learnt nothing, were passed over or differ.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from mia_tf.analysis.accuracy import test_image_rows
 from mia_tf.analysis.comparisons import comparison_rows
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import FPR_LEVELS, evaluate
-from mia_tf.analysis.headline import headline, headline_level
+from mia_tf.analysis.headline import headline
 from mia_tf.analysis.notes import notes
 from mia_tf.analysis.one_run import epsilon_one_run
 from mia_tf.analysis.passes import Progress
@@ -145,17 +145,10 @@ def audit(
         best = evaluations.get((recommended, None, ALL))
         if best is None and known:
             best = evaluate(arrays[recommended, None], pooled[ALL], seed, levels)
-        level = headline_level(best, levels) if known else None
-        threshold = np.nan if level is None else best.thresholds[level]
-        rates = exposure.exposure(arrays[recommended, None], members if known else members & False, threshold)
-        columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
-        columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
-        columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
         head = None
         if known:
-            parts = {name: arrays[name, None] for name in running[None]}
             head = headline(
-                parts,
+                {name: arrays[name, None] for name in running[None]},
                 attacks,
                 recommended,
                 lambda chosen: populations(lineup, recording.keep, members[:, chosen], masks),
@@ -163,6 +156,13 @@ def audit(
                 seed,
                 progress,
             )
+        level = head and head["fpr"]
+        resolved = level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0])
+        threshold = best.thresholds[level] if resolved else np.nan
+        rates = exposure.exposure(arrays[recommended, None], members if known else members & False, threshold)
+        columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
+        columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
+        columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
         about = {
             **_about(shadows, attacked),
             "num_targets": num_targets,

@@ -34,10 +34,8 @@ def compared(logdir: Path, others: Sequence[Path], seed: int, attacks: Sequence[
     logdirs = [logdir, *others]
     private = [bool(ShadowModels.open(path).models[0].hparams().get("dp")) for path in logdirs]
     if private.count(False) != 1:
-        words = (
-            f"with --logdir must be runs of which exactly one was trained without DP; here {private.count(False)} were"
-        )
-        fail(words, compare=", ".join(map(str, others)))
+        wanted = "must name runs of which, with --logdir, exactly one was trained without DP"
+        fail(f"{wanted}; {private.count(False)} were", compare=", ".join(map(str, others)))
     plain = private.index(False)
     dp = [path for position, path in enumerate(logdirs) if position != plain]
     labels = [PLAIN, *(f"DP: {name}" for name in _names(dp))]

@@ -73,16 +73,11 @@ def checked(limits: Sequence[Limit], headline: Mapping | None) -> list[dict]:
             fail(f"names what {state}; resolved are: {names}", fail_above=limit.text)
         value, low, high = resolved[limit.metric]
         exceeded = low > limit.value
-        verdict = (
-            "exceeded" if exceeded else "kept" if high <= limit.value else "undecided: the interval holds the limit"
-        )
-        name = _written(limit.metric)
-        sentence = (
-            f"{name}: {percent(value)} ({percent(low)} to {percent(high)}), limit {percent(limit.value)}: {verdict}"
-        )
-        rows.append(
-            {"limit": limit.text, "value": value, "low": low, "high": high, "exceeded": exceeded, "verdict": sentence}
-        )
+        kept = "kept" if high <= limit.value else "undecided, because the interval holds it"
+        measured = f"{_written(limit.metric)} is {percent(value)} (95% interval {percent(low)} to {percent(high)})"
+        verdict = f"{measured}; the limit of {percent(limit.value)} is {'exceeded' if exceeded else kept}"
+        row = {"limit": limit.text, "value": value, "low": low, "high": high}
+        rows.append({**row, "exceeded": exceeded, "verdict": verdict})
     return rows
 
 

@@ -109,7 +109,7 @@ def _counts(answer: Mapping) -> dict | None:
     """The headline's rates of 1,000 records, or of as many more as make one wrongly accused."""
     if answer["tpr"] is None:
         return None
-    of = max(1000, 10 ** math.ceil(-math.log10(answer["fpr"]) - 1e-9))
+    of = max(1000, 10 ** math.ceil(-math.log10(answer["fpr"]) - 1e-9))  # at least one is wrongly accused
     value, low, high = (round(of * rate) for rate in answer["tpr"])
     return {"of": of, "accused": math.floor(of * answer["fpr"] + 1e-9), "recognised": value, "low": low, "high": high}
 

@@ -36,9 +36,7 @@ def _headline(audit) -> Iterator[dict]:
     yield {
         "question": f"The headline, {percent(value)}, with an interval half as wide (about {half} either way)",
         "models": needed and int(np.ceil(needed * audit.about["num_targets"] / found["num_targets"])),
-        "note": ""
-        if needed
-        else "The width comes from how much records differ: it takes more records, not more models.",
+        "note": "" if needed else "Records differ, which makes it so wide: it takes more records.",
     }
 
 

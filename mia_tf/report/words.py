@@ -53,14 +53,15 @@ def answer(headline: Mapping | None, smallest: float | None, guesses: float | No
         ]
     who = f"{_CHOSEN[headline['chosen']]} ({attack_label(headline['attack'])})"
     measured = headline["measured"]["all"]
-    size = f"With {counted(measured['num_targets'], 'measured model')} and {measured['num_nonmembers']:,} tests of non-members"
+    models = counted(measured["num_targets"], "measured model")
+    size = f"With {models} and {measured['num_nonmembers']:,} tests of non-members"
     if guesses is None:
         auroc = measured["metrics"].get("auroc")
         if auroc is None:
             return [f"Nothing could be measured: {who} has no scores on both sides.", f"{size}, no leak could be seen."]
         value, low, high = auroc
         return [
-            f"Too few non-members were tested for any rate: over all thresholds, {who} tells a member from a non-member "
+            f"Too few non-members were tested for any rate: {who} gives a member the higher score than a non-member "
             f"{percent(value)} of the time (95% interval {percent(low)} to {percent(high)}), and guessing 50%.",
             f"{size}, no true positive rate can be told from guessing.",
         ]
@@ -105,7 +106,7 @@ def not_tested(attacks: Sequence[str], known: Sequence[str]) -> list[str]:
     sentences = [
         "Stronger attacks may exist. A measured leak bounds the true one from below, never from above.",
         "Only membership was tested: not the extraction of records, nor their attributes, nor poisoned training data.",
-        "The numbers are of the models that were attacked here. A model that is trained otherwise may leak more or less.",
+        "The numbers are of the models attacked here. A model that is trained otherwise may leak more or less.",
     ]
     if left_out:
         sentences.append(f"These attacks were not run: {', '.join(left_out)}.")
@@ -122,8 +123,8 @@ def cost_and_gain(numbers: Mapping) -> list[str]:
             parts.append(f"accuracy went from {percent(plain['accuracy'][0])} to {percent(run['accuracy'][0])}")
         if numbers["fpr"] is not None and plain["tpr"] and run["tpr"]:
             parts.append(
-                f"the true positive rate at {percent(numbers['fpr'])} false positives from {percent(plain['tpr'][0])} to "
-                f"{percent(run['tpr'][0])}"
+                f"the true positive rate at {percent(numbers['fpr'])} false positives "
+                f"from {percent(plain['tpr'][0])} to {percent(run['tpr'][0])}"
             )
         if plain["memorization"] and run["memorization"]:
             parts.append(
@@ -142,7 +143,7 @@ GLOSSARY = {
     "True positive rate (TPR)": "the share of the members that are rightly called members. Guessing has TPR = FPR.",
     "AUROC": "how often a member's score exceeds a non-member's: 50% is guessing, 100% is always.",
     "95% interval": "the range that holds the true value in 95 of 100 such measurements.",
-    "Memorization": "how much more often models get a record right if they were trained on it: 0 is not at all, 1 always.",
+    "Memorization": "how much more often models get a record right if they were trained on it; 0 is no more often.",
     "Exposure": "the share of the models trained on a record in which the attack recognises it.",
 }
 """Ten words of a report and what they mean."""
