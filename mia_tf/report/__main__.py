@@ -94,7 +94,7 @@ def report_logdir(
         [f"python -m mia_tf.report --logdir={logdir}", *(f"--compare={other}" for other in compare)]
         + [f"--fail_above={limit}" for limit in fail_above]
     )
-    source = logdir_source.source(store, folder, command, datetime.date.today().isoformat())
+    source = logdir_source.source(audit, store, folder, command, datetime.date.today().isoformat())
     path = Path(out) if out else folder / "report.html"
     return write_report(audit, path, source=source, images=images, comparison=beside, limits=verdicts), verdicts
 

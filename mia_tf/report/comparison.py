@@ -38,7 +38,8 @@ def compared(logdir: Path, others: Sequence[Path], seed: int, attacks: Sequence[
         fail(f"{wanted}; {private.count(False)} were", compare=", ".join(map(str, others)))
     plain = private.index(False)
     dp = [path for position, path in enumerate(logdirs) if position != plain]
-    labels = [PLAIN, *(f"DP: {name}" for name in _names(dp))]
+    names = _names([logdirs[plain], *dp])
+    labels = [f"{names[0]} ({PLAIN})", *(f"{name} (DP)" for name in names[1:])]
     found = compare(logdirs[plain], dp, labels=labels, attacks=attacks, seed=seed, progress=progress)
     return of_run(found)
 

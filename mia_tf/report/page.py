@@ -49,7 +49,9 @@ def write_report(
     """
     path = Path(path)
     check(path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it", path=path)
-    source = source or Source(written=datetime.date.today().isoformat())
+    if source is None:
+        call = f"mia_tf.audit(shadows, {_arguments(audit)}).report({path.name!r})"
+        source = Source(written=datetime.date.today().isoformat(), commands=[call])
     numbers = report_numbers(audit, source, comparison, limits)
     texts = {path.name: page(audit, numbers, images), path.with_suffix(".json").name: as_json(numbers)}
     try:
@@ -58,6 +60,12 @@ def write_report(
     except OSError as error:
         fail(f"must be a file that can be written ({error.strerror or error})", path=path)
     return path
+
+
+def _arguments(audit) -> str:
+    """What `mia_tf.audit` was called with, but for the models."""
+    attacks = audit.attacks["attack"].unique().tolist()
+    return f"attacks={attacks}, seed={audit.about['seed']}"
 
 
 def as_json(numbers: Mapping) -> str:

@@ -109,7 +109,7 @@ def not_tested(attacks: Sequence[str], known: Sequence[str]) -> list[str]:
         "The numbers are of the models attacked here. A model that is trained otherwise may leak more or less.",
     ]
     if left_out:
-        sentences.append(f"These attacks were not run: {', '.join(left_out)}.")
+        sentences.append(f"These attacks were not run: {'; '.join(left_out)}.")
     return sentences
 
 

@@ -35,30 +35,30 @@ def logdirs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def comparison(logdirs):
-    return compare(*logdirs, labels=["without DP", "DP: dp"], attacks=ATTACKS)
+    return compare(*logdirs, labels=["plain (without DP)", "dp (DP)"], attacks=ATTACKS)
 
 
 def test_the_numbers_are_those_of_the_comparison(logdirs, comparison):
     found = of_run(comparison)
     plain, private = found["runs"]
-    assert [run["label"] for run in found["runs"]] == ["without DP", "DP: dp"]
+    assert [run["label"] for run in found["runs"]] == ["plain (without DP)", "dp (DP)"]
     assert found["fpr"] == 0.1 and found["accuracy_of"] == "test" and found["delta"] == 1e-5
     table = comparison.attacks.set_index(["run", "attack", "population", "metric"])["value"]
-    assert private["auroc"][0] == table["DP: dp", "lira_online_fixed", "all", "auroc"]
-    assert plain["tpr"][0] == table["without DP", "lira_online_fixed", "all", "tpr_at_fpr_0.1"]
+    assert private["auroc"][0] == table["dp (DP)", "lira_online_fixed", "all", "auroc"]
+    assert plain["tpr"][0] == table["plain (without DP)", "lira_online_fixed", "all", "tpr_at_fpr_0.1"]
     assert plain["minus"] == {"auroc": None, "tpr": None, "memorization": None}
     value, low, high = private["minus"]["auroc"]
     assert value == pytest.approx(private["auroc"][0] - plain["auroc"][0]) and low <= value <= high < 0
     assert private["epsilon_upper"] == {"rdp": 3.188, "pld": 2.934} and plain["epsilon_upper"] == {}
     assert plain["epsilon_lower"] > private["epsilon_lower"] >= 0
     (sentence,) = cost_and_gain(found)
-    assert sentence.startswith("DP: dp: accuracy went from") and "mean memorization from" in sentence
+    assert sentence.startswith("dp (DP): accuracy went from") and "mean memorization from" in sentence
     json.dumps(found, allow_nan=False)
 
 
 def test_paired_differences_are_narrower_than_unpaired_ones(comparison):
     rows = comparison.differences
-    assert set(rows["metric"]) >= {"auroc", "tpr_at_fpr_0.1"} and set(rows["run"]) == {"DP: dp"}
+    assert set(rows["metric"]) >= {"auroc", "tpr_at_fpr_0.1"} and set(rows["run"]) == {"dp (DP)"}
     one = rows.query("attack == 'yeom' and population == 'all' and metric == 'auroc'").iloc[0]
     widths = comparison.attacks.query("attack == 'yeom' and population == 'all' and metric == 'auroc'")
     apart = np.hypot(*(widths["ci_high"] - widths["ci_low"]))
@@ -68,7 +68,7 @@ def test_paired_differences_are_narrower_than_unpaired_ones(comparison):
 def test_the_run_without_dp_may_be_either_of_them(logdirs):
     plain, dp = logdirs
     found = compared(dp, [plain], 0, ["yeom"], plain_steps)
-    assert [run["label"] for run in found["runs"]] == ["without DP", "DP: dp"]
+    assert [run["label"] for run in found["runs"]] == ["plain (without DP)", "dp (DP)"]
     with pytest.raises(InputError, match="exactly one was trained without DP; 2 were"):
         compared(plain, [plain], 0, ["yeom"], plain_steps)
 
@@ -79,12 +79,14 @@ def test_the_report_of_a_logdir_has_its_pictures_limits_and_comparison(logdirs):
     assert path == plain / "analysis" / "report.html"
     assert [limit["exceeded"] for limit in limits] == [True, False]
     page, numbers = path.read_text(), json.loads((plain / "analysis" / "report.json").read_text())
-    assert [run["label"] for run in numbers["comparison"]["runs"]] == ["without DP", "DP: dp"]
+    assert [run["label"] for run in numbers["comparison"]["runs"]] == ["plain (without DP)", "dp (DP)"]
     assert 'id="comparison"' in page and "the limit of 20% is exceeded" in page and "Stand-in data." in page
     assert page.count("data:image/png;base64,") == len(numbers["records"]["shown"]) == 10
     assert numbers["records"]["table"] == str(plain / "analysis" / "examples.csv")
     assert numbers["method"]["settings"]["num_experiments"] == "12"
-    assert "--compare=" in numbers["method"]["commands"][-1]
+    analyzed, reported = numbers["method"]["commands"]
+    assert analyzed.endswith(f"analyze --logdir={plain} --attacks=yeom,lira_online_fixed")
+    assert reported.endswith(f"--compare={dp} --fail_above=tpr@0.1:0.2 --fail_above=auroc:0.99")
 
 
 def run(*arguments):

@@ -94,8 +94,7 @@ def test_pictures_of_the_records_are_inside(parsed):
 
 
 def test_equal_audits_have_equal_pages(written, tmp_path):
-    again = make_audit().report(tmp_path / "again.html")
-    other = make_audit().report(tmp_path / "other.html")
+    again, other = (make_audit().report(tmp_path / name / "page.html") for name in ("again", "other"))
     assert again.read_text() == other.read_text()
     assert not Parsed(again.read_text()).text.count("data:image")
 
