@@ -111,13 +111,11 @@ def analyze(
 
     study.check_attacks(attacks)
     levels = evaluation.FPR_LEVELS if fpr is None else study.check_levels(fpr)
-    targets, folder = ShadowModels.open(logdir, outputs, epoch), logdir / "analysis"
+    targets, folder = ShadowModels.open(logdir, outputs, epoch), analysis_folder(logdir, shadow_logdir)
     shadows, target = targets, None
     if shadow_logdir is not None:
         shadows, target = ShadowModels.open(shadow_logdir, outputs, epoch, argument="shadow_logdir"), targets
         _check_same_examples(targets, shadows, shadow_logdir)
-        way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
-        folder /= "shadow_" + way.replace(os.sep, "+")
     try:
         with folder_to_fill(folder):
             found = study.audit(
@@ -137,6 +135,14 @@ def analyze(
         fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
     print(found)
     print("\n".join(map(str, paths)))
+
+
+def analysis_folder(logdir: Path, shadow_logdir: Path | None = None) -> Path:
+    """Where the tables of a LOGDIR are, attacked with its own models or with those of another."""
+    if shadow_logdir is None:
+        return logdir / "analysis"
+    way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
+    return logdir / "analysis" / ("shadow_" + way.replace(os.sep, "+"))
 
 
 def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:

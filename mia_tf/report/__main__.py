@@ -15,11 +15,13 @@ interval lies above it. A rate that the audit does not resolve is an error (exit
 """
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from mia_tf import command_line
+from mia_tf.analyze import analysis_folder
 from mia_tf.progress import show_steps
 from mia_tf.validation import InputError, fail
 
@@ -30,6 +32,7 @@ LIMIT_EXCEEDED = 3
 def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.")
+    flags.DEFINE_string("shadow_logdir", None, "Report the attack with the models of this folder, as mia_tf.analyze.")
     flags.DEFINE_multi_string("compare", [], "Folder of a run with DP (or without) on the same examples and subsets.")
     flags.DEFINE_string("out", None, "Path of the page; default LOGDIR/analysis/report.html.")
     flags.DEFINE_multi_string("fail_above", [], "tpr@FPR:LIMIT or auroc:LIMIT: exit with 3 if the leak exceeds it.")
@@ -40,7 +43,10 @@ def main() -> int:
     settings = flags.FLAGS
     if not settings.logdir:
         fail("must be given", logdir=settings.logdir)
-    path, limits = report_logdir(Path(settings.logdir), settings.compare, settings.out, settings.fail_above)
+    shadow_logdir = Path(settings.shadow_logdir) if settings.shadow_logdir else None
+    path, limits = report_logdir(
+        Path(settings.logdir), settings.compare, settings.out, settings.fail_above, shadow_logdir
+    )
     for limit in limits:
         print(limit["verdict"])
     print(path)
@@ -48,7 +54,11 @@ def main() -> int:
 
 
 def report_logdir(
-    logdir: Path, compare: list[str] = (), out: str | None = None, fail_above: list[str] = ()
+    logdir: Path,
+    compare: Sequence[str] = (),
+    out: str | None = None,
+    fail_above: Sequence[str] = (),
+    shadow_logdir: Path | None = None,
 ) -> tuple[Path, list[dict]]:
     """Writes the report of a LOGDIR.
 
@@ -57,6 +67,7 @@ def report_logdir(
         compare: LOGDIRs to compare it with.
         out: path of the page; None for LOGDIR/analysis/report.html.
         fail_above: limits, as `limits.parse_limits` takes them.
+        shadow_logdir: the LOGDIR whose models it was attacked with; None for its own.
 
     Returns:
         The path of the page, and `limits.checked`.
@@ -75,8 +86,9 @@ def report_logdir(
 
     parsed = parse_limits(fail_above)
     store = Store.open(logdir)
-    remedy = f"; make it with `python -m mia_tf.analyze --logdir={logdir}`"
-    folder = logdir / "analysis"
+    options = f"--logdir={logdir}" + (f" --shadow_logdir={shadow_logdir}" if shadow_logdir else "")
+    remedy = f"; make it with `python -m mia_tf.analyze {options}`"
+    folder = analysis_folder(logdir, shadow_logdir)
     audit = load_audit(folder, remedy)
     if "headline" not in audit.about:
         raise InputError(f"{folder / 'audit.json'} has no headline: it is of an earlier version{remedy}")
@@ -91,10 +103,10 @@ def report_logdir(
         others = [Path(other) for other in compare]
         beside = comparison.compared(logdir, others, audit.about["seed"], attacks, show_steps)
     command = " ".join(
-        [f"python -m mia_tf.report --logdir={logdir}", *(f"--compare={other}" for other in compare)]
+        [f"python -m mia_tf.report {options}", *(f"--compare={other}" for other in compare)]
         + [f"--fail_above={limit}" for limit in fail_above]
     )
-    source = logdir_source.source(audit, store, folder, command, datetime.date.today().isoformat())
+    source = logdir_source.source(audit, store, folder, options, command, datetime.date.today().isoformat())
     path = Path(out) if out else folder / "report.html"
     return write_report(audit, path, source=source, images=images, comparison=beside, limits=verdicts), verdicts
 

@@ -14,13 +14,14 @@ _NOTES = ("pixels", "validation", "empty classes", "copies", "without", "selecti
 """The keys of dataset.json's `sources` that a reader of the numbers must know."""
 
 
-def source(audit, store: Store, folder: Path, command: str, written: str) -> Source:
+def source(audit, store: Store, folder: Path, options: str, command: str, written: str) -> Source:
     """The Source of a LOGDIR.
 
     Args:
         audit: the audit of its analysis.
         store: the LOGDIR.
         folder: of its analysis.
+        options: that name the LOGDIRs in a command.
         command: that writes this report again.
         written: the day.
     """
@@ -30,7 +31,7 @@ def source(audit, store: Store, folder: Path, command: str, written: str) -> Sou
     return Source(
         title=about["name"],
         written=written,
-        commands=[" ".join([f"python -m mia_tf.analyze --logdir={store.logdir}", *_options(audit)]), command],
+        commands=[" ".join([f"python -m mia_tf.analyze {options}", *_options(audit)]), command],
         settings={name: str(value) for name, value in settings.items()},
         data_notes=[sources[name] for name in _NOTES if sources.get(name)],
         table=str(folder / "examples.csv"),
@@ -50,7 +51,5 @@ def _options(audit) -> Iterator[str]:
         yield f"--num_shadow={','.join(map(str, audit.sweep['num_shadow'].unique()))}"
     if audit.about["delta"] is not None:
         yield f"--delta={audit.about['delta']:g}"
-    if audit.about["num_targets"] < audit.about["num_models"]:
-        yield f"--num_targets={audit.about['num_targets']}"
     if audit.about["seed"]:
         yield f"--seed={audit.about['seed']}"

@@ -38,13 +38,13 @@ def one_in(rate: float) -> str:
     return f"1 in {round(times):,}" if whole else percent(rate)
 
 
-def answer(headline: Mapping | None, smallest: float | None, guesses: float | None = None) -> list[str]:
+def answer(headline: Mapping | None, smallest: float | None, fpr: float | None = None) -> list[str]:
     """The two sentences that a report begins with.
 
     Args:
         headline: of `Audit.about`; None if the targets' training records are unknown.
         smallest: the smallest visible true positive rate; None if there is none.
-        guesses: the false positive rate at which it was measured; None if no rate is resolved.
+        fpr: the false positive rate at which it was measured; None if no rate is resolved.
     """
     if headline is None:
         return [
@@ -55,7 +55,7 @@ def answer(headline: Mapping | None, smallest: float | None, guesses: float | No
     measured = headline["measured"]["all"]
     models = counted(measured["num_targets"], "measured model")
     size = f"With {models} and {measured['num_nonmembers']:,} tests of non-members"
-    if guesses is None:
+    if fpr is None:
         auroc = measured["metrics"].get("auroc")
         if auroc is None:
             return [f"Nothing could be measured: {who} has no scores on both sides.", f"{size}, no leak could be seen."]
@@ -65,15 +65,15 @@ def answer(headline: Mapping | None, smallest: float | None, guesses: float | No
             f"{percent(value)} of the time (95% interval {percent(low)} to {percent(high)}), and guessing 50%.",
             f"{size}, no true positive rate can be told from guessing.",
         ]
-    value, low, high = measured["metrics"][f"tpr_at_fpr_{guesses:g}"]
+    value, low, high = measured["metrics"][f"tpr_at_fpr_{fpr:g}"]
     first = (
         f"{who} recognises {percent(value)} of the training records (95% interval {percent(low)} to {percent(high)}) "
-        f"when {one_in(guesses)} non-members is wrongly accused; guessing would recognise {percent(guesses)}."
+        f"when {one_in(fpr)} non-members is wrongly accused; guessing would recognise {percent(fpr)}."
     )
-    first = first[0].upper() + first[1:] if low > guesses else f"No leak was seen: {first}"
+    first = first[0].upper() + first[1:] if low > fpr else f"No leak was seen: {first}"
     if smallest is None:
-        return [first, f"{size}, no leak at a false positive rate of {percent(guesses)} could be told from guessing."]
-    limit = f"a true positive rate below {percent(smallest)} at a false positive rate of {percent(guesses)}"
+        return [first, f"{size}, no leak at a false positive rate of {percent(fpr)} could be told from guessing."]
+    limit = f"a true positive rate below {percent(smallest)} at a false positive rate of {percent(fpr)}"
     return [first, f"{size}, {limit} cannot be told from guessing."]
 
 

@@ -65,15 +65,29 @@ def test_paired_differences_are_narrower_than_unpaired_ones(comparison):
     assert one["minus_plain_high"] - one["minus_plain_low"] < 1.5 * apart
 
 
-def test_the_run_without_dp_may_be_either_of_them(logdirs):
+@pytest.fixture
+def called(comparison, monkeypatch):
+    """What `compare` was called with, without its minutes of work."""
+    calls = []
+
+    def recorded(plain, dp, *, labels, **settings):
+        calls.append((plain, dp, labels))
+        return comparison
+
+    monkeypatch.setattr("mia_tf.report.comparison.compare", recorded)
+    return calls
+
+
+def test_the_run_without_dp_may_be_either_of_them(logdirs, called):
     plain, dp = logdirs
-    found = compared(dp, [plain], 0, ["yeom"], plain_steps)
-    assert [run["label"] for run in found["runs"]] == ["plain (without DP)", "dp (DP)"]
+    for logdir, other in ((dp, plain), (plain, dp)):
+        compared(logdir, [other], 0, ["yeom"], plain_steps)
+        assert called.pop() == (plain, [dp], ["plain (without DP)", "dp (DP)"])
     with pytest.raises(InputError, match="exactly one was trained without DP; 2 were"):
         compared(plain, [plain], 0, ["yeom"], plain_steps)
 
 
-def test_the_report_of_a_logdir_has_its_pictures_limits_and_comparison(logdirs):
+def test_the_report_of_a_logdir_has_its_pictures_limits_and_comparison(logdirs, called):
     plain, dp = logdirs
     path, limits = report_logdir(plain, [str(dp)], None, ["tpr@0.1:0.2", "auroc:0.99"])
     assert path == plain / "analysis" / "report.html"
@@ -107,6 +121,8 @@ def test_what_is_missing_is_one_line_with_the_command_that_makes_it(logdirs, tmp
     plain, dp = logdirs
     with pytest.raises(InputError, match=r"Missing file: .*make it with `python -m mia_tf\.analyze --logdir=.*/dp`"):
         report_logdir(dp)
+    with pytest.raises(InputError, match=r"Missing file: .*/analysis/shadow_dp/.*--shadow_logdir=.*/dp`"):
+        report_logdir(plain, shadow_logdir=dp)
     with pytest.raises(InputError, match="is not resolved by this audit"):
         report_logdir(plain, fail_above=["tpr@0.0001:0.9"])
     facts = plain / "analysis" / "audit.json"
