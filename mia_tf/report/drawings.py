@@ -67,7 +67,7 @@ def _roc(audit, population: str) -> tuple[str, str]:
     smallest = 1 / max(audit.num_nonmembers(population), 1)
     roc.draw_roc(figure.subplots(), curves, auroc, smallest, style.literal(title))
     left_out = audit.attacks["attack"].nunique() - len(curves)
-    rest = f" The other {left_out} attacks are in curves.csv." if left_out else ""
+    rest = f" The other {left_out} attacks are in the table of curves." if left_out else ""
     return _svg(figure, f"roc-{population}"), f"What share of members and of non-members an attack accuses.{rest}"
 
 
