@@ -131,19 +131,19 @@ def _strength(scores: np.ndarray, population: Population, level: float | None) -
     return (0.0 if level is None else float(roc.tpr[0])), roc.auroc
 
 
-def _described(found: Evaluation, population: Population) -> dict:
+def _described(evaluation: Evaluation, population: Population) -> dict:
     """An evaluation as JSON can hold it."""
     metrics = {
-        name: None if np.isnan(triple[0]) else list(map(float, triple)) for name, triple in found.metrics.items()
+        name: None if np.isnan(triple[0]) else list(map(float, triple)) for name, triple in evaluation.metrics.items()
     }
     widths = {}
-    for name, moves in found.offsets.items():
+    for name, moves in evaluation.offsets.items():
         ends = [offset_interval(by_unit[:, None])[:, 0] for by_unit in moves]
         widths[name] = [None if np.isnan(low) else float(high - low) for low, high in ends]
     return {
-        "num_targets": found.num_targets,
-        "num_members": found.num_members,
-        "num_nonmembers": found.num_nonmembers,
+        "num_targets": evaluation.num_targets,
+        "num_members": evaluation.num_members,
+        "num_nonmembers": evaluation.num_nonmembers,
         "num_examples": int(np.count_nonzero(population.pooled)),
         "metrics": metrics,
         "widths": widths,

@@ -34,18 +34,18 @@ def smallest_visible_rate(
         >>> round(smallest_visible_rate(0.01, 0.012, 0.008, 0.017, 4552, 4552), 4)
         0.0146
     """
-    told = low > fpr
-    at = tpr if told else max(tpr, fpr)
-    reach = np.log(tpr / low) if told else max(np.log(max(high, at) / at), np.log(at / fpr))
+    excluded = low > fpr
+    at = tpr if excluded else max(tpr, fpr)
+    reach = np.log(tpr / low) if excluded else max(np.log(max(high, at) / at), np.log(at / fpr))
     wider = max(1.0, reach / (_Z * _log_error(at, fpr, num_members, num_nonmembers)))
 
     def excess(rate: float) -> float:
         return np.log(rate / fpr) - wider * _Z * _log_error(rate, fpr, num_members, num_nonmembers)
 
     if excess(1.0) < 0:
-        return float(tpr) if told else None
+        return float(tpr) if excluded else None
     visible = brentq(excess, fpr, 1.0)
-    return float(min(visible, tpr) if told else visible)
+    return float(min(visible, tpr) if excluded else visible)
 
 
 def _log_error(tpr: float, fpr: float, num_members: int, num_nonmembers: int) -> float:

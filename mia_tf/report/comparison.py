@@ -40,8 +40,8 @@ def compared(logdir: Path, others: Sequence[Path], seed: int, attacks: Sequence[
     dp = [path for position, path in enumerate(logdirs) if position != plain]
     names = _names([logdirs[plain], *dp])
     labels = [f"{names[0]} ({PLAIN})", *(f"{name} (DP)" for name in names[1:])]
-    found = compare(logdirs[plain], dp, labels=labels, attacks=attacks, seed=seed, progress=progress)
-    return of_run(found)
+    comparison = compare(logdirs[plain], dp, labels=labels, attacks=attacks, seed=seed, progress=progress)
+    return of_run(comparison)
 
 
 def _names(logdirs: Sequence[Path]) -> list[str]:

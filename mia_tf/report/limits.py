@@ -36,14 +36,14 @@ def parse_limits(texts: Sequence[str]) -> list[Limit]:
 
 
 def _parse(text: str) -> Limit:
-    found = _FORM.fullmatch(text)
+    match = _FORM.fullmatch(text)
     try:
-        numbers = [float(found[name]) for name in ("fpr", "limit") if found and found[name] is not None]
+        numbers = [float(match[name]) for name in ("fpr", "limit") if match and match[name] is not None]
     except ValueError:
         numbers = []
     if not numbers or not all(0 < number < 1 for number in numbers):
         fail("must be tpr@FPR:LIMIT or auroc:LIMIT with numbers in (0, 1), such as tpr@0.01:0.05", fail_above=text)
-    metric = "auroc" if found["area"] else f"tpr_at_fpr_{numbers[0]:g}"
+    metric = "auroc" if match["area"] else f"tpr_at_fpr_{numbers[0]:g}"
     return Limit(text, metric, numbers[-1])
 
 

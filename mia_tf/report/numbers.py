@@ -86,11 +86,11 @@ def _answer(head: Mapping | None) -> dict:
     """The headline's rate with all that is said of it."""
     if head is None:
         return {"sentences": words.answer(None, None), "attack_label": None, "chosen": None, "fpr": None, "tpr": None}
-    found, level = head["measured"][ALL], head["fpr"]
-    triple = None if level is None else found["metrics"][f"tpr_at_fpr_{level:g}"]
+    measured, level = head["measured"][ALL], head["fpr"]
+    triple = None if level is None else measured["metrics"][f"tpr_at_fpr_{level:g}"]
     smallest = None
     if triple is not None:
-        smallest = smallest_visible_rate(level, *triple, found["num_members"], found["num_nonmembers"])
+        smallest = smallest_visible_rate(level, *triple, measured["num_members"], measured["num_nonmembers"])
     return {
         "sentences": words.answer(head, smallest, level if triple else None),
         "attack": head["attack"],
@@ -98,10 +98,10 @@ def _answer(head: Mapping | None) -> dict:
         "chosen": head["chosen"],
         "fpr": level if triple else None,
         "tpr": triple,
-        "auroc": found["metrics"].get("auroc"),
+        "auroc": measured["metrics"].get("auroc"),
         "smallest_visible": smallest,
         "leak_seen": triple is not None and triple[1] > level,
-        **{name: found[name] for name in ("num_targets", "num_members", "num_nonmembers", "num_examples")},
+        **{name: measured[name] for name in ("num_targets", "num_members", "num_nonmembers", "num_examples")},
     }
 
 
@@ -166,12 +166,12 @@ def _groups(audit, head: Mapping | None) -> list[dict]:
         {
             "name": titles[name],
             "num_records": int(np.count_nonzero(audit.mask(name))),
-            "num_nonmembers": found["num_nonmembers"],
-            "tpr": None if head["fpr"] is None else found["metrics"][f"tpr_at_fpr_{head['fpr']:g}"],
-            "auroc": found["metrics"].get("auroc"),
+            "num_nonmembers": measured["num_nonmembers"],
+            "tpr": None if head["fpr"] is None else measured["metrics"][f"tpr_at_fpr_{head['fpr']:g}"],
+            "auroc": measured["metrics"].get("auroc"),
             "memorization": _mean(audit.column("memorization")[audit.mask(name)], -1),
         }
-        for name, found in head["measured"].items()
+        for name, measured in head["measured"].items()
     ]
 
 

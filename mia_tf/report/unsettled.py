@@ -25,17 +25,17 @@ def unsettled(audit) -> list[dict]:
 
 def _headline(audit) -> Iterator[dict]:
     head = audit.about["headline"]
-    found = head and head["measured"][ALL]
-    triple = found["metrics"][f"tpr_at_fpr_{head['fpr']:g}"] if found and head["fpr"] else None
+    measured = head and head["measured"][ALL]
+    triple = measured["metrics"][f"tpr_at_fpr_{head['fpr']:g}"] if measured and head["fpr"] else None
     if not triple:
         return
     value, low, high = triple
-    widths = [np.nan if width is None else width for width in found["widths"][f"tpr_at_fpr_{head['fpr']:g}"]]
-    needed = planning.models_to_halve(low, high, widths, found["num_targets"])
+    widths = [np.nan if width is None else width for width in measured["widths"][f"tpr_at_fpr_{head['fpr']:g}"]]
+    needed = planning.models_to_halve(low, high, widths, measured["num_targets"])
     half = percent((high - low) / 4)
     yield {
         "question": f"The headline, {percent(value)}, with an interval half as wide (about {half} either way)",
-        "models": needed and int(np.ceil(needed * audit.about["num_targets"] / found["num_targets"])),
+        "models": needed and int(np.ceil(needed * audit.about["num_targets"] / measured["num_targets"])),
         "note": "" if needed else "Records differ, which makes it so wide: it takes more records.",
     }
 

@@ -61,9 +61,9 @@ def test_the_strongest_attack_is_chosen_and_measured_on_the_other_half():
     scores["attack 2"] += 3 * keep
     head = run(scores, keep)
     assert (head["attack"], head["chosen"], head["num_choosing"], head["fpr"]) == ("attack 2", "halves", 4, 0.1)
-    found = head["measured"]["all"]
-    assert found["num_targets"] == 4 and found["num_members"] + found["num_nonmembers"] == 4 * 300
-    assert found["metrics"]["auroc"][0] == pytest.approx(0.983, abs=0.01)  # Phi(3 / sqrt 2)
+    measured = head["measured"]["all"]
+    assert measured["num_targets"] == 4 and measured["num_members"] + measured["num_nonmembers"] == 4 * 300
+    assert measured["metrics"]["auroc"][0] == pytest.approx(0.983, abs=0.01)  # Phi(3 / sqrt 2)
     assert head["measured"]["odd"]["num_examples"] == 150
     assert json.loads(json.dumps(head, allow_nan=False)) == head
 

@@ -13,9 +13,9 @@ from mia_tf.shadow.memorization import memorization
 def intervals(rng, rate, fpr, members, nonmembers, runs):
     """Rates (runs,) that independent pairs give, near guessing (TPR proportional to FPR), and the lower ends."""
     reached = rng.beta(round(fpr * nonmembers) + 1, nonmembers - round(fpr * nonmembers), runs)
-    found = rng.binomial(members, np.minimum(rate / fpr * reached, 1)) / members
-    errors = [planning._log_error(max(value, 1 / members), fpr, members, nonmembers) for value in found]
-    return found, found * np.exp(-1.96 * np.array(errors))
+    rates = rng.binomial(members, np.minimum(rate / fpr * reached, 1)) / members
+    errors = [planning._log_error(max(value, 1 / members), fpr, members, nonmembers) for value in rates]
+    return rates, rates * np.exp(-1.96 * np.array(errors))
 
 
 @pytest.mark.parametrize(("fpr", "pairs"), [(0.1, 1000), (0.01, 4000), (0.001, 40_000)])
@@ -31,10 +31,10 @@ def test_the_rule_has_the_width_of_the_intervals_of_independent_pairs():
     rng = np.random.default_rng(1)
     keep = rng.random((1500, 8)).argsort(axis=1) < 4
     scores = rng.normal(size=keep.shape).astype(np.float32)
-    found = evaluate(scores, Population(np.ones(1500, bool), keep, keep.sum(axis=1), 8), 0, (0.1, 0.01))
+    evaluation = evaluate(scores, Population(np.ones(1500, bool), keep, keep.sum(axis=1), 8), 0, (0.1, 0.01))
     for fpr in (0.1, 0.01):
-        value, low, high = found.metrics[f"tpr_at_fpr_{fpr:g}"]
-        expected = 2 * 1.96 * value * planning._log_error(value, fpr, found.num_members, found.num_nonmembers)
+        value, low, high = evaluation.metrics[f"tpr_at_fpr_{fpr:g}"]
+        expected = 2 * 1.96 * value * planning._log_error(value, fpr, evaluation.num_members, evaluation.num_nonmembers)
         assert high - low == pytest.approx(expected, rel=0.3)
 
 
@@ -62,9 +62,9 @@ def test_four_times_the_models_halve_the_interval_of_independent_pairs():
     def measured(num_targets):
         keep = rng.random((1000, num_targets)).argsort(axis=1) < num_targets // 2
         scores = (rng.normal(size=keep.shape) + keep).astype(np.float32)
-        found = evaluate(scores, Population(np.ones(1000, bool), keep, keep.sum(axis=1), num_targets), 0, (0.1,))
-        widths = [np.diff(np.quantile(moves, [0.025, 0.975]))[0] for moves in found.offsets["tpr_at_fpr_0.1"]]
-        return found.metrics["tpr_at_fpr_0.1"], widths
+        evaluation = evaluate(scores, Population(np.ones(1000, bool), keep, keep.sum(axis=1), num_targets), 0, (0.1,))
+        widths = [np.diff(np.quantile(moves, [0.025, 0.975]))[0] for moves in evaluation.offsets["tpr_at_fpr_0.1"]]
+        return evaluation.metrics["tpr_at_fpr_0.1"], widths
 
     (_, low, high), widths = measured(8)
     needed = planning.models_to_halve(low, high, widths, 8)

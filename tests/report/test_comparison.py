@@ -39,10 +39,10 @@ def comparison(logdirs):
 
 
 def test_the_numbers_are_those_of_the_comparison(logdirs, comparison):
-    found = of_run(comparison)
-    plain, private = found["runs"]
-    assert [run["label"] for run in found["runs"]] == ["plain (without DP)", "dp (DP)"]
-    assert found["fpr"] == 0.1 and found["accuracy_of"] == "test" and found["delta"] == 1e-5
+    numbers = of_run(comparison)
+    plain, private = numbers["runs"]
+    assert [run["label"] for run in numbers["runs"]] == ["plain (without DP)", "dp (DP)"]
+    assert numbers["fpr"] == 0.1 and numbers["accuracy_of"] == "test" and numbers["delta"] == 1e-5
     table = comparison.attacks.set_index(["run", "attack", "population", "metric"])["value"]
     assert private["auroc"][0] == table["dp (DP)", "lira_online_fixed", "all", "auroc"]
     assert plain["tpr"][0] == table["plain (without DP)", "lira_online_fixed", "all", "tpr_at_fpr_0.1"]
@@ -51,9 +51,9 @@ def test_the_numbers_are_those_of_the_comparison(logdirs, comparison):
     assert value == pytest.approx(private["auroc"][0] - plain["auroc"][0]) and low <= value <= high < 0
     assert private["epsilon_upper"] == {"rdp": 3.188, "pld": 2.934} and plain["epsilon_upper"] == {}
     assert plain["epsilon_lower"] > private["epsilon_lower"] >= 0
-    (sentence,) = cost_and_gain(found)
+    (sentence,) = cost_and_gain(numbers)
     assert sentence.startswith("dp (DP): accuracy went from") and "mean memorization from" in sentence
-    json.dumps(found, allow_nan=False)
+    json.dumps(numbers, allow_nan=False)
 
 
 def test_paired_differences_are_narrower_than_unpaired_ones(comparison):

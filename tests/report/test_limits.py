@@ -24,8 +24,8 @@ HEADLINE = {"measured": {"all": {"metrics": METRICS}}}
     ],
 )
 def test_a_limit_is_exceeded_if_the_whole_interval_lies_above_it(text, exceeded, words):
-    (found,) = checked(parse_limits([text]), HEADLINE)
-    assert found["exceeded"] is exceeded and words in found["verdict"] and found["limit"] == text
+    (verdict,) = checked(parse_limits([text]), HEADLINE)
+    assert verdict["exceeded"] is exceeded and words in verdict["verdict"] and verdict["limit"] == text
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def test_rates_are_counts_of_records(numbers):
 def test_a_rate_below_one_in_a_thousand_is_counted_in_more_records():
     from mia_tf.report.numbers import _counts
 
-    found = _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.0001})
-    assert (found["of"], found["accused"], found["recognised"]) == (10_000, 1, 123)
+    counts = _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.0001})
+    assert (counts["of"], counts["accused"], counts["recognised"]) == (10_000, 1, 123)
     assert _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.001})["of"] == 1000
 
 
