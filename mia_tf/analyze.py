@@ -17,9 +17,7 @@ With --out=FOLDER all files go to FOLDER instead, and LOGDIR may be read-only.
 """
 
 import os
-import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +25,10 @@ from absl import flags
 
 from mia_tf import command_line
 from mia_tf.files import folder_to_fill
+from mia_tf.progress import show_steps
 from mia_tf.validation import check, check_integer, fail
 
 FLAGS = flags.FLAGS
-_SECONDS_BETWEEN_LINES = 10
 
 
 def define_flags() -> None:
@@ -118,14 +116,12 @@ def analyze(
 
     study.check_attacks(attacks)
     levels = evaluation.FPR_LEVELS if fpr is None else study.check_levels(fpr)
-    targets, folder = ShadowModels.open(logdir, outputs, epoch), out or logdir / "analysis"
+    targets = ShadowModels.open(logdir, outputs, epoch)
+    folder = out or analysis_folder(logdir, shadow_logdir)
     shadows, target = targets, None
     if shadow_logdir is not None:
         shadows, target = ShadowModels.open(shadow_logdir, outputs, epoch, argument="shadow_logdir"), targets
         _check_same_examples(targets, shadows, shadow_logdir)
-        if out is None:
-            way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
-            folder /= "shadow_" + way.replace(os.sep, "+")
     try:
         with folder_to_fill(folder):
             found = study.audit(
@@ -137,7 +133,7 @@ def analyze(
                 num_shadow=num_shadow,
                 delta=delta,
                 seed=seed,
-                progress=_progress,
+                progress=show_steps,
                 scratch=folder,
             )
             paths = found.write(folder)
@@ -148,6 +144,14 @@ def analyze(
         fail(f"{allowed}, unless --out names another folder", logdir=logdir)
     print(found)
     print("\n".join(map(str, paths)))
+
+
+def analysis_folder(logdir: Path, shadow_logdir: Path | None = None) -> Path:
+    """Where the tables of a LOGDIR are, attacked with its own models or with those of another."""
+    if shadow_logdir is None:
+        return logdir / "analysis"
+    way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
+    return logdir / "analysis" / ("shadow_" + way.replace(os.sep, "+"))
 
 
 def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
@@ -166,21 +170,6 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
         f"not {answered[0]} and {answered[1]}",
         shadow_logdir=shadow_logdir,
     )
-
-
-def _progress(doing: str, steps: Iterable, total: int) -> Iterator:
-    """The same steps, with a bar on a terminal and a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(steps, desc=doing, total=total, leave=False)
-        return
-    said = time.monotonic()
-    for done, step in enumerate(steps, 1):
-        yield step
-        if time.monotonic() > said + _SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            print(f"{doing}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
