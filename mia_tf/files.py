@@ -13,7 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_tf.locks import locked
 from mia_tf.validation import InputError
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
+"""Names of the files that `replacing_all` writes before they take their places."""
 
 
 def by_number(name: str) -> tuple[list, str]:
@@ -135,17 +139,26 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Files to write beside the `paths`, which take their places once the last of them is on the disk."""
-    temporaries = [path.with_name(f".{path.name}.{uuid.uuid4().hex}") for path in paths]
-    try:
+    for folder in {path.parent for path in paths}:
+        _remove_left_behind(folder)
+    with contextlib.ExitStack() as locks:
+        temporaries = [path.with_name(f".{path.name}.{uuid.uuid4().hex}") for path in paths]
+        for temporary in temporaries:
+            locks.enter_context(locked(temporary))  # makes it, and removes it if it could not take its place
         yield temporaries
         for temporary in temporaries:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
         for temporary, path in zip(temporaries, paths, strict=True):
             os.replace(temporary, path)
-    finally:
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Removes the temporary files of a folder whose writers died; a living writer holds the lock of its own."""
+    for path in folder.glob(".*.*"):
+        if _TEMPORARY.fullmatch(path.name):
+            with locked(path, wait=False):
+                pass  # the lock's file is the temporary file, and goes with the lock
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:

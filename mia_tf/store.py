@@ -3,16 +3,17 @@
     LOGDIR/config.json, dataset.json, x_train.npy, y_train.npy, group.npy, example_id.npy, x_test.npy, ...
                          (a user's task has no pictures: neither x_train.npy nor test images)
     LOGDIR/experiment-{i}_{M}/{hparams.json, keep.npy, metrics.json, logits/{epoch:010d}.npy, ckpt/}
-    LOGDIR/.work/        locks and folders being written; safe to delete when nothing runs
+    LOGDIR/.work/        locks and folders being written; empty, and safe to delete, when nothing runs
 
 A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
-A lock is held by the kernel (flock), so whoever dies, even by kill -9, lets go of it. Machines may share
-a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with local_lock.
+Locks are those of `mia_tf.locks`: whoever dies lets go of them, and what it left in .work is removed by the next run.
+Machines may share a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with
+local_lock.
 """
 
 import contextlib
-import fcntl
 import os
+import re
 import resource
 import shutil
 import uuid
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.locks import locked
 from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, GROUPS, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import LOGITS, StoredModel
@@ -37,6 +39,8 @@ _ARRAYS = {
     "test_groups": "group_test.npy",
 }
 _READ_ALWAYS = ("labels", "groups", "example_ids")
+_OF_MODEL = re.compile(r"model-([0-9]+)[-.]")
+"""Names of the locks and folders of one model in .work."""
 
 
 class Store:
@@ -355,8 +359,7 @@ class Store:
             if not held or any(files_of_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False
                 return
-            for leftover in self._work.glob(f"model-{index}-*"):  # of a process that died
-                shutil.rmtree(leftover, ignore_errors=True)
+            self._remove_left_behind(index)
             yield True
 
     @contextlib.contextmanager
@@ -368,13 +371,24 @@ class Store:
         with contextlib.ExitStack() as claims:
             yield [index for index in indices if claims.enter_context(self.claim(index))]
 
+    def sweep(self) -> None:
+        """Removes what processes that died left in .work; what a living process holds stays."""
+        indices = {int(match[1]) for path in self._work.glob("*") if (match := _OF_MODEL.match(path.name))}
+        for index in sorted(indices):
+            with self._locked(f"model-{index}", wait=False) as held:
+                if held:
+                    self._remove_left_behind(index)
+        with self._locked("setup", wait=False) as held:
+            if held and self.ours:
+                self._marker.unlink(missing_ok=True)
+
+    def _remove_left_behind(self, index: int) -> None:
+        """Removes the folders of a model whose writers died. Its lock must be held."""
+        for folder in self._work.glob(f"model-{index}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
     @contextlib.contextmanager
     def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
         self._work.mkdir(parents=True, exist_ok=True)
-        with open(self._work / f"{name}.lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with locked(self._work / f"{name}.lock", wait) as held:
+            yield held
