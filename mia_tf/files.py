@@ -2,20 +2,31 @@
 
 import contextlib
 import csv
+import fnmatch
 import io
 import json
 import os
 import re
+import struct
+import tokenize
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf.locks import locked
-from mia_tf.validation import InputError
+from mia_tf.validation import InputError, listed
 
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
+    *(EOFError, OSError, ValueError, TypeError, OverflowError, RuntimeError, MemoryError),
+)
+"""What zipfile and numpy raise on files of arrays that are damaged, encrypted, pickled or absurdly large."""
+_LARGEST = 2**53
+"""Of the numbers in JSON and CSV files; up to here a float64 holds every whole number."""
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
 """Names of the files that `replacing_all` writes before they take their places."""
 
@@ -28,24 +39,66 @@ def by_number(name: str) -> tuple[list, str]:
 def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:
     """Loads an .npy file; never unpickles, and says in one line what is wrong with a file."""
     try:
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"Missing file: {path}") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+    except UNREADABLE as error:
+        raise InputError(f"Cannot read {path}: {first_line(error)}") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"Cannot read {path}: it is an archive of arrays, not one array")
+    return array
 
 
-def load_json(path: Path) -> dict:
-    """Loads a JSON file; says in one line what is wrong with it."""
+def load_json(path: Path, kinds: Mapping[str, str] | None = None, required: Sequence[str] = ()) -> dict:
+    """Loads a JSON file; says in one line what is wrong with it.
+
+    Args:
+        path: of the file, which holds an object.
+        kinds: name -> "text", "texts" (a list), "texts by name" (an object), "number" (finite), "integer" or "flag";
+            null is allowed too if a "?" follows. A name may be a pattern, such as "test_*". Values of other names may
+            be anything.
+        required: names that must be there.
+
+    Raises:
+        InputError: the file is missing, is no JSON object, or lacks a required name; or a value is of another kind.
+    """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"Missing file: {path}") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise InputError(f"Cannot read {path}: {first_line(error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"Cannot read {path}: it holds no JSON object")
+    if missing := [name for name in required if name not in content]:
+        raise InputError(f"Cannot read {path}: it lacks {listed(missing)}")
+    for pattern, kind in (kinds or {}).items():
+        for name in fnmatch.filter(content, pattern):
+            if not _is_of(kind, content[name]):
+                wanted = f"{kind.removesuffix('?')}{' or null' * kind.endswith('?')}"
+                raise InputError(f"Cannot read {path}: {name} must be {wanted}, not {json.dumps(content[name])[:60]}")
     return content
+
+
+def _is_of(kind: str, value) -> bool:
+    """Whether a value of a JSON file is of a kind of `load_json`."""
+    match kind.removesuffix("?"):
+        case _ if value is None:
+            return kind.endswith("?")
+        case "text":
+            return isinstance(value, str)
+        case "texts":
+            return isinstance(value, list) and all(isinstance(text, str) for text in value)
+        case "texts by name":
+            return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+        case "flag":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    raise ValueError(kind)
 
 
 def load_arrays(path: Path) -> list[np.ndarray]:
@@ -53,8 +106,13 @@ def load_arrays(path: Path) -> list[np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return [archive[name] for name in archive.files]
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"Cannot read {path}: {str(error).splitlines()[0]}") from None
+    except UNREADABLE as error:
+        raise InputError(f"Cannot read {path}: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or its kind if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -100,7 +158,7 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
     except FileNotFoundError:
         raise InputError(f"Missing file: {path}{remedy}") from None
     except (OSError, ValueError, csv.Error) as error:  # a file without a line is a ValueError
-        raise InputError(f"Cannot read {path}: {error}{remedy}") from None
+        raise InputError(f"Cannot read {path}: {first_line(error)}{remedy}") from None
     if any(len(row) != len(header) for row in rows):
         raise InputError(f"Rows of {path} must all have as many cells as its first{remedy}")
     cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(header, ())
@@ -121,7 +179,7 @@ def _numbers(name: str, cells: Sequence[str], kind: str, path: Path, remedy: str
     if kind == "number":
         return numbers
     missing = np.isnan(numbers)
-    whole = not np.isinf(numbers).any() and (numbers[~missing] % 1 == 0).all()
+    whole = (np.abs(numbers[~missing]) <= _LARGEST).all() and (numbers[~missing] % 1 == 0).all()
     if not whole or (kind == "integer" and missing.any()):
         raise InputError(f"Column {name} of {path} must hold whole numbers{remedy}")
     import pandas as pd

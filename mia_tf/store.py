@@ -39,6 +39,14 @@ _ARRAYS = {
     "test_groups": "group_test.npy",
 }
 _READ_ALWAYS = ("labels", "groups", "example_ids")
+_CONFIG = {**dict.fromkeys(("outputs", "arch", "subsets"), "text"), "num_experiments": "integer", "pkeep": "number"}
+"""What is read of config.json besides comparing it, and its kinds."""
+_ABOUT = {
+    **dict.fromkeys(("name", "stand_in"), "text"),
+    **dict.fromkeys(("group_names", "populations"), "texts"),
+    **{"num_classes": "integer", "classes": "texts?", "sources": "texts by name", "has_images": "flag"},
+}
+"""What is read of dataset.json, and its kinds."""
 _OF_MODEL = re.compile(r"model-([0-9]+)[-.]")
 """Names of the locks and folders of one model in .work."""
 
@@ -143,11 +151,11 @@ class Store:
         Raises:
             InputError: the configurations differ in anything else; the message names it.
         """
-        found = load_json(self.logdir / "config.json")
+        found = self.config()
         differ = [key for key in sorted(set(found) | set(config)) if found.get(key) != config.get(key)]
         if not differ:
             return False
-        if differ == ["num_experiments"] and config["num_experiments"] > found["num_experiments"]:
+        if differ == ["num_experiments"] and config["num_experiments"] > found.get("num_experiments", np.inf):
             if config.get("subsets") == "bernoulli":
                 return True
             fail(
@@ -201,7 +209,11 @@ class Store:
             "classes": None,
         }
         # In a LOGDIR of ours it must not be missing: it names stand-ins.
-        return {**defaults, **(load_json(path) if self.ours or path.exists() else {})}
+        about = {**defaults, **(load_json(path, _ABOUT) if self.ours or path.exists() else {})}
+        populations = about.get("populations", GROUPS)
+        one_each = len(about["group_names"]) == len(populations) == len(set(populations)) > 0
+        check(one_each, "must have one of group_names for each of different populations", **{str(path): populations})
+        return about
 
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
@@ -250,6 +262,7 @@ class Store:
         if (path := self.logdir / _ARRAYS["example_ids"]).exists():
             ids = load_array(path)
             check_shape(labels.shape, **{path.name: ids})
+            check(ids.dtype.kind in "Uiu", "must be strings or integers", **{path.name: f"dtype {ids.dtype}"})
         return Examples(
             name=about["name"],
             labels=labels,
@@ -283,7 +296,7 @@ class Store:
     def config(self) -> dict:
         """config.json, or {} for a LOGDIR of LiRA's published code."""
         path = self.logdir / "config.json"
-        return load_json(path) if path.exists() else {}
+        return load_json(path, _CONFIG) if path.exists() else {}
 
     # ---- the models
 

@@ -11,6 +11,8 @@ from mia_tf.validation import InputError, check_shape
 
 LOGITS, SCORES = "logits", "scores"
 """Folders of what a model answered: LiRA's score.py makes scores, (N, Q), of the logits and of y_train.npy."""
+_METRICS = {"test_accuracy_*": "number?", "answers_digest": "text"}
+"""What is read of metrics.json, and its kinds."""
 _EPOCH = re.compile(r"[0-9]+")
 
 
@@ -52,7 +54,7 @@ class StoredModel:
     def metrics(self) -> dict:
         """The model's metrics.json, or {} where there is none (LiRA's own runs)."""
         path = self.path / "metrics.json"
-        return load_json(path) if path.exists() else {}
+        return load_json(path, _METRICS) if path.exists() else {}
 
     def hparams(self) -> dict:
         """The model's hparams.json, or {} if there is none."""

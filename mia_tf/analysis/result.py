@@ -16,6 +16,14 @@ from mia_tf.validation import InputError, check_choice, fail
 
 FACTS = "audit.json"
 """The file beside the CSVs that holds `Audit.about`."""
+_ABOUT = {
+    **dict.fromkeys(("name", "arch", "stand_in", "recommended"), "text"),
+    **dict.fromkeys(("num_classes", "num_models", "num_targets", "seed"), "integer"),
+    **dict.fromkeys(("recommended_scores", "has_logits"), "flag"),
+    **dict.fromkeys(("headline_fpr", "delta"), "number?"),
+    **{"group_titles": "texts by name", "classes": "texts?", "notes": "texts"},
+}
+"""What that file holds, and its kinds for `files.load_json`."""
 _OPTIONAL = {"sweep", "epsilon"}
 """Tables that are written only if they were asked for."""
 _ATTRIBUTES = {
@@ -300,7 +308,7 @@ def load_audit(folder, remedy: str = "") -> Audit:
         raise InputError(f"No rows in {folder / 'examples.csv'}{remedy}")
     if not (folder / FACTS).exists():
         raise InputError(f"Missing file: {folder / FACTS}{remedy}")
-    about = load_json(folder / FACTS)
+    about = load_json(folder / FACTS, _ABOUT, required=[name for name in _ABOUT if name != "has_logits"])
     unknown = set(frames["examples"]["group"]) - {*about["group_titles"], ALL}
     if unknown:
         raise InputError(f"Unknown group {min(unknown)!r} in {folder / 'examples.csv'}{remedy}")
