@@ -80,18 +80,33 @@ def _members(session: int) -> Iterator[int]:
             yield int(path.parent.name)
 
 
-def killed_alone(job: Job, kills: int, folder: Path, rng: np.random.Generator, moments=MOMENTS) -> Counter:
-    """Kills a job that many times; returns counts by (moment, what was counted)."""
-    reference, seconds = jobs.undisturbed(job, folder)
+def killed_alone(
+    job: Job, reference: dict[int, bytes], seconds: float, kills: int, folder: Path, rng: np.random.Generator
+) -> Counter:
+    """Kills a job that many times.
+
+    Args:
+        job: what to start.
+        reference, seconds: of its undisturbed run.
+        kills: how many.
+        folder: takes the LOGDIRs.
+        rng: draws the moments.
+
+    Returns:
+        (moment, "kills" | "models compared" | "ended well") -> how many.
+
+    Raises:
+        AssertionError: a run differs from the undisturbed one, or does not end as it should.
+    """
     counts, logdirs = Counter(), 0
-    while sum(counts[moment, "kills"] for moment in moments) < kills:
+    while sum(counts[moment, "kills"] for moment in MOMENTS) < kills:
         logdirs += 1
         logdir, log = folder / f"killed-{logdirs}", folder / f"killed-{logdirs}.log"
-        present, last = set(), moments[0]
+        present, last = set(), MOMENTS[0]
         for _ in range(_KILLS_OF_A_LOGDIR):
-            if sum(counts[moment, "kills"] for moment in moments) == kills:
+            if sum(counts[moment, "kills"] for moment in MOMENTS) == kills:
                 break
-            last = moments[rng.integers(len(moments))]
+            last = MOMENTS[rng.integers(len(MOMENTS))]
             process = job.start(logdir, log)
             wait_for(last, logdir, process, seconds, rng)
             counts[last, "kills"] += kill_group(process)
@@ -108,9 +123,10 @@ def killed_alone(job: Job, kills: int, folder: Path, rng: np.random.Generator, m
     return counts
 
 
-def killed_shared(job: Job, kills: int, folder: Path, rng: np.random.Generator) -> Counter:
-    """Runs a job in two processes that share a LOGDIR, and kills one of them that many times; counts as above."""
-    reference, seconds = jobs.undisturbed(job, folder)
+def killed_shared(
+    job: Job, reference: dict[int, bytes], seconds: float, kills: int, folder: Path, rng: np.random.Generator
+) -> Counter:
+    """Runs a job in two processes that share a LOGDIR, and kills one of them that many times; as `killed_alone`."""
     counts, logdirs = Counter(), 0
     while sum(counts[moment, "kills"] for moment in MOMENTS) < kills:
         logdirs += 1
@@ -169,7 +185,7 @@ def main() -> None:
         for name, processes, kill, job, kills, folder in parts:
             if not kills:
                 continue
-            for row in rows(name, processes, kill(job, kills, folder, rng)):
+            for row in rows(name, processes, kill(job, *jobs.undisturbed(job, folder), kills, folder, rng)):
                 table.append(row)
                 print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if options.out:

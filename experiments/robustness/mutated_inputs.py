@@ -138,8 +138,8 @@ def _become(module: str, command: list[str], out: Path, err: Path) -> None:
         os._exit(code)
 
 
-def make_bases(folder: Path) -> None:
-    """Trains and analyzes what the cases then spoil: folder/pictures and folder/task."""
+def make_bases(folder: Path, commands: list[str]) -> None:
+    """Makes what these commands then read, and the cases spoil: folder/pictures and folder/task."""
     rng = np.random.default_rng(0)
     for base in ("pictures", "task"):
         (folder / base).mkdir()
@@ -152,7 +152,7 @@ def make_bases(folder: Path) -> None:
         ids=[f"picture {row}" for row in range(40)], classes=["cat", "dog", "cow"],
     )  # fmt: skip
     for base in ("pictures", "task"):
-        for command in ("train", "analyze"):
+        for command in ("train", "analyze") if "plot" in commands else ("train",):
             case = Case(command, base, "")
             module, given = arguments(case, folder / base)
             if run_forked(module, given, folder / "out", folder / "err") != 0:
@@ -200,11 +200,11 @@ def check(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, int]
         mutations.shutil.rmtree(copy)
 
 
-def draw(inputs: int, rng: np.random.Generator) -> Iterator[Case]:
-    """That many cases: all of them in a random order, again and again."""
-    order = []
+def draw(inputs: int, commands: list[str], rng: np.random.Generator) -> Iterator[Case]:
+    """That many cases of these commands: all of them in a random order, again and again."""
+    order, chosen = [], [case for case in cases() if case.command in commands]
     for _ in range(inputs):
-        order = order or list(rng.permutation(np.array(cases(), object)))
+        order = order or [chosen[k] for k in rng.permutation(len(chosen))]
         yield order.pop()
 
 
@@ -214,12 +214,14 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--commands", default="new,train,analyze,plot", help="Which commands get them.")
     parser.add_argument("--keep_going", action="store_true", help="Print what is wrong, and go on.")
     options = parser.parse_args()
+    commands = options.commands.split(",")
     rng, counts, wrong = np.random.default_rng(options.seed), Counter(), 0
     with tempfile.TemporaryDirectory() as scratch:
-        make_bases(Path(scratch))
-        for case in draw(options.inputs, rng):
+        make_bases(Path(scratch), commands)
+        for case in draw(options.inputs, commands, rng):
             try:
                 _, code = check(case, Path(scratch), rng)
             except AssertionError as error:

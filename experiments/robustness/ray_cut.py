@@ -31,6 +31,11 @@ _QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_USAGE_STATS_ENABLED": "0", "RAY
 COLUMNS = ("head", "link_back_after", "exit_code", "models", "equal", "seconds_after_the_cut", "last_line")
 
 
+def job_to_cut(backend: str) -> Job:
+    """Models that train long enough for a link to be cut in the middle."""
+    return jobs.network_job(backend, num_models=8, epochs=150)
+
+
 def start_cluster(hosts: Hosts, head: str) -> str:
     """Starts Ray on both hosts, with one processor each; returns the cluster's address."""
     address = f"{head}:{PORT}"
@@ -101,7 +106,7 @@ def main() -> None:
     if reason := two_hosts.why_not():
         print(f"Not measured: {reason}")
         return
-    job = jobs.network_job(options.backend, num_models=8, epochs=150)
+    job = job_to_cut(options.backend)
     table = []
     with tempfile.TemporaryDirectory() as scratch:
         reference, _ = jobs.undisturbed(job, Path(scratch))
