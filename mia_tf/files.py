@@ -39,7 +39,8 @@ def by_number(name: str) -> tuple[list, str]:
 def load_array(path: Path, mmap_mode: str | None = None) -> np.ndarray:
     """Loads an .npy file; never unpickles, and says in one line what is wrong with a file."""
     try:
-        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        with np.errstate(over="ignore"):  # a size that no integer holds is an error of its own
+            array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"Missing file: {path}") from None
     except UNREADABLE as error:

@@ -46,7 +46,13 @@ def test_a_disk_that_fills_up_loses_nothing(task, tmp_path):
 
 def test_wrong_inputs_end_with_one_line():
     """A fixed part of the inputs; `python -m experiments.robustness.mutated_inputs` has all."""
-    command = [sys.executable, "-m", "experiments.robustness.mutated_inputs", "--inputs=15", "--commands=train,new,analyze"]
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.robustness.mutated_inputs",
+        "--inputs=15",
+        "--commands=train,new,analyze",
+    ]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
