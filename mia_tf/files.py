@@ -3,11 +3,13 @@
 import contextlib
 import csv
 import fnmatch
+import hashlib
 import io
 import json
 import os
 import re
 import struct
+import time
 import tokenize
 import uuid
 import zipfile
@@ -27,8 +29,11 @@ UNREADABLE = (
 """What zipfile and numpy raise on files of arrays that are damaged, encrypted, pickled or absurdly large."""
 _LARGEST = 2**53
 """Of the numbers in JSON and CSV files; up to here a float64 holds every whole number."""
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
-"""Names of the files that `replacing_all` writes before they take their places."""
+_HOST = hashlib.blake2b(os.uname().nodename.encode(), digest_size=4).hexdigest()
+"""Of this machine, in the names of its temporary files."""
+_TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})[0-9a-f]{24}")
+"""Names of the files that `replacing_all` writes before they take their places, and in them the machine."""
+_SECONDS_OF_A_DAY = 86400
 
 
 def by_number(name: str) -> tuple[list, str]:
@@ -56,9 +61,9 @@ def load_json(path: Path, kinds: Mapping[str, str] | None = None, required: Sequ
 
     Args:
         path: of the file, which holds an object.
-        kinds: name -> "text", "texts" (a list), "texts by name" (an object), "number" (finite), "integer" or "flag";
-            null is allowed too if a "?" follows. A name may be a pattern, such as "test_*". Values of other names may
-            be anything.
+        kinds: name -> "text", "texts" (a list), "texts by name" (an object), "integers by name", "number" (finite),
+            "integer" or "flag"; null is allowed too if a "?" follows. A name may be a pattern, such as "test_*". Values
+            of other names may be anything.
         required: names that must be there.
 
     Raises:
@@ -93,6 +98,8 @@ def _is_of(kind: str, value) -> bool:
             return isinstance(value, list) and all(isinstance(text, str) for text in value)
         case "texts by name":
             return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+        case "integers by name":
+            return isinstance(value, dict) and all(_is_of("integer", number) for number in value.values())
         case "flag":
             return isinstance(value, bool)
         case "integer":
@@ -144,8 +151,9 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
 
     Args:
         path: of the file, whose first line names its columns.
-        columns: name -> "text", "number" (float64, NaN for an empty cell), "integer" (int64) or "maybe_integer"
-            (pandas' Int64, missing for an empty cell). Other columns of the file are left out.
+        columns: name -> "text", "number" (float64, NaN for an empty cell), "finite" (as that, but not infinite or
+            beyond 2**53), "integer" (int64) or "maybe_integer" (pandas' Int64, missing for an empty cell). Other
+            columns of the file are left out.
         remedy: ends each message; it says how to make the file anew.
 
     Raises:
@@ -180,7 +188,12 @@ def _numbers(name: str, cells: Sequence[str], kind: str, path: Path, remedy: str
     if kind == "number":
         return numbers
     missing = np.isnan(numbers)
-    whole = (np.abs(numbers[~missing]) <= _LARGEST).all() and (numbers[~missing] % 1 == 0).all()
+    finite = (np.abs(numbers[~missing]) <= _LARGEST).all()
+    if kind == "finite":
+        if not finite:
+            raise InputError(f"Column {name} of {path} must hold no infinite or huge number{remedy}")
+        return numbers
+    whole = finite and (numbers[~missing] % 1 == 0).all()
     if not whole or (kind == "integer" and missing.any()):
         raise InputError(f"Column {name} of {path} must hold whole numbers{remedy}")
     import pandas as pd
@@ -201,7 +214,7 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
     for folder in {path.parent for path in paths}:
         _remove_left_behind(folder)
     with contextlib.ExitStack() as locks:
-        temporaries = [path.with_name(f".{path.name}.{uuid.uuid4().hex}") for path in paths]
+        temporaries = [path.with_name(f".{path.name}.{_HOST}{uuid.uuid4().hex[len(_HOST) :]}") for path in paths]
         for temporary in temporaries:
             locks.enter_context(locked(temporary))  # makes it, and removes it if it could not take its place
         yield temporaries
@@ -213,11 +226,23 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _remove_left_behind(folder: Path) -> None:
-    """Removes the temporary files of a folder whose writers died; a living writer holds the lock of its own."""
+    """Removes the temporary files of a folder whose writers died; a living writer holds the lock of its own.
+
+    Those of other machines, whose locks may not reach this one, must be a day old besides.
+    """
     for path in folder.glob(".*.*"):
-        if _TEMPORARY.fullmatch(path.name):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and (match[1] == _HOST or _age(path) > _SECONDS_OF_A_DAY):
             with locked(path, wait=False):
                 pass  # the lock's file is the temporary file, and goes with the lock
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was last written; 0 if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:

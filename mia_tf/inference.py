@@ -7,16 +7,18 @@ kept epoch. An interrupted run goes on where it stopped.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from mia_tf import command_line
 from mia_tf.config import MAX_QUERIES, ExperimentConfig, TrainingConfig, check_images_fit
 from mia_tf.files import load_arrays
 from mia_tf.store import Store, StoredModel
-from mia_tf.validation import InputError, check_integer
+from mia_tf.validation import InputError, check, check_integer, listed
 
 FLAGS = flags.FLAGS
 
@@ -31,6 +33,24 @@ def define_flags() -> None:
 def unanswered(model: StoredModel, queries: int) -> dict[int, Path]:
     """Epoch -> weights, of the kept epochs whose logits are not of so many queries yet."""
     return {epoch: path for epoch, path in model.checkpoints().items() if model.queries(epoch) != queries}
+
+
+def read_weights(path: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """Returns the weights of a file that training kept.
+
+    Args:
+        path: of the .npz file.
+        shapes: of the model's weights.
+
+    Raises:
+        InputError: the file cannot be read, or holds no finite weights of these shapes.
+    """
+    weights = load_arrays(path)
+    received = [w.shape for w in weights]
+    check(received == list(shapes), "must hold weights of the model's shapes", **{str(path): listed(received, 5)})
+    finite = all(w.dtype.kind == "f" and np.isfinite(w).all() for w in weights)
+    check(finite, "must hold finite weights", **{str(path): "NaN, infinity or no floats"})
+    return weights
 
 
 def main() -> int:
@@ -59,7 +79,7 @@ def main() -> int:
     progress = Progress(len(models), epochs=1)
     for model in models:
         for epoch, path in unanswered(model, FLAGS.queries).items():
-            engine.set_weights(load_arrays(path))
+            engine.set_weights(read_weights(path, engine.weight_shapes))
             store.write_logits(model, epoch, engine.query(FLAGS.queries))
         progress.finished(model.index, f"model {model.index}: {FLAGS.queries} queries")
     progress.close()

@@ -384,10 +384,13 @@ class Store:
         with contextlib.ExitStack() as claims:
             yield [index for index in indices if claims.enter_context(self.claim(index))]
 
-    def sweep(self) -> None:
-        """Removes what processes that died left in .work; what a living process holds stays."""
-        indices = {int(match[1]) for path in self._work.glob("*") if (match := _OF_MODEL.match(path.name))}
-        for index in sorted(indices):
+    def sweep(self, indices: Iterable[int]) -> None:
+        """Removes what processes that died left in .work of these models; what a living process holds stays.
+
+        Other models may be in the hands of machines that this one's locks do not reach, each with its own --expid.
+        """
+        left = {int(match[1]) for path in self._work.glob("*") if (match := _OF_MODEL.match(path.name))}
+        for index in sorted(left.intersection(indices)):
             with self._locked(f"model-{index}", wait=False) as held:
                 if held:
                     self._remove_left_behind(index)

@@ -90,7 +90,7 @@ def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callab
     store = open_store(task, config, options)
     missing = sorted(set(range(config.num_experiments)) - store.completed())
     failures = TaskExecutor(options, source).train_models(store, config, missing) if missing else {}
-    store.sweep()
+    store.sweep(range(config.num_experiments))
     if not store.completed():
         index, reason = min(failures.items())
         raise RuntimeError(f"none of {config.num_experiments} models could be trained; model {index}: {reason}")

@@ -275,7 +275,7 @@ def _train(
     if missing:
         check_disk(options.logdir, model_bytes, len(missing))
         failures = executor.train_models(store, config, missing)
-    store.sweep()
+    store.sweep(wanted)
     return failures
 
 

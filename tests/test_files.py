@@ -1,9 +1,11 @@
 """Files are written whole or not at all, and what a killed writer left beside them goes."""
 
 import io
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -42,6 +44,15 @@ def test_a_living_writers_file_stays_and_a_killed_ones_goes_with_the_next_write_
     writer.communicate()
     write_texts(tmp_path, {"attacks.csv": "c"})
     assert names(tmp_path) == [".hidden.txt", "attacks.csv"]
+
+
+def test_another_machines_file_stays_for_a_day_because_its_lock_may_not_be_seen_here(tmp_path):
+    recent, old = (tmp_path / f".a.csv.{digit * 32}" for digit in "01")
+    for path in (recent, old):
+        path.touch()
+    os.utime(old, (time.time() - 90_000, time.time() - 90_000))
+    write_texts(tmp_path, {"a.csv": "a"})
+    assert names(tmp_path) == [recent.name, "a.csv"]
 
 
 def header(shape):
@@ -97,6 +108,7 @@ def test_json_that_is_none_is_named(tmp_path, content):
         ("texts by name", [{}, {"a": "b"}], [None, [], {"a": 1}]),
         ("number", [1, -2.5], [None, True, "1", float("nan"), 10**400]),
         ("integer", [0, -3], [None, True, 1.5, 10**30]),
+        ("integers by name", [{}, {"a": 1}], [None, [1], {"a": True}, {"a": 1.5}]),
         ("flag", [True, False], [None, 0, "true"]),
         ("text?", [None, "a"], [1]),
     ],
@@ -118,3 +130,8 @@ def test_numbers_that_no_integer_holds_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("n\n1e300\n")
     with pytest.raises(InputError, match=r"Column n of .*a.csv must hold whole numbers"):
         read_csv(tmp_path / "a.csv", {"n": "integer"})
+    with pytest.raises(InputError, match=r"Column n of .*a.csv must hold no infinite or huge number"):
+        read_csv(tmp_path / "a.csv", {"n": "finite"})
+    assert read_csv(tmp_path / "a.csv", {"n": "number"})["n"].tolist() == [1e300]
+    (tmp_path / "a.csv").write_text("n,m\n-0.5,1\n,2\n")
+    assert read_csv(tmp_path / "a.csv", {"n": "finite"})["n"].isna().tolist() == [False, True]

@@ -316,9 +316,16 @@ def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(store, dat
     with store.claim(2) as mine:
         assert mine
         (work / "model-2-half").mkdir()
-        store.sweep()
+        store.sweep([0, 2])
+        assert {path.name for path in work.iterdir()} == {
+            "model-1.lock",
+            "model-2.lock",
+            "model-2-half",
+            "model-3-half",
+        }
+        store.sweep(range(4))
         assert {path.name for path in work.iterdir()} == {"model-2.lock", "model-2-half"}
-    store.sweep()
+    store.sweep(range(4))
     assert not list(work.iterdir()) and store.completed() == {0}
 
 

@@ -15,6 +15,7 @@ second per input.
 import argparse
 import contextlib
 import os
+import re
 import resource
 import runpy
 import sys
@@ -38,6 +39,7 @@ from mia_tf.training.executors import tasks
 
 NUM_MODELS = 4
 _SECONDS, _BYTES = 60, 8 << 30
+_PROGRESS = re.compile(r"[a-z ]+: \d+ of \d+")
 _OF_EACH_MODEL = ("keep.npy", "hparams.json", "metrics.json", "logits/0000000003.npy")
 _OF_DATA = ("config.json", "dataset.json", "y_train.npy", "group.npy", "example_id.npy")
 _OF_PICTURES = ("x_train.npy", "x_test.npy", "y_test.npy", "group_test.npy")
@@ -182,12 +184,12 @@ def check(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, int]
         module, given = arguments(case, copy)
         code = run_forked(module, given, folder / "out", folder / "err")
         said = (folder / "err").read_text(errors="replace")
-        lines = said.splitlines()
+        lines = [line for line in said.splitlines() if not _PROGRESS.fullmatch(line)]
         problems = {
             f"exit code {code}": code not in (0, 1, 2),
             "a traceback": "Traceback" in said,
             "more than one line": code == 2 and len(lines) != 1,
-            "a line that does not name the command": code == 2 and not said.startswith(f"{module}: "),
+            "a line that does not name the command": code == 2 and not lines[-1].startswith(f"{module}: "),
             "a warning of a library": code == 0 and "Warning" in said,
             "unpickled": trap.exists(),
             "changed files": files(copy) != before,

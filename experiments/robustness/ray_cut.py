@@ -31,9 +31,9 @@ _QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_USAGE_STATS_ENABLED": "0", "RAY
 COLUMNS = ("head", "link_back_after", "exit_code", "models", "equal", "seconds_after_the_cut", "last_line")
 
 
-def job_to_cut(backend: str) -> Job:
+def job_to_cut() -> Job:
     """Models that train long enough for a link to be cut in the middle."""
-    return jobs.network_job(backend, num_models=8, epochs=150)
+    return jobs.network_job(num_models=8, epochs=150)
 
 
 def start_cluster(hosts: Hosts, head: str) -> str:
@@ -100,13 +100,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", default="60,0")
     parser.add_argument("--head", choices=("near", "far"), default="near")
-    parser.add_argument("--backend", default="tensorflow")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if reason := two_hosts.why_not():
         print(f"Not measured: {reason}")
         return
-    job = job_to_cut(options.backend)
+    job = job_to_cut()
     table = []
     with tempfile.TemporaryDirectory() as scratch:
         reference, _ = jobs.undisturbed(job, Path(scratch))

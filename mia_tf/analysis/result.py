@@ -15,13 +15,13 @@ from mia_tf.records import ALL
 from mia_tf.validation import InputError, check_choice, fail
 
 FACTS = "audit.json"
-"""The file beside the CSVs that holds `Audit.about`."""
+"""The file beside the CSVs that holds `Audit.about`, and how many rows each CSV has."""
 _ABOUT = {
     **dict.fromkeys(("name", "arch", "stand_in", "recommended"), "text"),
     **dict.fromkeys(("num_classes", "num_models", "num_targets", "seed"), "integer"),
     **dict.fromkeys(("recommended_scores", "has_logits"), "flag"),
     **dict.fromkeys(("headline_fpr", "delta"), "number?"),
-    **{"group_titles": "texts by name", "classes": "texts?", "notes": "texts"},
+    **{"group_titles": "texts by name", "classes": "texts?", "notes": "texts", "rows": "integers by name"},
 }
 """What that file holds, and its kinds for `files.load_json`."""
 _OPTIONAL = {"sweep", "epsilon"}
@@ -257,7 +257,8 @@ class Audit:
         """
         frames = {name: frame for name, frame in self.tables.items() if len(frame) or name not in _OPTIONAL}
         texts = {f"{name}.csv": tables.csv_text(name, frame) for name, frame in frames.items()}
-        texts[FACTS] = json.dumps(self.about, indent=2) + "\n"
+        rows = {name: len(frame) for name, frame in frames.items()}
+        texts[FACTS] = json.dumps({**self.about, "rows": rows}, indent=2) + "\n"
         paths = write_texts(folder, texts)
         for name in _OPTIONAL - frames.keys():
             (folder / f"{name}.csv").unlink(missing_ok=True)
@@ -308,7 +309,11 @@ def load_audit(folder, remedy: str = "") -> Audit:
         raise InputError(f"No rows in {folder / 'examples.csv'}{remedy}")
     if not (folder / FACTS).exists():
         raise InputError(f"Missing file: {folder / FACTS}{remedy}")
-    about = load_json(folder / FACTS, _ABOUT, required=[name for name in _ABOUT if name != "has_logits"])
+    about = load_json(folder / FACTS, _ABOUT, required=[name for name in _ABOUT if name not in ("has_logits", "rows")])
+    for name, rows in about.pop("rows", {}).items():
+        if name not in frames or len(frames[name]) != rows:
+            received = f"{len(frames.get(name, ()))} rows of {folder / name}.csv"
+            raise InputError(f"{received}, and {rows} in {FACTS}: a part is missing, or it is of another audit{remedy}")
     unknown = set(frames["examples"]["group"]) - {*about["group_titles"], ALL}
     if unknown:
         raise InputError(f"Unknown group {min(unknown)!r} in {folder / 'examples.csv'}{remedy}")

@@ -95,7 +95,7 @@ def test_a_cluster_whose_link_is_cut_for_good(tmp_path):
     if reason := two_hosts.why_not():
         pytest.skip(reason)
     pytest.importorskip("ray")
-    started = ray_cut.job_to_cut("tensorflow")
+    started = ray_cut.job_to_cut()
     reference, _ = job.undisturbed(started, tmp_path)
     row = ray_cut.cut(started, two_hosts.NEAR, 0, reference, tmp_path)
     assert row["exit_code"] == 0 and row["models"] == len(reference)

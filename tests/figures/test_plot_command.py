@@ -10,6 +10,7 @@ import pytest
 from figure_helpers import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, write_logdir
 from PIL import Image
 
+import mia_tf
 from mia_tf.analysis.result import load_audit
 from mia_tf.figures import style
 from mia_tf.figures.pages import NAMES, pages
@@ -291,6 +292,21 @@ def test_a_truncated_row_is_said(small):
     path.write_text(path.read_text()[:-20])
     with pytest.raises(InputError, match="as many cells"):
         list(plot_logdir(small))
+
+
+def test_a_table_that_lacks_rows_is_said(tmp_path):
+    """Of a copy that broke off between two rows, figures were once drawn of what was left, or with a traceback."""
+    rng = np.random.default_rng(0)
+    members, labels = rng.random((8, 40)) < 0.5, rng.integers(0, 2, 40)
+    shadows = mia_tf.ShadowModels(rng.normal(size=(8, 40, 2)), members, labels)
+    folder = mia_tf.audit(shadows, attacks=["yeom"], num_shadow=()).save(tmp_path)
+    assert len(load_audit(folder).attacks) > 2
+    path = folder / "attacks.csv"
+    header, *rows = path.read_text().splitlines(keepends=True)
+    for left in (rows[:-1], [*rows, *rows]):
+        path.write_text("".join([header, *left]))
+        with pytest.raises(InputError, match=f"^{len(left)} rows of .*attacks.csv, and {len(rows)} in audit.json: "):
+            load_audit(folder)
 
 
 def test_help_waits_for_no_matplotlib():
