@@ -13,21 +13,19 @@ local_lock.
 
 import contextlib
 import os
-import re
 import resource
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf.files import load_array, load_json, write_array, write_arrays, write_json
-from mia_tf.locks import locked
 from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, GROUPS, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import LOGITS, StoredModel
 from mia_tf.validation import InputError, check, check_ids, check_shape, fail
+from mia_tf.work_folder import WorkFolder
 
 _ARRAYS = {
     "images": "x_train.npy",
@@ -47,8 +45,6 @@ _ABOUT = {
     **{"num_classes": "integer", "classes": "texts?", "sources": "texts by name", "has_images": "flag"},
 }
 """What is read of dataset.json, and its kinds."""
-_OF_MODEL = re.compile(r"model-([0-9]+)[-.]")
-"""Names of the locks and folders of one model in .work."""
 
 
 class Store:
@@ -56,8 +52,7 @@ class Store:
 
     def __init__(self, logdir: Path):
         self.logdir = Path(logdir)
-        self._work = self.logdir / ".work"
-        self._marker = self._work / "setting-up"
+        self._work = WorkFolder(self.logdir / ".work")
         self._folders = ModelFolders(self.logdir)
 
     # ---- opening
@@ -93,19 +88,18 @@ class Store:
             store._check_same(config)
         dataset = None if path.exists() else load_dataset()
         try:
-            store._work.mkdir(parents=True, exist_ok=True)
-            with store._locked("setup"):
+            with store._work.setup_lock():
                 if path.exists():
                     if store._check_same(config):
                         write_json(path, config)
                 else:
                     store._check_new()
-                    store._marker.touch()
+                    store._work.marker.touch()
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
                     # Gone where another machine, which our flock does not reach, set up the same at once.
-                    store._marker.unlink(missing_ok=True)
+                    store._work.marker.unlink(missing_ok=True)
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
         return store
@@ -139,7 +133,7 @@ class Store:
 
         A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
-        found = [] if self._marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
+        found = [] if self._work.marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
         # A set-up has none of these yet, cut short or not.
         found += [folder.name for folder in self._folders.by_index().values()]
         if found:
@@ -343,7 +337,7 @@ class Store:
             OSError: the disk is full or the folder cannot be written; nothing is left behind.
         """
         target = self.logdir / f"experiment-{record.index}_{record.hparams['num_experiments']}"
-        folder = self._work / f"model-{record.index}-{uuid.uuid4().hex}"
+        folder = self._work.new_folder(record.index)
         try:
             (folder / "logits").mkdir(parents=True)
             write_json(folder / "hparams.json", dict(record.hparams))
@@ -368,11 +362,11 @@ class Store:
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
         """Holds model `index` for this process; gives false where it is present or held by another."""
-        with self._locked(f"model-{index}", wait=False) as held:
+        with self._work.model_lock(index) as held:
             if not held or any(files_of_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False
                 return
-            self._remove_left_behind(index)
+            self._work.remove_left_behind(index)
             yield True
 
     @contextlib.contextmanager
@@ -385,26 +379,5 @@ class Store:
             yield [index for index in indices if claims.enter_context(self.claim(index))]
 
     def sweep(self, indices: Iterable[int]) -> None:
-        """Removes what processes that died left in .work of these models; what a living process holds stays.
-
-        Other models may be in the hands of machines that this one's locks do not reach, each with its own --expid.
-        """
-        left = {int(match[1]) for path in self._work.glob("*") if (match := _OF_MODEL.match(path.name))}
-        for index in sorted(left.intersection(indices)):
-            with self._locked(f"model-{index}", wait=False) as held:
-                if held:
-                    self._remove_left_behind(index)
-        with self._locked("setup", wait=False) as held:
-            if held and self.ours:
-                self._marker.unlink(missing_ok=True)
-
-    def _remove_left_behind(self, index: int) -> None:
-        """Removes the folders of a model whose writers died. Its lock must be held."""
-        for folder in self._work.glob(f"model-{index}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
-
-    @contextlib.contextmanager
-    def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
-        self._work.mkdir(parents=True, exist_ok=True)
-        with locked(self._work / f"{name}.lock", wait) as held:
-            yield held
+        """Removes what processes that died left in .work of these models; what a living process holds stays."""
+        self._work.sweep(indices, is_set_up=self.ours)

@@ -248,7 +248,7 @@ def test_machines_without_a_common_lock_may_set_up_the_same_at_once(tmp_path, da
 
     def overtaken(self, dataset):
         write(self, dataset)
-        self._marker.unlink()  # by the other machine
+        self._work.marker.unlink()  # by the other machine
 
     monkeypatch.setattr(Store, "_write_dataset", overtaken)
     store = Store.create(tmp_path, CONFIG, lambda: dataset)
