@@ -151,9 +151,9 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = ""):
 
     Args:
         path: of the file, whose first line names its columns.
-        columns: name -> "text", "number" (float64, NaN for an empty cell), "finite" (as that, but not infinite or
-            beyond 2**53), "integer" (int64) or "maybe_integer" (pandas' Int64, missing for an empty cell). Other
-            columns of the file are left out.
+        columns: name -> "text", "number" (float64, NaN for an empty cell; infinite, or in the range of a float32),
+            "finite" (as that, but at most 2**53), "integer" (int64) or "maybe_integer" (pandas' Int64, missing for an
+            empty cell). Other columns of the file are left out.
         remedy: ends each message; it says how to make the file anew.
 
     Raises:
@@ -186,6 +186,8 @@ def _numbers(name: str, cells: Sequence[str], kind: str, path: Path, remedy: str
     except ValueError:
         raise InputError(f"Column {name} of {path} must hold numbers{remedy}") from None
     if kind == "number":
+        if (np.abs(numbers[np.isfinite(numbers)]) > 1.0001 * np.finfo(np.float32).max).any():
+            raise InputError(f"Column {name} of {path} must hold no huge number{remedy}")
         return numbers
     missing = np.isnan(numbers)
     finite = (np.abs(numbers[~missing]) <= _LARGEST).all()

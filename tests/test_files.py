@@ -126,12 +126,15 @@ def test_values_of_json_are_of_their_kind(tmp_path, kind, right, wrong):
 
 
 def test_numbers_that_no_integer_holds_are_refused(tmp_path):
-    """1e300 once became the smallest of all integers."""
+    """1e300 once became the smallest of all integers, and -1e308 ended the drawing with an OverflowError."""
     (tmp_path / "a.csv").write_text("n\n1e300\n")
     with pytest.raises(InputError, match=r"Column n of .*a.csv must hold whole numbers"):
         read_csv(tmp_path / "a.csv", {"n": "integer"})
     with pytest.raises(InputError, match=r"Column n of .*a.csv must hold no infinite or huge number"):
         read_csv(tmp_path / "a.csv", {"n": "finite"})
-    assert read_csv(tmp_path / "a.csv", {"n": "number"})["n"].tolist() == [1e300]
+    with pytest.raises(InputError, match=r"Column n of .*a.csv must hold no huge number"):
+        read_csv(tmp_path / "a.csv", {"n": "number"})
+    (tmp_path / "a.csv").write_text("n\n-inf\n3.402823466e+38\n")
+    assert read_csv(tmp_path / "a.csv", {"n": "number"})["n"].tolist() == [-np.inf, 3.402823466e38]
     (tmp_path / "a.csv").write_text("n,m\n-0.5,1\n,2\n")
     assert read_csv(tmp_path / "a.csv", {"n": "finite"})["n"].isna().tolist() == [False, True]
