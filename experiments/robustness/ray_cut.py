@@ -89,7 +89,7 @@ def cut(job: Job, head: str, seconds: float, reference: dict[int, bytes], folder
         raise AssertionError(f"exit code {code} with {len(present)} of {len(reference)} models")
     if code == 0:
         jobs.check_ended_well(logdir, reference)
-    last = log.read_text().splitlines()[-1]
+    last = [line for line in log.read_text().splitlines() if line][-1].replace(str(logdir), "LOGDIR")
     back = f"{seconds:g} s" if seconds else "never"
     values = ("near" if head == NEAR else "far", back, code, len(present), len(present), f"{taken:.0f}", last)
     return dict(zip(COLUMNS, values, strict=True))
