@@ -1,6 +1,7 @@
 """`python -m mia_tf.plot` on a LOGDIR with an invented analysis."""
 
 import csv
+import resource
 import subprocess
 import sys
 
@@ -307,6 +308,23 @@ def test_a_table_that_lacks_rows_is_said(tmp_path):
         path.write_text("".join([header, *left]))
         with pytest.raises(InputError, match=f"^{len(left)} rows of .*attacks.csv, and {len(rows)} in audit.json: "):
             load_audit(folder)
+
+
+def test_a_full_disk_is_an_error_that_says_so(tmp_path, monkeypatch):
+    """A limit on the size of files stands for the disk. Matplotlib's PDF once ended with an AttributeError."""
+    figure = style.new_figure(2, 2)
+    figure.subplots().plot([0, 1], label="a line")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(style, "_KINDS", {"pdf": {}})
+    (path,) = style.save(figure, tmp_path, "a")
+    for size in range(0, path.stat().st_size, 500):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                list(style.save(figure, tmp_path, "a"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        assert list(tmp_path.iterdir()) == [path]
 
 
 def test_help_waits_for_no_matplotlib():
