@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.robustness import job as jobs
-from experiments.robustness.kills import write_table
+from experiments.robustness.job import write_table
 
 _DISK_BYTES = 64 << 20
 COLUMNS = ("command", "free_kb", "exit_code", "models_present", "files_complete", "exit_code_with_room", "equal")

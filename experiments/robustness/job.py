@@ -1,5 +1,6 @@
 """Small training runs to disturb, and the checks that a disturbed run must pass."""
 
+import csv
 import os
 import re
 import subprocess
@@ -140,3 +141,11 @@ def undisturbed(job: Job, folder: Path) -> tuple[dict[int, bytes], float]:
     reference = contents(folder / "undisturbed")
     check_ended_well(folder / "undisturbed", reference)
     return reference, seconds
+
+
+def write_table(path: Path, columns: tuple[str, ...], table: list[dict]) -> None:
+    """Writes rows as a CSV."""
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)

@@ -14,7 +14,6 @@ Writes kills.csv, one row per kind of kill, to --out. Cost: about 4 seconds per 
 """
 
 import argparse
-import csv
 import os
 import signal
 import subprocess
@@ -188,15 +187,7 @@ def main() -> None:
                 table.append(row)
                 print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if options.out:
-        write_table(options.out / "kills.csv", COLUMNS, table)
-
-
-def write_table(path: Path, columns: tuple[str, ...], table: list[dict]) -> None:
-    """Writes rows as a CSV."""
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+        jobs.write_table(options.out / "kills.csv", COLUMNS, table)
 
 
 if __name__ == "__main__":

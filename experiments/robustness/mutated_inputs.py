@@ -18,6 +18,7 @@ import os
 import re
 import resource
 import runpy
+import shutil
 import sys
 import tempfile
 import traceback
@@ -29,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.robustness import mutations
-from experiments.robustness.kills import write_table
+from experiments.robustness.job import write_table
 from mia_tf import subsets
 from mia_tf.analysis import evaluation, study  # noqa: F401  imported once, before the commands are forked
 from mia_tf.figures import pages, style  # noqa: F401
@@ -177,7 +178,7 @@ def check(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, int]
     Raises:
         AssertionError: the command does not answer as the head of this file says.
     """
-    copy, trap = mutations.copy(folder / case.base, folder / "copy"), folder / "trap"
+    copy, trap = Path(shutil.copytree(folder / case.base, folder / "copy")), folder / "trap"
     try:
         mutation = mutations.mutate(copy / case.file, rng, trap)
         before = files(copy)
@@ -199,7 +200,7 @@ def check(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, int]
             raise AssertionError(f"{case}, {mutation}: {', '.join(wrong)}\n{said[-3000:]}")
         return mutation, code
     finally:
-        mutations.shutil.rmtree(copy)
+        shutil.rmtree(copy)
 
 
 def draw(inputs: int, commands: list[str], rng: np.random.Generator) -> Iterator[Case]:

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -278,8 +277,3 @@ _BY_SUFFIX: dict[str, dict[str, Callable]] = {
         "UTF-16": _other_encoding,
     },
 }
-
-
-def copy(source: Path, target: Path) -> Path:
-    """A copy of a folder, to be spoilt."""
-    return Path(shutil.copytree(source, target))

@@ -21,8 +21,7 @@ from pathlib import Path
 
 from experiments.robustness import job as jobs
 from experiments.robustness import two_hosts
-from experiments.robustness.job import Job
-from experiments.robustness.kills import write_table
+from experiments.robustness.job import Job, write_table
 from experiments.robustness.two_hosts import FAR, NEAR, Hosts
 
 PORT = 6390
