@@ -6,16 +6,18 @@ Works on models trained with --keep_ckpt or --save_steps, and writes logits/{epo
 kept epoch. An interrupted run goes on where it stopped.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from mia_tf import command_line
 from mia_tf.config import MAX_QUERIES, ExperimentConfig, TrainingConfig, check_images_fit
 from mia_tf.files import load_arrays
 from mia_tf.store import Store, StoredModel
-from mia_tf.validation import check_integer, fail
+from mia_tf.validation import check, check_integer, fail, listed, part_of
 
 FLAGS = flags.FLAGS
 
@@ -30,6 +32,25 @@ def define_flags() -> None:
 def unanswered(model: StoredModel, queries: int) -> dict[int, Path]:
     """Epoch -> weights, of the kept epochs whose logits are not of so many queries yet."""
     return {epoch: path for epoch, path in model.checkpoints().items() if model.queries(epoch) != queries}
+
+
+def read_weights(path: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """Returns the weights of a file that training kept.
+
+    Args:
+        path: of the .npz file.
+        shapes: of the model's weights.
+
+    Raises:
+        InputError: the file cannot be read, or holds no finite weights of these shapes.
+    """
+    weights = load_arrays(path)
+    received = [w.shape for w in weights]
+    where = part_of("logdir", str(path))
+    check(received == list(shapes), "must hold weights of the model's shapes", **{where: listed(received, 5)})
+    finite = all(w.dtype.kind == "f" and np.isfinite(w).all() for w in weights)
+    check(finite, "must hold finite weights", **{where: "NaN, infinity or no floats"})
+    return weights
 
 
 def main() -> int:
@@ -57,7 +78,7 @@ def main() -> int:
     progress = Progress(len(models), epochs=1)
     for model in models:
         for epoch, path in unanswered(model, FLAGS.queries).items():
-            engine.set_weights(load_arrays(path))
+            engine.set_weights(read_weights(path, engine.weight_shapes))
             store.write_logits(model, epoch, engine.query(FLAGS.queries))
         progress.finished(model.index, f"model {model.index}: {FLAGS.queries} queries")
     progress.close()

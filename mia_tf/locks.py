@@ -1,12 +1,19 @@
-"""Locks that the kernel releases when their owner dies, even by kill -9 (flock).
+"""Locks that processes and machines share. A lock is a file, which is there only as long as somebody holds it.
+
+The kernel holds the lock (flock), so whoever dies, even by kill -9, lets go of it. The file of a process that died
+stays behind until the next process takes the lock.
 
 Windows has no flock and is refused in one line. It has locks of its own, but it does not rename a folder with an open
-file, as `shadow.scratch` does. The package filelock is no way round that; and where flock is missing it falls back to
-files that a killed process leaves behind.
+file. The package filelock is no way round that; and where flock is missing it falls back to files that a killed process
+leaves behind.
 """
 
+import contextlib
 import importlib.util
+import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from mia_tf.validation import InputError
 
@@ -18,21 +25,58 @@ def check_platform() -> None:
         raise InputError(line, "logdir", sys.platform)
 
 
-def lock(file, wait: bool) -> bool:
-    """Locks an open file, or file descriptor, until it is closed.
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Holds a lock, whose file is removed at the end.
 
     Args:
-        file: what to lock.
-        wait: whether to wait for another process that holds the lock.
+        path: of the lock's file; its folder must exist.
+        wait: whether to wait for a lock that another process holds.
 
-    Returns:
-        Whether the lock is held; False only if another process holds it and `wait` is False.
+    Yields:
+        Whether this process holds the lock; False only if `wait` is False and another process holds it.
     """
+    file = _open_locked(path, wait)
+    if file is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        # Removed while it is held: nobody else removes a file that may already be the next owner's.
+        path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _open_locked(path: Path, wait: bool) -> int | None:
+    """The open file of a lock that is now held; None if another process holds it."""
     check_platform()
     import fcntl  # which Windows lacks
 
+    while True:
+        file = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            # The owner before may have removed the file after this process opened it.
+            if _is_at(file, path):
+                return file
+        except BlockingIOError:
+            os.close(file)
+            return None
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one at a path."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
+        # Not os.stat: a network file system may still know a name that is gone.
+        now = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
         return False
-    return True
+    try:
+        return os.path.sameopenfile(file, now)
+    finally:
+        os.close(now)

@@ -3,28 +3,28 @@
     LOGDIR/config.json, dataset.json, x_train.npy, y_train.npy, group.npy, example_id.npy, x_test.npy, ...
                          (a user's task has no pictures: neither x_train.npy nor test images)
     LOGDIR/experiment-{i}_{M}/{hparams.json, keep.npy, metrics.json, logits/{epoch:010d}.npy, ckpt/}
-    LOGDIR/.work/        locks and folders being written; safe to delete when nothing runs
+    LOGDIR/.work/        locks and folders being written; empty, and safe to delete, when nothing runs
 
 A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
-A lock is held by the kernel (flock), so whoever dies, even by kill -9, lets go of it. Machines may share
-a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with local_lock.
+Locks are those of `mia_tf.locks`: whoever dies lets go of them, and what it left in .work is removed by the next run.
+Machines may share a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with
+local_lock.
 """
 
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mia_tf.files import expanded, load_array, load_json, write_array, write_arrays, write_json
-from mia_tf.locks import lock
 from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, GROUPS, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import LOGITS, StoredModel
 from mia_tf.validation import InputError, check, check_ids, check_shape, fail, part_of
+from mia_tf.work_folder import WorkFolder
 
 _ARRAYS = {
     "images": "x_train.npy",
@@ -36,6 +36,14 @@ _ARRAYS = {
     "test_groups": "group_test.npy",
 }
 _READ_ALWAYS = ("labels", "groups", "example_ids")
+_CONFIG = {**dict.fromkeys(("outputs", "arch", "subsets"), "text"), "num_experiments": "integer", "pkeep": "number"}
+"""What is read of config.json besides comparing it, and its kinds."""
+_ABOUT = {
+    **dict.fromkeys(("name", "stand_in"), "text"),
+    **dict.fromkeys(("group_names", "populations"), "texts"),
+    **{"num_classes": "integer", "classes": "texts?", "sources": "texts by name", "has_images": "flag"},
+}
+"""What is read of dataset.json, and its kinds."""
 
 
 class Store:
@@ -45,8 +53,7 @@ class Store:
         """Takes the folder, and the parameter or flag that gave it, which every InputError names."""
         self.logdir = expanded(logdir)
         self._argument = argument
-        self._work = self.logdir / ".work"
-        self._marker = self._work / "setting-up"
+        self._work = WorkFolder(self.logdir / ".work")
         self._folders = ModelFolders(self.logdir, argument)
 
     # ---- opening
@@ -82,19 +89,18 @@ class Store:
             store._check_same(config)
         dataset = None if path.exists() else load_dataset()
         try:
-            store._work.mkdir(parents=True, exist_ok=True)
-            with store._locked("setup"):
+            with store._work.setup_lock():
                 if path.exists():
                     if store._check_same(config):
                         write_json(path, config)
                 else:
                     store._check_new()
-                    store._marker.touch()
+                    store._work.marker.touch()
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
                     # Gone where another machine, which our flock does not reach, set up the same at once.
-                    store._marker.unlink(missing_ok=True)
+                    store._work.marker.unlink(missing_ok=True)
         except OSError as error:
             fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
         return store
@@ -128,7 +134,7 @@ class Store:
 
         A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
-        found = [] if self._marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
+        found = [] if self._work.marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
         # A set-up has none of these yet, cut short or not.
         found += [folder.name for folder in self._folders.by_index().values()]
         if found:
@@ -140,11 +146,11 @@ class Store:
         Raises:
             InputError: the configurations differ in anything else; the message names it.
         """
-        found = load_json(self.logdir / "config.json", self._argument)
+        found = self.config()
         differ = [key for key in sorted(set(found) | set(config)) if found.get(key) != config.get(key)]
         if not differ:
             return False
-        if differ == ["num_experiments"] and config["num_experiments"] > found["num_experiments"]:
+        if differ == ["num_experiments"] and config["num_experiments"] > found.get("num_experiments", np.inf):
             if config.get("subsets") == "bernoulli":
                 return True
             fail(
@@ -199,7 +205,13 @@ class Store:
             "classes": None,
         }
         # In a LOGDIR of ours it must not be missing: it names stand-ins.
-        return {**defaults, **(load_json(path, self._argument) if self.ours or path.exists() else {})}
+        read = self.ours or path.exists()
+        about = {**defaults, **(load_json(path, _ABOUT, argument=self._argument) if read else {})}
+        populations = about.get("populations", GROUPS)
+        one_each = len(about["group_names"]) == len(populations) == len(set(populations)) > 0
+        where = part_of(self._argument, path.name)
+        check(one_each, "must have one of group_names for each of different populations", **{where: populations})
+        return about
 
     def dataset(self) -> Dataset:
         """The data set; images are memory-mapped. A LOGDIR of LiRA's has one group and no test images."""
@@ -249,6 +261,8 @@ class Store:
         if (path := self.logdir / _ARRAYS["example_ids"]).exists():
             ids = load_array(path, argument=self._argument)
             check_shape(labels.shape, **{part_of(self._argument, path.name): ids})
+            received = {part_of(self._argument, path.name): f"dtype {ids.dtype}"}
+            check(ids.dtype.kind in "Uiu", "must be strings or integers", **received)
         return Examples(
             name=about["name"],
             labels=labels,
@@ -282,7 +296,7 @@ class Store:
     def config(self) -> dict:
         """config.json, or {} for a LOGDIR of LiRA's published code."""
         path = self.logdir / "config.json"
-        return load_json(path, self._argument) if path.exists() else {}
+        return load_json(path, _CONFIG, argument=self._argument) if path.exists() else {}
 
     # ---- the models
 
@@ -330,7 +344,7 @@ class Store:
             OSError: the disk is full or the folder cannot be written; nothing is left behind.
         """
         target = self.logdir / f"experiment-{record.index}_{record.hparams['num_experiments']}"
-        folder = self._work / f"model-{record.index}-{uuid.uuid4().hex}"
+        folder = self._work.new_folder(record.index)
         try:
             (folder / "logits").mkdir(parents=True)
             write_json(folder / "hparams.json", dict(record.hparams))
@@ -355,12 +369,11 @@ class Store:
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
         """Holds model `index` for this process; gives false where it is present or held by another."""
-        with self._locked(f"model-{index}", wait=False) as held:
+        with self._work.model_lock(index) as held:
             if not held or any(files_of_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False
                 return
-            for leftover in self._work.glob(f"model-{index}-*"):  # of a process that died
-                shutil.rmtree(leftover, ignore_errors=True)
+            self._work.remove_left_behind(index)
             yield True
 
     @contextlib.contextmanager
@@ -374,8 +387,6 @@ class Store:
         with contextlib.ExitStack() as claims:
             yield [index for index in indices if claims.enter_context(self.claim(index))]
 
-    @contextlib.contextmanager
-    def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
-        self._work.mkdir(parents=True, exist_ok=True)
-        with open(self._work / f"{name}.lock", "w") as file:
-            yield lock(file, wait)
+    def sweep(self, indices: Iterable[int]) -> None:
+        """Removes what processes that died left in .work of these models; what a living process holds stays."""
+        self._work.sweep(indices, is_set_up=self.ours)

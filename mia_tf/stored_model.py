@@ -1,6 +1,7 @@
 """One model of a LOGDIR, read from the folder that `store.py` or LiRA's published code wrote."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from mia_tf.validation import InputError, check_shape, part_of
 
 LOGITS, SCORES = "logits", "scores"
 """Folders of what a model answered: LiRA's score.py makes scores, (N, Q), of the logits and of y_train.npy."""
+_METRICS = {"test_accuracy_*": "number?", "answers_digest": "text"}
+"""What is read of metrics.json, and its kinds."""
 _EPOCH = re.compile(r"[0-9]+")
 
 
@@ -55,15 +58,15 @@ class StoredModel:
 
     def metrics(self) -> dict:
         """The model's metrics.json, or {} where there is none (LiRA's own runs)."""
-        return self._json("metrics.json")
+        return self._json("metrics.json", _METRICS)
 
     def hparams(self) -> dict:
         """The model's hparams.json, or {} if there is none."""
         return self._json("hparams.json")
 
-    def _json(self, name: str) -> dict:
+    def _json(self, name: str, kinds: Mapping[str, str] | None = None) -> dict:
         path = self.path / name
-        return load_json(path, self.argument) if path.exists() else {}
+        return load_json(path, kinds, argument=self.argument) if path.exists() else {}
 
     def _stored(self) -> np.ndarray:
         """The array in `file`, of which nothing is read yet."""

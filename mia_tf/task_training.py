@@ -94,6 +94,7 @@ def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callab
     if missing and statement:
         print(statement, file=sys.stderr)
     failures = TaskExecutor(options, source).train_models(store, config, missing) if missing else {}
+    store.sweep(range(config.num_experiments))
     if not store.completed():
         index, reason = min(failures.items())
         raise RuntimeError(f"none of {config.num_experiments} models could be trained; model {index}: {reason}")

@@ -271,10 +271,12 @@ def _train(
     wanted = options.models(config.num_experiments)
     missing = sorted(set(wanted) - store.completed())
     say(len(wanted), len(missing))
-    if not missing:
-        return {}
-    check_disk(options.logdir, model_bytes, len(missing))
-    return executor.train_models(store, config, missing)
+    failures = {}
+    if missing:
+        check_disk(options.logdir, model_bytes, len(missing))
+        failures = executor.train_models(store, config, missing)
+    store.sweep(wanted)
+    return failures
 
 
 def _report(store: Store, config: PlanConfig, options: RunOptions, failures: dict[int, str], advice: str = "") -> int:

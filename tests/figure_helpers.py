@@ -150,6 +150,8 @@ def write_logdir(
         "num_classes": num_classes,
         "stand_in": stand_in,
         "notes": [],
+        **{"num_models": 20, "num_targets": 20, "seed": 0, "delta": None, "headline_fpr": 0.001},
+        **{"recommended": "lira_online_fixed", "recommended_scores": True},
     }
     (analysis / "audit.json").write_text(json.dumps(about))
     return logdir

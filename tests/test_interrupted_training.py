@@ -87,7 +87,7 @@ def test_kill_9_loses_only_the_models_in_hand(own_arrays, tmp_path):
     assert done.returncode == 0
     assert Store(tmp_path).completed() == set(range(8))
     assert all((tmp_path / f"experiment-{i}_8" / "keep.npy").stat().st_mtime_ns == t for i, t in kept.items())
-    assert not list((tmp_path / ".work").glob("model-*-*"))  # what the dead process left is swept
+    assert not list((tmp_path / ".work").iterdir())  # what the dead process left is swept
 
 
 def test_a_worker_that_is_killed_costs_one_model(own_arrays, tmp_path):

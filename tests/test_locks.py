@@ -1,27 +1,87 @@
-"""Locks of files, and the systems that lack them."""
+"""A lock has one holder, its file goes with it, a dead holder's is taken over; and the systems that lack locks."""
 
+import fcntl
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 from refusals import refuses
 
-from mia_tf import locks
+from mia_tf.locks import locked
 
 # As on Windows, where importing either fails.
 WINDOWS = "import runpy, sys; sys.modules |= dict.fromkeys(['fcntl', 'resource']); sys.argv[0] = 'mia_tf'\n"
+HOLD = (
+    "import pathlib, sys; from mia_tf.locks import locked\n"
+    "with locked(pathlib.Path(sys.argv[1])):\n"
+    "    print(flush=True); sys.stdin.read()\n"
+)
 
 
-def test_a_lock_is_held_until_its_file_is_closed(tmp_path):
-    with open(tmp_path / "a", "w") as first, open(tmp_path / "a", "w") as second:
-        assert locks.lock(first, wait=False) and not locks.lock(second, wait=False)
-        first.close()
-        assert locks.lock(second, wait=True)
+def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
+    path = tmp_path / "a.lock"
+    with locked(path) as held, locked(path, wait=False) as twice:
+        assert held and not twice and path.exists()
+    assert not path.exists()
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
+    path = tmp_path / "a.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    holder.stdout.readline()
+    with locked(path, wait=False) as held:
+        assert not held
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert path.exists()
+    with locked(path, wait=False) as held:
+        assert held
+    assert not path.exists()
+
+
+def test_a_file_that_its_holder_removes_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    """The file is opened before its holder removes it and locked after that; a third process then makes a new one."""
+    path, flock, inodes = tmp_path / "a.lock", fcntl.flock, []
+
+    def overtaken(file, how):
+        flock(file, how)
+        inodes.append(os.fstat(file).st_ino)
+        if len(inodes) == 1:
+            path.rename(tmp_path / "gone")
+            path.touch()
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    with locked(path) as held:
+        assert held and len(inodes) == 2 and path.stat().st_ino == inodes[1]
+
+
+def test_many_who_wait_hold_it_one_after_the_other(tmp_path):
+    """With files that come and go: two once would have held it if each had locked a file of its own."""
+    path, inside, most = tmp_path / "a.lock", [], []
+
+    def hold():
+        for _ in range(50):
+            with locked(path):
+                inside.append(None)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=hold) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 200 and set(most) == {1} and not list(tmp_path.iterdir())
 
 
 def test_a_system_without_locks_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    with refuses("logdir", sys.platform, "WSL"), open(tmp_path / "a", "w") as file:
-        locks.lock(file, wait=True)
+    with refuses("logdir", sys.platform, "WSL"), locked(tmp_path / "a.lock"):
+        pass
 
 
 def test_commands_say_so_in_one_line(tmp_path):

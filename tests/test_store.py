@@ -247,7 +247,7 @@ def test_machines_without_a_common_lock_may_set_up_the_same_at_once(tmp_path, da
 
     def overtaken(self, dataset):
         write(self, dataset)
-        self._marker.unlink()  # by the other machine
+        self._work.marker.unlink()  # by the other machine
 
     monkeypatch.setattr(Store, "_write_dataset", overtaken)
     store = Store.create(tmp_path, CONFIG, lambda: dataset)
@@ -293,6 +293,39 @@ def test_a_claim_is_exclusive_and_ends_with_its_process(store, dataset):
     store.write(make_record(dataset, 0))
     with store.claim(0) as mine:
         assert not mine
+
+
+def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(store, dataset):
+    """Locks and folders once stayed for good if their process was killed after its model was complete."""
+    work = store.logdir / ".work"
+    script = (
+        "import sys; from mia_tf.store import Store\n"
+        f"store = Store({str(store.logdir)!r})\n"
+        "with store.claim_group([0, 1]):\n"
+        "    (store.logdir / '.work' / f'model-{sys.argv[1]}-half').mkdir(); print(flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    dead = subprocess.Popen([sys.executable, "-c", script, "0"], **pipes)
+    dead.stdout.readline()
+    dead.kill()
+    dead.communicate()
+    (work / "setting-up").touch()
+    (work / "model-3-half").mkdir()  # without a lock
+    store.write(make_record(dataset, 0))
+    with store.claim(2) as mine:
+        assert mine
+        (work / "model-2-half").mkdir()
+        store.sweep([0, 2])
+        assert {path.name for path in work.iterdir()} == {
+            "model-1.lock",
+            "model-2.lock",
+            "model-2-half",
+            "model-3-half",
+        }
+        store.sweep(range(4))
+        assert {path.name for path in work.iterdir()} == {"model-2.lock", "model-2-half"}
+    store.sweep(range(4))
+    assert not list(work.iterdir()) and store.completed() == {0}
 
 
 def test_a_folder_that_is_not_whole_is_named(store, dataset):

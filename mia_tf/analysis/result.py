@@ -16,7 +16,15 @@ from mia_tf.records import ALL
 from mia_tf.validation import InputError, check_choice, fail
 
 FACTS = "audit.json"
-"""The file beside the CSVs that holds `Audit.about`."""
+"""The file beside the CSVs that holds `Audit.about`, and how many rows each CSV has."""
+_ABOUT = {
+    **dict.fromkeys(("name", "arch", "stand_in", "recommended"), "text"),
+    **dict.fromkeys(("num_classes", "num_models", "num_targets", "seed"), "integer"),
+    **dict.fromkeys(("recommended_scores", "has_logits"), "flag"),
+    **dict.fromkeys(("headline_fpr", "delta"), "number?"),
+    **{"group_titles": "texts by name", "classes": "texts?", "notes": "texts", "rows": "integers by name"},
+}
+"""What that file holds, and its kinds for `files.load_json`."""
 _OPTIONAL = {"sweep", "epsilon"}
 """Tables that are written only if they were asked for."""
 _ATTRIBUTES = {
@@ -279,7 +287,8 @@ class Audit:
         """
         frames = {name: frame for name, frame in self.tables.items() if len(frame) or name not in _OPTIONAL}
         texts = {f"{name}.csv": tables.csv_text(name, frame) for name, frame in frames.items()}
-        texts[FACTS] = json.dumps(self.about, indent=2) + "\n"
+        rows = {name: len(frame) for name, frame in frames.items()}
+        texts[FACTS] = json.dumps({**self.about, "rows": rows}, indent=2) + "\n"
         paths = write_texts(folder, texts)
         for name in _OPTIONAL - frames.keys():
             (folder / f"{name}.csv").unlink(missing_ok=True)
@@ -332,7 +341,13 @@ def load_audit(folder, remedy: str = "", *, argument: str = "folder") -> Audit:
         raise InputError(f"No rows in {examples}{remedy}", argument, examples)
     if not facts.exists():
         raise InputError(f"Missing file: {facts}{remedy}", argument, facts)
-    about = load_json(facts, argument)
+    required = [name for name in _ABOUT if name not in ("has_logits", "rows")]
+    about = load_json(facts, _ABOUT, required, argument)
+    for name, rows in about.pop("rows", {}).items():
+        if name not in frames or len(frames[name]) != rows:
+            received = f"{len(frames.get(name, ()))} rows of {folder / name}.csv"
+            line = f"{received}, and {rows} in {FACTS}: a part is missing, or it is of another audit{remedy}"
+            raise InputError(line, argument, facts)
     unknown = set(frames["examples"]["group"]) - {*about["group_titles"], ALL}
     if unknown:
         raise InputError(f"Unknown group {min(unknown)!r} in {examples}{remedy}", argument, examples)

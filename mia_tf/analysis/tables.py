@@ -76,8 +76,10 @@ _KINDS = {
     **dict.fromkeys(("index", "rank", "n_in", "n_out", "n", "num_models", "num_targets"), "integer"),
     **dict.fromkeys(("num_members", "num_nonmembers"), "integer"),
     **dict.fromkeys(("num_shadow", "other_num_shadow"), "maybe_integer"),
+    **dict.fromkeys(("privacy_score", "ood_msp", "ood_energy", "lira_evidence", "threshold"), "number"),
 }
-"""Column -> its kind for `files.read_csv`; the others are numbers. num_shadow is missing if all models are used."""
+"""Column -> its kind for `files.read_csv`; the others are finite, as rates are. num_shadow is missing if all models
+are used."""
 _RECORDS = {"index": "row", "example_id": "id"}
 """Column of examples.csv -> column of `Audit.records`."""
 
@@ -175,7 +177,7 @@ def read_table(folder: Path, name: str, remedy: str = "", argument: str = "folde
     Raises:
         InputError: the file is missing or unreadable, or has other columns or cells.
     """
-    columns = {column: _KINDS.get(column, "number") for column in COLUMNS[name]}
+    columns = {column: _KINDS.get(column, "finite") for column in COLUMNS[name]}
     frame = read_csv(folder / f"{name}.csv", columns, remedy, argument)
     if (
         len(frame) and "label" in frame and frame["label"].str.fullmatch(r"\d+").all()

@@ -2,24 +2,17 @@
 
 import contextlib
 import math
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mia_tf.files import UNREADABLE, first_line
 from mia_tf.labels import normalize_labels
 from mia_tf.validation import InputError, check, check_ids, check_shape, part_of
 
-# What zipfile and numpy raise on damaged, encrypted, pickled or absurdly large members.
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
-    *(EOFError, OSError, ValueError, TypeError, OverflowError, RuntimeError, MemoryError),
-)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 """Version of the npy format -> what reads its header. Version 3 is for names of fields, which pictures lack."""
 _BLOCK_BYTES = 1 << 22
@@ -122,8 +115,8 @@ class Archive:
             yield
         except InputError:
             raise
-        except _UNREADABLE as error:
-            detail = (str(error).splitlines() or [type(error).__name__])[0]
+        except UNREADABLE as error:
+            detail = first_line(error)
             if "pickle" in detail:
                 detail = (
                     "it is no array but pickled Python objects, which are never loaded: "

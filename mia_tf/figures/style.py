@@ -1,5 +1,6 @@
 """The look that all figures share: sizes, colours, legends and the footnote."""
 
+import io
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -146,8 +147,10 @@ def save(figure: Figure, folder: Path, name: str) -> Iterator[Path]:
     """Writes FOLDER/NAME.png and FOLDER/NAME.pdf; gives each path once its file is complete."""
     for kind, options in _KINDS.items():
         path = folder / f"{name}.{kind}"
+        drawn = io.BytesIO()  # not the file: on a full disk matplotlib's PDF ends with an error that does not say so
+        figure.savefig(drawn, format=kind, **options)
         with replacing(path) as temporary:
-            figure.savefig(temporary, format=kind, **options)
+            temporary.write_bytes(drawn.getbuffer())
         yield path
 
 

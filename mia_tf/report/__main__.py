@@ -22,8 +22,9 @@ from absl import flags
 
 from mia_tf import command_line
 from mia_tf.analyze import analysis_folder
+from mia_tf.files import expanded
 from mia_tf.progress import show_steps
-from mia_tf.validation import InputError, fail
+from mia_tf.validation import InputError
 
 LIMIT_EXCEEDED = 3
 """The exit code if a limit of --fail_above is exceeded."""
@@ -40,13 +41,10 @@ def define_flags() -> None:
 
 def main() -> int:
     """Writes the report, and prints its path and the verdict on each limit."""
-    settings = flags.FLAGS
-    if not settings.logdir:
-        fail("must be given", logdir=settings.logdir)
-    shadow_logdir = Path(settings.shadow_logdir) if settings.shadow_logdir else None
-    path, limits = report_logdir(
-        Path(settings.logdir), settings.compare, settings.out, settings.fail_above, shadow_logdir
-    )
+    logdir = command_line.path_flag("logdir", required=True)
+    compare = [str(expanded(other)) for other in flags.FLAGS.compare]
+    out, shadow_logdir = command_line.path_flag("out"), command_line.path_flag("shadow_logdir")
+    path, limits = report_logdir(logdir, compare, out, flags.FLAGS.fail_above, shadow_logdir)
     for limit in limits:
         print(limit["verdict"])
     print(path)
@@ -56,7 +54,7 @@ def main() -> int:
 def report_logdir(
     logdir: Path,
     compare: Sequence[str] = (),
-    out: str | None = None,
+    out: Path | None = None,
     fail_above: Sequence[str] = (),
     shadow_logdir: Path | None = None,
 ) -> tuple[Path, list[dict]]:
@@ -91,12 +89,14 @@ def report_logdir(
     folder = analysis_folder(logdir, shadow_logdir)
     audit = load_audit(folder, remedy)
     if "headline" not in audit.about:
-        raise InputError(f"{folder / 'audit.json'} has no headline: it is of an earlier version{remedy}")
+        path = folder / "audit.json"
+        raise InputError(f"{path} has no headline: it is of an earlier version{remedy}", "logdir", path)
     verdicts = checked(parsed, audit.about["headline"])
     images = read_logdir_pictures(store)
     rows = audit.records["row"]
     if images is not None and (rows.min() < 0 or rows.max() >= len(images)):
-        raise InputError(f"{folder / 'examples.csv'} is of another data set than {logdir / 'x_train.npy'}")
+        path = folder / "examples.csv"
+        raise InputError(f"{path} is of another data set than {logdir / 'x_train.npy'}", "logdir", path)
     beside = None
     if compare:
         attacks = audit.attacks["attack"].unique().tolist()
@@ -107,7 +107,7 @@ def report_logdir(
         + [f"--fail_above={limit}" for limit in fail_above]
     )
     source = logdir_source.source(audit, store, folder, options, command, datetime.date.today().isoformat())
-    path = Path(out) if out else folder / "report.html"
+    path = out or folder / "report.html"
     return write_report(audit, path, source=source, images=images, comparison=beside, limits=verdicts), verdicts
 
 

@@ -162,6 +162,11 @@ class Ensemble:
         (logits,) = self.logits(*self._weights, queries)
         return logits
 
+    @property
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of what `set_weights` takes."""
+        return [weight.shape for weight in self._asked.get_weights()]
+
     def set_weights(self, weights: list[np.ndarray]) -> None:
         """Takes the weights that a ModelRecord's checkpoint holds."""
         self._weights = jax.device_put(self._split([w[None] for w in weights]))

@@ -167,6 +167,11 @@ class SingleEngine:
         answers = [self._answer(self._images, view) for view in views.query_views(queries)]
         return np.stack(answers, axis=1)[:, None]
 
+    @property
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of what `set_weights` takes."""
+        return [weight.shape for weight in self._model.get_weights()]
+
     def set_weights(self, weights: list[np.ndarray]) -> None:
         """Gives the model weights that a ModelRecord's checkpoint holds."""
         self._model.set_weights(weights)

@@ -1,6 +1,7 @@
 """`python -m mia_tf.plot` on a LOGDIR with an invented analysis."""
 
 import csv
+import resource
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from figure_helpers import NINE_ATTACKS, STAND_IN, drawn_texts, layout_faults, w
 from PIL import Image
 from refusals import refuses
 
+import mia_tf
 from mia_tf.analysis.result import load_audit
 from mia_tf.figures import style
 from mia_tf.figures.pages import NAMES, pages
@@ -288,6 +290,38 @@ def test_a_truncated_row_is_said(small):
     path.write_text(path.read_text()[:-20])
     with refuses("logdir", advice="as many cells"):
         list(plot_logdir(small))
+
+
+def test_a_table_that_lacks_rows_is_said(tmp_path):
+    """Of a copy that broke off between two rows, figures were once drawn of what was left, or with a traceback."""
+    rng = np.random.default_rng(0)
+    members, labels = rng.random((8, 40)) < 0.5, rng.integers(0, 2, 40)
+    shadows = mia_tf.ShadowModels(rng.normal(size=(8, 40, 2)), members, labels)
+    folder = mia_tf.audit(shadows, attacks=["yeom"], num_shadow=()).save(tmp_path)
+    assert len(load_audit(folder).attacks) > 2
+    path = folder / "attacks.csv"
+    header, *rows = path.read_text().splitlines(keepends=True)
+    for left in (rows[:-1], [*rows, *rows]):
+        path.write_text("".join([header, *left]))
+        with refuses("folder", None, f"{len(left)} rows of "):
+            load_audit(folder)
+
+
+def test_a_full_disk_is_an_error_that_says_so(tmp_path, monkeypatch):
+    """A limit on the size of files stands for the disk. Matplotlib's PDF once ended with an AttributeError."""
+    figure = style.new_figure(2, 2)
+    figure.subplots().plot([0, 1], label="a line")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(style, "_KINDS", {"pdf": {}})
+    (path,) = style.save(figure, tmp_path, "a")
+    for size in range(0, path.stat().st_size, 500):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                list(style.save(figure, tmp_path, "a"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        assert list(tmp_path.iterdir()) == [path]
 
 
 def test_help_waits_for_no_matplotlib():

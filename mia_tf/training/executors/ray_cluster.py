@@ -16,6 +16,7 @@ from mia_tf.validation import InputError, fail
 
 _ANSWERS = "must be the address of a Ray cluster that answers"
 _SECONDS_TO_ANSWER = 10.0
+_SECONDS_TO_PROBE = 2.0
 
 
 @contextlib.contextmanager
@@ -71,6 +72,18 @@ def _check_answers(address: str | None) -> None:
             socket.create_connection((found[1], int(found[2])), timeout=_SECONDS_TO_ANSWER).close()
         except (OSError, OverflowError):
             fail(_ANSWERS, RAY_ADDRESS=address)
+
+
+def head_answers() -> bool:
+    """Whether the head of the cluster can be reached; without it Ray ends this process after about a minute."""
+    import ray
+
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_PROBE).close()
+    except OSError:
+        return False
+    return True
 
 
 def machines() -> list[dict[str, float]]:

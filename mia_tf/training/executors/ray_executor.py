@@ -27,6 +27,7 @@ from mia_tf.training.executors.ray_trainer import Trainer
 from mia_tf.validation import fail
 
 _TRIES = 3  # of a model, and of a place for a worker: machines may be lost one after the other
+_PROBE_SECONDS = 10.0  # between looks at the head of the cluster
 _PATIENCE_SECONDS = 60.0  # without any worker before the cluster is looked at
 
 
@@ -150,6 +151,8 @@ class _Run:
     reason: str = ""  # why the last worker that did not start did not
     without: float = field(default_factory=time.monotonic)  # since when there has been no worker that is ready
     waiting_said: bool = False
+    probed: float = field(default_factory=time.monotonic)  # when the head was last looked at
+    unreachable_said: bool = False
 
     def hire(self, place: int = 0) -> None:
         """Asks the cluster for a worker."""
@@ -260,7 +263,15 @@ class _Run:
                 member.reply = member.actor.events.remote()
 
     def look_at_cluster(self) -> None:
-        """Where there has been no worker for long: says so, or gives up where no machine is left that could run one."""
+        """Says so if the head is out of reach, or if there has long been no worker; gives up if no machine is left."""
+        if not self.unreachable_said and time.monotonic() - self.probed > _PROBE_SECONDS:
+            self.probed = time.monotonic()
+            if not ray_cluster.head_answers():
+                self.unreachable_said = True
+                self.ledger.say(
+                    "the head of the Ray cluster does not answer: if it stays away, Ray ends this command with exit "
+                    "code 1 in about a minute; complete models are kept, and the same command goes on"
+                )
         if any(member.group_size for member in self.pool):
             self.without = time.monotonic()
         if time.monotonic() - self.without < _PATIENCE_SECONDS:

@@ -140,6 +140,15 @@ def test_an_engine_that_cannot_be_started_is_said_in_one_line(connected, store, 
     assert capfd.readouterr().err.count("a worker could not be started: no device of that kind") == 1
 
 
+def test_a_head_that_does_not_answer_is_said_once(connected, store, log, monkeypatch, capfd):
+    """Ray then ends the driver by itself, once without a word of why."""
+    assert ray_cluster.head_answers()
+    monkeypatch.setattr(ray_executor, "_PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(ray_cluster, "head_answers", lambda: False)
+    assert run(store, log, range(4)) == {}
+    assert capfd.readouterr().err.count("the head of the Ray cluster does not answer: if it stays away, Ray ends") == 1
+
+
 class Unknown(Trainer):
     """A class of a module that the workers do not have, as where mia_tf is not installed or is too old."""
 
