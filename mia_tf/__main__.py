@@ -6,6 +6,7 @@ COMMANDS = {
     "train": "trains shadow models on random subsets of a data set",
     "analyze": "measures memorization and membership inference on them",
     "plot": "draws the figures of an analysis",
+    "report": "writes the page to hand over: one HTML file, and its numbers as JSON",
     "inference": "asks kept weights again, for more queries per example",
 }
 """Command -> what it does."""

@@ -15,9 +15,7 @@ which saw the same examples; the tables go to LOGDIR/analysis/shadow_SHADOWS/, b
 """
 
 import os
-import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +23,10 @@ from absl import flags
 
 from mia_tf import command_line
 from mia_tf.files import folder_to_fill
+from mia_tf.progress import show_steps
 from mia_tf.validation import check, check_integer, fail
 
 FLAGS = flags.FLAGS
-_SECONDS_BETWEEN_LINES = 10
 
 
 def define_flags() -> None:
@@ -113,13 +111,11 @@ def analyze(
 
     study.check_attacks(attacks)
     levels = evaluation.FPR_LEVELS if fpr is None else study.check_levels(fpr)
-    targets, folder = ShadowModels.open(logdir, outputs, epoch), logdir / "analysis"
+    targets, folder = ShadowModels.open(logdir, outputs, epoch), analysis_folder(logdir, shadow_logdir)
     shadows, target = targets, None
     if shadow_logdir is not None:
         shadows, target = ShadowModels.open(shadow_logdir, outputs, epoch, argument="shadow_logdir"), targets
         _check_same_examples(targets, shadows, shadow_logdir)
-        way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
-        folder /= "shadow_" + way.replace(os.sep, "+")
     try:
         with folder_to_fill(folder):
             found = study.audit(
@@ -131,7 +127,7 @@ def analyze(
                 num_shadow=num_shadow,
                 delta=delta,
                 seed=seed,
-                progress=_progress,
+                progress=show_steps,
                 scratch=folder,
             )
             paths = found.write(folder)
@@ -139,6 +135,14 @@ def analyze(
         fail(f"must be a folder that can be written ({error.strerror or error})", logdir=logdir)
     print(found)
     print("\n".join(map(str, paths)))
+
+
+def analysis_folder(logdir: Path, shadow_logdir: Path | None = None) -> Path:
+    """Where the tables of a LOGDIR are, attacked with its own models or with those of another."""
+    if shadow_logdir is None:
+        return logdir / "analysis"
+    way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
+    return logdir / "analysis" / ("shadow_" + way.replace(os.sep, "+"))
 
 
 def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
@@ -157,21 +161,6 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
         f"not {answered[0]} and {answered[1]}",
         shadow_logdir=shadow_logdir,
     )
-
-
-def _progress(doing: str, steps: Iterable, total: int) -> Iterator:
-    """The same steps, with a bar on a terminal and a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(steps, desc=doing, total=total, leave=False)
-        return
-    said = time.monotonic()
-    for done, step in enumerate(steps, 1):
-        yield step
-        if time.monotonic() > said + _SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            print(f"{doing}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,24 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 10
+
+
+def show_steps(doing: str, steps: Iterable, total: int) -> Iterator:
+    """The same steps, with a bar on a terminal and a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        yield from tqdm(steps, desc=doing, total=total, leave=False)
+        return
+    last_line = time.monotonic()
+    for done, step in enumerate(steps, 1):
+        yield step
+        if time.monotonic() > last_line + _SECONDS_BETWEEN_LINES:
+            last_line = time.monotonic()
+            print(f"{doing}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 class Progress:

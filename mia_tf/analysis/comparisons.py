@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import widest
 
@@ -20,19 +22,20 @@ def comparison_rows(found: Mapping[Key, Evaluation], recommended: str) -> list[t
         recommended: the attack that the others are compared with; those with all shadow models, where it was run.
     """
     return [
-        (a[0], b[0], a[2], b[2], a[1], b[1], *auroc_difference(found[a], found[b]))
-        for a, b in _pairs(found, recommended)
+        (a[0], b[0], a[2], b[2], a[1], b[1], *difference(found[a], found[b])) for a, b in _pairs(found, recommended)
     ]
 
 
-def auroc_difference(a: Evaluation, b: Evaluation) -> tuple[float, float, float]:
-    """AUROC of `a` less that of `b`, with a 95% interval.
+def difference(a: Evaluation, b: Evaluation, metric: str = "auroc") -> tuple[float, float, float]:
+    """A metric of `a` less that of `b`, with a 95% interval; all NaN if one of them is not resolved.
 
     The interval is paired: other targets or examples that move both alike do not move their difference. As for one
-    AUROC, it is the wider of that over targets and that over blocks of examples.
+    metric, it is the wider of that over targets and that over blocks of examples.
     """
-    value = a.metrics["auroc"][0] - b.metrics["auroc"][0]
-    low, high = widest((a.auroc_offsets - b.auroc_offsets)[..., None])
+    value = a.metrics[metric][0] - b.metrics[metric][0]
+    if np.isnan(value):
+        return (np.nan,) * 3
+    low, high = widest((a.offsets[metric] - b.offsets[metric])[..., None])
     return value, value + float(low[0]), value + float(high[0])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mia_tf.analysis import group_memorization, study, summary, tables
+from mia_tf.analysis.comparisons import difference
 from mia_tf.analysis.dp_runs import GUARANTEE, read_runs, upper_bounds
 from mia_tf.analysis.group_memorization import GroupMean
 from mia_tf.analysis.passes import Progress
@@ -31,6 +32,7 @@ COLUMNS = {
     "accuracy": ("run", *tables.COLUMNS["accuracy"]),
     "epsilon": ("run", *tables.COLUMNS["epsilon"][:-1], "epsilon_rdp", "epsilon_pld", "note"),
     "runs": ("run", "num_models", *_SETTINGS, *GUARANTEE),
+    "differences": ("run", "attack", "population", "metric", "minus_plain", "minus_plain_low", "minus_plain_high"),
 }
 """Table -> its columns, in order. Other columns than these are those of an audit's tables."""
 
@@ -49,6 +51,8 @@ class Comparison:
         epsilon: as of an Audit, with the accountants' upper bounds epsilon_rdp and epsilon_pld: NaN without DP,
             infinite if there is no bound.
         runs: per run: num_models, and the settings and the guarantee in hparams.json; missing if it does not say.
+        differences: per run with DP, attack, population and metric: the metric less the same without DP, with a 95%
+            interval paired by targets and examples; NaN if one of them is not resolved.
         audits: label -> Audit of the run's models.
         hparams: label -> hparams.json of the run's first model.
     """
@@ -58,6 +62,7 @@ class Comparison:
     accuracy: pd.DataFrame
     epsilon: pd.DataFrame
     runs: pd.DataFrame
+    differences: pd.DataFrame
     audits: Mapping[str, Audit]
     hparams: Mapping[str, Mapping]
 
@@ -172,6 +177,7 @@ def compare(
         accuracy=_stacked({label: audit.accuracy for label, audit in audits.items()}),
         epsilon=epsilon[list(COLUMNS["epsilon"])],
         runs=_run_table(audits, hparams),
+        differences=pd.DataFrame(_difference_rows(audits), columns=COLUMNS["differences"]),
         audits=audits,
         hparams=hparams,
     )
@@ -200,6 +206,15 @@ def _memorization_rows(audits: Mapping[str, Audit], means: Mapping[str, Mapping[
             reach = group_memorization.RESOLVED_ERRORS * spread["standard_error"]
             known = f"one example's value is known to about {reach:.2g} either way" if np.isfinite(reach) else ""
             yield label, group, count, mean.value, *mean.interval(), *less, *rest, _note(known, audit)
+
+
+def _difference_rows(audits: Mapping[str, Audit]) -> Iterator[tuple]:
+    (_, plain), *others = audits.items()
+    for label, audit in others:
+        for (attack, population), own in audit.evaluations.items():
+            for metric in own.offsets if plain.evaluations[attack, population].offsets else ():
+                less = difference(own, plain.evaluations[attack, population], metric)
+                yield label, attack, population, metric, *less
 
 
 def _run_table(audits: Mapping[str, Audit], hparams: Mapping[str, Mapping]) -> pd.DataFrame:

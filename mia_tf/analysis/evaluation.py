@@ -30,8 +30,9 @@ class Evaluation:
         curve: (K, 2) float64, points (FPR, TPR) of the exact ROC, thinned.
         thresholds: FPR level -> the score at or above which "member" is said at that level.
         num_targets, num_members, num_nonmembers: how many were pooled.
-        auroc_offsets: (2, REPLICATES) float64, how far the AUROC moves when targets, and when examples, are drawn
-            again: the same draws for every attack and population of the same targets and pool under the same seed.
+        offsets: metric -> (2, REPLICATES) float64, how far it moves when targets, and when examples, are drawn again:
+            the same draws for every attack and population of the same targets and pool under the same seed. Empty if
+            nothing was pooled; `per_target.METRIC` has none.
     """
 
     metrics: dict[str, tuple[float, float, float]]
@@ -41,7 +42,7 @@ class Evaluation:
     num_targets: int
     num_members: int
     num_nonmembers: int
-    auroc_offsets: np.ndarray
+    offsets: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         names = [*needs, *([per_target.METRIC] if per_target.LEVEL in levels else [])]
         notes = dict.fromkeys(names, shortage or "members or non-members are missing")
         unresolved = dict.fromkeys(names, _UNRESOLVED)
-        return Evaluation(unresolved, notes, np.empty((0, 2)), {}, *counts, np.full((2, 1), np.nan))
+        return Evaluation(unresolved, notes, np.empty((0, 2)), {}, *counts, {})
 
     finest = 1 / pool.num_nonmembers
     drawn = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *levels])
@@ -157,9 +158,10 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
     if per_target.LEVEL in levels:
         metrics[per_target.METRIC], note = per_target.per_target_tpr(scores, population.keep, population.pooled, seed)
         notes[per_target.METRIC] = "; ".join(filter(None, (note, shortage)))
+    moves = dict(zip(needs, np.moveaxis(offsets, 2, 0), strict=True))
     points = np.column_stack([roc.fpr, roc.tpr])[np.isin(grid, drawn)]
     thresholds = dict(zip(levels, roc.threshold[asked].tolist(), strict=True))
-    return Evaluation(metrics, notes, np.unique(points, axis=0), thresholds, *counts, offsets[..., 0])
+    return Evaluation(metrics, notes, np.unique(points, axis=0), thresholds, *counts, moves)
 
 
 def _bootstrap(

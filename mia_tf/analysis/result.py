@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mia_tf.analysis import summary, tables
+from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.files import folder_to_fill, load_json, write_texts
 from mia_tf.records import ALL
 from mia_tf.validation import InputError, check_choice, fail
@@ -45,8 +46,10 @@ class Audit:
         sweep: as `attacks`, by the number of shadow models per side; empty unless it was asked for.
         epsilon: lower bounds on epsilon; empty unless they were asked for.
         about: what is said besides: name, arch, group_titles, classes, stand_in, num_models, num_targets, recommended
-            (the LiRA variant), headline_fpr (the lowest FPR level that is resolved), delta, seed, and notes, sentences
-            about models that learnt nothing, were passed over or differ.
+            (the LiRA variant), headline_fpr (the FPR of the headline and of exposure, by `headline.headline_level`),
+            headline (the strongest attack, chosen on one half of the targets and measured on the other, as
+            `headline.headline` returns it; None if membership is unknown), delta, seed, versions, and notes,
+            sentences about models that learnt nothing, were passed over or differ.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -66,13 +69,19 @@ class Audit:
         about: Mapping,
         scores: Mapping[str, np.ndarray] | None = None,
         correct: np.ndarray | None = None,
+        evaluations: Mapping[tuple[str, str], Evaluation] | None = None,
     ):
-        """Takes the tables by the names of their CSVs, what is said besides, the scores by attack, and packed bits."""
+        """Takes the tables by the names of their CSVs, what is said besides, and what is not written into files.
+
+        These are the scores by attack, the packed bits of `correct`, and (attack, population) -> its Evaluation, whose
+        draws differences of two audits are paired by.
+        """
         for name, attribute in _ATTRIBUTES.items():
             setattr(self, attribute, tables[name])
         self.about = dict(about)
         self._scores = dict(scores or {})
         self._correct = correct
+        self.evaluations = dict(evaluations or {})
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -133,6 +142,26 @@ class Audit:
         if drawn is None:
             fail("needs numbers that this audit lacks" + (", or images" if figure == "examples" else ""), figure=figure)
         return drawn
+
+    def report(self, path="report.html", images: np.ndarray | None = None) -> Path:
+        """Writes a report: one HTML page that needs nothing else, and the same numbers as JSON beside it.
+
+        Args:
+            path: of the page. The JSON has its name with the suffix .json.
+            images: (N, H, W, C) uint8, the pictures of the records; None if they are no pictures.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            InputError: the folder cannot be written.
+
+        Example:
+            `audit.report("report.html")`
+        """
+        from mia_tf.report.page import write_report  # here, because only reports need it
+
+        return write_report(self, path, images=images)
 
     # ---- what figures and pages show
 

@@ -1,20 +1,24 @@
 """From a record to every number of an audit, in two passes over the examples."""
 
 import contextlib
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 
 import numpy as np
 
+from mia_tf import __version__
 from mia_tf.analysis import exposure, passes, tables
 from mia_tf.analysis.accuracy import test_image_rows
 from mia_tf.analysis.comparisons import comparison_rows
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
-from mia_tf.analysis.evaluation import FPR_LEVELS, Evaluation, Population, evaluate
+from mia_tf.analysis.evaluation import FPR_LEVELS, evaluate
+from mia_tf.analysis.headline import headline
 from mia_tf.analysis.notes import notes
 from mia_tf.analysis.one_run import epsilon_one_run
 from mia_tf.analysis.passes import Progress
+from mia_tf.analysis.pooling import populations
 from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
 from mia_tf.attacks import Attack, attack_classes
@@ -22,7 +26,6 @@ from mia_tf.attacks.lira import recommended_online
 from mia_tf.records import ALL
 from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
-from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.shadow.scratch import scratch_folder
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.sweep import Sweep
@@ -124,12 +127,12 @@ def audit(
         columns, tally = passes.observe(recording, kept, sweep, running, masks, progress)
         evidence = passes.attack(recording, kept, sweep, running, scores, recommended, progress)
         members = recording.keep[:, :num_targets]
-        populations = _populations(lineup, recording.keep, members, masks)
+        pooled = populations(lineup, recording.keep, members, masks)
         arrays = {key: table.array() for key, table in scores.items()}
         wanted = [key for key in arrays if key[0] in attacks]
-        tasks = [(*key, population) for key in wanted for population in populations] if known else []
+        tasks = [(*key, population) for key in wanted for population in pooled] if known else []
         evaluations = {
-            (name, size, population): evaluate(arrays[name, size], populations[population], seed, levels)
+            (name, size, population): evaluate(arrays[name, size], pooled[population], seed, levels)
             for name, size, population in progress("measuring the attacks", tasks, len(tasks))
         }
         bounds, remarks = {}, notes(shadows, targets, *tally.on_members())
@@ -141,9 +144,21 @@ def audit(
                 bounds |= {(name, population): bound for population, bound in by_population.items()}
         best = evaluations.get((recommended, None, ALL))
         if best is None and known:
-            best = evaluate(arrays[recommended, None], populations[ALL], seed, levels)
-        headline = headline_level(best, levels) if known else None
-        threshold = np.nan if headline is None else best.thresholds[headline]
+            best = evaluate(arrays[recommended, None], pooled[ALL], seed, levels)
+        head = None
+        if known:
+            head = headline(
+                {name: arrays[name, None] for name in running[None]},
+                attacks,
+                recommended,
+                lambda chosen: populations(lineup, recording.keep, members[:, chosen], masks),
+                levels,
+                seed,
+                progress,
+            )
+        level = head and head["fpr"]
+        resolved = level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0])
+        threshold = best.thresholds[level] if resolved else np.nan
         rates = exposure.exposure(arrays[recommended, None], members if known else members & False, threshold)
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
@@ -154,7 +169,8 @@ def audit(
             "has_logits": recording.has_logits,
             "recommended": recommended,
             "recommended_scores": bool(np.isfinite(arrays[recommended, None]).any()),
-            "headline_fpr": headline,
+            "headline_fpr": level,
+            "headline": head,
             "delta": delta,
             "seed": seed,
             "notes": [*remarks, *_not_possible(recording, chosen, attacks)],
@@ -169,7 +185,9 @@ def audit(
             "sweep": tables.sweep_table(evaluations, attacks, about["stand_in"]),
             "epsilon": tables.epsilon_table(bounds, delta, about["stand_in"]),
         }
-        return Audit(found, about, {name: arrays[name, None] for name in attacks}, columns.get("correct"))
+        whole = {(name, population): value for (name, size, population), value in evaluations.items() if size is None}
+        scored = {name: arrays[name, None] for name in attacks}
+        return Audit(found, about, scored, columns.get("correct"), whole)
 
 
 def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:
@@ -182,24 +200,6 @@ def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModel
         return None, True
     check(len(shadows) > 0, "must hold models", shadows="no model")
     return shadows.target(target, target_members), target_members is not None
-
-
-def _sides(lineup: Lineup, num_in: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray | None, int]:
-    """What `Population` weighs pairs by: of how many models each example is IN, and how many models these are.
-
-    Args:
-        lineup: who is attacked.
-        num_in: (N,) int64, over all models of the LOGDIR.
-        targets: (N, T) bool, membership in the training sets of those that are attacked.
-    """
-    alone = lineup.twins == NONE
-    if alone.all():
-        return None, lineup.num_targets
-    if alone.any():
-        # In a balanced plan the memberships of targets without a twin go with the number of shadow models left, so
-        # that each example must weigh the same on both sides whichever targets are attacked.
-        return targets.sum(axis=1), targets.shape[1]
-    return num_in, lineup.num_targets
 
 
 def _attacks(names: Iterable[str], num_models: int, seed: int) -> dict[str, Attack]:
@@ -266,20 +266,6 @@ def _not_possible(recording: Recording, chosen: Sequence[str], run: Sequence[str
     return [f"Only scores were kept and no logits, without which there can be no {', '.join(missing)}."]
 
 
-def _populations(
-    lineup: Lineup, keep: np.ndarray, members: np.ndarray, masks: Mapping[str, np.ndarray]
-) -> dict[str, Population]:
-    """Name -> the pairs of examples and targets that are pooled."""
-    sides = _sides(lineup, keep[:, : lineup.num_targets].sum(axis=1), members)
-    return {name: Population(mask, members, *sides) for name, mask in masks.items()}
-
-
-def headline_level(best: Evaluation, levels: Sequence[float]) -> float | None:
-    """The lowest FPR level that the data resolve; None if they resolve none."""
-    resolved = [level for level in levels if not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0])]
-    return min(resolved, default=None)
-
-
 def _about(shadows: ShadowModels, attacked: ShadowModels) -> dict:
     """What an Audit says of its record."""
     about = attacked.about
@@ -291,6 +277,7 @@ def _about(shadows: ShadowModels, attacked: ShadowModels) -> dict:
         "num_classes": shadows.shape[2],
         "stand_in": about.stand_in,
         "num_models": len(shadows),
+        "versions": {"mia_tf": __version__, "Python": platform.python_version(), "NumPy": np.__version__},
     }
 
 

@@ -37,7 +37,7 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
         yield "No example has shadow models that trained on it and some that did not: the online LiRA has no scores."
     if about["headline_fpr"] is not None:
         level = f"{100 * about['headline_fpr']:g}%"
-        yield f"The headline is the true positive rate at {level} false positives, the lowest rate that is resolved."
+        yield f"The headline is the true positive rate at {level} false positives."
     if len(epsilon):
         yield from epsilon_lines(epsilon)
     if about["stand_in"]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mia_tf.analysis.comparisons import auroc_difference, comparison_rows
+from mia_tf.analysis.comparisons import comparison_rows, difference
 from mia_tf.analysis.evaluation import Population, evaluate
 
 EXAMPLES, TARGETS = 300, 12
@@ -26,7 +26,7 @@ def draw(rng, examples=EXAMPLES, gain=1.0):
 def test_an_attack_does_not_differ_from_itself_however_its_scores_are_scaled():
     keep, scores = draw(np.random.default_rng(0))
     one, same = measure(scores, keep), measure(2 * scores, keep)
-    assert auroc_difference(one, same) == (0, 0, 0)
+    assert difference(one, same) == (0, 0, 0)
     assert one.metrics["auroc"][1] < one.metrics["auroc"][2]
 
 
@@ -35,7 +35,7 @@ def test_what_moves_both_alike_does_not_widen_the_interval():
     rng = np.random.default_rng(1)
     keep, scores = draw(rng)
     better, worse = measure(scores, keep), measure(scores + 0.3 * rng.normal(size=scores.shape), keep)
-    value, low, high = auroc_difference(better, worse)
+    value, low, high = difference(better, worse)
     assert value == better.metrics["auroc"][0] - worse.metrics["auroc"][0] and low <= value <= high
     widths = [found.metrics["auroc"][2] - found.metrics["auroc"][1] for found in (better, worse)]
     assert high - low < 0.5 * np.hypot(*widths)
@@ -47,8 +47,8 @@ def test_a_group_and_all_examples_are_drawn_together():
     rows = comparison_rows({("a", None, name): measure(scores, keep) for name in ("all", "under")}, "lira")
     assert rows == [("a", "a", "under", "all", None, None, 0, 0, 0)]
     half = np.arange(EXAMPLES) < EXAMPLES // 2
-    value, low, high = auroc_difference(measure(scores, keep, half), measure(scores, keep))
-    apart = auroc_difference(measure(scores, keep, half), measure(scores, keep, seed=1))
+    value, low, high = difference(measure(scores, keep, half), measure(scores, keep))
+    apart = difference(measure(scores, keep, half), measure(scores, keep, seed=1))
     assert apart[0] == value and high - low < apart[2] - apart[1]
 
 
@@ -69,7 +69,7 @@ def test_which_pairs_are_compared():
 def test_nothing_to_measure_is_no_difference():
     keep, scores = draw(np.random.default_rng(4))
     nothing = measure(np.full(scores.shape, np.nan), keep)
-    assert np.isnan(auroc_difference(measure(scores, keep), nothing)).all()
+    assert np.isnan(difference(measure(scores, keep), nothing)).all()
 
 
 def test_paired_intervals_cover_as_often_as_they_say():
@@ -80,10 +80,10 @@ def test_paired_intervals_cover_as_often_as_they_say():
         keep, scores = draw(rng, examples)
         return measure(scores, keep), measure(scores + 0.7 * rng.normal(size=scores.shape), keep)
 
-    truth = auroc_difference(*both(20_000))[0]
+    truth = difference(*both(20_000))[0]
     covered = 0
     for _ in range(60):
-        _, low, high = auroc_difference(*both(120))
+        _, low, high = difference(*both(120))
         covered += low <= truth <= high
     # 95%, or more, as the wider of two intervals is taken; fewer than 51 of 60 has a chance of 1 in 2,000.
     assert covered >= 51, covered

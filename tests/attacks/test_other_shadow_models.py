@@ -8,7 +8,7 @@ from attack_helpers import make_block, membership
 from scipy.special import log_ndtr
 
 from mia_tf.analysis.evaluation import Population, evaluate
-from mia_tf.analysis.study import _sides
+from mia_tf.analysis.pooling import sides_of
 from mia_tf.attacks import attack_classes
 from mia_tf.shadow.lineup import NONE, Lineup
 
@@ -84,7 +84,7 @@ def test_targets_whose_twins_are_missing_are_not_given_away_by_how_many_shadow_m
     attacked = keep[:, :4]
     assert (lineup.twins[:4] == NONE).all() and (lineup.twins != NONE).any()
     scores = scores_of_targets(name, noise(rng, keep), keep, lineup)[:, :4]
-    population = Population(np.ones(len(keep), bool), attacked, *_sides(lineup, plan.sum(axis=1), attacked))
+    population = Population(np.ones(len(keep), bool), attacked, *sides_of(lineup, plan.sum(axis=1), attacked))
     value, low, high = evaluate(scores.astype(np.float32), population, 0).metrics["auroc"]
     assert abs(value - 0.5) < high - low < 0.04
 

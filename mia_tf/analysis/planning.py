@@ -1,0 +1,156 @@
+"""What a run of this size can see, and how many shadow models would settle what it leaves open."""
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtri
+
+from mia_tf.analysis.statistics import CONFIDENCE
+
+_Z = float(ndtri((1 + CONFIDENCE) / 2))
+_MOST_MODELS = 1e9
+
+
+def smallest_visible_rate(
+    fpr: float, tpr: float, low: float, high: float, num_members: int, num_nonmembers: int
+) -> float | None:
+    """Returns the smallest true positive rate (TPR) that could have been told from guessing, where TPR = FPR.
+
+    The rule: a rate p is visible if the lower end of its 95% interval lies above the FPR f. From m members and n
+    non-members that are independent trials, log(p / f) has the variance (1 - p) / (p m) + (1 - f) / (f n): members are
+    few, and so are the non-members that set the threshold. Trials are not quite independent, because an attack meets
+    the same record in many models. If the measured interval is wider than that of independent trials, every interval
+    is taken to be wider by the same ratio. The result never contradicts the measured interval: a rate whose interval
+    excludes guessing was visible, and one whose interval holds it was not.
+
+    Args:
+        fpr: in (0, 1).
+        tpr, low, high: the measured rate and its 95% interval.
+        num_members, num_nonmembers: pairs of a record and a target that were pooled.
+
+    Returns:
+        A rate in (fpr, 1]; None if even a rate of 1 could not be told from guessing.
+
+    Example:
+        >>> round(smallest_visible_rate(0.01, 0.012, 0.008, 0.017, 4552, 4552), 4)
+        0.0146
+    """
+    excluded = low > fpr
+    at = tpr if excluded else max(tpr, fpr)
+    reach = np.log(tpr / low) if excluded else max(np.log(max(high, at) / at), np.log(at / fpr))
+    wider = max(1.0, reach / (_Z * _log_error(at, fpr, num_members, num_nonmembers)))
+
+    def excess(rate: float) -> float:
+        return np.log(rate / fpr) - wider * _Z * _log_error(rate, fpr, num_members, num_nonmembers)
+
+    if excess(1.0) < 0:
+        return float(tpr) if excluded else None
+    visible = brentq(excess, fpr, 1.0)
+    return float(min(visible, tpr) if excluded else visible)
+
+
+def _log_error(tpr: float, fpr: float, num_members: int, num_nonmembers: int) -> float:
+    """Standard error of log(TPR at a fixed FPR) near guessing, of independent pairs."""
+    return float(np.sqrt((1 - tpr) / (tpr * num_members) + (1 - fpr) / (fpr * num_nonmembers)))
+
+
+def models_to_halve(low: float, high: float, widths: tuple[float, float], num_targets: int) -> int | None:
+    """Returns how many target models would make the interval of a rate half as wide.
+
+    The interval is the wider of one over targets and one over records. The first narrows as 1 / sqrt(targets). The
+    second holds the noise of single answers, which narrows so too, and the differences between records, of which more
+    models bring no more. The first interval holds the noise of single answers as well, so what the second has beyond it
+    is taken for the differences between records.
+
+    Args:
+        low, high: the 95% interval.
+        widths: of the interval over targets, and of that over records; NaN if there is none.
+        num_targets: how many were measured.
+
+    Returns:
+        A number of targets; None if more models alone cannot do it: it takes more records.
+
+    Example:
+        >>> models_to_halve(0.1, 0.2, (0.1, 0.1), 16)
+        64
+    """
+    by_targets, by_records = np.square(np.nan_to_num(widths))
+    wanted = ((high - low) / 2) ** 2
+    if high - low > 1.01 * np.sqrt(max(by_targets, by_records)):  # the interval is that of few recognised records
+        return None
+    answers = min(by_targets * num_targets / max(num_targets - 1, 1), by_records)  # a bootstrap of few is too narrow
+    between_records = by_records - answers
+    if between_records >= wanted or not wanted:
+        return None
+    times = max(by_targets / wanted, answers / (wanted - between_records))
+    return int(np.ceil(num_targets * times - 1e-6))
+
+
+def models_to_resolve(fpr: float, num_targets: int, num_nonmembers: int) -> int:
+    """Returns how many target models bring the 1 / FPR non-members that one false positive takes.
+
+    Example:
+        >>> models_to_resolve(0.0001, 16, 4552)
+        36
+    """
+    return int(np.ceil(num_targets / fpr / num_nonmembers - 1e-9))
+
+
+def models_for_memorization(
+    num_in: np.ndarray, num_out: np.ndarray, value: np.ndarray, standard_error: np.ndarray, half_width: float
+) -> np.ndarray:
+    """Returns how many shadow models make the 95% interval of each record's memorization this wide either way.
+
+    At the rates of right answers, and the share of models that train on the record, that it has now. Both rates follow
+    from the memorization and its standard error, Agresti and Caffo's (`shadow.memorization`): of rates p and q with n
+    and m models it is that of (n p + 1) / (n + 2) and (m q + 1) / (m + 2) in n + 2 and m + 2 trials.
+
+    Args:
+        num_in, num_out: (N,) models that trained on each record, and that did not.
+        value, standard_error: (N,) the memorization; NaN if a side has no model.
+        half_width: above 0.
+
+    Returns:
+        (N,) float64 whole numbers, at least 2; NaN where the standard error is NaN. A record that has enough models
+        gets a number that it has.
+
+    Example:
+        >>> models_for_memorization(np.array([8]), np.array([8]), np.array([0.0]), np.array([0.2]), 0.1)
+        array([264.])
+    """
+    num_in, num_out = (np.asarray(count, np.float64) for count in (num_in, num_out))
+    value, standard_error = (np.asarray(x, np.float64) for x in (value, standard_error))
+    known = np.isfinite(standard_error)
+    result = np.full(len(known), np.nan)
+    num_in, num_out, value, standard_error = (x[known] for x in (num_in, num_out, value, standard_error))
+    rate_in = _rate_in(num_in, num_out, value, standard_error)
+    share = num_in / (num_in + num_out)
+    low, high = np.zeros(len(value)), np.full(len(value), np.log(_MOST_MODELS))
+    for _ in range(50):
+        middle = (low + high) / 2
+        models = np.exp(middle)
+        enough = _Z**2 * _variance(models * share, models * (1 - share), rate_in, rate_in - value) <= half_width**2
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    result[known] = np.maximum(np.ceil(np.exp(high) - 1e-6), 2)
+    return result
+
+
+def _variance(num_in: np.ndarray, num_out: np.ndarray, rate_in: np.ndarray, rate_out: np.ndarray) -> np.ndarray:
+    """Agresti and Caffo's variance of a difference of proportions."""
+    sides = ((num_in, rate_in), (num_out, rate_out))
+    smoothed = [((count * rate + 1) / (count + 2), count + 2) for count, rate in sides]
+    return sum(rate * (1 - rate) / count for rate, count in smoothed)
+
+
+def _rate_in(num_in: np.ndarray, num_out: np.ndarray, value: np.ndarray, standard_error: np.ndarray) -> np.ndarray:
+    """The rate of right answers among the models with a record, which the standard error is a quadratic function of."""
+    a, a0 = num_in / (num_in + 2), 1 / (num_in + 2)
+    b, b0 = num_out / (num_out + 2), (1 - num_out * value) / (num_out + 2)
+    square = -(a**2 / (num_in + 2) + b**2 / (num_out + 2))
+    linear = a * (1 - 2 * a0) / (num_in + 2) + b * (1 - 2 * b0) / (num_out + 2)
+    constant = a0 * (1 - a0) / (num_in + 2) + b0 * (1 - b0) / (num_out + 2) - standard_error**2
+    root = np.sqrt(np.maximum(linear**2 - 4 * square * constant, 0))
+    lowest, highest = np.maximum(value, 0), np.minimum(1 + value, 1)
+    roots = np.array([(-linear + root) / (2 * square), (-linear - root) / (2 * square)])
+    # Of the two, which mirror each other, one at least is possible; rounding may put it just outside.
+    outside = np.maximum(lowest - roots, roots - highest)
+    return np.clip(np.where(outside[0] <= outside[1], roots[0], roots[1]), lowest, highest)

@@ -1,0 +1,215 @@
+"""The numbers of a report as one plain dict, which is report.json and all that the page shows."""
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mia_tf import __version__
+from mia_tf.analysis.planning import smallest_visible_rate
+from mia_tf.analysis.statistics import mean_interval
+from mia_tf.attacks import attack_classes
+from mia_tf.records import ALL
+from mia_tf.report import unsettled, words
+
+MOST_RECORDS, MOST_CLASSES = 10, 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an audit comes from, beyond what it says itself.
+
+    Attributes:
+        title: what the page is called; None for the name of the data.
+        written: the day, as 2026-01-31.
+        commands: that compute these numbers again.
+        settings: of the training; {} if unknown.
+        data_notes: sentences on the data, such as on copies.
+        table: where all records are.
+    """
+
+    title: str | None = None
+    written: str = ""
+    commands: Sequence[str] = ()
+    settings: Mapping = field(default_factory=dict)
+    data_notes: Sequence[str] = ()
+    table: str = "audit.records"
+
+
+def report_numbers(audit, source: Source, comparison: Mapping | None = None, limits: Sequence[Mapping] = ()) -> dict:
+    """Computes what a report says.
+
+    Args:
+        audit: the finished audit.
+        source: where it comes from.
+        comparison: `comparison.compared`; None without another run.
+        limits: `limits.checked`.
+
+    Returns:
+        Numbers, texts, lists and dicts, as JSON holds them; None for what is not known.
+    """
+    about, head = audit.about, audit.about["headline"]
+    answer = _answer(head)
+    return {
+        "title": source.title or about["name"] or "An audit of membership inference",
+        "written": source.written,
+        "scale": _scale(audit),
+        "stand_in": about["stand_in"],
+        "answer": answer,
+        "counts": _counts(answer),
+        "records": _records(audit, source.table),
+        "groups": _groups(audit, head),
+        "classes": _classes(audit),
+        "comparison": comparison,
+        "limits": list(limits),
+        "went_wrong": _went_wrong(audit, source),
+        "not_tested": words.not_tested(audit.attacks["attack"].unique().tolist(), sorted(attack_classes())),
+        "unsettled": unsettled.unsettled(audit),
+        "method": {
+            "choice": None if head is None else words.choice(head),
+            "attacks": [words.attack_label(name) for name in audit.attacks["attack"].unique()],
+            "exposure_attack": words.attack_label(about["recommended"]),
+            "exposure_fpr": about["headline_fpr"],
+            "seed": about["seed"],
+            "audit_versions": about["versions"],
+            "report_versions": {"mia_tf": __version__, "Python": platform.python_version()},
+            "commands": list(source.commands),
+            "settings": dict(source.settings),
+        },
+        "glossary": words.GLOSSARY,
+    }
+
+
+def _answer(head: Mapping | None) -> dict:
+    """The headline's rate with all that is said of it."""
+    if head is None:
+        return {"sentences": words.answer(None, None), "attack_label": None, "chosen": None, "fpr": None, "tpr": None}
+    measured, level = head["measured"][ALL], head["fpr"]
+    triple = None if level is None else measured["metrics"][f"tpr_at_fpr_{level:g}"]
+    smallest = None
+    if triple is not None:
+        smallest = smallest_visible_rate(level, *triple, measured["num_members"], measured["num_nonmembers"])
+    return {
+        "sentences": words.answer(head, smallest, level if triple else None),
+        "attack": head["attack"],
+        "attack_label": words.attack_label(head["attack"]),
+        "chosen": head["chosen"],
+        "fpr": level if triple else None,
+        "tpr": triple,
+        "auroc": measured["metrics"].get("auroc"),
+        "smallest_visible": smallest,
+        "leak_seen": triple is not None and triple[1] > level,
+        **{name: measured[name] for name in ("num_targets", "num_members", "num_nonmembers", "num_examples")},
+    }
+
+
+def _counts(answer: Mapping) -> dict | None:
+    """The headline's rates of 1,000 records, or of as many more as make one wrongly accused."""
+    if answer["tpr"] is None:
+        return None
+    of = max(1000, 10 ** math.ceil(-math.log10(answer["fpr"]) - 1e-9))  # at least one is wrongly accused
+    value, low, high = (round(of * rate) for rate in answer["tpr"])
+    return {"of": of, "accused": math.floor(of * answer["fpr"] + 1e-9), "recognised": value, "low": low, "high": high}
+
+
+def _scale(audit) -> dict:
+    """How much was measured."""
+    counts = [int(np.count_nonzero(audit.group_ids == k)) for k in range(len(audit.groups))]
+    return {
+        "num_records": len(audit.records),
+        "num_models": audit.about["num_models"],
+        "num_targets": audit.about["num_targets"],
+        "num_classes": audit.about["num_classes"],
+        "arch": audit.about["arch"],
+        "groups": dict(zip(audit.group_titles, counts, strict=True)),
+    }
+
+
+def _records(audit, table: str) -> dict:
+    """The most exposed records, best known to the attack first."""
+    known = audit.records[audit.records["exposure"].notna()].sort_values("rank")
+    shown = known[known["exposure"] > 0][:MOST_RECORDS]
+    rest = known[len(shown) :]
+    titles = dict(zip(audit.groups, audit.group_titles, strict=True)) if len(audit.groups) > 1 else {}
+    rows = [
+        {
+            "rank": row.rank,
+            "row": row.row,
+            "id": str(row.id),
+            "label": str(row.label),
+            "group": titles.get(row.group, ""),
+            "exposure": triple(row.exposure, row.exposure_low, row.exposure_high),
+            "memorization": maybe(row.memorization),
+            "memorization_se": maybe(row.memorization_se),
+        }
+        for row in shown.itertuples(index=False)
+    ]
+    alike = int((rest["exposure_high"] >= shown["exposure_low"].min()).sum()) if len(shown) else 0
+    return {
+        "shown": rows,
+        "recognised": int((known["exposure"] > 0).sum()),
+        "known": len(known),
+        "total": len(audit.records),
+        "could_change_places": alike,
+        "table": table,
+    }
+
+
+def _groups(audit, head: Mapping | None) -> list[dict]:
+    """The headline's attack on each population, and its mean memorization; empty with one group."""
+    if head is None or len(head["measured"]) == 1:
+        return []
+    titles = {ALL: "all records", **dict(zip(audit.groups, audit.group_titles, strict=True))}
+    return [
+        {
+            "name": titles[name],
+            "num_records": int(np.count_nonzero(audit.mask(name))),
+            "num_nonmembers": measured["num_nonmembers"],
+            "tpr": None if head["fpr"] is None else measured["metrics"][f"tpr_at_fpr_{head['fpr']:g}"],
+            "auroc": measured["metrics"].get("auroc"),
+            "memorization": _mean(audit.column("memorization")[audit.mask(name)], -1),
+        }
+        for name, measured in head["measured"].items()
+    ]
+
+
+def _classes(audit) -> dict:
+    """The classes with the highest mean exposure; by memorization if no exposure is known."""
+    by = "exposure" if audit.records["exposure"].notna().any() else "memorization"
+    means = audit.records.groupby("label", sort=True)[by].mean().dropna().sort_values(ascending=False, kind="stable")
+    rows = []
+    for label in means.index[:MOST_CLASSES]:
+        chosen = (audit.records["label"] == label).to_numpy()
+        means_of = {
+            name: _mean(audit.column(name)[chosen], low) for name, low in (("exposure", 0), ("memorization", -1))
+        }
+        rows.append({"name": str(label), "num_records": int(chosen.sum()), **means_of})
+    return {"by": by, "shown": rows, "total": len(means)}
+
+
+def _went_wrong(audit, source: Source) -> list[str]:
+    """Sentences on the models, the records and the data that are not as they should be."""
+    sentences = [*audit.about["notes"], *source.data_notes]
+    for name, words_for in (("n_in", "no model was trained on"), ("n_out", "every model was trained on")):
+        count = int((audit.records[name] == 0).sum())
+        if count:
+            sentences.append(f"{words.counted(count, 'record')} cannot be measured, because {words_for} them.")
+    return sentences
+
+
+def _mean(values: np.ndarray, lowest: float) -> list[float | None] | None:
+    """Mean of records' values, which lie in [lowest, 1], and its 95% interval; None without a value."""
+    values = values[np.isfinite(values)]
+    return triple(*np.clip(mean_interval(values), lowest, 1)) if len(values) else None
+
+
+def maybe(value: float) -> float | None:
+    """A float, or None for NaN and infinity, which JSON does not know."""
+    return float(value) if np.isfinite(value) else None
+
+
+def triple(value: float, low: float, high: float) -> list[float | None] | None:
+    """A value with its interval; None if there is no value."""
+    return None if np.isnan(value) else [float(value), maybe(low), maybe(high)]

@@ -1,0 +1,72 @@
+"""What an audit leaves open, and how many models would settle it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mia_tf.analysis import planning
+from mia_tf.analysis.tables import rate_of
+from mia_tf.records import ALL
+from mia_tf.report.words import counted, percent
+
+HALF_WIDTH = 0.1
+"""How well the memorization of one record is to be known, either way."""
+_MOST_RECORDS = 0.95
+
+
+def unsettled(audit) -> list[dict]:
+    """Returns the open questions of an audit.
+
+    Returns:
+        For each: `question`; `models`, how many models answer it, None if more models alone do not; and `note`.
+    """
+    return [*_headline(audit), *_levels(audit), *_memorization(audit)]
+
+
+def _headline(audit) -> Iterator[dict]:
+    head = audit.about["headline"]
+    measured = head and head["measured"][ALL]
+    triple = measured["metrics"][f"tpr_at_fpr_{head['fpr']:g}"] if measured and head["fpr"] else None
+    if not triple:
+        return
+    value, low, high = triple
+    widths = [np.nan if width is None else width for width in measured["widths"][f"tpr_at_fpr_{head['fpr']:g}"]]
+    needed = planning.models_to_halve(low, high, widths, measured["num_targets"])
+    half = percent((high - low) / 4)
+    yield {
+        "question": f"The headline, {percent(value)}, with an interval half as wide (about {half} either way)",
+        "models": needed and int(np.ceil(needed * audit.about["num_targets"] / measured["num_targets"])),
+        "note": "" if needed else "Records differ, which makes it so wide: it takes more records.",
+    }
+
+
+def _levels(audit) -> Iterator[dict]:
+    """The false positive rates of all records that no attack resolves, each with the models it takes."""
+    rows = audit.attacks[audit.attacks["population"] == ALL]
+    rows = rows[rows["metric"].str.startswith("tpr_at_fpr_") & ~rows["metric"].str.endswith("_per_target")]
+    for metric, of_all in rows.groupby("metric", sort=False):
+        nonmembers = int(of_all["num_nonmembers"].max())
+        if of_all["value"].notna().any() or not nonmembers:
+            continue
+        rate = rate_of(metric)
+        yield {
+            "question": f"The true positive rate at {percent(rate)} false positives, of which nothing is known yet",
+            "models": planning.models_to_resolve(rate, audit.about["num_targets"], nonmembers),
+            "note": f"{nonmembers:,} tests of non-members are there, {round(1 / rate):,} are needed.",
+        }
+
+
+def _memorization(audit) -> Iterator[dict]:
+    columns = (audit.records[name].to_numpy() for name in ("n_in", "n_out", "memorization", "memorization_se"))
+    needed = planning.models_for_memorization(*columns, HALF_WIDTH)
+    needed = needed[np.isfinite(needed)]
+    if not len(needed):
+        return
+    most = int(np.quantile(needed, _MOST_RECORDS, method="higher"))
+    already = int(np.count_nonzero(needed <= audit.num_models))
+    if most > audit.num_models:
+        yield {
+            "question": f"The memorization of {_MOST_RECORDS:.0%} of the records, each to {HALF_WIDTH} either way",
+            "models": most,
+            "note": f"Known so well now: {already:,} of {counted(len(needed), 'record')}.",
+        }

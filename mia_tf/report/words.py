@@ -1,0 +1,149 @@
+"""The sentences of a report: plain words around finished numbers."""
+
+from collections.abc import Mapping, Sequence
+
+from mia_tf.figures.style import attack_styles
+
+_CHOSEN = {
+    "halves": "the strongest attack",
+    "only": "the only attack that was run",
+    "recommended": "the recommended attack",
+}
+
+
+def attack_label(name: str) -> str:
+    """What people call an attack, as in the figures."""
+    return attack_styles([name])[name].label
+
+
+def percent(value: float | None) -> str:
+    """A share in percent: tenths from 10% on, else two digits; a dash if there is none."""
+    if value is None:
+        return "\N{EN DASH}"
+    if abs(value) < 5e-7:
+        return "0%"
+    digits = f"{100 * value:.1f}".removesuffix(".0") if abs(value) >= 0.1 else f"{100 * value:.2g}"
+    return f"{digits}%".replace("-", "\N{MINUS SIGN}")
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with a fixed number of decimals; a dash if there is none."""
+    return "\N{EN DASH}" if value is None else f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def one_in(rate: float) -> str:
+    """A small rate in words: "1 in 100"."""
+    times = 1 / rate
+    whole = abs(times - round(times)) < 1e-6
+    return f"1 in {round(times):,}" if whole else percent(rate)
+
+
+def answer(headline: Mapping | None, smallest: float | None, fpr: float | None = None) -> list[str]:
+    """The two sentences that a report begins with.
+
+    Args:
+        headline: of `Audit.about`; None if the targets' training records are unknown.
+        smallest: the smallest visible true positive rate; None if there is none.
+        fpr: the false positive rate at which it was measured; None if no rate is resolved.
+    """
+    if headline is None:
+        return [
+            "No leak was measured, because it is unknown which records the attacked model was trained on.",
+            "The audit holds scores alone: the higher an attack's score, the more likely was the record trained on.",
+        ]
+    who = f"{_CHOSEN[headline['chosen']]} ({attack_label(headline['attack'])})"
+    measured = headline["measured"]["all"]
+    models = counted(measured["num_targets"], "measured model")
+    size = f"With {models} and {measured['num_nonmembers']:,} tests of non-members"
+    if fpr is None:
+        auroc = measured["metrics"].get("auroc")
+        if auroc is None:
+            return [f"Nothing could be measured: {who} has no scores on both sides.", f"{size}, no leak could be seen."]
+        value, low, high = auroc
+        return [
+            f"Too few non-members were tested for any rate: {who} gives a member the higher score than a non-member "
+            f"{percent(value)} of the time (95% interval {percent(low)} to {percent(high)}), and guessing 50%.",
+            f"{size}, no true positive rate can be told from guessing.",
+        ]
+    value, low, high = measured["metrics"][f"tpr_at_fpr_{fpr:g}"]
+    first = (
+        f"{who} recognises {percent(value)} of the training records (95% interval {percent(low)} to {percent(high)}) "
+        f"when {one_in(fpr)} non-members is wrongly accused; guessing would recognise {percent(fpr)}."
+    )
+    first = first[0].upper() + first[1:] if low > fpr else f"No leak was seen: {first}"
+    if smallest is None:
+        return [first, f"{size}, no leak at a false positive rate of {percent(fpr)} could be told from guessing."]
+    limit = f"a true positive rate below {percent(smallest)} at a false positive rate of {percent(fpr)}"
+    return [first, f"{size}, {limit} cannot be told from guessing."]
+
+
+def choice(headline: Mapping) -> str:
+    """How the headline's attack was chosen."""
+    measured = headline["measured"]["all"]["num_targets"]
+    label = attack_label(headline["attack"])
+    if headline["chosen"] == "halves":
+        return (
+            f"{len(headline['candidates'])} attacks were tried. The highest true positive rate on "
+            f"{headline['num_choosing']} target models, drawn at random, chose {label}; the headline and the rates by "
+            f"group were measured on the other {measured}. So the choice does not raise the number."
+        )
+    if headline["chosen"] == "only":
+        return f"{label} was the only attack that was run. It was measured on {counted(measured, 'target model')}."
+    return (
+        f"With {counted(measured, 'target model')} there are no two halves to choose on and to measure on. {label} is "
+        "the attack that the number of shadow models recommends; the results of the others played no part."
+    )
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, which takes an s unless there is one: "3 models"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def not_tested(attacks: Sequence[str], known: Sequence[str]) -> list[str]:
+    """What no audit of this kind tests, and the attacks that this one left out."""
+    left_out = [attack_label(name) for name in known if name not in attacks]
+    sentences = [
+        "Stronger attacks may exist. A measured leak bounds the true one from below, never from above.",
+        "Only membership was tested: not the extraction of records, nor their attributes, nor poisoned training data.",
+        "The numbers are of the models attacked here. A model that is trained otherwise may leak more or less.",
+    ]
+    if left_out:
+        sentences.append(f"These attacks were not run: {'; '.join(left_out)}.")
+    return sentences
+
+
+def cost_and_gain(numbers: Mapping) -> list[str]:
+    """One sentence per run with DP."""
+    sentences = []
+    plain, *others = numbers["runs"]
+    for run in others:
+        parts = []
+        if plain["accuracy"] and run["accuracy"]:
+            parts.append(f"accuracy went from {percent(plain['accuracy'][0])} to {percent(run['accuracy'][0])}")
+        if numbers["fpr"] is not None and plain["tpr"] and run["tpr"]:
+            parts.append(
+                f"the true positive rate at {percent(numbers['fpr'])} false positives "
+                f"from {percent(plain['tpr'][0])} to {percent(run['tpr'][0])}"
+            )
+        if plain["memorization"] and run["memorization"]:
+            parts.append(
+                f"mean memorization from {number(plain['memorization'][0])} to {number(run['memorization'][0])}"
+            )
+        sentences.append(f"{run['label']}: {', '.join(parts)}.")
+    return sentences
+
+
+GLOSSARY = {
+    "Member": "a record that a model was trained on; all others are non-members.",
+    "Target": "a model that is attacked.",
+    "Shadow model": "a model that is trained as the target is, on other records, to learn how members differ.",
+    "Attack": "a rule that gives each record a score: the higher, the more likely it is a member.",
+    "False positive rate (FPR)": "the share of the non-members that are wrongly called members.",
+    "True positive rate (TPR)": "the share of the members that are rightly called members. Guessing has TPR = FPR.",
+    "AUROC": "how often a member's score exceeds a non-member's: 50% is guessing, 100% is always.",
+    "95% interval": "the range that holds the true value in 95 of 100 such measurements.",
+    "Memorization": "how much more often models get a record right if they were trained on it; 0 is no more often.",
+    "Exposure": "the share of the models trained on a record in which the attack recognises it.",
+}
+"""Ten words of a report and what they mean."""

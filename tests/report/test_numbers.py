@@ -1,0 +1,156 @@
+"""What a report says: its numbers are those of the audit, and its sentences say them."""
+
+import json
+
+import numpy as np
+import pytest
+from report_helpers import CLASSES, SCRIPT, make_audit, make_shadows
+
+import mia_tf
+from mia_tf.report import words
+from mia_tf.report.numbers import Source, report_numbers
+from mia_tf.report.page import as_json, page
+
+QUICK = ["yeom", "lira_online_fixed", "rmia"]
+
+
+@pytest.fixture(scope="module")
+def audit():
+    return make_audit()
+
+
+@pytest.fixture(scope="module")
+def numbers(audit):
+    return report_numbers(audit, Source(title="Mine", written="2026-01-31", data_notes=["3 records are copies."]))
+
+
+def test_the_answer_is_the_headline_in_two_sentences(audit, numbers):
+    head = audit.about["headline"]
+    value, low, high = head["measured"]["all"]["metrics"]["tpr_at_fpr_0.1"]
+    answer = numbers["answer"]
+    assert answer["tpr"] == [value, low, high] and answer["fpr"] == head["fpr"] == 0.1 and answer["leak_seen"]
+    first, second = answer["sentences"]
+    for part in (
+        words.percent(value),
+        words.percent(low),
+        words.percent(high),
+        "1 in 10",
+        words.attack_label(head["attack"]),
+    ):
+        assert part in first
+    assert first.startswith("The strongest attack") and words.percent(answer["smallest_visible"]) in second
+    assert "6 measured models" in second and "10%" in second
+    assert 0.1 < answer["smallest_visible"] < value
+
+
+def test_rates_are_counts_of_records(numbers):
+    value, low, high = numbers["answer"]["tpr"]
+    expected = {"of": 1000, "accused": 100, "recognised": round(1000 * value)}
+    assert numbers["counts"] == {**expected, "low": round(1000 * low), "high": round(1000 * high)}
+
+
+def test_a_rate_below_one_in_a_thousand_is_counted_in_more_records():
+    from mia_tf.report.numbers import _counts
+
+    counts = _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.0001})
+    assert (counts["of"], counts["accused"], counts["recognised"]) == (10_000, 1, 123)
+    assert _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.001})["of"] == 1000
+
+
+def test_the_most_exposed_records_come_by_rank_with_the_users_ids(audit, numbers):
+    rows = numbers["records"]["shown"]
+    expected = audit.records.sort_values("rank")[:10]
+    assert [row["id"] for row in rows] == expected["id"].tolist() and SCRIPT in [row["id"] for row in rows]
+    assert [row["exposure"][0] for row in rows] == expected["exposure"].tolist()
+    rest = audit.records.sort_values("rank")[10:]
+    alike = (rest["exposure_high"] >= expected["exposure_low"].min()).sum()
+    assert numbers["records"]["could_change_places"] == alike
+    assert numbers["records"]["recognised"] == (audit.records["exposure"] > 0).sum()
+
+
+def test_groups_have_the_headlines_attack_and_classes_their_means(audit, numbers):
+    measured = audit.about["headline"]["measured"]
+    assert [row["tpr"] for row in numbers["groups"]] == [m["metrics"]["tpr_at_fpr_0.1"] for m in measured.values()]
+    assert [row["name"] for row in numbers["groups"]] == ["all records", *audit.groups]
+    means = audit.records.groupby("label")["exposure"].mean().sort_values(ascending=False)
+    classes = numbers["classes"]
+    assert [row["name"] for row in classes["shown"]] == means.index.tolist() and set(means.index) == set(CLASSES)
+    for row, mean in zip(classes["shown"], means, strict=True):
+        value, low, high = row["exposure"]
+        assert value == pytest.approx(mean) and 0 <= low <= value <= high <= 1
+
+
+def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
+    rows = numbers["unsettled"]
+    assert "1.8%" in rows[0]["question"] or "interval half as wide" in rows[0]["question"]
+    assert audit.about["headline_fpr"] == 0.1
+    (memorization,) = (row for row in rows if "memorization" in row["question"])
+    assert memorization["models"] > 12
+    small = make_audit(num_examples=60)  # 360 non-members
+    (level,) = (row for row in report_numbers(small, Source())["unsettled"] if "0.1% false" in row["question"])
+    assert level["models"] == 34  # 12 / 360 * 1,000, rounded up
+    assert "360 tests of non-members are there, 1,000 are needed" in level["note"]
+
+
+def test_what_went_wrong_and_was_not_run_is_said(numbers):
+    assert "3 records are copies." in numbers["went_wrong"]
+    assert any("Shokri" in sentence for sentence in numbers["not_tested"])
+
+
+def test_models_at_chance_are_no_good_news():
+    numbers = report_numbers(make_audit(gain=0.0, attacks=("yeom", "rmia")), Source())
+    assert not numbers["answer"]["leak_seen"]
+    first, second = numbers["answer"]["sentences"]
+    assert first.startswith("No leak was seen:") and "cannot be told from guessing" in second
+    assert any("no better than chance" in sentence for sentence in numbers["went_wrong"])
+
+
+def test_it_is_json(numbers):
+    assert json.loads(as_json(numbers)) == json.loads(json.dumps(numbers))
+    assert numbers["title"] == "Mine"
+
+
+def test_a_single_finished_model_has_the_recommended_attack():
+    shadows = make_shadows()
+    members = np.random.default_rng(5).random(200) < 0.5  # not of the plan of the others
+    target = np.random.default_rng(6).normal(size=(200, 1, 3)) + 2 * members[:, None, None]
+    audit = mia_tf.audit(shadows, target=target, target_members=members, attacks=QUICK, fpr=(0.1,))
+    numbers = report_numbers(audit, Source())
+    assert numbers["answer"]["chosen"] == "recommended"
+    assert numbers["answer"]["sentences"][0].removeprefix("No leak was seen: ").lower().startswith("the recommended")
+    assert "no two halves" in numbers["method"]["choice"]
+
+
+def test_without_membership_nothing_is_claimed():
+    shadows = make_shadows(num_examples=60)
+    audit = mia_tf.audit(shadows, target=shadows.read_logits(0), attacks=["yeom", "rmia"])
+    numbers = report_numbers(audit, Source())
+    assert numbers["counts"] is None and numbers["records"]["shown"] == [] and numbers["groups"] == []
+    assert "unknown" in numbers["answer"]["sentences"][0]
+    assert "No record could be ranked" in page(audit, numbers)
+
+
+def test_too_few_non_members_are_no_rate():
+    rng = np.random.default_rng(0)
+    members = rng.random((4, 4)).argsort(axis=0) < 2
+    logits = rng.normal(size=(4, 4, 2))
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, [0, 1, 0, 1]), attacks=["yeom", "rmia"])
+    numbers = report_numbers(audit, Source())
+    assert numbers["counts"] is None and "Too few non-members" in numbers["answer"]["sentences"][0]
+    assert "Too few non-members" in page(audit, numbers)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.143, "14.3%"),
+        (1, "100%"),
+        (0.0235, "2.4%"),
+        (0.00043, "0.043%"),
+        (0, "0%"),
+        (-0.02, "\N{MINUS SIGN}2%"),
+        (None, "\N{EN DASH}"),
+    ],
+)
+def test_percent(value, text):
+    assert words.percent(value) == text
