@@ -14,10 +14,14 @@ from mia_tf.store import Store
 from mia_tf.validation import InputError, fail
 
 
-def plot_logdir(logdir: Path) -> Iterator[Path]:
+def plot_logdir(logdir: Path, all_attacks: bool = False) -> Iterator[Path]:
     """Draws every figure of every analysis of a LOGDIR; yields each path once its file is complete.
 
     Figures of an earlier analysis alone are removed. Without the pictures of the examples the others are drawn.
+
+    Args:
+        logdir: the folder of the results.
+        all_attacks: draw roc_all too, the ROC of every variant of every attack.
 
     Raises:
         InputError: the LOGDIR, or a CSV of its analysis, is missing or unreadable.
@@ -45,10 +49,11 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
                 target = folder / "figures"
                 target.mkdir(exist_ok=True)
                 drawn = set()
-                for name, figure in pages.pages(audit, images):
+                names = (*pages.NAMES, *pages.ON_REQUEST) if all_attacks else pages.NAMES
+                for name, figure in pages.pages(audit, images, names):
                     yield from style.save(figure, target, name)
                     drawn.add(name)
-                for name in set(pages.NAMES) - drawn:
+                for name in {*pages.NAMES, *pages.ON_REQUEST} - drawn:
                     style.remove(target, name)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
@@ -57,6 +62,7 @@ def plot_logdir(logdir: Path) -> Iterator[Path]:
 def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.")
+    flags.DEFINE_bool("all_attacks", False, "Draw roc_all too: the ROC of every variant of every attack.")
 
 
 def main() -> None:
@@ -65,7 +71,7 @@ def main() -> None:
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     if not flags.FLAGS.logdir:
         fail("must be given", logdir=flags.FLAGS.logdir)
-    for path in plot_logdir(Path(flags.FLAGS.logdir)):
+    for path in plot_logdir(Path(flags.FLAGS.logdir), flags.FLAGS.all_attacks):
         print(path, flush=True)
 
 
