@@ -262,7 +262,7 @@ def test_spearman_intervals_cover():
     """Bonett and Wright's interval holds the correlation of normal pairs 95% of the time."""
     from scipy.stats import spearmanr
 
-    from experiments.reproduction.panels import spearman_interval
+    from mia_tf.figures.strength import spearman_interval
 
     rng = np.random.default_rng(0)
     truth, covered = 6 / np.pi * np.arcsin(0.7 / 2), 0  # Spearman's of normals with correlation 0.7
