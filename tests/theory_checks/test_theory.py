@@ -213,7 +213,7 @@ def test_strength(rho, p, word):
         (0.674, 5000, "strong"),
         (0.38, 5000, "weak to moderate"),
         (0.5, 20, "weak to strong"),
-        (0.1, 20, "weak"),  # the interval reaches below 0
+        (0.1, 200, "weak"),  # the interval reaches below 0
     ],
 )
 def test_strength_names_all_that_the_interval_spans(rho, n, words):
