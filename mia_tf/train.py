@@ -6,6 +6,8 @@
 With --task it trains what the user's own function trains (`mia_tf.Task`), in any framework and on any data. Flags that
 set the data or the training are then refused, because the function decides both.
 
+A paper's mixture is trained by that paper's recipe. It sets the flags that you do not give; --recipe=lira takes LiRA's.
+
 The flags are those of LiRA's published code, and more. A --flagfile goes first: the last setting
 of a flag wins. The same command goes on where an earlier one stopped.
 """
