@@ -15,7 +15,7 @@ NEED_FOLDERS = {"mia_tf.analysis.dp_comparison", "mia_tf.validation"}
 """Modules whose public names work on LOGDIRs, or have nothing to show."""
 MODULES = sorted(
     {*mia_tf._API.values(), "mia_tf.labels", "mia_tf.shadow.outputs", "mia_tf.shadow.signals"} - NEED_FOLDERS
-    | {"mia_tf.analysis.exposure"}
+    | {"mia_tf.analysis.exposure", "mia_tf.figures.strength", "mia_tf.recipes"}
 )
 PUBLIC = [name for name in mia_tf.__all__ if name not in ("__version__", "InputError", "Comparison")]
 
