@@ -14,6 +14,9 @@ MIXTURES = {
     "mnist_cifar10": "MNIST + CIFAR-10",
     "cifar10_augcifar10": "CIFAR-10 + augCIFAR-10",
     "cifar10_cifar100": "CIFAR-10 + CIFAR-100",
+    "cifar10_cinic10": "CIFAR-10 + CINIC-10",
+    "cifar10_cifar100_random": "CIFAR-10 + CIFAR-100, random labels",
+    "cifar10_mislabeled": "CIFAR-10 + mislabeled CIFAR-10",
 }
 Rows = Sequence[Mapping[str, str]]
 NOTHING = ["*Not run yet.*"]
