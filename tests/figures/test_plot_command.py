@@ -174,8 +174,8 @@ def test_roc_has_one_curve_per_attack_and_roc_all_one_per_variant(logdir):
     for name in ("roc", "roc_all"):
         legend = audit.plot(name).axes[0].get_legend()
         legends[name] = [text.get_text().split("  ")[-1] for text in legend.get_texts()][:-1]
-    assert len(legends["roc_all"]) == len(run) == 9
-    assert legends["roc"] == ["Yeom", "Shokri", "Song", "Sablayrolles", "LiRA online", "RMIA"]
+    assert len(legends["roc_all"]) == len(run) == 10
+    assert legends["roc"] == ["Yeom", "Shokri", "Song", "Sablayrolles", "LiRA online", "RMIA", "a further attack"]
     assert "figure roc_all" in _flat(audit.plot("roc")) and "figure roc_all" not in _flat(audit.plot("roc_all"))
 
 
