@@ -1,4 +1,4 @@
-"""The claims of Choi et al. decided on the results that are there, and the numbers of experiments/results/README.md.
+"""The claims of the papers judged on the results that are there, and the numbers of experiments/results/README.md.
 
     python -m experiments.claims --scale=cpu
 
@@ -7,83 +7,96 @@ that README.md is about it also puts what was run, the claims and the tables bet
 is written by hand: no number there is ever older than its CSV (a test says so). Cost: a second.
 """
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import commands, runs
-from experiments.reproduction import judging, markdown
+from experiments.reproduction import (
+    claims_table,
+    judged_attacks,
+    judged_scores,
+    judged_sweeps,
+    judged_theory,
+    markdown,
+    run_settings,
+    sources,
+)
 from experiments.reproduction.command import RESULTS, write_rows
+from experiments.reproduction.judging import CLAIMS, Finding, Row
 from mia_tf.validation import InputError
 
 ATTACK_TABLES = ("table2", "table3", "table5")
+CORRELATIONS = ("figure1", "figure5", "figure2", "figure9", "figure10")
+SWEEPS = ("figure3", "figure7", "figure8")
 PAGE_SCALE = "cpu"
 """What README.md is about."""
 
 
-def findings(results: Path, scale: str) -> list[judging.Finding]:
-    """Every comparison that the CSVs of a scale allow, by claim."""
+def findings(results: Path, scale: str) -> list[Finding]:
+    """Returns every comparison that the CSVs of a scale allow, by claim."""
 
-    def read(names: Sequence[str], ending: str = "") -> list[dict[str, str]]:
-        return [row for name in names for row in rows(results, name, scale, ending)]
+    def read(name: str, ending: str = "") -> tuple[str, list[Row]]:
+        source = sources.path(name, scale, ending)
+        return source, sources.rows(results, source)
 
+    epochs = run_settings.epochs(scale)
+    tables, compared = (dict(read(name, ending) for name in ATTACK_TABLES) for ending in ("", "_comparisons"))
     found = [
-        *judging.attack_findings(read(ATTACK_TABLES), read(ATTACK_TABLES, "_comparisons")),
-        *judging.correlation_findings(read(("figure1", "figure5", "figure2")), read(["figure2"], "_comparisons")),
-        *judging.sweep_findings(read(["figure3"], "_comparisons")),
+        *judged_attacks.findings(tables, compared, sources.other_epochs(results, scale), epochs),
+        *judged_sweeps.findings(read("figure3", "_comparisons"), dict(map(read, SWEEPS)), epochs),
+        *judged_scores.accuracy_findings(*read("table1")),
+        *judged_scores.correlation_findings(dict(map(read, CORRELATIONS))),
+        *judged_scores.better_findings(*read("figure2", "_comparisons")),
+        *judged_scores.privacy_findings(*read("figure1", "_distribution")),
+        *judged_scores.memorization_findings(*read("figure9", "_distribution"), epochs),
+        *judged_scores.long_tail_findings(*read("figure6")),
+        *judged_scores.onion_findings(*read("privacy_onion"), *read("privacy_onion", "_accuracy")),
+        *judged_scores.shift_findings(*read("lira_figure13")),
+        *judged_theory.dp_findings(*read("figure4"), *read("figure4", "_accuracy")),
     ]
-    return sorted(found, key=lambda finding: list(judging.CLAIMS).index(finding.claim))
-
-
-def rows(results: Path, name: str, scale: str, ending: str = "") -> list[dict[str, str]]:
-    """A CSV of a table or figure; no rows where it has not been made."""
-    path = results / name / f"{scale}{ending}.csv"
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+    if scale == PAGE_SCALE:
+        summary, learning = (f"theory/{name}.csv" for name in ("summary", "learning"))
+        read_theory = (summary, sources.rows(results, summary), learning, sources.rows(results, learning))
+        found += judged_theory.theory_findings(*read_theory)
+    return sorted(found, key=lambda finding: list(CLAIMS).index(finding.claim))
 
 
 def missing(results: Path, scale: str) -> list[str]:
     """Names of the runs that no table or figure has a number of; those that others are chosen by show in these."""
-    tables = [rows(results, name, scale) for name in (*ATTACK_TABLES, "figure3", "figure7", "lira_figure13")]
+
+    def rows(name: str) -> list[Row]:
+        return sources.rows(results, sources.path(name, scale))
+
+    tables = [rows(name) for name in (*ATTACK_TABLES, "figure3", "figure7", "lira_figure13")]
     found = {(row["mixture"], row["selection"]) for table in tables for row in table if row.get("ours", "") != ""}
     found |= {(row["mixture"], row["selection"]) for row in tables[-1]}
     size = runs.SCALES[scale]
-    found |= {(size.one_group, row["target"]) for row in rows(results, "lira_figure12", scale)}
-    if rows(results, "privacy_onion", scale):
+    found |= {(size.one_group, row["target"]) for row in rows("lira_figure12")}
+    if rows("privacy_onion"):
         found |= {("mnist_svhn", kind) for kind in runs.REMOVALS}
-    if rows(results, "figure4", scale):
+    if rows("figure4"):
         found |= {("mnist_svhn", kind) for kind in runs.SCALES[scale].defence}
     wanted = [run for run in runs.runs(scale).values() if run.selection != "candidates"]
     return [run.name for run in wanted if (run.mixture, run.selection) not in found]
 
 
-def cells(finding: judging.Finding) -> dict:
-    """A row of claims/SCALE.csv."""
-    names = ("claim", "mixture", "selection", "case")
-    value, low, high = finding.value
-    return {
-        **{name: getattr(finding, name) for name in names},
-        "value": value,
-        "ci_low": low,
-        "ci_high": high,
-        "paper": finding.paper,
-        "holds": f"{'above' if finding.above else 'below'} {finding.threshold:g}",
-        "verdict": finding.verdict,
-    }
-
-
 def page(text: str, results: Path, scale: str) -> str:
     """README.md with what stands between its marks made anew."""
-    attacks = {name: rows(results, name, scale) for name in ATTACK_TABLES}
-    accuracy = {name: rows(results, name, scale) for name in ("table1", "table4")}
+
+    def rows(name: str, ending: str = "") -> list[Row]:
+        return sources.rows(results, sources.path(name, scale, ending))
+
+    attacks = {name: rows(name) for name in ATTACK_TABLES}
+    accuracy = {name: rows(name) for name in ("table1", "table4")}
+    found = findings(results, scale)
     parts = {
         "runs": markdown.runs_table([row for table in attacks.values() for row in table], missing(results, scale)),
-        "claims": markdown.claims_list(findings(results, scale)),
+        "headline": claims_table.headline(found, scale),
+        "claims": claims_table.table(found, scale),
+        "against": claims_table.against(found, scale),
+        "provenance": claims_table.provenance(found, scale),
         **{name: markdown.attack_table(table) for name, table in attacks.items()},
         **{name: markdown.accuracy_table(table) for name, table in accuracy.items()},
-        "onion": markdown.onion_table(*(rows(results, "privacy_onion", scale, ending) for ending in ("", "_accuracy"))),
+        "onion": markdown.onion_table(*(rows("privacy_onion", ending) for ending in ("", "_accuracy"))),
     }
     for name, part in parts.items():
         text = markdown.replace_part(text, name, part)
@@ -101,11 +114,11 @@ def main(argv=None) -> None:
         raise InputError(line, "results", options.results)
     out = options.results / "claims"
     out.mkdir(exist_ok=True)
-    write_rows(out / f"{options.scale}.csv", [cells(finding) for finding in found])
+    write_rows(out / f"{options.scale}.csv", [claims_table.cells(finding, options.scale) for finding in found])
     readme = options.results / "README.md"
     if options.scale == PAGE_SCALE and readme.exists():
         readme.write_text(page(readme.read_text(), options.results, options.scale))
-    print("\n".join(markdown.claims_list(found)))
+    print("\n".join(claims_table.headline(found, options.scale)))
 
 
 if __name__ == "__main__":

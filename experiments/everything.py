@@ -41,7 +41,7 @@ def main(argv=None) -> None:
             print(f"{name}: none of its runs is there", file=sys.stderr)
             continue
         command.write(module.build, command.finished(options, wanted), options.results / name, options.scale)
-    if claims.findings(options.results, options.scale):  # such as none, where only figure 4 was asked for
+    if claims.findings(options.results, options.scale):  # none if only lira_figure12 was asked for
         claims.main([f"--scale={options.scale}", f"--results={options.results}"])
     command.exit_if_failed(failed)
 

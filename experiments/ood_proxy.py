@@ -2,31 +2,40 @@
 
     python -m experiments.ood_proxy --scale=cpu --data_dir=DATA
 
-The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST, 0.5 on CIFAR-10): its ROC, and how
-many of the examples that it puts first, as many as are highly memorized, are so.
+The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST, 0.5 on CIFAR-10): its AUROC, and how
+many of the examples that it puts first, as many as are highly memorized, are so; over all examples, where it also tells
+the groups apart, and within the under-represented group.
 Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 40 minutes for the MNIST mixtures and 1 hour
 for CIFAR-10's, on two cores; paper 5 x 2,000 models.
 The paper: no correlation, so they cannot; it has no number of this.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 
 from experiments import runs
-from experiments.reproduction import command, panels
+from experiments.reproduction import command
+from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import Measured
-from mia_tf.figures import roc
+from mia_tf.figures import dots, style
 from mia_tf.figures.ood import OOD_LABELS
 
 WORDS = (
-    "Out-of-distribution scores as detectors of highly memorized examples, among all examples of a mixture: "
-    "true positives are highly memorized ones."
+    "Out-of-distribution scores as detectors of highly memorized examples, over all examples and within the "
+    "under-represented group. Right: of the examples that a score puts first, as many as are highly memorized, the "
+    "share that is so. Hollow: by chance; grey line: random order. 95% intervals."
 )
-
-_NAMES = {"ood_msp": "MSP score", "ood_energy": "energy score"}
+_NAMES = {"ood_msp": "MSP", "ood_energy": "energy"}
+_LOOKS = {"all": ("all examples", style.ALL_STYLE), "under": ("within the under-represented", style.GROUP_STYLES[1])}
+_SERIES = {
+    **_LOOKS,
+    **{f"{name}, chance": (f"{text}, chance", replace(look, hollow=True)) for name, (text, look) in _LOOKS.items()},
+}
 
 
 def names(scale: str) -> list[str]:
@@ -35,13 +44,36 @@ def names(scale: str) -> list[str]:
 
 
 def build(found) -> command.Outcome:
-    """The ROC of both scores on every mixture."""
+    """A row for each score, mixture and population, and one figure."""
     found = {name: run for name, run in found.items() if highly_memorized(run, run.audit.mask("all")).any()}
     if not found:
         return command.Outcome({})
     rows = [row for run in found.values() for row in proxy_rows(run)]
-    figure = panels.page([(list(found.values()), _draw)], "ood_proxy", WORDS, 4.2)
+    figure = draw(rows)
+    command.footnote(figure, WORDS, found, "ood_proxy")
     return command.Outcome({"": rows}, {"": figure})
+
+
+def draw(rows: Sequence[Mapping]) -> Figure:
+    """Draws the rows of `proxy_rows`: how well scores detect, and what share of what they put first is memorized."""
+    labels = {
+        (row["mixture"], row["detector"]): f"{MIXTURES[row['mixture']]}, {_NAMES[row['detector']]}" for row in rows
+    }
+    auroc, precision = {}, {}
+    for row in rows:
+        key = (row["mixture"], row["detector"]), row["population"]
+        auroc[key] = tuple(float(row[name]) for name in ("auroc", "auroc_low", "auroc_high"))
+        precision[key] = tuple(float(row[name]) for name in ("precision_at_num_memorized", "ci_low", "ci_high"))
+        precision[key[0], f"{key[1]}, chance"] = float(row["by_chance"]), np.nan, np.nan
+    figure = style.new_figure(9.6, 1.6 + 0.45 * len(labels))
+    left, right = figure.subplots(1, 2, sharey=True)
+    dots.draw_dots(left, labels, _SERIES, auroc)
+    left.axvline(0.5, color=style.GREY, linewidth=0.8, zorder=0)
+    left.set(xlabel="AUROC", title="Highly memorized against other examples")
+    dots.draw_dots(right, labels, _SERIES, precision)
+    right.set(xlabel="share that is highly memorized", title="The examples that a score puts first", xlim=(-0.03, 1.03))
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
 
 
 def highly_memorized(run: Measured, among: np.ndarray) -> np.ndarray:
@@ -97,17 +129,6 @@ def auroc_interval(auroc: float, num_positive: int, num_negative: int) -> tuple[
     variance += (num_positive - 1) * (both_positive - auroc**2) + (num_negative - 1) * (both_negative - auroc**2)
     half = 1.959964 * np.sqrt(variance / (num_positive * num_negative))
     return max(auroc - half, 0.0), min(auroc + half, 1.0)
-
-
-def _draw(ax, run: Measured) -> None:
-    """The ROC of the scores on all examples."""
-    curves, aurocs = {}, {}
-    for detector in OOD_LABELS:
-        wanted, scores = _labelled_scores(run, detector, "all")
-        curves[_NAMES[detector]] = roc_curve(wanted, scores)[:2]
-        aurocs[_NAMES[detector]] = roc_auc_score(wanted, scores)
-    num_known = np.count_nonzero(np.isfinite(run.audit.column("memorization")))
-    roc.draw_roc(ax, curves, aurocs, 1 / num_known, run.title)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from experiments import commands
 from mia_tf.analysis.tables import write_rows
 from mia_tf.store import Store
 
-SCALE = ["--dataset=mnist", "--num_over=2600", "--arch=cnn8-3-max", "--epochs=20", "--augment=none"]
+SCALE = ["--dataset=mnist", "--num_over=2600", "--arch=cnn8-3-max", "--epochs=20", "--augment=none", "--recipe=lira"]
 LIRA = {"warmup": 0.01, "clip_norm": 0}
 OURS = {"warmup": 0.05, "clip_norm": 1}
 RECIPES = {

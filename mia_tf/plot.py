@@ -15,7 +15,7 @@ from mia_tf.store import Store
 from mia_tf.validation import InputError, fail
 
 
-def plot_logdir(logdir: Path, out: Path | None = None) -> Iterator[Path]:
+def plot_logdir(logdir: Path, out: Path | None = None, all_attacks: bool = False) -> Iterator[Path]:
     """Draws every figure of every analysis of a LOGDIR; yields each path once its file is complete.
 
     Figures of an earlier analysis alone are removed. Without the pictures of the examples the others are drawn.
@@ -23,6 +23,7 @@ def plot_logdir(logdir: Path, out: Path | None = None) -> Iterator[Path]:
     Args:
         logdir: the folder of the models.
         out: the folder of the analysis, which gets the figures too; None for LOGDIR/analysis.
+        all_attacks: draw roc_all too, the ROC of every variant of every attack.
 
     Raises:
         InputError: the LOGDIR, or a CSV of its analysis, is missing or unreadable.
@@ -53,10 +54,11 @@ def plot_logdir(logdir: Path, out: Path | None = None) -> Iterator[Path]:
                 target = folder / "figures"
                 target.mkdir(exist_ok=True)
                 drawn = set()
-                for name, figure in pages.pages(audit, images):
+                names = (*pages.NAMES, *pages.ON_REQUEST) if all_attacks else pages.NAMES
+                for name, figure in pages.pages(audit, images, names):
                     yield from style.save(figure, target, name)
                     drawn.add(name)
-                for name in set(pages.NAMES) - drawn:
+                for name in {*pages.NAMES, *pages.ON_REQUEST} - drawn:
                     style.remove(target, name)
     except OSError as error:
         fail(f"must be a folder that can be written ({error.strerror})", **{argument: own})
@@ -66,13 +68,15 @@ def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.")
     flags.DEFINE_string("out", None, "Folder of the analysis and the figures, as given to mia_tf.analyze.")
+    flags.DEFINE_bool("all_attacks", False, "Draw roc_all too: the ROC of every variant of every attack.")
 
 
 def main() -> None:
     """Draws, and prints each path."""
     # absl turns on everybody's notes; these are on every glyph that goes into a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    for path in plot_logdir(command_line.path_flag("logdir", required=True), command_line.path_flag("out")):
+    logdir, out = command_line.path_flag("logdir", required=True), command_line.path_flag("out")
+    for path in plot_logdir(logdir, out, flags.FLAGS.all_attacks):
         print(path, flush=True)
 
 

@@ -6,6 +6,8 @@
 With --task it trains what the user's own function trains (`mia_tf.Task`), in any framework and on any data. Flags that
 set the data or the training are then refused, because the function decides both.
 
+A paper's mixture is trained by that paper's recipe. It sets the flags that you do not give; --recipe=lira takes LiRA's.
+
 The flags are those of LiRA's published code, and more. A --flagfile goes first: the last setting
 of a flag wins. The same command goes on where an earlier one stopped.
 """
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mia_tf import backend, command_line
+from mia_tf import backend, command_line, recipes
 from mia_tf.config import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -112,7 +114,7 @@ HELP = {
 """The flags: each sets the field of its own name, but --data_seed, which is DataConfig's seed."""
 _DEFINE = {str: flags.DEFINE_string, Path: flags.DEFINE_string, int: flags.DEFINE_integer}
 _DEFINE |= {float: flags.DEFINE_float, bool: flags.DEFINE_bool}
-_NOT_OF_A_TASK = (*HELP[DataConfig], *HELP[TrainingConfig], *HELP[PrivacyConfig], "dp", "ensemble_size")
+_NOT_OF_A_TASK = (*HELP[DataConfig], *HELP[TrainingConfig], *HELP[PrivacyConfig], "dp", "recipe", "ensemble_size")
 """Flags of the built-in data and networks, which --task has no use for."""
 _AS_TEXT = {"expid": None, "ensemble_size": "auto"}
 """Flags that `read_config` parses, with their defaults."""
@@ -133,6 +135,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
             _DEFINE[kind](name, None if derived else field.default, text, flag_values=values)
     flags.DEFINE_bool("dp", False, "Train with differential privacy (DP-SGD).", flag_values=values)
     flags.DEFINE_string(
+        "recipe",
+        "paper",
+        "Settings for the flags that are not given: paper for those of the mixture's paper, where it has any, or lira "
+        "for LiRA's on every data set, which are the default values here. Those of the papers:\n" + recipes.table(),
+        flag_values=values,
+    )
+    flags.DEFINE_string(
         "task",
         None,
         "FILE.py:NAME, a mia_tf.Task of your own, such as my_task.py:task. Refuses the flags of the built-in data and "
@@ -147,7 +156,8 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     Raises:
         InputError: a flag has a value that is not allowed.
     """
-    settings = ({name: values[name].value for name in texts} for texts in HELP.values())
+    recipe = from_recipe(values)
+    settings = ({name: recipe.get(name, values[name].value) for name in texts} for texts in HELP.values())
     data, training, privacy, experiment, run = settings
     data["seed"] = data.pop("data_seed")
     if training["queries"] is None:
@@ -159,6 +169,16 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
         training["clip_norm"] = 0.0 if values.dp else TrainingConfig.clip_norm
     config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **experiment)
     return config, _read_options(run, config, config.data.dataset)
+
+
+def from_recipe(values: flags.FlagValues = flags.FLAGS) -> dict[str, str | float]:
+    """Returns the settings that --recipe decides, by the names of the flags: those that the user did not give.
+
+    Raises:
+        InputError: the recipe is unknown.
+    """
+    settings = recipes.settings(values.recipe, values.dataset)
+    return {name: value for name, value in settings.items() if not values[name].present}
 
 
 def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, TaskConfig, RunOptions]:
@@ -209,6 +229,8 @@ def _train_networks() -> int:
     """Trains a network of `mia_tf.models` on images."""
     backend.name()  # one that is not there is said before any work
     config, options = read_config()
+    if recipe := from_recipe():
+        print(f"Recipe of {config.data.dataset}: {recipes.text(recipe)}. LiRA's is --recipe=lira.")
     from mia_tf import data
 
     identity = {**config.to_dict(), **data.identity(config.data)}

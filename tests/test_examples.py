@@ -16,6 +16,7 @@ NEED_FOLDERS = {"mia_tf.analysis.dp_comparison"}
 MODULES = sorted(
     {*mia_tf._API.values(), "mia_tf.labels", "mia_tf.shadow.outputs", "mia_tf.shadow.signals"} - NEED_FOLDERS
     | {"mia_tf.analysis.exposure", "mia_tf.analysis.headline", "mia_tf.analysis.planning"}
+    | {"mia_tf.figures.strength", "mia_tf.recipes"}
 )
 PUBLIC = [name for name in mia_tf.__all__ if name not in ("__version__", "Comparison")]
 

@@ -13,9 +13,9 @@ them, one process of one thread a core, each with its own models.
 - `opacus_hooks` is Opacus' default, `opacus_ghost` its fast gradient clipping (which has no norms of its own for a
   convolution and so computes every gradient); `pytorch` the same network without Opacus. They need a Python of
   their own, since Opacus wants another NumPy:
-      python3.11 -m venv opacus && opacus/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu
-      opacus/bin/pip install opacus
-  which gave torch 2.13.0+cpu and Opacus 1.6.0 in 1.1 GB. Without --opacus_python they are left out.
+      python3.11 -m venv opacus && opacus/bin/pip install torch opacus
+  with PyTorch's build for CPUs, which gave torch 2.13.0+cpu and Opacus 1.6.0 in 1.1 GB. Without --opacus_python they
+  are left out.
 
 Memory is the most the process held, TensorFlow and the images included, by --microbatch of the private engine.
 Writes dp_speed.csv and dp_memory.csv to --out.

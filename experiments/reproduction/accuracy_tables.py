@@ -25,7 +25,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     runs = {run.run.mixture: run for run in found.values()}
     rows = accuracy_rows(table, runs)
     shown = [row for row in rows if row["mixture"] in runs]
-    figure = style.new_figure(6.2, 1.3 + 0.42 * len({(row["mixture"], row["split"]) for row in shown}))
+    figure = style.new_figure(6.2, 1.6 + 0.42 * len({(row["mixture"], row["split"]) for row in shown}))
     pairs = [
         comparison.Pair(
             f"{' + '.join(runs[row['mixture']].names)}, {SPLITS[row['split']]}",
@@ -39,7 +39,9 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     comparison.draw_comparison(ax, pairs, "accuracy")
     ax.set_xlim(0, 1.02)  # whole markers at 100%
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    which = {"table1": "random under-represented examples", "table4": "singletons"}[table]
+    title = f"Table {table.removeprefix('table')} of Choi et al.: accuracy with {which}"
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
     # Of 2,000 models a mean is known 45 times better than a single one.
     widest = max(row["paper_pm"] for row in shown if row["paper_pm"] != "")
     words = (

@@ -5,6 +5,7 @@ import numpy as np
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import comparisons, paper_numbers
 from experiments.reproduction.command import Outcome, footnote
+from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import Measured
 from mia_tf.figures import style
 from mia_tf.figures.attacks import CHANCE, LABELS
@@ -24,7 +25,7 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     rows = attack_rows(paper_numbers.attack_numbers(table), found)
     mixtures = dict.fromkeys(run.run.mixture for run in found.values())
     compared = [row for run in found.values() for row in comparisons.attack_rows(run)]
-    figures = {f"_{mixture}": _figure(rows, mixture, found) for mixture in mixtures}
+    figures = {f"_{mixture}": _figure(table, rows, mixture, found) for mixture in mixtures}
     return Outcome({"": rows, "_comparisons": compared}, figures)
 
 
@@ -78,15 +79,16 @@ def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
     }
 
 
-def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
+def _figure(table: str, rows: list[dict], mixture: str, found: dict[str, Measured]):
     """The five attacks of the paper on one mixture."""
     mine = {name: run for name, run in found.items() if run.run.mixture == mixture}
     selections = {run.run.selection for run in mine.values()}
     shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
     labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
-    figure = style.new_figure(9.6, 1.3 + 0.4 * len(labels))
-    panels = figure.subplots(1, len(CHANCE), sharey=True)
-    for ax, metric in zip(panels, CHANCE, strict=True):
+    figure = style.new_figure(9.6, 1.6 + 0.4 * len(labels))
+    metrics = [metric for metric in CHANCE if any(row["metric"] == metric for row in shown)]
+    panels = figure.subplots(1, len(metrics), sharey=True)
+    for ax, metric in zip(panels, metrics, strict=True):
         pairs = [
             comparison.Pair(
                 f"{_ATTACKS[row['attack']]}, {row['selection']}".removesuffix(", none"),
@@ -99,6 +101,7 @@ def _figure(rows: list[dict], mixture: str, found: dict[str, Measured]):
         ]
         comparison.draw_comparison(ax, pairs, LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    title = f"Table {table.removeprefix('table')} of Choi et al.: attacks on {MIXTURES[mixture]}"
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
     footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%.", mine)
     return figure

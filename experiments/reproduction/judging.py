@@ -1,22 +1,73 @@
-"""The papers' claims, each decided on the CSVs of the tables and figures: a difference, its interval, a verdict."""
+"""The papers' claims and how they are judged: a number with its interval, a threshold, a verdict.
 
-from collections.abc import Iterator, Mapping, Sequence
+The claims are in experiments/paper/claims.csv, in the words of the papers. `judged_attacks`, `judged_scores` and
+`judged_theory` find the numbers in the CSVs of the tables and figures.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import binomtest
+
+from experiments.reproduction import paper_numbers
 
 Triple = tuple[float, float, float]
 """A number with the ends of its 95% interval."""
+Row = Mapping[str, str]
 ATTACKS = ("yeom", "shokri", "sablayrolles", "song", "carlini")
 OTHERS = ATTACKS[:-1]
-STRONG = 0.6
-"""Spearman's correlation from here on is strong (section 4.1)."""
-FEW, CLOSE = 4, 0.02
-"""Shadow models a side that suffice for singletons if they come this close to the AUROC of all (section 7: 5)."""
+VERDICTS = ("holds", "fails", "undecided", "not comparable", "cannot be judged at this scale", "not measured here")
 _TAIL = 0.025
 """Of a 95% interval."""
-_ORDER = (("singletons", "subpopulation"), ("subpopulation", "random"), ("singletons", "random"))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a paper.
+
+    Attributes:
+        claim: short name.
+        paper: "choi" or "lira".
+        section: where the sentence stands.
+        quote: its words.
+        reading: what is measured, and when the claim holds; empty if nothing can be measured.
+        need: in which comparisons it must hold: "all", "most" or "some".
+        stated: the paper's number; empty if the text has none.
+        min_models: number of models that a judgement needs; 0 for any.
+        runs: names of runs of `experiments.runs` whose comparisons are missing where they are not made.
+        remark: what else a reader must know.
+    """
+
+    claim: str
+    paper: str
+    section: str
+    quote: str
+    reading: str
+    need: str
+    stated: str
+    min_models: int
+    runs: tuple[str, ...]
+    remark: str
+
+    def verdict(self, findings: Sequence["Finding"], num_models: int) -> str:
+        """Returns one of VERDICTS.
+
+        Args:
+            findings: the comparisons of this claim.
+            num_models: number of models of a run.
+        """
+        if num_models < self.min_models:
+            return "cannot be judged at this scale"
+        if not findings:
+            return "not measured here"
+        verdicts = [finding.verdict for finding in findings if finding.comparable]
+        if not verdicts:
+            return "not comparable"
+        holds, fails, count = verdicts.count("holds"), verdicts.count("fails"), len(verdicts)
+        needed = {"all": count, "most": count // 2 + 1, "some": 1}[self.need]
+        return "holds" if holds >= needed else "fails" if count - fails < needed else "undecided"
 
 
 @dataclass(frozen=True)
@@ -24,13 +75,15 @@ class Finding:
     """One comparison.
 
     Attributes:
-        claim: a key of CLAIMS.
-        mixture, selection: where.
+        claim: name of the claim.
+        mixture, selection: where; two selections that are compared stand as "MORE - LESS".
         case: what is compared, for people.
         value: the difference, or what else the claim is about, with its interval.
         paper: the same number of the paper, NaN where its text has none.
+        source: the CSV that it is from, below experiments/results.
         threshold: what the claim says the number is above; below where `above` is false.
         above: whether the claim holds above the threshold.
+        comparable: whether the models on both sides were trained equally long.
     """
 
     claim: str
@@ -39,12 +92,16 @@ class Finding:
     case: str
     value: Triple
     paper: float
+    source: str = ""
     threshold: float = 0
     above: bool = True
+    comparable: bool = True
 
     @property
     def verdict(self) -> str:
         """ "holds" or "fails" where the whole interval lies on one side of the threshold, else "undecided"."""
+        if not self.comparable:
+            return "not comparable"
         _, low, high = self.value
         if np.isnan(low) or np.isnan(high):
             return "undecided"
@@ -58,22 +115,13 @@ class Finding:
         return replace(self, value=tuple(self.value[0] + factor * (end - self.value[0]) for end in self.value))
 
 
-CLAIMS = {
-    "under": "Every attack does better on under-represented examples than on all (AUROC).",
-    "order": "Singletons are easier to attack than a subpopulation, and that than random under-represented examples "
-    "(AUROC on them).",
-    "lira": "LiRA beats the other four attacks of the paper (AUROC).",
-    "ood": "OOD scores do not correlate strongly with the privacy score (absolute value of Spearman's correlation "
-    f"below {STRONG:g}; in the paper below 0.4 or at most 0.551).",
-    "memorization": f"Memorization correlates strongly with the privacy score (Spearman's correlation of {STRONG:g} "
-    "or more).",
-    "better": "Memorization correlates better with the privacy score than OOD scores do (difference of the two).",
-    "few": f"For singletons {FEW} shadow models a side suffice (AUROC of LiRA with one variance within {CLOSE:g} of "
-    "that with all).",
-    "fewer": "With one shadow model a side LiRA with one variance loses less AUROC on singletons than on random "
-    "under-represented examples.",
-}
-"""What is claimed; Choi et al., sections 4 and 7."""
+def _claim(row: Row) -> Claim:
+    changed = {"min_models": int(row["min_models"] or 0), "runs": tuple(row["runs"].split())}
+    return Claim(**{**row, **changed})
+
+
+CLAIMS = {row["claim"]: _claim(row) for row in paper_numbers.table("claims")}
+"""Every claim of the papers' texts, in their order."""
 
 
 def difference(a: Triple, b: Triple) -> Triple:
@@ -83,83 +131,17 @@ def difference(a: Triple, b: Triple) -> Triple:
     return value, low, value + np.hypot(a[2] - a[0], b[0] - b[1])
 
 
-def attack_findings(rows: Sequence[Mapping[str, str]], compared: Sequence[Mapping[str, str]] = ()) -> Iterator[Finding]:
-    """Of tables 2, 3 and 5, the rows and the paired differences: the claims "under", "order" and "lira"."""
-    cells = {
-        (row["mixture"], row["selection"], row["attack"], row["population"]): (_triple(row), float(row["paper"]))
-        for row in rows
-        if row["metric"] == "auroc" and row["attack"] and row["ours"]
-    }
-    paired = {
-        (
-            *(row["mixture"], row["selection"]),
-            (row["attack"], row["other_attack"]),
-            (row["population"], row["other_population"]),
-        ): _triple(row, "difference")
-        for row in compared
-    }
-    runs = dict.fromkeys(key[:2] for key in cells)
-    for run in runs:
-        for attack in ATTACKS:
-            value = paired.get((*run, (attack, attack), ("under", "all")))
-            if value:
-                paper = _papers(cells[*run, attack, "under"], cells[*run, attack, "all"])
-                yield Finding("under", *run, attack, value, paper)
-        for population in ("under", "all"):
-            found = {name: cells.get((*run, name, population)) for name in ATTACKS}
-            values = {name: paired.get((*run, ("carlini", name), (population, population))) for name in OTHERS}
-            others = {name: found[name] for name, value in values.items() if value}
-            if others:
-                best = max(others, key=lambda name: others[name][0][0])
-                best_of_paper = max(others, key=lambda name: others[name][1])
-                theirs = "" if others[best_of_paper][1] == others[best][1] else f" (the paper's is {best_of_paper})"
-                case = f"{population}, best other {best}{theirs}"
-                yield Finding("lira", *run, case, values[best], _papers(found["carlini"], others[best_of_paper]))
-    for mixture in dict.fromkeys(mixture for mixture, _ in runs):
-        for more, less in _ORDER:
-            for attack in ATTACKS:
-                a, b = (cells.get((mixture, selection, attack, "under")) for selection in (more, less))
-                if a and b:
-                    yield Finding("order", mixture, f"{more} - {less}", attack, difference(a[0], b[0]), _papers(a, b))
+def share(of: float, n: int) -> Triple:
+    """A share of n examples with Clopper and Pearson's interval."""
+    interval = binomtest(round(of * n), n).proportion_ci(method="exact")
+    return of, interval.low, interval.high
 
 
-def correlation_findings(
-    rows: Sequence[Mapping[str, str]], compared: Sequence[Mapping[str, str]] = ()
-) -> Iterator[Finding]:
-    """Of figures 1, 2 and 5, the rows and figure 2's paired differences: "ood", "memorization" and "better"."""
-    for row in rows:
-        if not row["spearman"] or row["group"] == "over":  # nearly all of "all", and tied at memorization 0
-            continue
-        (other,) = {row["x"], row["y"]} - {"privacy_score"}
-        value, run = _triple(row, "spearman"), (row["mixture"], row["selection"])
-        if other == "memorization":
-            yield Finding("memorization", *run, row["group"], value, np.nan, STRONG)
-            continue
-        if value[0] < 0:  # strong or not, whatever its sign (section 4.1)
-            value = tuple(-end for end in (value[0], value[2], value[1]))
-        yield Finding("ood", *run, f"{row['group']}, {other}", value, np.nan, STRONG, above=False)
-    for row in compared:
-        case = f"{row['group']}, {row['detector']}"
-        yield Finding("better", row["mixture"], row["selection"], case, _triple(row, "difference"), np.nan)
-
-
-def sweep_findings(compared: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
-    """Of figure 3's paired differences between all shadow models and few: the claims "few" and "fewer"."""
-    losses = {(row["mixture"], row["selection"], row["num_shadow"]): _triple(row, "difference") for row in compared}
-    for mixture in dict.fromkeys(key[0] for key in losses):
-        few = losses.get((mixture, "singletons", str(FEW)))
-        if few:
-            case = f"AUROC with all less AUROC with {FEW} a side"
-            yield Finding("few", mixture, "singletons", case, few, 0.0, CLOSE, above=False)
-        ones = [losses.get((mixture, selection, "1")) for selection in ("random", "singletons")]
-        if all(ones):  # of different models
-            yield Finding("fewer", mixture, "random - singletons", "loss of AUROC", difference(*ones), np.nan)
-
-
-def _triple(row: Mapping[str, str], column: str = "ours") -> Triple:
+def triple(row: Row, column: str = "ours") -> Triple:
+    """A number of a row and the ends of its interval; NaN for empty cells."""
     return tuple(float(row[name]) if row[name] else np.nan for name in (column, "ci_low", "ci_high"))
 
 
-def _papers(a: tuple[Triple, float], b: tuple[Triple, float]) -> float:
-    """The paper's difference."""
-    return round(a[1] - b[1], 6)
+def whatever_its_sign(value: Triple) -> Triple:
+    """A correlation's absolute value, with its interval turned over where it is negative."""
+    return tuple(-end for end in (value[0], value[2], value[1])) if value[0] < 0 else value

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from experiments.reproduction.judging import ATTACKS, CLAIMS, Finding
+from experiments.reproduction.judging import ATTACKS
 
-_NAMES = dict(zip(ATTACKS, ("Yeom", "Shokri", "Sablayrolles", "Song", "LiRA"), strict=True))
-_MIXTURES = {
+ATTACK_NAMES = dict(zip(ATTACKS, ("Yeom", "Shokri", "Sablayrolles", "Song", "LiRA"), strict=True))
+MIXTURES = {
     "mnist": "MNIST",
     "cifar10": "CIFAR-10",
     "mnist_augmnist": "MNIST + augMNIST",
@@ -14,6 +14,9 @@ _MIXTURES = {
     "mnist_cifar10": "MNIST + CIFAR-10",
     "cifar10_augcifar10": "CIFAR-10 + augCIFAR-10",
     "cifar10_cifar100": "CIFAR-10 + CIFAR-100",
+    "cifar10_cinic10": "CIFAR-10 + CINIC-10",
+    "cifar10_cifar100_random": "CIFAR-10 + CIFAR-100, random labels",
+    "cifar10_mislabeled": "CIFAR-10 + mislabeled CIFAR-10",
 }
 Rows = Sequence[Mapping[str, str]]
 NOTHING = ["*Not run yet.*"]
@@ -37,7 +40,7 @@ def runs_table(rows: Rows, missing: Sequence[str]) -> list[str]:
     found = {}
     for row in rows:
         if row["ours"]:
-            place = _MIXTURES[row["mixture"]], row["selection"].replace("none", "alone")
+            place = MIXTURES[row["mixture"]], row["selection"].replace("none", "alone")
             sizes = [f"{int(row[key]):,}" for key in ("num_over", "num_under", "num_models")]
             found[place] = [*sizes, row["note"]]
     lines = [f"| {' | '.join([*place, *cells])} |" for place, cells in found.items()]
@@ -46,63 +49,19 @@ def runs_table(rows: Rows, missing: Sequence[str]) -> list[str]:
     return [*head, *lines, *absent] if lines else NOTHING
 
 
-def claims_list(findings: Sequence[Finding]) -> list[str]:
-    """A bullet a claim: in how many comparisons it holds, and which speak most against it.
-
-    Of each run it is one, or one on all examples and one on the under-represented.
-    """
-    count = len(findings)
-    lines = [f"{count} comparisons are made."] if count else []
-    for claim, sentence in CLAIMS.items():
-        mine = [finding for finding in findings if finding.claim == claim]
-        if not mine:
-            lines.append(f"- **{sentence}** Not measured yet.")
-            continue
-        verdicts = [finding.verdict for finding in mine]
-        counts = f"holds in {verdicts.count('holds')} of {len(mine)} comparisons"
-        for verdict in ("fails", "undecided"):
-            if verdict in verdicts:
-                counts += f", {verdict} in {verdicts.count(verdict)}"
-        if verdicts.count("holds"):
-            still = [finding.among(count).verdict for finding in mine].count("holds")
-            counts += f" ({still} of them hold after Bonferroni)"
-        lines.append(f"- **{sentence}** {counts[0].upper()}{counts[1:]}. Least in favour:")
-        for place in dict.fromkeys(map(_place, mine)):
-            here = [finding for finding in mine if _place(finding) == place]
-            least = min(here, key=lambda finding: finding.value[0] * (1 if finding.above else -1))
-            lines.append(f"  - {_MIXTURES[least.mixture]}, {least.selection}: {_sentence(least)}")
-    return lines
-
-
-def _place(finding: Finding) -> tuple[str, str, str]:
-    """Its run, and its population where the case begins with one."""
-    population = finding.case.split(",")[0]
-    return finding.mixture, finding.selection, population if population in ("all", "under") else ""
-
-
-def _sentence(finding: Finding) -> str:
-    """One comparison: its number, interval, verdict and the paper's."""
-    value, low, high = finding.value
-    paper = "" if finding.paper != finding.paper else f"; paper {finding.paper:.2f}"
-    case = finding.case
-    for attack, name in _NAMES.items():
-        case = re.sub(rf"\b{attack}\b", name, case)
-    return f"{case}: {value:.3f} [{low:.3f}, {high:.3f}], {finding.verdict}{paper}"
-
-
 def attack_table(rows: Rows) -> list[str]:
     """The five attacks on all and on the under-represented examples: ours with its interval, (the paper's)."""
     cells = {(r["mixture"], r["selection"], r["attack"], r["population"], r["metric"]): r for r in rows}
     lines = []
     for mixture, selection in dict.fromkeys((row["mixture"], row["selection"]) for row in rows if row["ours"]):
-        for attack, name in _NAMES.items():
+        for attack, name in ATTACK_NAMES.items():
             found = [
                 _cell(cells[mixture, selection, attack, population, metric], metric)
                 for metric in ("auroc", "tpr_at_fpr_0.001")
                 for population in ("all", "under")
                 if (mixture, selection, attack, population, metric) in cells
             ]
-            place = f"{_MIXTURES[mixture]}, {selection}".removesuffix(", none")
+            place = f"{MIXTURES[mixture]}, {selection}".removesuffix(", none")
             lines.append(f"| {place} | {name} | {' | '.join(found)} |")
     head = [
         "| | attack | AUROC, all | AUROC, under | TPR at 0.1% FPR, all | TPR at 0.1% FPR, under |",
@@ -118,7 +77,7 @@ def accuracy_table(rows: Rows) -> list[str]:
         cells = {(row["split"], row["group"]): row for row in rows if row["mixture"] == mixture}
         keys = [(split, group) for split in ("members", "pool", "test") for group in ("over", "under")]
         found = [_cell(cells[key], "share") if key in cells else "" for key in keys]
-        lines.append(f"| {_MIXTURES[mixture]} | {' | '.join(found)} |")
+        lines.append(f"| {MIXTURES[mixture]} | {' | '.join(found)} |")
     head = [
         "| | members, over | members, under | all of D^tr, over | all of D^tr, under | test, over | test, under |",
         "|---|---|---|---|---|---|---|",

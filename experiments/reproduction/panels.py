@@ -10,7 +10,7 @@ from experiments.reproduction.command import footnote
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
 from mia_tf.figures import examples, memorization, ood, privacy_scores, style, sweep
 from mia_tf.figures.pages import by_group_id
-from mia_tf.figures.strength import strength
+from mia_tf.figures.strength import spearman_interval, strength
 from mia_tf.store import Store
 
 _WIDTH = 3.4
@@ -88,10 +88,7 @@ def draw_sweep(metric: str, population: str) -> Callable[[Axes, Measured], None]
 
 
 def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
-    """Spearman's correlation of two columns of examples.csv, a row a group, with a 95% interval.
-
-    The interval is Bonett and Wright's (2000): Fisher's z with variance (1 + rho^2 / 2) / (n - 3).
-    """
+    """Spearman's correlation of two columns of examples.csv, a row a group, with a 95% interval."""
     for group, (rho, p_value) in run.audit.correlation(x, y).items():
         n = np.count_nonzero(run.audit.mask(group))
         low, high = spearman_interval(rho, n)
@@ -105,21 +102,11 @@ def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
             "ci_low": low,
             "ci_high": high,
             "p_value": p_value,
-            "strength": strength(rho, p_value),
+            "strength": strength(rho, p_value, n),
             "n": n,
             "num_models": run.audit.num_models,
             "note": run.note,
         }
-
-
-def spearman_interval(rho: float, n: int) -> tuple[float, float]:
-    """The 95% interval of Spearman's correlation of n pairs (Bonett and Wright, 2000); NaN for three pairs or fewer."""
-    if n <= 3 or not np.isfinite(rho):
-        return np.nan, np.nan
-    if abs(rho) >= 1:
-        return rho, rho
-    half = 1.959964 * np.sqrt((1 + rho**2 / 2) / (n - 3))
-    return tuple(float(np.tanh(np.arctanh(rho) + side * half)) for side in (-1, 1))
 
 
 def sweep_rows(run: Measured, metric: str, population: str) -> Iterator[dict]:

@@ -17,28 +17,6 @@ def hellinger_normal(mean0: np.ndarray, sd0: np.ndarray, mean1: np.ndarray, sd1:
     return -np.expm1(np.minimum(log_overlap, 0))
 
 
-def hellinger_multivariate_normal(
-    mean0: np.ndarray, covariance0: np.ndarray, mean1: np.ndarray, covariance1: np.ndarray
-) -> np.ndarray:
-    """H^2 of two multivariate normals, each pair of the leading axes apart (Choi et al., section 5.1).
-
-    Args:
-        mean0, mean1: (..., d) float.
-        covariance0, covariance1: (..., d, d) float, symmetric.
-
-    Returns:
-        (...) float64.
-
-    Raises:
-        numpy.linalg.LinAlgError: a covariance is not positive definite.
-    """
-    factors = [np.linalg.cholesky(c) for c in (covariance0, covariance1, (covariance0 + covariance1) / 2)]
-    half0, half1, half = (np.log(np.diagonal(f, axis1=-2, axis2=-1)).sum(axis=-1) for f in factors)  # log det / 2
-    whitened = np.linalg.solve(factors[2], (np.asarray(mean0, np.float64) - mean1)[..., None])[..., 0]
-    log_overlap = 0.5 * (half0 + half1) - half - 0.125 * np.square(whitened).sum(axis=-1)
-    return -np.expm1(np.minimum(log_overlap, 0))
-
-
 def hellinger_discrete(shares0: np.ndarray, shares1: np.ndarray) -> np.ndarray:
     """H^2 of two distributions over the K values of the last axis: (..., K) shares that sum to 1."""
     return 0.5 * np.square(np.sqrt(shares0) - np.sqrt(shares1)).sum(axis=-1)

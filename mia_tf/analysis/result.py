@@ -124,8 +124,8 @@ class Audit:
         """Draws one figure.
 
         Args:
-            figure: "roc", "attacks", "sweep", "privacy_scores", "memorization", "memorization_histogram",
-                "privacy_score_ood", "memorization_ood" or "examples".
+            figure: "roc" (one curve per attack), "roc_all" (one per variant), "attacks", "sweep", "privacy_scores",
+                "memorization", "memorization_histogram", "privacy_score_ood", "memorization_ood" or "examples".
             ax: a matplotlib Axes for the figure's main panel; None: a page of its own with all panels.
             images: for "examples", (N, H, W, C) uint8, the pictures of the records.
 
@@ -142,7 +142,7 @@ class Audit:
 
         from mia_tf.figures import pages, style
 
-        check_choice(pages.NAMES, figure=figure)
+        check_choice((*pages.NAMES, *pages.ON_REQUEST), figure=figure)
         with matplotlib.rc_context(style.RC):
             if ax is not None:
                 pages.draw_panel(ax, self, figure)

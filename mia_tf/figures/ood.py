@@ -14,7 +14,8 @@ OOD_LABELS = {
 }
 """Column of examples.csv -> what it is; higher = further out of distribution."""
 WORDS = (
-    r"$\rho$ is Spearman's, in the words of Choi et al.: weak below 0.4, moderate below 0.6, strong from there on. "
+    r"$\rho$ is Spearman's, in the words of Choi et al.: weak below 0.4, moderate below 0.6, strong from there on; "
+    "two words if the 95% interval spans them. "
     "OOD scores are means over the models that did not train on the example; higher = further out."
 )
 """What a reader must know, for the footnote."""
@@ -49,15 +50,18 @@ def draw_against_ood(
     if detector == "ood_msp":
         ax.set_xscale("log", nonpositive="clip")
         ood = np.maximum(ood, _SMALLEST)
-    scatter.draw_groups(ax, ood, scores, groups, names, lambda group: _words(spearman, group))
+    known = np.isfinite(ood + scores)
+    counts = {group: np.count_nonzero(known & (groups == group)) for group in np.unique(groups)}
+    counts["all"] = np.count_nonzero(known)
+    scatter.draw_groups(ax, ood, scores, groups, names, lambda group: _words(spearman, group, counts[group]))
     ax.set(xlabel=OOD_LABELS[detector], ylabel=label)
     scatter.legend_below(ax)
 
 
-def _words(spearman: Mapping[int | str, tuple[float, float]], key: int | str) -> str:
-    """One rank correlation, its p-value and its strength."""
+def _words(spearman: Mapping[int | str, tuple[float, float]], key: int | str, n: int) -> str:
+    """One rank correlation of n points, its p-value and its strength."""
     rho, p_value = spearman.get(key, (np.nan, np.nan))
     if np.isnan(rho):
         return r"$\rho$ unresolved"
     p_text = "p < 0.001" if p_value < SIGNIFICANT else f"p = {p_value:.3f}"
-    return rf"$\rho$ = {rho:.2f}, {p_text}, {strength(rho, p_value)}"
+    return rf"$\rho$ = {rho:.2f}, {p_text}, {strength(rho, p_value, n)}"

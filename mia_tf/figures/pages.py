@@ -3,7 +3,7 @@
 `audit` is a `mia_tf.Audit`; nothing of the analysis is imported, so that an Audit can draw itself (`Audit.plot`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,24 +21,29 @@ NAMES = (
     *_OOD,
     "examples",
 )
-"""Every figure there can be; some audits have no numbers for some."""
+"""The usual figures; some audits have no numbers for some."""
+ON_REQUEST = ("roc_all",)
+"""Further figures, which are only drawn on request: roc_all has a curve for every variant of an attack."""
+_FAMILIES = ("song", "sablayrolles", "lira", "rmia")
+"""How the names of attacks begin that have variants."""
 
 
-def pages(audit, images: np.ndarray | None = None) -> Iterator[tuple[str, Figure]]:
-    """Draws every figure that there are numbers for; yields its name, of NAMES, and itself.
+def pages(audit, images: np.ndarray | None = None, names: Sequence[str] | None = None) -> Iterator[tuple[str, Figure]]:
+    """Draws every figure that there are numbers for; yields its name and itself.
 
     Args:
         audit: the finished numbers.
         images: (rows, H, W, C) uint8, the pictures of the records by their column `row`; None if there are none.
+        names: of NAMES and ON_REQUEST; None for NAMES.
     """
-    for name in NAMES:
+    for name in NAMES if names is None else names:
         figure = page(audit, name, images)
         if figure is not None:
             yield name, figure
 
 
 def page(audit, name: str, images: np.ndarray | None = None) -> Figure | None:
-    """Draws one figure of NAMES on its page; None if there are no numbers for it. Arguments as for `pages`."""
+    """Draws one figure on its page; None if there are no numbers for it. Arguments as for `pages`."""
     if name in _missing_without_logits(audit):
         return None
     return _PAGES[name](audit) if name != "examples" else None if images is None else _examples(audit, images)
@@ -49,20 +54,47 @@ def _missing_without_logits(audit) -> tuple[str, ...]:
     return () if audit.about.get("has_logits", True) else ("memorization", "memorization_histogram", *_OOD, "examples")
 
 
-def _roc(audit) -> Figure | None:
-    shown = [name for name in _shown(audit, _MOST_PANELS) if audit.curve(name)]
-    if not shown:  # no attack could be resolved
-        return None
-    figure = style.new_figure(3.6 * len(shown), 3.9 + 0.17 * _num_attacks(audit))
-    for ax, population in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-        draw_roc(ax, audit, population)
-    _footnote(figure, audit, most=_MOST_PANELS)
-    return figure
+def _roc(all_variants: bool) -> Callable[..., Figure | None]:
+    """What draws the ROC of every attack, or of every variant of it."""
+
+    def draw(audit) -> Figure | None:
+        shown = [name for name in _shown(audit, _MOST_PANELS) if audit.curve(name)]
+        if not shown:  # no attack could be resolved
+            return None
+        attacks_run = audit.attacks["attack"].unique()
+        drawn = attacks_run if all_variants else main_variants(attacks_run, audit.about.get("recommended", ""))
+        figure = style.new_figure(3.6 * len(shown), 3.9 + 0.17 * len(drawn))
+        for ax, population in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+            draw_roc(ax, audit, population, all_variants)
+        words = "" if len(drawn) == len(attacks_run) else "Other variants of these attacks: figure roc_all."
+        _footnote(figure, audit, words, _MOST_PANELS)
+        return figure
+
+    return draw
 
 
-def draw_roc(ax: Axes, audit, population: str) -> None:
-    """Draws the ROC of every attack on one population."""
+def main_variants(names: Iterable[str], recommended: str) -> list[str]:
+    """Returns one variant of each attack, in the order of all figures.
+
+    Args:
+        names: of the attacks, with their variants.
+        recommended: the LiRA that the number of models recommends. If it was not run, its offline form is taken.
+    """
+    preferred = (recommended, recommended.replace("online", "offline"))
+    known = list(style.attack_styles(names))
+    known.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
+    main = {}
+    for name in known:
+        family = name.split("_")[0]
+        main.setdefault(family if family in _FAMILIES else name, name)
+    return list(style.attack_styles(main.values()))
+
+
+def draw_roc(ax: Axes, audit, population: str, all_variants: bool = False) -> None:
+    """Draws the ROC of every attack, or of every variant of it, on one population."""
     auroc = {a: value for (a, p), (value, *_) in audit.metric("auroc").items() if p == population}
+    if not all_variants:
+        auroc = {name: auroc[name] for name in main_variants(auroc, audit.about.get("recommended", ""))}
     found = audit.curve(population)
     curves = {attack: found.get(attack, ((), ())) for attack in auroc}
     roc.draw_roc(ax, curves, auroc, 1 / max(audit.num_nonmembers(population), 1), _title(audit, population))
@@ -101,17 +133,20 @@ def _sweep(audit) -> Figure | None:
 
 
 def draw_panel(ax: Axes, audit, name: str) -> None:
-    """Draws one figure of NAMES but "examples" on an axes: all examples, AUROC or MSP where the page has more panels.
+    """Draws one figure but "examples" on an axes: all examples, AUROC or MSP if the page has more panels.
 
     Raises:
         InputError: the audit has no numbers for it.
     """
-    missing = {"roc": not len(audit.curves), "attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
+    missing = {name: not len(audit.curves) for name in ("roc", "roc_all")}
+    missing |= {"attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
     missing |= dict.fromkeys(_missing_without_logits(audit), True)
-    check_choice([known for known in NAMES if known != "examples" and not missing.get(known)], figure=name)
+    check_choice(
+        [known for known in (*NAMES, *ON_REQUEST) if known != "examples" and not missing.get(known)], figure=name
+    )
     match name:
-        case "roc":
-            draw_roc(ax, audit, "all")
+        case "roc" | "roc_all":
+            draw_roc(ax, audit, "all", all_variants=name == "roc_all")
         case "attacks":
             attacks.draw_attacks(ax, "auroc", audit.metric("auroc"), _series(audit))
             style.legend_below(ax)
@@ -182,7 +217,8 @@ def _examples(audit, images: np.ndarray) -> Figure:
 
 
 _PAGES = {
-    "roc": _roc,
+    "roc": _roc(all_variants=False),
+    "roc_all": _roc(all_variants=True),
     "attacks": _attacks,
     "sweep": _sweep,
     "privacy_scores": _one_panel("privacy_scores", 3.6),

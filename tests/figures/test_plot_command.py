@@ -15,7 +15,7 @@ from refusals import refuses
 import mia_tf
 from mia_tf.analysis.result import load_audit
 from mia_tf.figures import style
-from mia_tf.figures.pages import NAMES, pages
+from mia_tf.figures.pages import NAMES, main_variants, pages
 from mia_tf.plot import plot_logdir
 from mia_tf.store import Store
 
@@ -167,6 +167,37 @@ def test_an_attack_that_could_not_be_scored_is_still_named(small):
         "0.540  LiRA online",
         "random guess",
     ]
+
+
+def test_roc_has_one_curve_per_attack_and_roc_all_one_per_variant(logdir):
+    audit = load_audit(logdir / "analysis")
+    run = sorted(audit.attacks["attack"].unique())
+    legends = {}
+    for name in ("roc", "roc_all"):
+        legend = audit.plot(name).axes[0].get_legend()
+        legends[name] = [text.get_text().split("  ")[-1] for text in legend.get_texts()][:-1]
+    assert len(legends["roc_all"]) == len(run) == 10
+    assert legends["roc"] == ["Yeom", "Shokri", "Song", "Sablayrolles", "LiRA online", "RMIA", "a further attack"]
+    assert "figure roc_all" in _flat(audit.plot("roc")) and "figure roc_all" not in _flat(audit.plot("roc_all"))
+
+
+@pytest.mark.parametrize(
+    "names, recommended, shown",
+    [
+        (["lira_online", "lira_online_fixed", "lira_offline"], "lira_online_fixed", ["lira_online_fixed"]),
+        (["lira_offline", "lira_offline_fixed"], "lira_online_fixed", ["lira_offline_fixed"]),
+        (["rmia_offline", "song_entropy"], "lira_online", ["song_entropy", "rmia_offline"]),
+        (["my_first", "my_second"], "lira_online", ["my_first", "my_second"]),
+    ],
+)
+def test_the_recommended_variant_of_an_attack_stands_for_it(names, recommended, shown):
+    assert main_variants(names, recommended) == shown
+
+
+def test_plots_of_all_variants_are_drawn_on_request_and_removed_without(small):
+    folder = small / "analysis" / "figures"
+    assert folder / "roc_all.png" in list(plot_logdir(small, all_attacks=True))
+    assert folder / "roc_all.png" not in list(plot_logdir(small)) and not (folder / "roc_all.png").exists()
 
 
 def test_without_an_attack_that_could_be_scored_there_is_no_roc_page(small):

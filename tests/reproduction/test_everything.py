@@ -204,9 +204,9 @@ def test_the_page_has_the_numbers_of_the_csvs(made):
 
 def test_what_no_claim_is_about_can_be_made_alone(made, tmp_path):
     folder, _ = made
-    asked = [f"--runs={folder}", f"--results={tmp_path}", "--present", "--scale=smoke", "--only=lira_figure13"]
+    asked = [f"--runs={folder}", f"--results={tmp_path}", "--present", "--scale=smoke", "--only=lira_figure12"]
     everything.main(asked)
-    assert rows(tmp_path, "lira_figure13") and not (tmp_path / "claims").exists()
+    assert rows(tmp_path, "lira_figure12") and not (tmp_path / "claims").exists()
 
 
 def test_the_page_is_of_one_scale_and_names_what_was_not_run(made, tmp_path):
@@ -264,7 +264,7 @@ def test_spearman_intervals_cover():
     """Bonett and Wright's interval holds the correlation of normal pairs 95% of the time."""
     from scipy.stats import spearmanr
 
-    from experiments.reproduction.panels import spearman_interval
+    from mia_tf.figures.strength import spearman_interval
 
     rng = np.random.default_rng(0)
     truth, covered = 6 / np.pi * np.arcsin(0.7 / 2), 0  # Spearman's of normals with correlation 0.7

@@ -1,16 +1,21 @@
 """The papers' claims, decided on invented tables whose answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from experiments.reproduction import judging
-from experiments.reproduction.judging import Finding, difference
+from experiments import claims
+from experiments.reproduction import claims_table, judged_attacks, judged_scores, judged_sweeps, judged_theory
+from experiments.reproduction.judging import ATTACKS, CLAIMS, OTHERS, VERDICTS, Finding, difference
 from experiments.reproduction.scales import SCALES
 
+SOURCE = "table2/smoke.csv"
 
-def attack_row(mixture, selection, attack, population, ours, half, paper=0.5):
-    cells = {"ours": ours, "ci_low": ours - half, "ci_high": ours + half, "paper": paper}
-    about = {"mixture": mixture, "selection": selection, "attack": attack, "population": population, "metric": "auroc"}
+
+def attack_row(mixture, selection, attack, population, ours, half, paper=0.5, metric="auroc"):
+    cells = {"ours": ours, "ci_low": ours - half, "ci_high": ours + half, "paper": paper, "num_models": 64}
+    about = {"mixture": mixture, "selection": selection, "attack": attack, "population": population, "metric": metric}
     return {**about, **{key: str(value) for key, value in cells.items()}}
 
 
@@ -23,6 +28,10 @@ def paired_row(selection, attacks, populations, value, half, mixture="mnist_svhn
 
 def by_case(findings, claim):
     return {(f.mixture, f.selection, f.case): f for f in findings if f.claim == claim}
+
+
+def judge(rows, compared, **more):
+    return list(judged_attacks.findings({SOURCE: rows}, {SOURCE: compared}, **more))
 
 
 def test_difference_of_symmetric_intervals_is_the_root_of_the_sum_of_squares():
@@ -58,30 +67,34 @@ def test_intervals_of_differences_cover():
     ],
 )
 def test_verdicts(value, threshold, above, verdict):
-    assert Finding("under", "m", "s", "", value, np.nan, threshold, above).verdict == verdict
+    assert Finding("under", "m", "s", "", value, np.nan, SOURCE, threshold, above).verdict == verdict
 
 
 def test_claims_about_attacks():
     under = {"random": 0.8, "subpopulation": 0.9, "singletons": 0.9}
     rows, compared = [], []
     for selection, value in under.items():
-        for attack in judging.ATTACKS:
+        for attack in ATTACKS:
             better = 0.05 if attack == "carlini" else 0
             rows.append(attack_row("mnist_svhn", selection, attack, "under", value + better, 0.01, 0.9 + better))
             rows.append(attack_row("mnist_svhn", selection, attack, "all", 0.55, 0.01, 0.5))
             compared.append(paired_row(selection, (attack, attack), ("under", "all"), value + better - 0.55, 0.02))
-        for attack in judging.OTHERS:
+        for attack in OTHERS:
             compared.append(paired_row(selection, ("carlini", attack), ("under", "under"), 0.05, 0.03))
             compared.append(paired_row(selection, ("carlini", attack), ("all", "all"), 0, 0.03))
-    found = list(judging.attack_findings(rows, compared))
+    found = judge(rows, compared)
     groups = by_case(found, "under")
     assert len(groups) == 15 and all(f.verdict == "holds" for f in groups.values())
     yeom = groups["mnist_svhn", "random", "yeom"]
     assert yeom.value == pytest.approx((0.25, 0.23, 0.27)) and yeom.paper == pytest.approx(0.4)
-    order = by_case(found, "order")
-    assert len(order) == 15
-    assert order["mnist_svhn", "subpopulation - random", "song"].verdict == "holds"
+    order, subpopulation = by_case(found, "order"), by_case(found, "subpopulation")
+    assert len(order) == 10 and len(subpopulation) == 5
+    assert subpopulation["mnist_svhn", "subpopulation - random", "song"].verdict == "holds"
     assert order["mnist_svhn", "singletons - subpopulation", "song"].verdict == "undecided"
+    reverse = by_case(found, "sub_better")["mnist_svhn", "subpopulation - singletons", "song"]
+    assert reverse.value == pytest.approx((0, -np.hypot(0.01, 0.01), np.hypot(0.01, 0.01)))
+    perfect = by_case(found, "auroc_1")["mnist_svhn", "singletons", "under, carlini"]
+    assert perfect.verdict == "fails" and perfect.value[0] == pytest.approx(0.95) and perfect.source == SOURCE
     lira = {f.case.split(",")[0]: f for f in found if f.claim == "lira" and f.selection == "random"}
     assert lira["under"].verdict == "holds" and lira["under"].value == pytest.approx((0.05, 0.02, 0.08))
     assert lira["under"].paper == pytest.approx(0.05)
@@ -89,16 +102,16 @@ def test_claims_about_attacks():
 
 
 def test_the_best_of_the_other_attacks_is_the_one_to_beat():
-    rows = [attack_row("m", "random", name, "under", 0.6, 0.01) for name in judging.OTHERS[:-1]]
+    rows = [attack_row("m", "random", name, "under", 0.6, 0.01) for name in OTHERS[:-1]]
     rows += [
         attack_row("m", "random", "song", "under", 0.9, 0.01),
         attack_row("m", "random", "carlini", "under", 0.8, 0.01),
     ]
-    gains = dict.fromkeys(judging.OTHERS, 0.2) | {"song": -0.1}
+    gains = dict.fromkeys(OTHERS, 0.2) | {"song": -0.1}
     compared = [
         paired_row("random", ("carlini", name), ("under",) * 2, gain, 0.01, "m") for name, gain in gains.items()
     ]
-    (finding,) = [f for f in judging.attack_findings(rows, compared) if f.claim == "lira"]
+    (finding,) = [f for f in judge(rows, compared) if f.claim == "lira"]
     assert finding.verdict == "fails" and "song" in finding.case and finding.value[0] == pytest.approx(-0.1)
 
 
@@ -112,7 +125,7 @@ def test_the_interval_of_one_among_many_is_bonferronis():
 
 def test_numbers_that_are_missing_are_not_judged():
     row = attack_row("m", "random", "carlini", "under", 0.8, 0.01)
-    assert not list(judging.attack_findings([{**row, "ours": ""}, row]))
+    assert not judge([{**row, "ours": ""}], [])
 
 
 def correlation_row(other, group, rho, half):
@@ -128,13 +141,20 @@ def better_row(group, value, half):
 def test_claims_about_correlations():
     rows = [correlation_row("ood_msp", group, 0.4, 0.03) for group in ("all", "over", "under")]
     rows += [correlation_row("memorization", "all", 0.5, 0.04), correlation_row("memorization", "under", 0.9, 0.04)]
+    rows.append({**correlation_row("ood_energy", "all", 0.45, 0.04), "x": "memorization"})
     compared = [better_row("all", 0.1, 0.05), better_row("under", 0.5, 0.6)]
-    found = list(judging.correlation_findings(rows, compared))
+    found = [
+        *judged_scores.correlation_findings({SOURCE: rows}),
+        *judged_scores.better_findings(SOURCE, compared),
+    ]
     assert {(f.claim, f.case): f.verdict for f in found} == {
         ("ood", "all, ood_msp"): "holds",
         ("ood", "under, ood_msp"): "holds",
+        ("msp", "all, ood_msp"): "holds",
+        ("msp", "under, ood_msp"): "holds",
         ("memorization", "all"): "fails",
         ("memorization", "under"): "holds",
+        ("no_correlation", "all, ood_energy"): "fails",
         ("better", "all, ood_msp"): "holds",
         ("better", "under, ood_msp"): "undecided",
     }
@@ -144,22 +164,118 @@ def test_claims_about_correlations():
 
 @pytest.mark.parametrize("scale", ["cpu", "paper"])
 def test_the_few_shadow_models_are_among_those_that_are_swept(scale):
-    assert {1, judging.FEW} <= set(SCALES[scale].num_shadow)
+    wanted = {1, *map(int, (judged_sweeps.FIVE, judged_sweeps.TWENTY, judged_sweeps.FIFTY))}
+    assert scale == "paper" or wanted <= set(SCALES[scale].num_shadow)
 
 
 def test_a_strong_negative_correlation_is_strong():
-    (ood,) = judging.correlation_findings([correlation_row("ood_msp", "all", -0.8, 0.05)])
-    assert ood.verdict == "fails" and ood.value == pytest.approx((0.8, 0.75, 0.85))
+    ood, msp = judged_scores.correlation_findings({SOURCE: [correlation_row("ood_msp", "all", -0.8, 0.05)]})
+    assert ood.verdict == msp.verdict == "fails" and ood.value == pytest.approx((0.8, 0.75, 0.85))
+
+
+def loss_rows():
+    lost = {"random": (0.2, 0.1), "singletons": (0.02, 0.005)}
+    return [
+        {
+            **{"mixture": "m", "selection": selection, "attack": "lira", "num_shadow": size},
+            **{"difference": str(value), "ci_low": str(value - 0.003), "ci_high": str(value + 0.003)},
+        }
+        for selection, values in lost.items()
+        for size, value in zip(("1", "2"), values, strict=True)
+    ]
 
 
 def test_claims_about_the_number_of_shadow_models():
-    lost = {"random": (0.2, 0.1), "singletons": (0.02, 0.005)}
-    rows = []
-    for selection, values in lost.items():
-        for size, value in zip(("1", "4"), values, strict=True):
-            cells = {"difference": str(value), "ci_low": str(value - 0.003), "ci_high": str(value + 0.003)}
-            rows.append({"mixture": "m", "selection": selection, "attack": "lira", "num_shadow": size, **cells})
-    found = {f.claim: f for f in judging.sweep_findings(rows)}
+    found = {f.claim: f for f in judged_sweeps.findings((SOURCE, loss_rows()), {})}
     assert found["few"].verdict == "holds" and found["few"].value == pytest.approx((0.005, 0.002, 0.008))
     assert found["fewer"].verdict == "holds" and found["fewer"].value[0] == pytest.approx(0.2 - 0.02)
-    assert {f.claim for f in judging.sweep_findings(rows[:2])} == set()  # nothing without singletons
+    assert not list(judged_sweeps.findings((SOURCE, loss_rows()[:2]), {}))  # nothing without singletons
+
+
+def test_runs_of_different_lengths_are_not_compared():
+    unequal = {("m", "random"): 20, ("m", "singletons"): 40}
+    found = {f.claim: f.verdict for f in judged_sweeps.findings((SOURCE, loss_rows()), {}, unequal)}
+    assert found == {"few": "holds", "fewer": "not comparable"}
+    rows = [attack_row("m", name, "yeom", "under", value, 0.01) for name, value in (("random", 0.5), ("singletons", 1))]
+    order = [f.verdict for f in judge(rows, [], epochs=unequal) if f.claim == "order"]
+    assert order == ["not comparable"]
+
+
+def test_runs_repeated_with_equal_epochs_are_compared():
+    rows = [attack_row("m", name, "yeom", "under", value, 0.01) for name, value in (("random", 0.5), ("singletons", 1))]
+    repeated = {"attack": "yeom", "population": "under", "metric": "auroc", "num_targets": "64"}
+    repeated |= {"value": "0.7", "ci_low": "0.69", "ci_high": "0.71"}
+    others = [(("m", "random"), 40, "other_epochs/m_random_40_attacks.csv", [repeated])]
+    epochs = {("m", "random"): 20, ("m", "singletons"): 40}
+    (order,) = [f for f in judge(rows, [], epochs=epochs, others=others) if f.claim == "order"]
+    assert order.verdict == "holds" and order.case == "yeom, 40 epochs" and order.value[0] == pytest.approx(0.3)
+    assert order.source == f"{SOURCE}; other_epochs/m_random_40_attacks.csv"
+
+
+def test_a_rate_that_cannot_be_resolved_is_undecided():
+    row = attack_row("m", "singletons", "carlini", "under", np.nan, 0.1, 1.0, "tpr_at_fpr_0.001")
+    row |= dict.fromkeys(("ours", "ci_low", "ci_high"), "")
+    found = {f.claim: f.verdict for f in judge([row], [])}
+    assert found == {"tpr_96": "undecided", "tpr_100": "undecided"}
+
+
+def test_claims_about_the_theory():
+    def row(check, quantity, value):
+        numbers = {"value": str(value), "ci_low": str(value - 0.01), "ci_high": str(value + 0.01)}
+        return {"check": check, "group": "under", "quantity": quantity, **numbers}
+
+    summary = [
+        row("adversaries", "advantage of LiRA, likelier side", 0.7),
+        row("adversaries", "advantage of LiRA, likelier side - memorization", 0.2),
+        row("adversaries", "advantage of cross-entropy up to 5 nats (lemma 3)", 0.3),
+        row("equation 8", "hellinger_normal", 0.5),
+        row("equation 8, chosen on other models", "memorization 0: hellinger - memorization", 0.1),
+    ]
+    found = {f.claim: f.verdict for f in judged_theory.theory_findings("a", summary, "b", [])}
+    # Lemma 3 would give an "advantage" of 5 x 0.3, and an advantage is at most 1.
+    assert found == {"theorem1": "holds", "theorem2": "holds", "lemma3": "fails", "equation8": "fails"}
+
+
+@pytest.mark.parametrize(
+    "need, verdicts, verdict",
+    [
+        ("all", ["holds"] * 3, "holds"),
+        ("all", ["holds", "holds", "fails"], "fails"),
+        ("all", ["holds", "undecided"], "undecided"),
+        ("most", ["holds", "holds", "fails"], "holds"),
+        ("most", ["holds", "fails"], "fails"),
+        ("some", ["holds", "fails", "fails"], "holds"),
+        ("some", ["fails", "undecided"], "undecided"),
+        ("some", ["fails", "fails"], "fails"),
+        ("all", ["not comparable"], "not comparable"),
+        ("all", ["not comparable", "holds"], "holds"),
+        ("all", [], "not measured here"),
+    ],
+)
+def test_the_verdict_of_a_claim_follows_from_its_comparisons(need, verdicts, verdict):
+    values = {"holds": (1, 0.5, 1.5), "fails": (-1, -1.5, -0.5), "undecided": (0, -1, 1), "not comparable": (1, 0.5, 2)}
+    findings = [
+        Finding("few", "m", "s", "", values[name], np.nan, comparable=name != "not comparable") for name in verdicts
+    ]
+    claim = replace(CLAIMS["few"], need=need)
+    assert claim.verdict(findings, 64) == verdict
+    assert replace(claim, min_models=100).verdict(findings, 64) == "cannot be judged at this scale"
+
+
+def test_every_claim_says_how_it_is_judged_or_why_not():
+    found = claims.findings(claims.RESULTS, "cpu")
+    assert {finding.claim for finding in found} <= CLAIMS.keys()
+    for name, claim in CLAIMS.items():
+        assert claim.quote and claim.section and claim.need in ("all", "most", "some"), name
+        assert claim.reading or claim.remark or claim.runs, name
+    verdicts = claims_table.verdicts(found, "cpu")
+    assert set(verdicts.values()) <= set(VERDICTS) and verdicts.keys() == CLAIMS.keys()
+    first, second = claims_table.headline(found, "cpu")
+    assert f"Of {len(CLAIMS)} claims" in first and f"{len(found)} comparisons" in second
+
+
+def test_every_number_of_the_claims_has_its_csv_command_and_seed():
+    for finding in claims.findings(claims.RESULTS, "cpu"):
+        row = claims_table.cells(finding, "cpu")
+        assert all((claims.RESULTS / source).exists() for source in finding.source.split("; ")), finding
+        assert row["command"].startswith("python -m ") and row["seed"] != "", finding

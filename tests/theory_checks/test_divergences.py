@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import norm
 
 from experiments.theory_checks.divergences import (
     hellinger_discrete,
-    hellinger_multivariate_normal,
     hellinger_normal,
     likelier_region,
     total_variation_normal,
@@ -105,69 +104,6 @@ def test_very_far_and_very_wide_normals_overflow_nothing():
         assert hellinger_normal(0, 1, 1e6, 1) == 1 and total_variation_normal(0, 1, 1e6, 1) == 1
         assert hellinger_normal(0, 1e-6, 0, 1e6) == pytest.approx(1, abs=1e-5)
         assert total_variation_normal(0, 1e-6, 0, 1e6) == pytest.approx(1, abs=1e-5)
-
-
-# ---- multivariate
-
-
-def _pair(seed, d):
-    rng = np.random.default_rng(seed)
-    roots = rng.normal(size=(2, d, d)) / np.sqrt(d) + np.eye(d)
-    return rng.normal(0, 0.7, (2, d)), roots @ np.swapaxes(roots, 1, 2)
-
-
-@pytest.mark.parametrize("d", [2, 5])
-def test_multivariate_against_monte_carlo(d):
-    mean, covariance = _pair(d, d)
-    x = np.random.default_rng(1).multivariate_normal(mean[0], covariance[0], 200_000)
-    log_ratio = multivariate_normal(mean[1], covariance[1]).logpdf(x) - multivariate_normal(
-        mean[0], covariance[0]
-    ).logpdf(x)
-    overlaps = np.exp(log_ratio / 2)  # E_0 sqrt(p1/p0) = 1 - H^2
-    found = hellinger_multivariate_normal(mean[0], covariance[0], mean[1], covariance[1])
-    assert 1 - found == pytest.approx(overlaps.mean(), abs=5 * overlaps.std() / np.sqrt(len(x)))
-    assert 0.05 < found < 0.95  # the case must be able to fail
-
-
-def test_multivariate_in_one_dimension_is_the_univariate():
-    mean0, sd0, mean1, sd1 = np.array([[0, 1], [1, 3], [-2, 0.1]]).T, 2.0, np.array([1, 0.5]), 0.7
-    found = hellinger_multivariate_normal(
-        mean0[..., None], np.full((2, 3, 1, 1), sd0**2), mean1[:, None, None], np.full((1, 1), sd1**2)
-    )
-    np.testing.assert_allclose(found, hellinger_normal(mean0, sd0, mean1[:, None], sd1), atol=1e-14)
-
-
-def test_multivariate_of_independent_axes_multiplies_the_overlaps():
-    sd0, sd1, mean1 = np.array([1.0, 2, 0.5]), np.array([1.5, 1, 0.5]), np.array([0.3, -1, 0.2])
-    found = hellinger_multivariate_normal(np.zeros(3), np.diag(sd0**2), mean1, np.diag(sd1**2))
-    assert 1 - found == pytest.approx(np.prod(1 - hellinger_normal(0, sd0, mean1, sd1)), rel=1e-12)
-
-
-@given(st.integers(0, 10_000))
-def test_multivariate_properties(seed):
-    mean, covariance = _pair(seed, 3)
-    rng = np.random.default_rng(seed)
-    matrix, shift = rng.normal(size=(3, 3)) + 3 * np.eye(3), rng.normal(size=3)
-    found = hellinger_multivariate_normal(mean[0], covariance[0], mean[1], covariance[1])
-    moved = [mean @ matrix.T + shift, matrix @ covariance @ matrix.T]
-    assert 0 < found <= 1
-    assert hellinger_multivariate_normal(mean[1], covariance[1], mean[0], covariance[0]) == pytest.approx(found)
-    assert hellinger_multivariate_normal(mean[0], covariance[0], mean[0], covariance[0]) < 1e-14
-    # Conditioning: the matrices here have condition numbers up to 1e6 or so.
-    assert hellinger_multivariate_normal(moved[0][0], moved[1][0], moved[0][1], moved[1][1]) == pytest.approx(
-        found, abs=1e-6
-    )
-
-
-def test_multivariate_stays_finite_where_determinants_underflow():
-    # det of 1e-8 I in 50 dimensions is 1e-400, which is 0 in float64.
-    small = 1e-8 * np.eye(50)
-    assert hellinger_multivariate_normal(np.zeros(50), small, np.zeros(50), small) == pytest.approx(0, abs=1e-12)
-
-
-def test_a_singular_covariance_is_refused():
-    with pytest.raises(np.linalg.LinAlgError):
-        hellinger_multivariate_normal(np.zeros(2), np.ones((2, 2)), np.zeros(2), np.eye(2))
 
 
 # ---- discrete

@@ -202,4 +202,19 @@ def test_the_statistic_can_break_equation_8():
     ],
 )
 def test_strength(rho, p, word):
-    assert strength(rho, p) == word
+    assert strength(rho, p, n=3) == word  # no interval: the estimate decides
+
+
+@pytest.mark.parametrize(
+    "rho, n, words",
+    [
+        (0.674, 250, "moderate to strong"),  # [0.59, 0.74]: within SVHN it was once called strong
+        (-0.674, 250, "moderate to strong"),
+        (0.674, 5000, "strong"),
+        (0.38, 5000, "weak to moderate"),
+        (0.5, 20, "weak to strong"),
+        (0.1, 200, "weak"),  # the interval reaches below 0
+    ],
+)
+def test_strength_names_all_that_the_interval_spans(rho, n, words):
+    assert strength(rho, 1e-9, n) == words

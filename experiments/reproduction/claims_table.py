@@ -1,0 +1,173 @@
+"""The table of all claims that opens experiments/results/README.md, and where its numbers are from."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from experiments import runs
+from experiments.reproduction import run_settings, sources
+from experiments.reproduction.judging import CLAIMS, VERDICTS, Claim, Finding
+from experiments.reproduction.markdown import ATTACK_NAMES, MIXTURES
+
+_PLURAL = {"holds": "hold", "fails": "fail", "undecided": "are undecided", "not comparable": "are not comparable"}
+_PLURAL |= {"not measured here": "are not measured here"}
+
+
+def verdicts(findings: Sequence[Finding], scale: str) -> dict[str, str]:
+    """Returns the verdict of every claim by its name."""
+    models = num_models(scale)
+    return {name: claim.verdict(of(findings, name), models) for name, claim in CLAIMS.items()}
+
+
+def num_models(scale: str) -> int:
+    """Returns how many models a run of a scale has."""
+    return run_settings.by_place(scale)["mnist_svhn", "random"].num_experiments
+
+
+def of(findings: Sequence[Finding], claim: str) -> list[Finding]:
+    """Returns the comparisons of one claim."""
+    return [finding for finding in findings if finding.claim == claim]
+
+
+def headline(findings: Sequence[Finding], scale: str) -> list[str]:
+    """Returns how many claims there are of each verdict, and how many comparisons."""
+    found = list(verdicts(findings, scale).values())
+    single = [finding.verdict for finding in findings]
+    counts, made = (
+        ", ".join(f"{few.count(verdict)} {_PLURAL.get(verdict, verdict)}" for verdict in VERDICTS if verdict in few)
+        for few in (found, single)
+    )
+    still = [finding.among(len(findings)).verdict for finding in findings].count("holds")
+    return [
+        f"**Of {len(found)} claims: {counts}.**",
+        f"They are judged by {len(findings)} comparisons: {made} ({still} still hold after Bonferroni).",
+    ]
+
+
+def table(findings: Sequence[Finding], scale: str) -> list[str]:
+    """Returns one row per claim: claim, paper, ours, verdict, scale."""
+    lines = ["| claim | paper | ours | verdict | scale |", "|---|---|---|---|---|"]
+    for name, verdict in verdicts(findings, scale).items():
+        claim, compared = CLAIMS[name], of(findings, name)
+        quote = f'<a id="{name}"></a>{_where(claim)}: "{claim.quote}"'
+        cells = (
+            quote,
+            claim.stated or "no number",
+            _ours(claim, compared),
+            f"**{verdict}**",
+            _scale(claim, compared, verdict, scale),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _where(claim: Claim) -> str:
+    """The place in the papers."""
+    if claim.paper == "lira":
+        return f"LiRA, {claim.section}"
+    kind = "§" if claim.section[0].isdigit() else "Appendix "
+    return "Abstract" if claim.section == "abstract" else f"{kind}{claim.section}"
+
+
+def _ours(claim: Claim, findings: Sequence[Finding]) -> str:
+    """The reading, in how many comparisons it holds, the one least in favour, and the CSVs."""
+    reading = claim.reading[:1].upper() + claim.reading[1:]
+    if not findings:
+        return reading
+    comparable = [finding for finding in findings if finding.comparable]
+    counts = f"{[f.verdict for f in comparable].count('holds')} of {len(comparable)}" if comparable else "none"
+    word = "" if claim.need == "all" else f" ({claim.need} must)"
+    sentence = least_in_favour(comparable or findings, most=claim.need == "some")
+    named = dict.fromkeys(source for finding in findings for source in finding.source.split("; "))
+    links = ", ".join(f"[{source.split('/')[0]}]({source})" for source in named)
+    end = "Most" if claim.need == "some" else "Least"
+    return f"{reading}. Holds in {counts}{word}. {end} in favour: {sentence}. {links}"
+
+
+def least_in_favour(findings: Sequence[Finding], most: bool = False) -> str:
+    """Returns the comparison that speaks most against a claim, or most for it."""
+    resolved = [finding for finding in findings if finding.value[0] == finding.value[0]] or list(findings)
+
+    def margin(finding: Finding) -> float:
+        return (finding.value[0] - finding.threshold) * (1 if finding.above else -1)
+
+    return sentence((max if most else min)(resolved, key=margin))
+
+
+def sentence(finding: Finding) -> str:
+    """Returns one comparison: where, its number, its interval and the paper's."""
+    value, low, high = finding.value
+    paper = "" if finding.paper != finding.paper else f", paper {finding.paper:.2f}"
+    case = finding.case
+    for attack, name in ATTACK_NAMES.items():
+        case = re.sub(rf"\b{attack}\b", name, case)
+    number = "not resolved" if value != value else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{MIXTURES[finding.mixture]} ({finding.selection}), {case}: {number}{paper}"
+
+
+def _scale(claim: Claim, findings: Sequence[Finding], verdict: str, scale: str) -> str:
+    """How much was measured, or what a measurement would cost."""
+    parts = []
+    if findings:
+        known = run_settings.by_place(scale)
+        count = len(dict.fromkeys(finding.mixture for finding in findings))
+        places = {(finding.mixture, name) for finding in findings for name in finding.selection.split(" - ")}
+        models = sorted({known[place].num_experiments for place in places if place in known})
+        parts.append(f"{' or '.join(f'{n:,}' for n in models)} models, {count} mixture{'s' * (count > 1)}")
+    if verdict == "cannot be judged at this scale":
+        parts.append(f"needs {claim.min_models:,} models")
+    if verdict == "not comparable":
+        parts.append("trained for different epochs")
+    made = {(finding.mixture, name) for finding in findings for name in finding.selection.split(" - ")}
+    known = runs.runs(scale)
+    absent = [name for name in claim.runs if name in known and (known[name].mixture, known[name].selection) not in made]
+    if absent:
+        cost = sources.minutes(absent, scale)
+        price = "not known" if cost is None else f"about {cost:g} min on {runs.SCALES[scale].machine}"
+        parts.append(f"missing: {', '.join(f'`{name}`' for name in absent)} ({price})")
+    return "; ".join([*parts, *filter(None, [claim.remark])])
+
+
+def provenance(findings: Sequence[Finding], scale: str) -> list[str]:
+    """Returns one row per CSV: the command that makes it, and the seeds of its runs."""
+    seeds: dict[str, dict[str, None]] = {}
+    for finding in findings:
+        for source in finding.source.split("; "):
+            for selection in sources.selections(source, finding.selection):
+                if seed := run_settings.seeds(scale, finding.mixture, selection):
+                    seeds.setdefault(source, {})[f"{selection} {seed}"] = None
+    lines = ["| CSV | command | seed of each selection |", "|---|---|---|"]
+    for source, found in sorted(seeds.items()):
+        lines.append(f"| [{source}]({source}) | `{sources.command(source, scale)}` | {', '.join(sorted(found))} |")
+    return lines
+
+
+def against(findings: Sequence[Finding], scale: str) -> list[str]:
+    """Returns a bullet per claim that can be judged, with its comparisons that fail."""
+    lines = []
+    for name, claim in CLAIMS.items():
+        if claim.min_models > num_models(scale):
+            continue
+        failed = [finding for finding in of(findings, name) if finding.verdict == "fails"]
+        if failed:
+            lines.append(f"- [{_where(claim)}](#{name}): {claim.reading}.")
+            lines += [f"  - {sentence(finding)}" for finding in failed]
+    return lines or ["None."]
+
+
+def cells(finding: Finding, scale: str) -> Mapping[str, object]:
+    """Returns a row of claims/SCALE.csv."""
+    names = ("claim", "mixture", "selection", "case")
+    value, low, high = finding.value
+    commands = dict.fromkeys(sources.command(source, scale) for source in finding.source.split("; "))
+    return {
+        **{name: getattr(finding, name) for name in names},
+        "value": value,
+        "ci_low": low,
+        "ci_high": high,
+        "paper": finding.paper,
+        "holds": f"{'above' if finding.above else 'below'} {finding.threshold:g}",
+        "verdict": finding.verdict,
+        "source": finding.source,
+        "command": "; ".join(commands),
+        "seed": run_settings.seeds(scale, finding.mixture, finding.selection),
+    }
