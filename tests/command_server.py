@@ -22,6 +22,8 @@ def _become(module, arguments, outputs):
     """Makes this fork the command, as `python -m module` does."""
     for descriptor, other in enumerate((os.open(os.devnull, os.O_RDONLY), *outputs)):
         os.dup2(other, descriptor)
+    # A stream of the server's may have been on a file, where it could seek.
+    sys.stdout, sys.stderr = (os.fdopen(k, "w", buffering, closefd=False) for k, buffering in ((1, -1), (2, 1)))
     signal.alarm(_SECONDS)
     sys.argv = [module, *arguments]
     sys.modules.pop(module, None)
