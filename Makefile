@@ -5,7 +5,7 @@ VENV ?= .venv
 DEMO ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint install clean
+.PHONY: demo test test-slow lint install test-tools clean
 
 demo: install
 	$(BIN)/python -m mia_tf.train --flagfile=flags/demo.flags --logdir=$(DEMO)
@@ -13,24 +13,34 @@ demo: install
 	$(BIN)/python -m mia_tf.plot --logdir=$(DEMO)
 	$(BIN)/python -m mia_tf.report --logdir=$(DEMO)
 
-test: install lint
+test: test-tools lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not slow" tests/training
 
 # Checks that take minutes, or that need real data in $$MIA_TF_DATA.
-test-slow: install
+test-slow: test-tools
 	$(BIN)/python -m pytest -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow tests/training
 
-lint: install
+lint: test-tools
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 install: $(VENV)/installed
 
+test-tools: $(VENV)/tested
+
+# What pip says is shown only if it fails.
 $(VENV)/installed: setup.py
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
-	touch $@
+	@echo "Installing mia_tf and TensorFlow into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check -e . > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
+	@touch $@
+
+$(VENV)/tested: setup.py
+	@echo "Installing mia_tf, TensorFlow and the tools of the tests into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check -e ".[test]" > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
+	@touch $(VENV)/installed $@
 
 clean:
 	rm -rf $(VENV) runs/demo
