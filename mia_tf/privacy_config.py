@@ -25,6 +25,13 @@ class PrivacyConfig:
             accountants assume; "shuffle" cuts batches from a permutation, and its epsilon is an approximation.
         accountant: one of ACCOUNTANTS, whose epsilon is the one recorded, and calibrated to.
         microbatch: examples whose gradients are held at the same time; changes memory and speed only.
+
+    Raises:
+        InputError: both or none of `noise_multiplier` and `target_epsilon` are given, or a value is out of its range.
+
+    Example:
+        >>> mia_tf.PrivacyConfig(target_epsilon=3.2, delta=1e-5).l2_norm_clip
+        1.0
     """
 
     noise_multiplier: float | None = None
