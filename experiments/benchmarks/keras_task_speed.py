@@ -10,7 +10,6 @@ Expected: a KerasTask takes at most as long as the loop; two workers on two core
 overhead is below 0.05 s. Writes keras_task_speed.csv to --out.
 """
 
-import argparse
 import functools
 import statistics
 import tempfile
@@ -21,6 +20,7 @@ import keras
 import numpy as np
 
 import mia_tf
+from experiments import commands
 from mia_tf.analysis.tables import write_rows
 from mia_tf.task import load_task
 
@@ -84,7 +84,7 @@ def overhead_row(num_models: int) -> tuple:
 
 def main() -> None:
     """Measures, and writes the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--num_models", type=int, default=12, help="models of each measurement (default: 12)")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder of the CSV")
     options = parser.parse_args()
