@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--num_models", type=int, default=64, help="models of each task (default: 64)")
     parser.add_argument("--seed", type=int, default=0, help="of the subsets, the models and the bootstrap")
     parser.add_argument("--workers", type=int, default=2, help="processes that train at the same time (default: 2)")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of the CSV")
+    parser.add_argument("--out", type=commands.folder_to_write, default=OUT, help="folder of the CSV")
     parser.add_argument("--reports", type=Path, help="folder of the reports; default none")
     options = parser.parse_args()
 
@@ -94,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

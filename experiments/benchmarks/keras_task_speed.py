@@ -86,7 +86,9 @@ def main() -> None:
     """Measures, and writes the table."""
     parser = commands.Parser(__doc__)
     parser.add_argument("--num_models", type=int, default=12, help="models of each measurement (default: 12)")
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder of the CSV")
+    parser.add_argument(
+        "--out", type=commands.folder_to_write, default=Path("runs/benchmarks"), help="folder of the CSV"
+    )
     options = parser.parse_args()
     measurements = [functools.partial(loop_row, name, options.num_models) for name in NAMES]
     measurements += [functools.partial(workers_row, name, 2 * options.num_models) for name in NAMES]
@@ -103,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)
