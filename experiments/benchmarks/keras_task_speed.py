@@ -24,6 +24,7 @@ from experiments import commands
 from mia_tf.analysis.tables import write_rows
 from mia_tf.task import load_task
 
+OUT = Path("runs/benchmarks")
 TASKS = Path(__file__).parent.parent / "audits" / "tasks"
 NAMES = ("cancer_mlp", "digits_cnn", "docs_text")
 COLUMNS = ("measurement", "task", "backend", "slower", "seconds", "faster", "seconds_of_faster", "ratio", "num_models")
@@ -86,9 +87,7 @@ def main() -> None:
     """Measures, and writes the table."""
     parser = commands.Parser(__doc__)
     parser.add_argument("--num_models", type=int, default=12, help="models of each measurement (default: 12)")
-    parser.add_argument(
-        "--out", type=commands.folder_to_write, default=Path("runs/benchmarks"), help="folder of the CSV"
-    )
+    parser.add_argument("--out", type=commands.folder_to_write, default=OUT, help="folder of the CSV")
     options = parser.parse_args()
     measurements = [functools.partial(loop_row, name, options.num_models) for name in NAMES]
     measurements += [functools.partial(workers_row, name, 2 * options.num_models) for name in NAMES]
