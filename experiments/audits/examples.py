@@ -6,7 +6,7 @@ Trains shadow models of each task, audits them and writes, per task, the seconds
 headline's attack with its AUROC and TPR, and the first sentence of the report: experiments/results/audits/examples.csv.
 With --reports=FOLDER also each report. A task whose framework is not installed is skipped in words.
 Cost: about ten minutes for 64 models of each task on two cores.
-Expected: every model without privacy gives members away beyond its interval; with DP-SGD at epsilon 3.2 none does.
+Expected: every model gives members away beyond its interval. DP-SGD at epsilon 3.2 leaves the least: an AUROC of 0.53.
 """
 
 import importlib.util
