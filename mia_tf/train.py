@@ -229,8 +229,6 @@ def _train_networks() -> int:
     """Trains a network of `mia_tf.models` on images."""
     backend.name()  # one that is not there is said before any work
     config, options = read_config()
-    if recipe := from_recipe():
-        print(f"Recipe of {config.data.dataset}: {recipes.text(recipe)}. LiRA's is --recipe=lira.")
     from mia_tf import data
 
     identity = {**config.to_dict(), **data.identity(config.data)}
@@ -239,12 +237,14 @@ def _train_networks() -> int:
         from mia_tf.dry_run import rehearse
 
         rehearse(config, options, identity, flags.FLAGS.batch is not None)
+        _say_recipe(config)
         return 0
     from mia_tf.training import executors
 
     with executors.opened(options) as executor:  # before any work, as it may be refused
         store, config = _begin(config, options, identity)
         store.check_whole()
+        _say_recipe(config)
         dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
         say = functools.partial(announce, dataset, config, options.logdir)
         failures = _train(store, config, options, executor, say, logits_bytes(dataset, config))
@@ -253,6 +253,12 @@ def _train_networks() -> int:
         limit = "--clip_norm" if config.training.clip_norm else "--clip_norm above 0"
         advice = f"Models that diverged would diverge again: take a smaller --lr or a {limit}, in another --logdir."
     return _report(store, config, options, failures, advice)
+
+
+def _say_recipe(config: ExperimentConfig) -> None:
+    """Prints the settings that the user did not give and a recipe decided."""
+    if recipe := from_recipe():
+        print(f"Recipe of {config.data.dataset}: {recipes.text(recipe)}. LiRA's is --recipe=lira.", flush=True)
 
 
 def _begin(config: ExperimentConfig, options: RunOptions, identity: dict) -> tuple[Store, ExperimentConfig]:

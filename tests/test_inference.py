@@ -19,7 +19,7 @@ def test_weights_come_back_as_they_were_kept(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ([np.zeros((3, 2), "f")], r"must hold weights of the model's shapes\. Received: .*5.npz=\(3, 2\)"),
+        ([np.zeros((3, 2), "f")], r"5.npz must hold weights of the model's shapes\. Received: \(3, 2\)"),
         ([np.zeros((2, 3), "f"), np.zeros(2, "f")], "must hold weights of the model's shapes"),
         ([np.zeros((3, 2), "f"), np.full(2, np.nan, "f")], "must hold finite weights"),
         ([np.zeros((3, 2), "f"), np.zeros(2, "U3")], "must hold finite weights"),

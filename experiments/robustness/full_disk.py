@@ -11,7 +11,6 @@ byte.
 Writes full_disk.csv to --out. Cost: about 10 seconds per draw and command on two cores.
 """
 
-import argparse
 import contextlib
 import os
 import signal
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import commands
 from experiments.robustness import job as jobs
 from experiments.robustness.job import write_table
 
@@ -180,7 +180,7 @@ def restore(folder: Path, content: dict[str, bytes]) -> None:
 
 def main() -> None:
     """Fills the disk, and prints and writes what became of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--draws", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -201,4 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -13,7 +13,6 @@ temporary left in the LOGDIR. With two processes one of them is killed each time
 Writes kills.csv, one row per kind of kill, to --out. Cost: about 4 seconds per kill on two cores.
 """
 
-import argparse
 import os
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import commands
 from experiments.robustness import job as jobs
 from experiments.robustness.job import Job
 
@@ -161,7 +161,7 @@ def rows(name: str, processes: int, counts: Counter) -> Iterator[dict]:
 
 def main() -> None:
     """Kills, and prints and writes the counts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--network_kills", type=int, default=6)
     parser.add_argument("--shared_kills", type=int, default=30)
@@ -191,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

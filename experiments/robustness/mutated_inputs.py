@@ -12,7 +12,6 @@ are not trained but made up. Writes mutated_inputs.csv, one row per command and 
 second per input.
 """
 
-import argparse
 import contextlib
 import os
 import re
@@ -29,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import commands
 from experiments.robustness import mutations
 from experiments.robustness.job import write_table
 from mia_tf import subsets
@@ -213,18 +213,18 @@ def draw(inputs: int, commands: list[str], rng: np.random.Generator) -> Iterator
 
 def main() -> None:
     """Gives the commands wrong inputs, and prints and writes the counts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--inputs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--commands", default="new,train,analyze,plot", help="Which commands get them.")
     parser.add_argument("--keep_going", action="store_true", help="Print what is wrong, and go on.")
     options = parser.parse_args()
-    commands = options.commands.split(",")
+    names = options.commands.split(",")
     rng, counts, wrong = np.random.default_rng(options.seed), Counter(), 0
     with tempfile.TemporaryDirectory() as scratch:
-        make_bases(Path(scratch), commands)
-        for case in draw(options.inputs, commands, rng):
+        make_bases(Path(scratch), names)
+        for case in draw(options.inputs, names, rng):
             try:
                 _, code = check(case, Path(scratch), rng)
             except AssertionError as error:
@@ -246,4 +246,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

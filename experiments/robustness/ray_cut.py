@@ -11,7 +11,6 @@ the driver loses the whole cluster.
 Writes ray_cut.csv to --out. Cost: about ten minutes on two cores; needs root and iproute2.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from experiments import commands
 from experiments.robustness import job as jobs
 from experiments.robustness import two_hosts
 from experiments.robustness.job import Job, write_table
@@ -96,7 +96,7 @@ def cut(job: Job, head: str, seconds: float, reference: dict[int, bytes], folder
 
 def main() -> None:
     """Cuts, and prints and writes what became of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.Parser(__doc__)
     parser.add_argument("--seconds", default="60,0")
     parser.add_argument("--head", choices=("near", "far"), default="near")
     parser.add_argument("--out", type=Path)
@@ -117,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

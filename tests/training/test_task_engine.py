@@ -91,10 +91,10 @@ def test_a_task_that_cannot_be_had_is_refused_in_one_line():
     def gone():
         raise ModuleNotFoundError("No module named 'my_package'")
 
-    with refuses("task", "print"):
+    with refuses("task"):
         start_task_engine(task.examples(), gone, task.identity(), 3)
     other = Task(print, labels=1 - LABELS)
-    with refuses("task", "print"):
+    with refuses("task"):
         start_task_engine(task.examples(), lambda: other, task.identity(), 3)
-    with refuses("task", "print"):
+    with refuses("task"):
         start_task_engine(task.examples(), lambda: task, Task(print, labels=LABELS, groups=LABELS).identity(), 3)
