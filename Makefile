@@ -5,7 +5,7 @@ VENV ?= .venv
 DEMO ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint install clean
+.PHONY: demo test test-slow lint docs install clean
 
 demo: install
 	$(BIN)/python -m mia_tf.train --flagfile=flags/demo.flags --logdir=$(DEMO)
@@ -22,6 +22,10 @@ test-slow: install
 	$(BIN)/python -m pytest -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow tests/training
 
+# The manual: docs/_build/index.html. A warning is an error. `make test` builds it too.
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -33,4 +37,4 @@ $(VENV)/installed: setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) runs/demo docs/_build
