@@ -14,6 +14,7 @@ release = version = mia_tf.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference_tables"]
 html_theme = "furo"
 html_title = f"mia_tf {release}"
+default_role = "code"  # `name` in a docstring is code
 html_show_sourcelink = False
 smartquotes = False  # else --dp would be printed with a dash
 exclude_patterns = ["_build"]
