@@ -5,13 +5,24 @@ VENV ?= .venv
 DEMO ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs install clean
+.PHONY: demo test test-slow lint install clean
 
 demo: install
 	$(BIN)/python -m mia_tf.train --flagfile=flags/demo.flags --logdir=$(DEMO)
 	$(BIN)/python -m mia_tf.analyze --logdir=$(DEMO)
 	$(BIN)/python -m mia_tf.plot --logdir=$(DEMO)
 	$(BIN)/python -m mia_tf.report --logdir=$(DEMO)
+
+# The manual: docs/_build/index.html. A warning is an error; `make test` builds it too.
+.PHONY: docs
+docs: $(VENV)/documented
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
+$(VENV)/documented: setup.py
+	@echo "Installing mia_tf, TensorFlow and Sphinx into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@touch $@
 
 test: install lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
@@ -21,10 +32,6 @@ test: install lint
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow tests/training
-
-# The manual: docs/_build/index.html. A warning is an error. `make test` builds it too.
-docs: install
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from absl import flags
 
-from mia_tf import train
+from mia_tf import recipes, train
 from mia_tf.analysis import tables
 from mia_tf.attacks import attack_classes
 from mia_tf.attacks.base import ATTACKS
@@ -43,6 +43,7 @@ def test_the_manual_builds_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     flags_page = (tmp_path / "reference" / "flags.html").read_text()
     assert "--fail_above" in flags_page and all(f"--{name}<" in flags_page for name in train.HELP[train.DataConfig])
+    assert recipes.table().split("\n")[0] in (tmp_path / "reference" / "recipes.html").read_text()
     assert "train_and_predict" in (tmp_path / "reference" / "api.html").read_text()
 
 
