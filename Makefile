@@ -13,17 +13,6 @@ demo: install
 	$(BIN)/python -m mia_tf.plot --logdir=$(DEMO)
 	$(BIN)/python -m mia_tf.report --logdir=$(DEMO)
 
-# The manual: docs/_build/index.html. A warning is an error; `make test` builds it too.
-.PHONY: docs
-docs: $(VENV)/documented
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
-
-$(VENV)/documented: setup.py
-	@echo "Installing mia_tf, TensorFlow and Sphinx into $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
-	@touch $@
-
 test: install lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not slow" tests/training
@@ -45,3 +34,14 @@ $(VENV)/installed: setup.py
 
 clean:
 	rm -rf $(VENV) runs/demo docs/_build
+
+# The manual: docs/_build/index.html. A warning is an error; `make test` builds it too.
+.PHONY: docs
+docs: $(VENV)/documented
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
+$(VENV)/documented: setup.py
+	@echo "Installing mia_tf, TensorFlow and Sphinx into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@touch $@

@@ -64,7 +64,7 @@ def _first(documented) -> str:
 
 def recipe_table() -> str:
     """Returns the recipes of the papers as a block of text."""
-    return f"```\n{recipes.table()}\n```"
+    return f"```text\n{recipes.table()}\n```"
 
 
 def _cell(text: str) -> str:
