@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from absl import flags
 
+import mia_tf
 from mia_tf import recipes, train
 from mia_tf.analysis import tables
 from mia_tf.attacks import attack_classes
@@ -95,6 +98,21 @@ def test_every_column_of_a_csv_has_a_meaning():
     columns = {column for names in tables.COLUMNS.values() for column in names}
     assert columns == {name for name in COLUMNS if isinstance(name, str)}
     assert all(column in tables.COLUMNS[table] for table, column in (name for name in COLUMNS if len(name) == 2))
+
+
+def test_the_citation_and_the_changelog_are_of_this_version():
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    assert citation["version"] == mia_tf.__version__
+    headings = re.findall(r"^## (.*)$", (REPOSITORY / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert headings[0] == "Unreleased" and headings[1].startswith(mia_tf.__version__)
+
+
+def test_the_readmes_figure_can_be_drawn(tmp_path):
+    from docs.images import first_figure
+
+    rates = np.array([0, 0.001, 0.1, 1])
+    first_figure.draw(dict.fromkeys(first_figure.ATTACKS, (rates, np.sqrt(rates))), tmp_path / "roc.png")
+    assert (tmp_path / "roc.png").stat().st_size > 5000
 
 
 # ---- the README
