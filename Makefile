@@ -43,4 +43,15 @@ $(VENV)/tested: setup.py
 	@touch $(VENV)/installed $@
 
 clean:
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) runs/demo docs/_build
+
+# The manual: docs/_build/index.html. A warning is an error; `make test` builds it too.
+.PHONY: docs
+docs: $(VENV)/documented
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
+$(VENV)/documented: setup.py
+	@echo "Installing mia_tf, TensorFlow and Sphinx into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@touch $@

@@ -27,9 +27,18 @@ EXTRAS = {
         'ray>=2.50; python_version >= "3.12"',
     ],
 }
+EXTRAS["docs"] = [
+    # Later releases of Sphinx need a packaging that TensorFlow Privacy does not allow.
+    'sphinx>=7.3,<7.4; python_version < "3.12"',
+    'myst-parser>=3,<4; python_version < "3.12"',
+    'sphinx>=7.3; python_version >= "3.12"',
+    'myst-parser>=3; python_version >= "3.12"',
+    "furo>=2024.1",
+]
 EXTRAS["test"] = [
     *EXTRAS["jax"],
     *EXTRAS["ray"],
+    *EXTRAS["docs"],
     "pytest>=8",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",

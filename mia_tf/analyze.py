@@ -31,22 +31,37 @@ from mia_tf.validation import check, check_integer, fail
 FLAGS = flags.FLAGS
 
 
-def define_flags() -> None:
-    """Defines the command's flags."""
-    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.")
-    flags.DEFINE_string("shadow_logdir", None, "Attack with the models of this folder; default with LOGDIR's own.")
-    flags.DEFINE_list("attacks", None, "Attacks to run, by the names of attacks.csv; default all.")
-    flags.DEFINE_integer("num_targets", None, "Attack only the first so many models; default every model in turn.")
-    flags.DEFINE_list("num_shadow", [], "Also attack with only so many shadow models IN and OUT, such as 1,2,4,8,16.")
-    flags.DEFINE_list("fpr", None, "False positive rates that attacks may have; default 0.1,0.01,0.001,0.0001.")
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the command's flags in `values`."""
+    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.", flag_values=values)
+    flags.DEFINE_string(
+        "shadow_logdir", None, "Attack with the models of this folder; default with LOGDIR's own.", flag_values=values
+    )
+    flags.DEFINE_list("attacks", None, "Attacks to run, by the names of attacks.csv; default all.", flag_values=values)
+    flags.DEFINE_integer(
+        "num_targets", None, "Attack only the first so many models; default every model in turn.", flag_values=values
+    )
+    flags.DEFINE_list(
+        "num_shadow",
+        [],
+        "Also attack with only so many shadow models IN and OUT, such as 1,2,4,8,16.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "fpr", None, "False positive rates that attacks may have; default 0.1,0.01,0.001,0.0001.", flag_values=values
+    )
     what = (
         "What the models' files of logits hold: logits, probabilities or sigmoid; default what LOGDIR says, or logits."
     )
-    flags.DEFINE_string("outputs", None, what)
-    flags.DEFINE_integer("epoch", None, "Take the logits of this epoch; default the last one of each model.")
-    flags.DEFINE_float("delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.")
-    flags.DEFINE_string("out", None, "Write to this folder instead of LOGDIR/analysis.")
-    flags.DEFINE_integer("seed", 0, "Draws the bootstrap's samples, and all else that is drawn.")
+    flags.DEFINE_string("outputs", None, what, flag_values=values)
+    flags.DEFINE_integer(
+        "epoch", None, "Take the logits of this epoch; default the last one of each model.", flag_values=values
+    )
+    flags.DEFINE_float(
+        "delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.", flag_values=values
+    )
+    flags.DEFINE_string("out", None, "Write to this folder instead of LOGDIR/analysis.", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Draws the bootstrap's samples, and all else that is drawn.", flag_values=values)
 
 
 def main() -> int:

@@ -22,11 +22,11 @@ from mia_tf.validation import check, check_integer, fail, listed, part_of
 FLAGS = flags.FLAGS
 
 
-def define_flags() -> None:
-    """Defines the command's flags."""
-    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.")
-    flags.DEFINE_integer("queries", 18, f"Views of each example, at most {MAX_QUERIES}.")
-    flags.DEFINE_integer("threads", None, "Threads; default all cores.")
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the command's flags in `values`."""
+    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.", flag_values=values)
+    flags.DEFINE_integer("queries", 18, f"Views of each example, at most {MAX_QUERIES}.", flag_values=values)
+    flags.DEFINE_integer("threads", None, "Threads; default all cores.", flag_values=values)
 
 
 def unanswered(model: StoredModel, queries: int) -> dict[int, Path]:

@@ -64,11 +64,17 @@ def plot_logdir(logdir: Path, out: Path | None = None, all_attacks: bool = False
         fail(f"must be a folder that can be written ({error.strerror})", **{argument: own})
 
 
-def define_flags() -> None:
-    """Defines the command's flags."""
-    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.")
-    flags.DEFINE_string("out", None, "Folder of the analysis and the figures, as given to mia_tf.analyze.")
-    flags.DEFINE_bool("all_attacks", False, "Draw roc_all too: the ROC of every variant of every attack.")
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the command's flags in `values`."""
+    flags.DEFINE_string(
+        "logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "out", None, "Folder of the analysis and the figures, as given to mia_tf.analyze.", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "all_attacks", False, "Draw roc_all too: the ROC of every variant of every attack.", flag_values=values
+    )
 
 
 def main() -> None:

@@ -41,4 +41,4 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
         exec(block, {})
     printed = capsys.readouterr().out
     assert "lira_online_fixed" in printed
-    assert (tmp_path / "roc.png").exists()
+    assert (tmp_path / "report.html").exists()

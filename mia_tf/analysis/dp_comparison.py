@@ -95,7 +95,7 @@ class Comparison:
             return dict(dp_pages.pages(self))
 
     def save(self, folder) -> Path:
-        """Writes FOLDER/*.csv, one per table, all of them or none; returns the folder.
+        """Writes `FOLDER/*.csv`, one per table, all of them or none; returns the folder.
 
         Raises:
             InputError: the folder cannot be written, or holds an audit, whose tables have the same names.

@@ -263,7 +263,7 @@ class Audit:
     # ---- files
 
     def save(self, folder) -> Path:
-        """Writes the tables as FOLDER/*.csv, and audit.json; all are whole, and none is of an earlier audit.
+        """Writes the tables as `FOLDER/*.csv`, and audit.json; all are whole, and none is of an earlier audit.
 
         Returns:
             The folder, for `load_audit`.

@@ -30,13 +30,24 @@ LIMIT_EXCEEDED = 3
 """The exit code if a limit of --fail_above is exceeded."""
 
 
-def define_flags() -> None:
-    """Defines the command's flags."""
-    flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.")
-    flags.DEFINE_string("shadow_logdir", None, "Report the attack with the models of this folder, as mia_tf.analyze.")
-    flags.DEFINE_multi_string("compare", [], "Folder of a run with DP (or without) on the same examples and subsets.")
-    flags.DEFINE_string("out", None, "Path of the page; default LOGDIR/analysis/report.html.")
-    flags.DEFINE_multi_string("fail_above", [], "tpr@FPR:LIMIT or auroc:LIMIT: exit with 3 if the leak exceeds it.")
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the command's flags in `values`."""
+    flags.DEFINE_string(
+        "logdir", None, "Folder of the results, as given to mia_tf.train and mia_tf.analyze.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "shadow_logdir",
+        None,
+        "Report the attack with the models of this folder, as mia_tf.analyze.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "compare", [], "Folder of a run with DP (or without) on the same examples and subsets.", flag_values=values
+    )
+    flags.DEFINE_string("out", None, "Path of the page; default LOGDIR/analysis/report.html.", flag_values=values)
+    flags.DEFINE_multi_string(
+        "fail_above", [], "tpr@FPR:LIMIT or auroc:LIMIT: exit with 3 if the leak exceeds it.", flag_values=values
+    )
 
 
 def main() -> int:
