@@ -7,7 +7,7 @@ The adaptive one sends the shadow models' answers through the same defence. The 
 they are. The defences work on the answers to the image as it is, the first query.
 Writes hiding.csv and a figure for each LOGDIR into experiments/results/open_questions.
 Cost: about a minute per LOGDIR of 32 models and 2,625 examples on one core, besides its training.
-Expected: rounding and noise stop neither adaptive LiRA nor RMIA altogether; a temperature hides nothing.
+Measured: experiments/results/open_questions/hiding.md.
 """
 
 from collections.abc import Callable, Iterable, Mapping
