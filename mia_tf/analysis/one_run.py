@@ -9,8 +9,8 @@ the examples' independence given the model.
 """
 
 import numpy as np
-from scipy.special import betaincinv
-from scipy.stats import binom
+from scipy.optimize import brentq
+from scipy.special import betainc, betaincinv, logit
 
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.statistics import CONFIDENCE
@@ -18,8 +18,8 @@ from mia_tf.validation import check, check_shape
 
 _SHARES = np.array([0, *np.geomspace(0.002, 0.5, 18)])
 """Shares of the examples that are guessed to be members, or not to be; the best pair is chosen on a held-out half."""
-_LARGEST = 50.0
-_STEPS = 40
+_TOLERANCE = 1e-9
+"""Of epsilon."""
 
 
 def epsilon_one_run(
@@ -80,27 +80,27 @@ def p_value(right: int, guesses: int, examples: int, epsilon: float, delta: floa
         examples: m, how many examples had a coin.
         epsilon, delta: of the training.
     """
+    if not right:
+        return 1.0
     q = 1 / (1 + np.exp(-epsilon))
-    beta = binom.sf(right - 1, guesses, q)
-    if not delta or not right:
-        return float(min(1, beta))
-    below = binom.cdf(right - 1, guesses, q) - binom.cdf(right - 1 - np.arange(1, right + 1), guesses, q)
-    alpha = (below / np.arange(1, right + 1)).max()
+    least = np.arange(right, 0, -1)
+    at_least = np.append(betainc(least, guesses - least + 1, q), 1.0)  # P[Bin(r, q) >= v], >= v - 1, ..., >= 0
+    beta = at_least[0]
+    alpha = ((at_least[1:] - beta) / np.arange(1, right + 1)).max()
     return float(min(1, beta + 2 * examples * delta * alpha))
 
 
 def _largest_epsilon(right: int, guesses: int, examples: int, delta: float, confidence: float) -> float:
-    """The largest epsilon that is refused at the confidence, by bisection; 0 if none is."""
-    refused, allowed = 0.0, _LARGEST
-    if p_value(right, guesses, examples, refused, delta) > 1 - confidence:
+    """The largest epsilon that is refused at the confidence; 0 if none is."""
+
+    def excess(epsilon: float) -> float:
+        return p_value(right, guesses, examples, epsilon, delta) - (1 - confidence)
+
+    if excess(0.0) > 0:
         return 0.0
-    for _ in range(_STEPS):
-        middle = (refused + allowed) / 2
-        if p_value(right, guesses, examples, middle, delta) <= 1 - confidence:
-            refused = middle
-        else:
-            allowed = middle
-    return refused
+    without_delta = float(logit(betaincinv(right, guesses - right + 1, 1 - confidence)))
+    # A delta only lowers the bound; one that is too small to show leaves no root between.
+    return without_delta if excess(without_delta) <= 0 else brentq(excess, 0.0, without_delta, xtol=_TOLERANCE)
 
 
 def _thresholds(scores: np.ndarray, included: np.ndarray, confidence: float) -> tuple[float, float]:

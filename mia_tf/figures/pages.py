@@ -24,7 +24,7 @@ NAMES = (
 """The usual figures; some audits have no numbers for some."""
 ON_REQUEST = ("roc_all",)
 """Further figures, which are only drawn on request: roc_all has a curve for every variant of an attack."""
-_FAMILIES = ("song", "sablayrolles", "lira", "rmia")
+_FAMILIES = ("song", "sablayrolles", "lira", "rmia", "label")
 """How the names of attacks begin that have variants."""
 
 

@@ -112,6 +112,8 @@ _ATTACKS = {
     "lira_offline_two_sided": AttackStyle("LiRA offline, two-sided", ORANGE, _DOTTED),
     "rmia": AttackStyle("RMIA", VERMILLION, _DASHDOT),
     "rmia_offline": AttackStyle("RMIA offline", VERMILLION, _DOTTED),
+    "label_only": AttackStyle("Label only", GREY, _DASHED),
+    "label_only_gap": AttackStyle("Label only, gap", GREY, _DOTTED),
 }
 _COLOURS = (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)
 # Neighbours differ in their dashes too.

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
-from scipy.stats import binom, norm
+from gaussian_mechanism import gaussian_epsilon
+from scipy.stats import binom
 
 from mia_tf.analysis.epsilon import draw_pairs, epsilon_bounds, lower_bound
 
@@ -14,16 +14,6 @@ ALLOWED = int(binom.isf(1e-4, 400, 0.05))
 def bounds(draw, delta, rng, runs=400):
     """Lower bounds of `runs` runs; draw(n) gives scores of n members and of n non-members."""
     return np.array([lower_bound(draw(2000), draw(1000), delta).epsilon_lower for _ in range(runs)])
-
-
-def gaussian_epsilon(distance, delta):
-    """Balle and Wang (2018): delta(epsilon) = Phi(d/2 - epsilon/d) - e^epsilon Phi(-d/2 - epsilon/d)."""
-
-    def excess(epsilon):
-        tails = norm.cdf(distance / 2 - epsilon / distance), norm.cdf(-distance / 2 - epsilon / distance)
-        return tails[0] - np.exp(epsilon) * tails[1] - delta
-
-    return brentq(excess, 0, 50)
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 3.0])
@@ -39,7 +29,7 @@ def test_randomised_response(epsilon):
 @pytest.mark.parametrize("distance, delta", [(0.5, 1e-5), (1.0, 1e-5), (1.0, 0.1), (2.0, 0.01)])
 def test_the_gaussian_mechanism(distance, delta):
     rng = np.random.default_rng(int(100 * distance))
-    truth = gaussian_epsilon(distance, delta)
+    truth = gaussian_epsilon(1 / distance, delta)
     found = bounds(lambda n: (rng.normal(size=n) + distance, rng.normal(size=n)), delta, rng)
     assert np.count_nonzero(found > truth) <= ALLOWED
     assert np.median(found) > 0.2 * truth
@@ -52,7 +42,7 @@ def test_whole_analyses_of_a_mechanism_whose_answers_agree_on_a_target_or_on_an_
     """One answer is normal with variance 1 + between_targets^2, its mean 1 higher for a member."""
     rng = np.random.default_rng(11)
     runs, exceeded, found = 100, 0, []
-    truth = gaussian_epsilon(1 / np.sqrt(1 + between_targets**2), 0.1)
+    truth = gaussian_epsilon(np.sqrt(1 + between_targets**2), 0.1)
     for run in range(runs):
         keep = rng.random((1000, 16)).argsort(axis=1) < 8
         scores = rng.normal(size=keep.shape) + keep + between_targets * rng.normal(size=16)
@@ -137,6 +127,39 @@ def test_one_pair_an_example_is_tested_of_half_of_the_targets():
     assert found["all"].epsilon_lower > found["under"].epsilon_lower > 1
     assert found == epsilon_bounds(scores, keep, populations, 1e-5, 0)
     assert found != epsilon_bounds(scores, keep, populations, 1e-5, 1)
+
+
+def test_on_noise_the_tested_targets_do_not_know_which_threshold_was_chosen():
+    """A threshold chosen on the tested targets would suit their noise: the mean of z would be above 0.5, not 0."""
+    rng = np.random.default_rng(13)
+    runs, claimed, z = 150, 0, []
+    for run in range(runs):
+        keep = rng.random((500, 4)).argsort(axis=1) < 2
+        scores = np.float32(rng.normal(size=keep.shape))
+        bound = epsilon_bounds(scores, keep, {"all": np.ones(500, bool)}, 0.0, run)["all"]
+        claimed += bound.epsilon_lower > 0
+        sizes = bound.num_members, bound.num_nonmembers
+        share = np.average((bound.tpr, bound.fpr), weights=sizes)
+        error = np.sqrt(share * (1 - share) * (1 / sizes[0] + 1 / sizes[1]))
+        z.append((bound.tpr - bound.fpr) / error if error else 0.0)
+    assert claimed <= 0.05 * runs
+    assert abs(np.mean(z)) < 4 / np.sqrt(runs)  # the standard deviation of z is 1
+
+
+def test_a_target_decides_the_threshold_or_is_tested_but_not_both():
+    scores, keep = scored(300, 8, 2.0)
+    everyone = {"all": np.ones(300, bool)}
+    before = epsilon_bounds(scores, keep, everyone, 0.0, 0)["all"]
+    deciding, tested = set(), set()
+    for target in range(8):
+        changed = scores.copy()
+        changed[:, target] = -changed[:, target]
+        after = epsilon_bounds(changed, keep, everyone, 0.0, 0)["all"]
+        if after.threshold != before.threshold:
+            deciding.add(target)
+        elif (after.tpr, after.fpr) != (before.tpr, before.fpr):
+            tested.add(target)
+    assert (len(deciding), len(tested)) == (4, 4)
 
 
 def test_one_target_cannot_be_bounded_and_is_no_error():

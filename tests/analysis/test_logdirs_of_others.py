@@ -179,10 +179,10 @@ def test_of_scores_alone_there_is_what_follows_from_phi(record, plain, tmp_path,
         os.remove(tmp_path / "y_train.npy")
     analyze.analyze(tmp_path, num_shadow=[2], delta=1e-5)
     printed = capsys.readouterr().out
-    missing = "shokri, song, song_entropy, memorization, OOD scores, accuracy"
+    missing = "shokri, song, song_entropy, label_only, label_only_gap, memorization, OOD scores, accuracy"
     assert f"Only scores were kept and no logits, without which there can be no {missing}.\n" in printed
     attacks = {row["attack"] for row in rows(tmp_path)}
-    assert attacks == set(attack_classes()) - {"shokri", "song", "song_entropy"}
+    assert attacks == set(attack_classes()) - {"shokri", "song", "song_entropy", "label_only", "label_only_gap"}
     for attack in ATTACKS:
         assert auroc(tmp_path, attack) == pytest.approx(auroc(plain, attack), abs=2e-3)  # their softmax is in float32
     for row, other in zip(rows(tmp_path, "examples"), rows(plain, "examples"), strict=True):

@@ -7,6 +7,10 @@ from mia_tf.attacks import attack_classes
 from mia_tf.shadow.blocks import Block
 
 CLASSES = 3
+LABELS_ALONE = {"label_only", "label_only_gap"}
+"""Attacks that see nothing of phi but on which side of RIGHT it is."""
+RIGHT = -np.log(CLASSES - 1)
+"""Phi from which on an answer of `make_block` is correct."""
 
 
 def membership(rng, num_examples, num_models, pkeep=0.5, plan="balanced"):
@@ -42,6 +46,15 @@ def run(name, phi, keep, rows_at_once=None):
     for rows in blocks:
         attack.observe(make_block(phi[rows], keep[rows], rows.start))
     return np.concatenate([attack.score(make_block(phi[rows], keep[rows], rows.start)) for rows in blocks])
+
+
+def members_three_higher(rng, keep, name):
+    """phi (N, 1, M), normal with variance 1, its mean 3 higher for members; lower for attacks that see labels alone.
+
+    Labels show membership only of examples that non-members get wrong.
+    """
+    place = RIGHT - 1.5 if name in LABELS_ALONE else 0
+    return rng.normal(size=(len(keep), 1, keep.shape[1])) + 3 * keep[:, None] + place
 
 
 def pooled(scores, keep, seed=0):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from attack_helpers import make_block, membership, pooled, run
+from attack_helpers import RIGHT, make_block, members_three_higher, membership, pooled, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def test_scores_every_target_on_every_example_and_leaves_the_block_as_it_is(name
 def test_members_score_higher(name):
     rng = np.random.default_rng(6)
     keep = membership(rng, 300, 16)
-    scores = run(name, rng.normal(size=(300, 1, 16)) + 3 * keep[:, None], keep)
+    scores = run(name, members_three_higher(rng, keep, name), keep)
     assert pooled(scores, keep).metrics["auroc"][0] > 0.8
 
 
@@ -80,7 +80,7 @@ def test_a_target_judged_on_one_example_does_not_show_on_another(name, recording
             if name in COMPARE_WITH_NONMEMBERS and not keep[example, target]:
                 continue
             changed = phi.copy()
-            changed[example, :, target] += 5
+            changed[example, :, target] += 9 if (phi[example, :, target] < RIGHT).all() else -9
             after = run(name, changed, keep)
             others = np.arange(len(phi)) != example
             # Equal but for rounding: sums over examples lose what is taken away again.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from attack_helpers import make_block, membership
+from attack_helpers import make_block, members_three_higher, membership
 from scipy.special import log_ndtr
 
 from mia_tf.analysis.evaluation import Population, evaluate
@@ -93,7 +93,7 @@ def test_targets_whose_twins_are_missing_are_not_given_away_by_how_many_shadow_m
 def test_members_score_higher(name):
     rng = np.random.default_rng(6)
     keep = membership(rng, 600, 3 + SHADOW, plan="bernoulli")
-    phi = rng.normal(size=(600, 1, 3 + SHADOW)) + 3 * keep[:, None]
+    phi = members_three_higher(rng, keep, name)
     scores = scores_of_targets(name, phi, keep, Lineup.of_two_logdirs(keep, 3))
     assert scores.shape == (600, 3)
     assert auroc(scores, keep)[0] > 0.8

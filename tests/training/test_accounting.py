@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gaussian_mechanism import gaussian_epsilon
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from refusals import refuses
@@ -84,17 +85,6 @@ def test_rdp_is_the_divergence_of_a_step_composed_and_converted(num_members, bat
     )
     # A step's divergence is of the size 1e-4, and both sums are rounded at 1e-16 before they are taken 16,679 times.
     assert found.epsilon_rdp == pytest.approx(expected, rel=1e-6)
-
-
-def gaussian_epsilon(noise, delta):
-    """The exact epsilon of the Gaussian mechanism of sensitivity 1 (Balle and Wang 2018, theorem 8)."""
-
-    def excess(epsilon):
-        mean = 1 / (2 * noise)
-        upper = stats.norm.logcdf(mean - epsilon * noise)
-        return np.exp(upper) - np.exp(epsilon + stats.norm.logcdf(-mean - epsilon * noise)) - delta
-
-    return optimize.brentq(excess, 0, 1e4, xtol=1e-10)
 
 
 @pytest.mark.parametrize("noise, epochs, delta", [(1.3, 1, 1e-5), (5.0, 40, 1e-5), (20.0, 10, 1e-3), (0.8, 3, 1e-8)])
