@@ -23,12 +23,14 @@ def draw(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) -> Non
     """Draws the rates of the ATTACKS on logarithmic axes; `curves` are those of `Audit.curve`."""
     with matplotlib.rc_context(style.RC):
         figure, ax = plt.subplots(figsize=(4.6, 3.2))
-        for attack, title in ATTACKS.items():
+        for attack, look in style.attack_styles(ATTACKS).items():
             fpr, tpr = curves[attack]
-            ax.plot(fpr, tpr, label=title)
+            ax.plot(fpr, tpr, color=look.colour, linestyle=look.linestyle, label=ATTACKS[attack])
         ax.plot([1e-4, 1], [1e-4, 1], color="0.6", linestyle=":", label="guessing")
         ax.set(xscale="log", yscale="log", xlim=(1e-4, 1), ylim=(1e-4, 1.1))
         ax.set(xlabel="non-members wrongly accused", ylabel="members recognised")
+        style.percent_axis(ax.xaxis)
+        style.percent_axis(ax.yaxis)
         ax.legend(loc="lower right")
         figure.savefig(path, dpi=110, bbox_inches="tight")
         plt.close(figure)
