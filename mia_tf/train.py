@@ -145,7 +145,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "task",
         None,
         "FILE.py:NAME, a mia_tf.Task of your own, such as my_task.py:task. Refuses the flags of the built-in data and "
-        "networks (--dataset, --arch, --epochs, --dp, ...), and --executor=ray.",
+        "networks (--dataset, --arch, --epochs, --dp, ...).",
         flag_values=values,
     )
 
@@ -193,8 +193,6 @@ def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, 
             "must not be given with --task, whose function decides it",
             **{name: values[name].value},
         )
-    elsewhere = "must be local with --task, because other machines do not have its file"
-    check(values.executor != "ray", elsewhere, executor=values.executor)
     plan, run = ({name: values[name].value for name in HELP[owner]} for owner in (PlanConfig, RunOptions))
     config = TaskConfig(**plan)
     file, _, _ = values.task.rpartition(":")
@@ -278,11 +276,12 @@ def _train_task() -> int:
         rehearse_task(task, config, options)
         return 0
     from mia_tf.task_training import open_store
-    from mia_tf.training.executors.tasks import TaskExecutor
+    from mia_tf.training import executors
 
-    store = open_store(task, config, options)
-    say = functools.partial(announce_task, task, config, options.logdir)
-    failures = _train(store, config, options, TaskExecutor(options, source), say, answers_bytes(task))
+    with executors.opened(options, task, source) as executor:  # before any work, as it may be refused
+        store = open_store(task, config, options)
+        say = functools.partial(announce_task, task, config, options.logdir)
+        failures = _train(store, config, options, executor, say, answers_bytes(task))
     return _report(store, config, options, failures)
 
 

@@ -222,7 +222,6 @@ def test_a_file_whose_task_differs_in_each_process_is_named(tmp_path):
         (["--dataset=mnist"], "`dataset`"),
         (["--dp"], "`dp`"),
         (["--ensemble_size=auto"], "`ensemble_size`"),
-        (["--executor=ray"], "`executor`"),
         (["--num_experiments=1"], "num_experiments=1"),
         (["--pkeep=0.1", "--num_experiments=4"], "`pkeep`"),
         (["--expid=64"], "`expid`"),

@@ -6,23 +6,31 @@ trained.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mia_tf.run_options import RunOptions
+from mia_tf.task import Task
+from mia_tf.task_packing import packed_with_its_file
 from mia_tf.training.executors.local import LocalExecutor
+from mia_tf.training.executors.tasks import TaskExecutor
 
 
 @contextlib.contextmanager
-def opened(options: RunOptions) -> Iterator:
+def opened(options: RunOptions, task: Task | None = None, source: Callable[[], Task] | None = None) -> Iterator:
     """The executor that the options ask for.
+
+    Args:
+        options: where and how fast.
+        task: a user's task, for its models; None for the networks of `mia_tf.models`.
+        source: returns the task in another process on this machine.
 
     Raises:
         InputError: it cannot be had, or no machine of it could ever run what is asked for.
     """
     if options.executor == "local":
-        yield LocalExecutor(options)
+        yield LocalExecutor(options) if task is None else TaskExecutor(options, source)
         return
     from mia_tf.training.executors.ray_executor import connected
 
-    with connected(options) as executor:
+    with connected(options, task and packed_with_its_file(task)) as executor:
         yield executor

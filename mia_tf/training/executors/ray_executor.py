@@ -16,14 +16,17 @@ import numpy as np
 
 import mia_tf
 from mia_tf import backend, subsets
-from mia_tf.config import ExperimentConfig
+from mia_tf.config import PlanConfig
+from mia_tf.records import Dataset
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
+from mia_tf.task import Task
 from mia_tf.training import worker
 from mia_tf.training.engines import start_engine
 from mia_tf.training.executors import ray_cluster
 from mia_tf.training.executors.ledger import POLL_SECONDS, Ledger
 from mia_tf.training.executors.ray_trainer import Trainer
+from mia_tf.training.task_engine import start_task_engine
 from mia_tf.validation import fail
 
 _TRIES = 3  # of a model, and of a place for a worker: machines may be lost one after the other
@@ -32,14 +35,17 @@ _PATIENCE_SECONDS = 60.0  # without any worker before the cluster is looked at
 
 
 @contextlib.contextmanager
-def connected(options: RunOptions) -> Iterator["RayExecutor"]:
+def connected(options: RunOptions, source: Callable[[], Task] | None = None) -> Iterator["RayExecutor"]:
     """The executor of a running cluster, or of one that is started on this machine for as long as the block lasts.
+
+    Args:
+        options, source: as RayExecutor takes them.
 
     Raises:
         InputError: Ray is not installed, no cluster answers, or none of its machines could ever run a worker.
     """
     with ray_cluster.connected() as where:
-        yield RayExecutor(options, where)
+        yield RayExecutor(options, where, source)
 
 
 class RayExecutor:
@@ -48,13 +54,14 @@ class RayExecutor:
     Args:
         options: how many workers, and what each of them takes.
         where: which cluster that is, for people.
+        source: returns a user's task, on any machine; None for the networks of `mia_tf.models`.
 
     Raises:
         InputError: no machine has what a worker takes.
     """
 
-    def __init__(self, options: RunOptions, where: str):
-        self._options = options
+    def __init__(self, options: RunOptions, where: str, source: Callable[[], Task] | None = None):
+        self._options, self._source = options, source
         machines = ray_cluster.machines()
         self._cpus = options.threads_per_worker or 1
         has_gpus = any(machine.get("GPU") for machine in machines)
@@ -71,22 +78,28 @@ class RayExecutor:
         each = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
         print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {each}.", flush=True)
 
-    def train_models(self, store: Store, config: ExperimentConfig, indices: Sequence[int]) -> dict[int, str]:
+    def train_models(self, store: Store, config: PlanConfig, indices: Sequence[int]) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
         workers = min(self._workers, len(indices))
-        start = functools.partial(
-            start_engine,
-            config=config,
-            threads=self._cpus,
-            ensemble_size=self._options.ensemble_size,
-            num_models=-(-len(indices) // workers),
-        )
+        if self._source is None:
+            start = functools.partial(
+                start_engine,
+                config=config,
+                threads=self._cpus,
+                ensemble_size=self._options.ensemble_size,
+                num_models=-(-len(indices) // workers),
+            )
+        else:
+            num_members = subsets.nominal_size(config, len(store.examples().labels))
+            start = functools.partial(
+                start_task_engine, source=self._source, identity=dict(config.task), num_members=num_members
+            )
         return train_models(store, config, indices, start, workers, self._cpus, self._gpus)
 
 
 def train_models(
     store: Store,
-    config: ExperimentConfig,
+    config: PlanConfig,
     indices: Sequence[int],
     start: Callable,
     workers: int,
@@ -108,13 +121,13 @@ def train_models(
     """
     import ray
 
-    dataset = store.dataset()
+    pool = store.pool()
     # Once for every machine, whose workers share it; a memory-mapped array would be copied for each of them.
-    loaded = {name: np.array(getattr(dataset, name)) for name in ("images", "test_images")}
-    shared = ray.put(dataclasses.replace(dataset, **loaded))
+    mapped = ("images", "test_images") if isinstance(pool, Dataset) else ()
+    shared = ray.put(dataclasses.replace(pool, **{name: np.array(getattr(pool, name)) for name in mapped}))
     memory = 0.9 * gpus if 0 < gpus < 1 else None
     with Ledger(store, indices, config.epochs, workers) as ledger:
-        plan = subsets.membership(config, len(dataset.images))
+        plan = subsets.membership(config, len(pool.labels))
         run = _Run(ledger, store, plan, (shared, config, start, backend.name(), memory), cpus, gpus)
         try:
             for _ in range(workers):

@@ -16,10 +16,15 @@ from fake_engines import CONFIG, seed
 from refusals import refuses
 from toys import make_dataset
 
+import mia_tf
 from mia_tf import subsets
+from mia_tf.config import TaskConfig
 from mia_tf.progress import Progress
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
+from mia_tf.task import load_task
+from mia_tf.task_training import open_store
+from mia_tf.training import executors
 from mia_tf.training.executors import ray_cluster, ray_executor
 from mia_tf.training.executors.ray_trainer import Trainer
 
@@ -255,3 +260,43 @@ def test_the_command_trains_on_a_cluster_what_it_trains_here(cluster, tmp_path):
         np.testing.assert_array_equal(one.read_logits(), other.read_logits())
         assert one.hparams() == other.hparams()
     assert sorted(map(int, re.findall(r"\] model (\d+): train", err))) == list(range(6))
+
+
+TASK = """
+import numpy as np
+
+import mia_tf
+
+labels = np.arange(40) % 2
+
+
+def helped(rows):
+    return len(rows)
+
+
+def train_and_predict(rows, seed):
+    return np.random.default_rng([seed, helped(rows)]).normal(size=(40, 2)) + labels[:, None]
+
+
+task = mia_tf.Task(train_and_predict, labels=labels)
+"""
+
+
+def test_a_users_task_is_sent_with_its_file(cluster, tmp_path, monkeypatch):
+    """The file is gone before a worker starts; functions and data of it came along."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    path = tmp_path / "task_of_ray.py"
+    path.write_text(TASK)
+    task = load_task(f"{path}:task")
+    path.unlink()
+    config = TaskConfig(num_experiments=4, task=task.identity())
+    options = RunOptions(tmp_path / "ray", executor="ray")
+    with executors.opened(options, task) as executor:
+        store = open_store(task, config, options)
+        assert executor.train_models(store, config, range(4)) == {}
+    local = mia_tf.train_shadow_models(task, num_models=4, logdir=tmp_path / "ray")  # nothing is left to train
+    for index, model in enumerate(local.models):
+        rows = np.flatnonzero(model.member)
+        np.testing.assert_array_equal(
+            local.read_logits(index)[:, 0], task.train_and_predict(rows, model.hparams()["seed"]).astype(np.float32)
+        )

@@ -1,0 +1,60 @@
+"""Sends a user's task to another process, or to another machine that lacks its file."""
+
+import functools
+import inspect
+import pickle
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cloudpickle
+
+from mia_tf.task import Task, told
+from mia_tf.validation import fail
+
+
+def packed(task: Task) -> Callable[[], Task]:
+    """Returns what makes the task in another process, also if its function is of a notebook or of another function.
+
+    Raises:
+        InputError: the task cannot be sent.
+    """
+    try:
+        content = cloudpickle.dumps(task)
+    except Exception as error:  # each object has its own
+        allowed = f"must be one that can be sent to another process ({told(error)}): make inside it what cannot be sent"
+        fail(allowed, train_and_predict=task.name)
+    return functools.partial(pickle.loads, content)
+
+
+def packed_with_its_file(task: Task) -> Callable[[], Task]:
+    """Returns what makes the task on a machine that lacks its file: the functions and data of the file travel too.
+
+    Other files that the user's file imports do not travel.
+
+    Raises:
+        InputError: the task cannot be sent.
+    """
+    with _by_value(task):
+        return packed(task)
+
+
+@contextmanager
+def _by_value(task: Task) -> Iterator[None]:
+    """Has the module of the task's function sent by its content, not by its name."""
+    function = task.train_and_predict
+    while isinstance(function, functools.partial):
+        function = function.func
+    module = sys.modules.get(getattr(inspect.unwrap(function), "__module__", None))
+    file = getattr(module, "__file__", None)
+    # What has no file is sent by its content in any case, and installed packages are expected there too.
+    if not file or module.__name__ == "__main__" or Path(sysconfig.get_path("purelib")) in Path(file).parents:
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
