@@ -40,7 +40,7 @@ def findings(results: Path, scale: str) -> list[Finding]:
 
     epochs = run_settings.epochs(scale)
     tables, compared = (dict(read(name, ending) for name in ATTACK_TABLES) for ending in ("", "_comparisons"))
-    found = [
+    judged = [
         *judged_attacks.findings(tables, compared, sources.other_epochs(results, scale), epochs),
         *judged_sweeps.findings(read("figure3", "_comparisons"), dict(map(read, SWEEPS)), epochs),
         *judged_scores.accuracy_findings(*read("table1")),
@@ -56,8 +56,8 @@ def findings(results: Path, scale: str) -> list[Finding]:
     if scale == PAGE_SCALE:
         summary, learning = (f"theory/{name}.csv" for name in ("summary", "learning"))
         read_theory = (summary, sources.rows(results, summary), learning, sources.rows(results, learning))
-        found += judged_theory.theory_findings(*read_theory)
-    return sorted(found, key=lambda finding: list(CLAIMS).index(finding.claim))
+        judged += judged_theory.theory_findings(*read_theory)
+    return sorted(judged, key=lambda finding: list(CLAIMS).index(finding.claim))
 
 
 def missing(results: Path, scale: str) -> list[str]:
@@ -67,16 +67,16 @@ def missing(results: Path, scale: str) -> list[str]:
         return sources.rows(results, sources.path(name, scale))
 
     tables = [rows(name) for name in (*ATTACK_TABLES, "figure3", "figure7", "lira_figure13")]
-    found = {(row["mixture"], row["selection"]) for table in tables for row in table if row.get("ours", "") != ""}
-    found |= {(row["mixture"], row["selection"]) for row in tables[-1]}
+    present = {(row["mixture"], row["selection"]) for table in tables for row in table if row.get("ours", "") != ""}
+    present |= {(row["mixture"], row["selection"]) for row in tables[-1]}
     size = runs.SCALES[scale]
-    found |= {(size.one_group, row["target"]) for row in rows("lira_figure12")}
+    present |= {(size.one_group, row["target"]) for row in rows("lira_figure12")}
     if rows("privacy_onion"):
-        found |= {("mnist_svhn", kind) for kind in runs.REMOVALS}
+        present |= {("mnist_svhn", kind) for kind in runs.REMOVALS}
     if rows("figure4"):
-        found |= {("mnist_svhn", kind) for kind in runs.SCALES[scale].defence}
+        present |= {("mnist_svhn", kind) for kind in runs.SCALES[scale].defence}
     wanted = [run for run in runs.runs(scale).values() if run.selection != "candidates"]
-    return [run.name for run in wanted if (run.mixture, run.selection) not in found]
+    return [run.name for run in wanted if (run.mixture, run.selection) not in present]
 
 
 def page(text: str, results: Path, scale: str) -> str:
@@ -87,13 +87,13 @@ def page(text: str, results: Path, scale: str) -> str:
 
     attacks = {name: rows(name) for name in ATTACK_TABLES}
     accuracy = {name: rows(name) for name in ("table1", "table4")}
-    found = findings(results, scale)
+    judged = findings(results, scale)
     parts = {
         "runs": markdown.runs_table([row for table in attacks.values() for row in table], missing(results, scale)),
-        "headline": claims_table.headline(found, scale),
-        "claims": claims_table.table(found, scale),
-        "against": claims_table.against(found, scale),
-        "provenance": claims_table.provenance(found, scale),
+        "headline": claims_table.headline(judged, scale),
+        "claims": claims_table.table(judged, scale),
+        "against": claims_table.against(judged, scale),
+        "provenance": claims_table.provenance(judged, scale),
         **{name: markdown.attack_table(table) for name, table in attacks.items()},
         **{name: markdown.accuracy_table(table) for name, table in accuracy.items()},
         "onion": markdown.onion_table(*(rows("privacy_onion", ending) for ending in ("", "_accuracy"))),
@@ -108,17 +108,17 @@ def main(argv=None) -> None:
     parser.add_argument("--scale", choices=tuple(runs.SCALES), default="cpu")
     parser.add_argument("--results", type=commands.folder_to_write, default=RESULTS)
     options = parser.parse_args(argv)
-    found = findings(options.results, options.scale)
-    if not found:
+    judged = findings(options.results, options.scale)
+    if not judged:
         line = f"No results of --scale={options.scale} in {options.results}: make a table or figure first"
         raise InputError(line, "results", options.results)
     out = options.results / "claims"
     out.mkdir(exist_ok=True)
-    write_rows(out / f"{options.scale}.csv", [claims_table.cells(finding, options.scale) for finding in found])
+    write_rows(out / f"{options.scale}.csv", [claims_table.cells(finding, options.scale) for finding in judged])
     readme = options.results / "README.md"
     if options.scale == PAGE_SCALE and readme.exists():
         readme.write_text(page(readme.read_text(), options.results, options.scale))
-    print("\n".join(claims_table.headline(found, options.scale)))
+    print("\n".join(claims_table.headline(judged, options.scale)))
 
 
 if __name__ == "__main__":

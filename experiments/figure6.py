@@ -33,8 +33,8 @@ def verdict(rows: Sequence[Mapping]) -> str:
     if not mixed:
         return ""
     over, under = mixed
-    found = f"{over:.0%} of CIFAR-10 and {under:.0%} of CIFAR-100 lie above 0.6"
-    return f"{'Confirmed' if max(mixed) == 0 else 'Not confirmed'} here: {found}."
+    shares = f"{over:.0%} of CIFAR-10 and {under:.0%} of CIFAR-100 lie above 0.6"
+    return f"{'Confirmed' if max(mixed) == 0 else 'Not confirmed'} here: {shares}."
 
 
 if __name__ == "__main__":

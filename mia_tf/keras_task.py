@@ -83,8 +83,10 @@ class KerasTask(Task):
         outputs: str | None = None,
     ):
         check(callable(build), "must be a function that returns a Keras model", build=build)
-        config = KerasConfig(epochs, batch_size, augment, queries or (1 if augment == "none" else 2), dp)
-        check(dp is None or backend.name() == "tensorflow", _PRIVATE_NEEDS, dp=dp)
+        views = (1 if augment == "none" else 2) if queries is None else queries
+        config = KerasConfig(epochs, batch_size, augment, views, dp)
+        on_tensorflow = backend.name() == "tensorflow"  # a backend that cannot train is refused before Keras loads it
+        check(dp is None or on_tensorflow, _PRIVATE_NEEDS, dp=dp)
         check_choice((None, *OUTPUTS), outputs=outputs)
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
@@ -92,16 +94,15 @@ class KerasTask(Task):
         allowed = "must be {}, because x is not one array of pictures (N, H, W, C)"
         check(pictures or augment == "none", allowed.format("none"), augment=augment)
         check(pictures or config.queries == 1, allowed.format(1), queries=queries)
-        backend.name()  # one that cannot train is refused before Keras loads it
         with native_messages_held_back():
             from mia_tf.training.keras_trainer import KerasTrainer, inspect
-        found, targets = inspect(build, x, np.asarray(y), labels, config, outputs)
+        returned, targets = inspect(build, x, np.asarray(y), labels, config, outputs)
         trainer = KerasTrainer(build, x, targets, config, outputs)
-        super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=found.kind)
-        fits = found.units == self.num_classes or (found.units == 1 and self.num_classes == 2)
+        super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=returned.kind)
+        fits = returned.units == self.num_classes or (returned.units == 1 and self.num_classes == 2)
         allowed = f"must return a model with {self.num_classes} outputs, one per class"
-        check(fits, allowed, build=f"a model with {found.units} outputs")
-        self.note, self._config, self._units, self._x_digest = found.note, config, found.units, _digest(x)
+        check(fits, allowed, build=f"a model with {returned.units} outputs")
+        self.note, self._config, self._units, self._x_digest = returned.note, config, returned.units, _digest(x)
 
     def ask(self, model) -> np.ndarray:
         """Returns what a finished Keras model answers for all examples, as the shadow models are asked.

@@ -66,6 +66,7 @@ def raising():
         ({"batch_size": 0}, "batch_size", "integer"),
         ({"augment": "weak"}, "augment", "pictures"),
         ({"queries": 2}, "queries", "pictures"),
+        ({"queries": 0}, "queries", "integer"),
         ({"outputs": "scores"}, "outputs", "one of"),
         ({"dp": 3.2}, "dp", "PrivacyConfig"),
         ({"y": Y * 0}, "labels", "two different"),

@@ -38,8 +38,8 @@ def draw(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) -> Non
 
 def main() -> None:
     """Trains the forests, and draws the figure."""
-    found = audit("random forest", num_models=64, seed=0)
-    draw(found.curve("all"), Path(__file__).parent / "forest_roc.png")
+    forests = audit("random forest", num_models=64, seed=0)
+    draw(forests.curve("all"), Path(__file__).parent / "forest_roc.png")
 
 
 if __name__ == "__main__":

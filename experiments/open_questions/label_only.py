@@ -47,13 +47,13 @@ def with_queries(shadows: mia_tf.ShadowModels, queries: int) -> mia_tf.ShadowMod
 def rows(shadows: mia_tf.ShadowModels, queries: Sequence[int], seed: int) -> list[tuple]:
     """Rows of the CSV, of one record."""
     attacks = [*LABEL_ONLY, recommended_online(len(shadows))]
-    found = []
+    measured = []
     for count in queries:
         audit = mia_tf.audit(with_queries(shadows, count), attacks=attacks, fpr=(0.01, 0.001), seed=seed)
         table = audit.attacks[audit.attacks["metric"].isin(METRICS)]
         for row in table.itertuples(index=False, name=None):
-            found.append((shadows.about.name, len(shadows), count, *row[:-1], seed, row[-1]))
-    return found
+            measured.append((shadows.about.name, len(shadows), count, *row[:-1], seed, row[-1]))
+    return measured
 
 
 def main() -> None:

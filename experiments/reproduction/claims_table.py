@@ -30,15 +30,15 @@ def of(findings: Sequence[Finding], claim: str) -> list[Finding]:
 
 def headline(findings: Sequence[Finding], scale: str) -> list[str]:
     """Returns how many claims there are of each verdict, and how many comparisons."""
-    found = list(verdicts(findings, scale).values())
+    by_claim = list(verdicts(findings, scale).values())
     single = [finding.verdict for finding in findings]
     counts, made = (
         ", ".join(f"{few.count(verdict)} {_PLURAL.get(verdict, verdict)}" for verdict in VERDICTS if verdict in few)
-        for few in (found, single)
+        for few in (by_claim, single)
     )
     still = [finding.among(len(findings)).verdict for finding in findings].count("holds")
     return [
-        f"**Of {len(found)} claims: {counts}.**",
+        f"**Of {len(by_claim)} claims: {counts}.**",
         f"They are judged by {len(findings)} comparisons: {made} ({still} still hold after Bonferroni).",
     ]
 
@@ -136,8 +136,8 @@ def provenance(findings: Sequence[Finding], scale: str) -> list[str]:
                 if seed := run_settings.seeds(scale, finding.mixture, selection):
                     seeds.setdefault(source, {})[f"{selection} {seed}"] = None
     lines = ["| CSV | command | seed of each selection |", "|---|---|---|"]
-    for source, found in sorted(seeds.items()):
-        lines.append(f"| [{source}]({source}) | `{sources.command(source, scale)}` | {', '.join(sorted(found))} |")
+    for source, names in sorted(seeds.items()):
+        lines.append(f"| [{source}]({source}) | `{sources.command(source, scale)}` | {', '.join(sorted(names))} |")
     return lines
 
 

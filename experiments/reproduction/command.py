@@ -81,7 +81,7 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
     """Those of the runs that are analyzed, by name.
 
     Raises:
-        InputError: there is none; names what would make them.
+        InputError: there is no row; the message names the runs that make them.
     """
     known = runs.runs(options.scale)
     found = {name: runs.logdir(options, name) for name in wanted}

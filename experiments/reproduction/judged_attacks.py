@@ -129,7 +129,7 @@ def _between(trained: dict) -> Iterator[Finding]:
     for mixture in dict.fromkeys(place[0] for place, _ in trained):
         for more, less in (*_PAIRS, ("subpopulation", "random")):
             a, b = (
-                {epochs: found for (place, epochs), found in trained.items() if place == (mixture, selection)}
+                {epochs: audit_rows for (place, epochs), audit_rows in trained.items() if place == (mixture, selection)}
                 for selection in (more, less)
             )
             shared = [epochs for epochs in a if epochs in b]

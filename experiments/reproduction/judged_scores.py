@@ -76,9 +76,9 @@ def memorization_findings(
     source: str, rows: Sequence[Row], epochs: Mapping[Place, int] | None = None
 ) -> Iterator[Finding]:
     """Of figure 9's distribution of memorization: "low_regime", "high_regime" and "separation"."""
-    epochs, found = epochs or {}, by_group(rows)
-    apart = {place: difference(mean(groups["under"]), mean(groups["over"])) for place, groups in found.items()}
-    for (mixture, selection), groups in found.items():
+    epochs, by_place = epochs or {}, by_group(rows)
+    apart = {place: difference(mean(groups["under"]), mean(groups["over"])) for place, groups in by_place.items()}
+    for (mixture, selection), groups in by_place.items():
         if selection == "random":
             over, under = groups["over"], groups["under"]
             low = share(1 - float(over["share_above_0.5"]), int(over["n"]))
@@ -86,7 +86,7 @@ def memorization_findings(
             place = mixture, selection
             yield Finding("low_regime", *place, "share of D_O up to 0.5", low, np.nan, source, _HALF)
             yield Finding("high_regime", *place, "share of D_U above 0.5", high, np.nan, source, _HALF)
-        elif selection == "singletons" and (mixture, "random") in found:
+        elif selection == "singletons" and (mixture, "random") in by_place:
             places = (mixture, selection), (mixture, "random")
             value = difference(*(apart[place] for place in places))
             equal = len({epochs.get(place) for place in places}) == 1
@@ -121,15 +121,15 @@ def onion_findings(
 
 def shift_findings(source: str, rows: Sequence[Row]) -> Iterator[Finding]:
     """Of LiRA's figure 13: "around_0", "cinic", "between" and "mislabeled"."""
-    found = {place[0]: groups for place, groups in by_group(rows).items()}
-    for mixture, groups in found.items():
+    mixtures = {place[0]: groups for place, groups in by_group(rows).items()}
+    for mixture, groups in mixtures.items():
         value = mean(groups["over"])
         yield Finding("around_0", mixture, "random", "over", value, np.nan, source, AROUND_0, above=False)
     cinic, between, wrong = (
-        found.get(f"cifar10_{name}", {}).get("under") for name in ("cinic10", "cifar100_random", "mislabeled")
+        mixtures.get(f"cifar10_{name}", {}).get("under") for name in ("cinic10", "cifar100_random", "mislabeled")
     )
     if cinic:
-        value = difference(mean(cinic), mean(found["cifar10_cinic10"]["over"]))
+        value = difference(mean(cinic), mean(mixtures["cifar10_cinic10"]["over"]))
         yield Finding("cinic", "cifar10_cinic10", "random", "under - over", value, np.nan, source)
     for claim, more, less, mixture in (
         ("mislabeled", wrong, cinic, "cifar10_mislabeled"),
@@ -143,10 +143,10 @@ def shift_findings(source: str, rows: Sequence[Row]) -> Iterator[Finding]:
 
 def by_group(rows: Sequence[Row]) -> dict[Place, dict[str, Row]]:
     """Mixture and selection -> group -> row."""
-    found = {}
+    places = {}
     for row in rows:
-        found.setdefault((row["mixture"], row["selection"]), {})[row["group"]] = row
-    return {place: groups for place, groups in found.items() if {"over", "under"} <= groups.keys()}
+        places.setdefault((row["mixture"], row["selection"]), {})[row["group"]] = row
+    return {place: groups for place, groups in places.items() if {"over", "under"} <= groups.keys()}
 
 
 def mean(row: Row) -> Triple:

@@ -27,8 +27,8 @@ def seeds(scale: str, mixture: str, selection: str) -> str:
     """Returns the seeds of a run, or of the runs of two selections that "MORE - LESS" names."""
     known = by_place(scale)
     names = [name for name in selection.split(" - ") if (mixture, name) in known]
-    found = {name: known[mixture, name].seed for name in names}
-    return ", ".join(f"{name} {seed}" for name, seed in found.items()) if len(found) > 1 else str(*found.values())
+    seeds = {name: known[mixture, name].seed for name in names}
+    return ", ".join(f"{name} {seed}" for name, seed in seeds.items()) if len(seeds) > 1 else str(*seeds.values())
 
 
 def _config(run: runs.Run) -> ExperimentConfig:

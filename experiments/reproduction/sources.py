@@ -30,13 +30,13 @@ def rows(results: Path, source: str) -> list[Row]:
 
 def other_epochs(results: Path, scale: str) -> list[tuple[Place, int, str, list[Row]]]:
     """Returns the runs that were repeated with other epochs: place, epochs, source and rows of attacks.csv."""
-    found = []
+    read_rows = []
     known = runs.runs(scale)
     for file in sorted(results.glob("other_epochs/*_attacks.csv")) if scale == "cpu" else ():
         source = file.relative_to(results).as_posix()
         name, epochs = re.fullmatch(_OTHER_EPOCHS, source).groups()
-        found.append(((known[name].mixture, known[name].selection), int(epochs), source, rows(results, source)))
-    return found
+        read_rows.append(((known[name].mixture, known[name].selection), int(epochs), source, rows(results, source)))
+    return read_rows
 
 
 def selections(source: str, compared: str) -> list[str]:

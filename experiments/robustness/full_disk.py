@@ -84,8 +84,8 @@ def run(module: str, arguments: tuple[str, ...], log: Path) -> int:
     """Runs a command to its end; where it ends with 2 it must have said why in one line."""
     log.unlink(missing_ok=True)
     code = jobs.finish(jobs.start(module, arguments, log), log)
-    said = [line for line in log.read_text().splitlines() if line.startswith(f"{module}: ")]
-    if (code == 2 and len(said) != 1) or (code == 1 and not said):
+    reasons = [line for line in log.read_text().splitlines() if line.startswith(f"{module}: ")]
+    if (code == 2 and len(reasons) != 1) or (code == 1 and not reasons):
         raise AssertionError(f"{module} ended with {code} and said:\n{log.read_text()[-2000:]}")
     return code
 

@@ -36,7 +36,6 @@ from mia_tf.analysis import evaluation, study  # noqa: F401  imported once, befo
 from mia_tf.figures import pages, style  # noqa: F401
 from mia_tf.records import ModelRecord
 from mia_tf.training import executors
-from mia_tf.training.executors import tasks
 
 NUM_MODELS = 4
 _SECONDS, _BYTES = 60, 8 << 30
@@ -65,13 +64,13 @@ class Case:
 
 def cases() -> list[Case]:
     """Every command with every file that it reads."""
-    found = []
+    chosen = []
     for base, data in (("pictures", (*_OF_DATA, *_OF_PICTURES)), ("task", _OF_DATA)):
         files = (*data, *(f"experiment-1_{NUM_MODELS}/{name}" for name in _OF_EACH_MODEL))
-        found += [Case(command, base, f"run/{file}") for command in ("train", "analyze") for file in files]
+        chosen += [Case(command, base, f"run/{file}") for command in ("train", "analyze") for file in files]
         plotted = (*data, "analysis/audit.json", *(f"analysis/{name}.csv" for name in _OF_ANALYSIS))
-        found += [Case("plot", base, f"run/{file}") for file in plotted]
-    return [*found, *[Case("new", "pictures", "own.npz")] * 20]
+        chosen += [Case("plot", base, f"run/{file}") for file in plotted]
+    return [*chosen, *[Case("new", "pictures", "own.npz")] * 20]
 
 
 def arguments(case: Case, folder: Path) -> tuple[str, list[str]]:
@@ -88,9 +87,6 @@ def arguments(case: Case, folder: Path) -> tuple[str, list[str]]:
 
 class MakesUp:
     """An executor that stores made-up answers for all models."""
-
-    def __init__(self, *_):
-        pass
 
     def train_models(self, store, config, indices) -> dict[int, str]:
         """See `mia_tf.training.executors`."""
@@ -126,8 +122,7 @@ def _become(module: str, command: list[str], out: Path, err: Path) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
         resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
         style._KINDS = {"png": {"dpi": 30}}  # drawing takes most of the time
-        executors.opened = lambda options: contextlib.nullcontext(MakesUp())
-        tasks.TaskExecutor = MakesUp
+        executors.opened = lambda *_: contextlib.nullcontext(MakesUp())
         sys.argv = [module, *command]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         code = 0
@@ -164,12 +159,12 @@ def make_bases(folder: Path, commands: list[str]) -> None:
 
 def files(folder: Path) -> dict[str, bytes]:
     """The files that no command may change, and their bytes."""
-    found = {}
+    contents = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if "/analysis" not in name and "/.work" not in name and not name.startswith("new"):
-            found[name] = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-    return found
+            contents[name] = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    return contents
 
 
 def check(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, int]:
@@ -184,20 +179,20 @@ def check(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, int]
         before = files(copy)
         module, given = arguments(case, copy)
         code = run_forked(module, given, folder / "out", folder / "err")
-        said = (folder / "err").read_text(errors="replace")
-        lines = [line for line in said.splitlines() if not _PROGRESS.fullmatch(line)]
+        printed = (folder / "err").read_text(errors="replace")
+        lines = [line for line in printed.splitlines() if not _PROGRESS.fullmatch(line)]
         problems = {
             f"exit code {code}": code not in (0, 1, 2),
-            "a traceback": "Traceback" in said,
+            "a traceback": "Traceback" in printed,
             "more than one line": code == 2 and len(lines) != 1,
             "a line that does not name the command": code == 2 and not lines[-1].startswith(f"{module}: "),
-            "a warning of a library": code == 0 and "Warning" in said,
+            "a warning of a library": code == 0 and "Warning" in printed,
             "unpickled": trap.exists(),
             "changed files": files(copy) != before,
         }
         wrong = [name for name, holds in problems.items() if holds]
         if wrong:
-            raise AssertionError(f"{case}, {mutation}: {', '.join(wrong)}\n{said[-3000:]}")
+            raise AssertionError(f"{case}, {mutation}: {', '.join(wrong)}\n{printed[-3000:]}")
         return mutation, code
     finally:
         shutil.rmtree(copy)

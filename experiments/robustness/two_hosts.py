@@ -87,11 +87,11 @@ class Hosts:
     def processes(self, host: str) -> dict[int, str]:
         """The processes on a host, and their command lines."""
         listed = subprocess.run(["ip", "netns", "pids", self._of(host)], capture_output=True, text=True)
-        found = {}
+        processes = {}
         for number in map(int, listed.stdout.split()):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-                found[number] = Path(f"/proc/{number}/cmdline").read_text().replace("\0", " ")
-        return found
+                processes[number] = Path(f"/proc/{number}/cmdline").read_text().replace("\0", " ")
+        return processes
 
     def remove(self) -> None:
         """Ends all processes on the hosts, and removes these."""

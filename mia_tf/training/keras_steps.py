@@ -17,7 +17,7 @@ class TensorFlowSteps:
     Each step is the model's own `train_step`, as in `fit`.
 
     Args:
-        model: a built model of the network; to be trained, it must be compiled.
+        model: a built model of the network; to be trained, its loss and metrics are built too.
         x: an array, or a dict or tuple of arrays, each (N, ...).
         targets: (N, ...).
         augment: one of `mia_tf.config.AUGMENTATIONS`.
@@ -26,19 +26,12 @@ class TensorFlowSteps:
 
     def __init__(self, model: keras.Model, x, targets: np.ndarray, augment: str, outputs: Outputs):
         self._model, self._augment, self._outputs = model, augment, outputs
-        self._count, self._ready = len(targets), False
+        self._count = len(targets)
         self._x = keras.tree.map_structure(tf.constant, x)
         self._targets = tf.constant(targets)
 
     def reset(self, fresh: keras.Model, seed: int) -> None:
         """Gives the compiled model the state of a fresh one: weights, statistics, seeds and the optimizer's."""
-        if not self._ready:
-            # The variables of the loss and of the metrics cannot be made within a compiled loop.
-            x, y = self._take(tf.constant([0, 1]))
-            predictions = self._model(x)
-            self._model.compute_loss(x=x, y=y, y_pred=predictions)
-            self._model.compute_metrics(x, y, predictions)
-            self._ready = True
         for variable, value in zip(_state(self._model), _state(fresh), strict=True):
             variable.assign(value)
 

@@ -26,16 +26,10 @@ class JaxSteps:
         self._model, self._augment, self._outputs = model, augment, outputs
         self._count = len(targets)
         self._data = keras.tree.map_structure(jnp.asarray, (x, targets))
-        self._state, self._ready = _state(model.trainable_variables, model.non_trainable_variables), False
+        self._state = _state(model.trainable_variables, model.non_trainable_variables)
 
     def reset(self, fresh: keras.Model, seed: int) -> None:
         """Takes the state of a fresh model: weights, statistics, seeds and the optimizer's."""
-        if not self._ready:  # makes the variables of the loss and the metrics
-            x, y = self._take(self._data, jnp.arange(2))
-            predictions = self._model(x)
-            self._model.compute_loss(x=x, y=y, y_pred=predictions)
-            self._model.compute_metrics(x, y, predictions)
-            self._ready = True
         self._state = _state(fresh.trainable_variables, fresh.non_trainable_variables, fresh.optimizer.variables)
 
     def epoch(self, batches: list[np.ndarray], draws: np.random.Generator) -> float:

@@ -31,10 +31,10 @@ class KerasTrainer:
     def __init__(self, build: Callable, x, targets: np.ndarray, config: KerasConfig, kind: str | None = None):
         self.__wrapped__ = build  # the function whose file and name are the task's
         self.x, self.targets, self.config, self._kind = x, targets, config, kind
-        self._steps = None
+        self._steps = self._promise = None  # what is compiled, and the guarantee that it keeps
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_steps": None}  # what is compiled stays in its process
+        return {**self.__dict__, "_steps": None, "_promise": None}  # what is compiled stays in its process
 
     def __call__(self, rows: np.ndarray, seed: int, num_members: int | None = None) -> np.ndarray:
         """Trains a fresh model on some rows, as `fit` would, and returns its answers.
@@ -53,8 +53,9 @@ class KerasTrainer:
         config = self.config
         promise = config.guarantee(num_members or len(rows))
         model = self.fresh(seed, config.epochs * math.ceil(len(rows) / config.batch_size))
-        if self._steps is None:
-            self._steps = self._make_steps(model, promise)
+        if self._steps is None or promise != self._promise:
+            self._build_metrics(model)
+            self._steps, self._promise = self._make_steps(model, promise), promise
         self._steps.reset(model, seed)
         draws = np.random.default_rng([seed, schedules.AUGMENTATION])
         for epoch, batches in enumerate(self._batches(np.asarray(rows, np.int32), seed, promise), 1):
@@ -89,6 +90,13 @@ class KerasTrainer:
         shape = tuple(model(self.first()).shape)
         check(len(shape) == 2, "must return a model whose output has shape (B, C)", build=f"output of shape {shape}")
         return outputs_of(model, shape[1], self._kind)
+
+    def _build_metrics(self, model: keras.Model) -> None:
+        """Makes the variables of the loss and of the metrics, which cannot be made within a compiled step."""
+        x, y = self.first(), keras.ops.convert_to_tensor(self.targets[:2])
+        predictions = model(x)
+        model.compute_loss(x=x, y=y, y_pred=predictions)
+        model.compute_metrics(x, y, predictions)
 
     def _make_steps(self, model: keras.Model, promise: PrivacyGuarantee | None):
         """What computes steps and answers on this backend."""

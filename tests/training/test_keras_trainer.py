@@ -183,6 +183,17 @@ def test_noise_follows_from_the_seed():
     assert np.abs(first - without).max() > 0.05
 
 
+@only_tensorflow
+def test_another_guarantee_is_not_kept_by_the_steps_of_the_one_before():
+    """The noise once stayed that of the first call, whatever the size of the training set."""
+    config = KerasConfig(1, 16, dp=PrivacyConfig(target_epsilon=5.0, delta=1e-3))
+    trainer = KerasTrainer(private_model, X, Y, config)
+    trainer(ROWS[:32], 3)
+    assert config.guarantee(32).noise_multiplier != config.guarantee(50).noise_multiplier
+    alone = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
+    np.testing.assert_array_equal(trainer(ROWS, 3), alone)
+
+
 # ---- what a model returns
 
 
