@@ -7,7 +7,8 @@ Table 1 gives the accuracy of "CNN32" on MNIST + SVHN (60,000 + 1,000 images), b
 batch size, learning rate nor pooling. Each setting of the grid trains two models, each on 70% of the mixture, without
 augmentation. Numbers of epochs are separate trainings, because the learning rate's schedule depends on the total.
 All settings share LiRA's peak rate of 0.1 and momentum of 0.9, and this project's warm-up (5%) and clipping (norm 1).
-Settings that are trained already are skipped; the results are rewritten from all settings under --runs.
+Settings that are trained already are skipped; the results are rewritten from all settings under --runs, and keep the
+rows of those that were trained elsewhere.
 
 Cost of the default grid on one CPU core (4096 matrix product: 198 GFLOP/s on two cores): 23 minutes for each pooling of
 cnn8-3, 1 hour of cnn16-3 and 3.5 hours of cnn32-3. An interrupted command resumes. Expected: cnn8-3-max comes within 4
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from experiments import commands
 from experiments.reproduction import paper_numbers
@@ -222,9 +224,21 @@ def main() -> None:
         report(options.runs)
 
 
+def written() -> list[Row]:
+    """The rows of calibration.csv as it is; none if there is no such file."""
+    path = OUT / "calibration.csv"
+    if not path.exists():
+        return []
+    table = pd.read_csv(path).astype(object)
+    return [Row(*row) for row in table.where(table.notna(), None).itertuples(index=False)]
+
+
 def report(runs: Path) -> None:
-    """Rewrites the table and the figure from all complete settings, and prints the nearest three."""
-    table = [row for setting, store in complete(runs).items() for row in rows(setting, measure(store))]
+    """Rewrites the table and the figure with all complete settings, and prints the nearest three."""
+    trained = complete(runs)
+    table = [row for row in written() if Setting(row.arch, row.epochs, row.batch) not in trained]
+    table += [row for setting, store in trained.items() for row in rows(setting, measure(store))]
+    table.sort(key=lambda row: (ARCHS.index(row.arch), row.epochs, row.batch))
     OUT.mkdir(parents=True, exist_ok=True)
     write_rows(OUT / "calibration.csv", Row._fields, table)
     draw(table).savefig(OUT / "calibration.png", dpi=130)

@@ -6,7 +6,8 @@
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
 `mia_tf.analyze`, which this command only calls. Whatever is interrupted goes on with the same command.
 Scales: smoke, a minute a run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
-cpu, about an hour a run on two cores at most; paper, for a GPU.
+cpu, about an hour a run on two cores at most; full, all of the papers' data with small networks, and many, hundreds of
+models of the cpu scale's size, for a GPU or a night; paper, for many GPUs.
 
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
 by the models of another run; without the examples that those memorize most (onion), or random ones (control); and, on
@@ -65,7 +66,8 @@ def runs(scale: str) -> dict[str, Run]:
         pool = "candidates" if size.candidates else "random"
         found.append(_run(size, mixture, "random"))
         if size.candidates:
-            found.append(_run(size, mixture, "candidates", num_under=size.candidates))
+            chooser = _run(size, mixture, "candidates", num_under=size.candidates)
+            found.append(replace(chooser, flags=(*chooser.flags, *size.choosers)))
         how = {"features": size.features, "clustered": size.clustered}
         found.append(_run(size, mixture, "subpopulation", num_under=size.candidates, **how))
         threshold = size.threshold or SINGLETON_THRESHOLDS[mixture.split("_")[0]]

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.benchmarks.training_speed import flops_per_image, random_dataset
 from mia_tf.config import TrainingConfig
 
-SHAPES = {"cnn32-3-max": (28, 28, 1), "resnet18": (32, 32, 3)}
+SHAPES = {"cnn8-3-max": (28, 28, 1), "cnn16-3-max": (28, 28, 1), "cnn32-3-max": (28, 28, 1), "resnet18": (32, 32, 3)}
 BATCH = 256
 _IMAGES = 42_752  # 167 batches: about as many as a model of the paper trains on
 _SIDES = {"cpu": 2048, "gpu": 8192}

@@ -22,6 +22,7 @@ class Scale:
         machine: what `minutes` are measured on.
         num_under: examples of D_U in a random run; None for as many as the paper has.
         candidates: examples of D_U to choose from; None where the random run itself offers them.
+        choosers: further flags of the runs on candidates.
         threshold: memorization of a singleton; None for the paper's, SINGLETON_THRESHOLDS.
         features: architecture whose features make the subpopulations.
         clustered: what its features are clustered of: "mixture", as in the paper, or "under", D_U alone. At the small
@@ -48,6 +49,7 @@ class Scale:
     architectures: tuple[str, ...]
     one_group: str
     num_shadow: tuple[int, ...]
+    choosers: tuple[str, ...] = ()
     one_group_flags: tuple[str, ...] = ()
     more: dict[str, tuple[str, ...]] = field(default_factory=dict)
     singletons: tuple[str, ...] = ()
@@ -94,6 +96,41 @@ SCALES = {
         num_shadow=(1, 2, 4, 8, 16),
         # In 20 epochs models fit 61% of their members among 112 SVHN singletons; section 4.1 asks for more than 80%.
         singletons=("--epochs=40",),
+        defence={"plain": ("dp_mnist_svhn_cpu_plain",), "private": ("dp_mnist_svhn_cpu",)},
+    ),
+    # All of the papers' data with small networks. One GPU trains a run in minutes, two cores in five hours.
+    "full": Scale(
+        flags={"mnist": "mnist_full", "cifar10": "cifar10_full"},
+        minutes={"mnist": None, "cifar10": None},
+        machine="one H100 GPU",
+        num_under=None,
+        candidates=None,
+        threshold=None,
+        features="efficientnetb0",
+        clustered="mixture",
+        architectures=("cnn8-3-max", "cnn16-2-max", "cnn16-3-max"),
+        one_group="cifar10",
+        num_shadow=(1, 2, 4, 8, 16),
+        defence={
+            "plain": ("mnist_full", "--num_experiments=4"),
+            "private": ("dp_mnist_svhn", "--num_experiments=4", "--arch=cnn8-3-max"),
+        },
+    ),
+    # MNIST with SVHN at the size of the cpu scale with eight times as many models.
+    "many": Scale(
+        flags={"mnist": "mnist_svhn_many", "cifar10": "cifar10_cpu"},
+        minutes={"mnist": None, "cifar10": None},
+        machine="one H100 GPU",
+        num_under=250,
+        candidates=1000,
+        choosers=("--num_experiments=64",),
+        threshold=None,
+        features="cnn8-3-max",
+        clustered="under",
+        architectures=("cnn8-3-max", "cnn16-2-max", "cnn16-3-max"),
+        one_group="cifar10",
+        num_shadow=(1, 2, 4, 8, 16, 32, 64, 125, 250),
+        singletons=("--epochs=40", "--num_experiments=256"),
         defence={"plain": ("dp_mnist_svhn_cpu_plain",), "private": ("dp_mnist_svhn_cpu",)},
     ),
     "paper": Scale(
