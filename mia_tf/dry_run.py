@@ -60,7 +60,7 @@ def _say_cost(config, options, identity, dataset, missing) -> None:
     with tempfile.TemporaryDirectory() as folder:
         trial = Store.create(folder, identity, lambda: dataset)
         workers, threads = sharing.share_cores(trial, config, options, missing)
-        speed, memory = sharing.measure(trial, config, workers, threads, options.ensemble_size, missing)
+        speed, memory = sharing.cost(trial, config, workers, threads, options.ensemble_size, missing)
     needed = missing * steps * batch / speed
     print(
         f"{missing} models: {missing * size:,.1f} MB of logits and about {duration(needed)} of training here, at "

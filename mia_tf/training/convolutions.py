@@ -21,6 +21,8 @@ import jax.numpy as jnp
 import keras
 from jax import lax
 
+from mia_tf.training import measured
+
 _TRIALS, _REPEATS = 3, 4
 """Measurements of each way, the best of which counts, and convolutions in each."""
 _recomputed = functools.partial(jax.checkpoint, static_argnums=(2, 3))
@@ -148,7 +150,7 @@ class Fastest:
 
     def measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:
         """Name of each formulation -> seconds of one convolution and its backward pass, infinite where the device
-        cannot compute it so; measured once for a shape.
+        cannot compute it so; measured once for a shape on a machine.
 
         Raises:
             jax.errors.JaxRuntimeError: no formulation can be computed, and not for want of memory alone, of which
@@ -156,17 +158,26 @@ class Fastest:
         """
         key = (*layer.input.shape[1:], *layer.kernel.shape, *layer.strides, layer.padding)
         if key not in self._known:
-            seconds, broken = {}, None
-            for name, way in FORMULATIONS.items():
-                try:
-                    seconds[name] = self._seconds(way, layer)
-                except jax.errors.JaxRuntimeError as error:
-                    seconds[name] = math.inf
-                    broken = broken if "RESOURCE_EXHAUSTED" in str(error) else error
-            if broken and min(seconds.values()) == math.inf:
-                raise broken
-            self._known[key] = seconds
+            setting = {"layer": key, "shares": self._shares, "dtype": self._dtype, "names": list(FORMULATIONS)}
+            setting |= {"device": jax.local_devices()[0].device_kind, "jax": jax.__version__}
+            self._known[key] = measured.recall("convolution", setting)
+            if self._known[key] is None:
+                self._known[key] = seconds = self._measure(layer)
+                if max(seconds.values()) < math.inf:  # where memory was short, another process may have more of it
+                    measured.keep("convolution", setting, seconds)
         return self._known[key]
+
+    def _measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:
+        seconds, broken = {}, None
+        for name, way in FORMULATIONS.items():
+            try:
+                seconds[name] = self._seconds(way, layer)
+            except jax.errors.JaxRuntimeError as error:
+                seconds[name] = math.inf
+                broken = broken if "RESOURCE_EXHAUSTED" in str(error) else error
+        if broken and min(seconds.values()) == math.inf:
+            raise broken
+        return seconds
 
     def _seconds(self, way: Callable, layer: keras.layers.Conv2D) -> float:
         models, *_ = self._shares

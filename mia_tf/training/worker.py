@@ -113,8 +113,10 @@ def measure(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     dataset = Store(logdir).dataset()
     engine = start_engine(dataset, config, threads, ensemble_size, num_models)
-    engine.images_per_second(seconds=0.0)  # compiles
-    pipe.send("ready")
-    pipe.recv()
-    speed = engine.images_per_second(seconds)
+
+    def compiled():
+        pipe.send("ready")
+        pipe.recv()
+
+    speed = engine.images_per_second(seconds, compiled)
     pipe.send((speed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))

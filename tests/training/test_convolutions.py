@@ -80,7 +80,7 @@ def test_layers_beyond_the_formulations_keep_keras_way():
     np.testing.assert_allclose(model(images), before, atol=1e-5)
 
 
-def test_each_shape_is_measured_once_and_the_fastest_taken(monkeypatch):
+def test_each_shape_is_measured_once_and_the_fastest_taken(monkeypatch, nothing_measured):
     model = models.build("cnn4-2-max", (8, 8, 1), 4, seed=0)
     measured = []
 
@@ -95,9 +95,13 @@ def test_each_shape_is_measured_once_and_the_fastest_taken(monkeypatch):
     assert chosen == {name: "patches" if side > 4 else "shifted" for name, side in sides.items()}
     formulate(models.build("cnn4-2-max", (8, 8, 1), 4, seed=0), choose)
     assert len(measured) == len(set(measured)) > len(FORMULATIONS)
+    formulate(models.build("cnn4-2-max", (8, 8, 1), 4, seed=0), Fastest(2, 1, 8, "float32"))  # of another process
+    assert len(measured) == len(set(measured))
+    formulate(models.build("cnn4-2-max", (8, 8, 1), 4, seed=0), Fastest(4, 1, 8, "float32"))
+    assert len(measured) == 2 * len(set(measured))
 
 
-def test_a_measurement_is_a_time():
+def test_a_measurement_is_a_time(nothing_measured):
     (layer, *_) = [x for x in models.build("cnn4-1-max", (8, 8, 1), 4, seed=0).layers if hasattr(x, "kernel")]
     seconds = Fastest(models=2, gradients=3, batch=4, dtype="bfloat16").measure(layer)
     assert set(seconds) == set(FORMULATIONS) and all(0 < s < 10 for s in seconds.values())
@@ -114,7 +118,7 @@ NO_ROOM, BROKEN = "RESOURCE_EXHAUSTED: out of memory", "INTERNAL: no algorithm f
         (dict.fromkeys(FORMULATIONS, NO_ROOM), "grouped"),  # a smaller group may fit
     ],
 )
-def test_what_cannot_be_computed_is_not_taken(monkeypatch, errors, taken):
+def test_what_cannot_be_computed_is_not_taken(monkeypatch, nothing_measured, errors, taken):
     (layer, *_) = [x for x in models.build("cnn4-1-max", (8, 8, 1), 4, seed=0).layers if hasattr(x, "kernel")]
 
     def seconds(self, way, layer):
@@ -129,6 +133,7 @@ def test_what_cannot_be_computed_is_not_taken(monkeypatch, errors, taken):
     else:
         with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
             choose(layer)
+    assert not nothing_measured.exists()  # another process may have the memory
 
 
 @pytest.mark.parametrize("height, width", [(4, 6), (7, 5), (2, 2)])

@@ -4,15 +4,21 @@ Several one-thread workers usually beat one process with many threads, because s
 not fill several cores; `measure_workers` finds out which is true here.
 """
 
-import contextlib
+import dataclasses
 import multiprocessing
+from collections.abc import Sequence
 
 from mia_tf import backend
 from mia_tf.config import ExperimentConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
-from mia_tf.training import worker
+from mia_tf.training import measured, worker
 from mia_tf.validation import InputError
+
+Way = tuple[int, int]
+"""A way to share out the cores: workers, and threads of each."""
+_MOST_PROCESSES = 8
+"""That are started at the same time to be measured: each has a copy of the data and of the framework in memory."""
 
 
 def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num_models: int) -> tuple[int, int]:
@@ -28,9 +34,14 @@ def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num
     if options.workers or options.threads_per_worker or num_models < 2 * cores:
         workers = options.workers or max(1, min(num_models, cores) // (options.threads_per_worker or 1))
         return workers, options.threads_per_worker or max(1, cores // workers)
-    workers, threads, speeds = measure_workers(store, config, cores)
-    said = ", ".join(f"{w} x {t} threads: {speed:,.0f} images/s" for (w, t), speed in speeds.items())
-    print(f"Measured workers ({said}); taking {workers} x {threads}.", flush=True)
+
+    tried = measure_once(store, config, _ways(cores))
+    if not tried:
+        raise _not_started()
+    speeds = {way: speed for way, (speed, _) in tried.items()}
+    workers, threads = max(speeds, key=speeds.get)
+    text = ", ".join(f"{w} x {t} threads: {speed:,.0f} images/s" for (w, t), speed in speeds.items())
+    print(f"Measured workers ({text}); taking {workers} x {threads}.", flush=True)
     return workers, threads
 
 
@@ -47,79 +58,143 @@ def share_cores_of_task(options: RunOptions) -> tuple[int, int]:
     return workers, threads or max(1, cores // workers)
 
 
-def measure_workers(
-    store: Store, config: ExperimentConfig, cores: int, seconds: float = 2.0
-) -> tuple[int, int, dict[tuple[int, int], float]]:
-    """Tries ways to share out the cores and takes the fastest.
-
-    Args:
-        store: whose data set the trial trains on.
-        config: the store's configuration.
-        cores: cores to use.
-        seconds: length of each trial, besides its start.
-
-    Returns:
-        (workers, threads of each, {(workers, threads): images per second}).
-    """
-    speeds = {}
-    for threads in sorted({2**k for k in range(cores.bit_length()) if 2**k <= cores} | {cores}):
-        workers = max(1, cores // threads)
-        # Not enough memory for so many, most likely.
-        with contextlib.suppress(InputError):
-            speeds[workers, threads], _ = measure(store, config, workers, threads, seconds=seconds)
-    if not speeds:
-        raise _not_started()
-    return *max(speeds, key=speeds.get), speeds
-
-
-def measure(
+def cost(
     store: Store,
     config: ExperimentConfig,
     workers: int,
     threads: int,
     ensemble_size: int | None = None,
     num_models: int | None = None,
-    seconds: float = 2.0,
 ) -> tuple[float, int]:
-    """Trains for a while, and keeps nothing of it.
+    """Images per second and bytes of memory, as `measure` gives them, of one way to share out the cores.
+
+    Raises:
+        InputError: the workers do not all run.
+    """
+    tried = measure_once(store, config, [(workers, threads)], ensemble_size, num_models)
+    if not tried:
+        raise _not_started()
+    return tried[workers, threads]
+
+
+def measure_workers(store: Store, config: ExperimentConfig, cores: int, seconds: float = 2.0) -> dict[Way, float]:
+    """Measures the ways to share out the cores afresh: way -> images per second.
+
+    Args:
+        store: whose data set the trial trains on.
+        config: the store's configuration.
+        cores: cores to use.
+        seconds: length of each trial, besides its start.
+    """
+    return {way: speed for way, (speed, _) in measure(store, config, _ways(cores), seconds=seconds).items()}
+
+
+def _ways(cores: int) -> list[Way]:
+    threads = {2**k for k in range(cores.bit_length()) if 2**k <= cores} | {cores}
+    return [(max(1, cores // count), count) for count in sorted(threads)]
+
+
+def measure_once(
+    store: Store,
+    config: ExperimentConfig,
+    ways: Sequence[Way],
+    ensemble_size: int | None = None,
+    num_models: int | None = None,
+) -> dict[Way, tuple[float, int]]:
+    """As `measure`, but what was measured on this machine before is taken from there."""
+    setting = _setting(store, config)
+    if backend.name() == "jax":
+        setting |= {"ensemble_size": ensemble_size, "num_models": num_models}
+    tried = {way: measured.recall("training", {**setting, "way": way}) for way in ways}
+    unknown = [way for way in ways if tried[way] is None]
+    fresh = measure(store, config, unknown, ensemble_size, num_models) if unknown else {}
+    for way, values in fresh.items():
+        measured.keep("training", {**setting, "way": way}, values)
+    return {way: tuple(values) for way, values in {**tried, **fresh}.items() if values is not None}
+
+
+def measure(
+    store: Store,
+    config: ExperimentConfig,
+    ways: Sequence[Way],
+    ensemble_size: int | None = None,
+    num_models: int | None = None,
+    seconds: float = 2.0,
+) -> dict[Way, tuple[float, int]]:
+    """Trains for a while in several ways, and keeps nothing of it.
+
+    Where there are few cores, the processes of all ways start at the same time, because starting is what takes long;
+    they train one way after the other.
 
     Args:
         store, config: of the experiment.
-        workers, threads: processes, and threads of each.
+        ways: (workers, threads of each).
         ensemble_size: models that each trains at once, on JAX; None for what the memory allows.
         num_models: that they are to train in all; None where that is not known.
         seconds: at least, besides the start.
 
     Returns:
-        (images per second of all workers together, bytes of memory that one needed at most).
-
-    Raises:
-        InputError: the workers do not all run.
+        way -> (images per second of all workers together, bytes of memory that one needed at most), for the ways whose
+        workers all run.
     """
+    if sum(workers for workers, _ in ways) > _MOST_PROCESSES and len(ways) > 1:
+        parts = (measure(store, config, [way], ensemble_size, num_models, seconds) for way in ways)
+        return {way: values for part in parts for way, values in part.items()}
+    trials = {}
+    try:
+        for workers, threads in ways:
+            share = num_models and -(-num_models // workers)
+            arguments = (store.logdir, config, threads, ensemble_size, share, seconds)
+            trials[workers, threads] = [_start(arguments) for _ in range(workers)]
+        # Where not all get ready, there is not enough memory for so many, most likely.
+        ready = {way: started for way, started in trials.items() if all(_is_ready(pipe) for _, pipe in started)}
+        return {way: _train(started) for way, started in ready.items()}
+    finally:
+        for started in trials.values():
+            _stop(started)
+
+
+def _start(arguments: tuple) -> tuple:
+    """A process that gets ready to train, and the pipe to it."""
     context = multiprocessing.get_context("spawn")
-    share = num_models and -(-num_models // workers)
-    started = []
-    for _ in range(workers):
-        pipe, other = context.Pipe()
-        arguments = (other, store.logdir, config, threads, ensemble_size, share, seconds)
-        process = context.Process(target=worker.measure, args=arguments, daemon=True)
-        process.start()
-        other.close()
-        started.append((process, pipe))
+    pipe, other = context.Pipe()
+    process = context.Process(target=worker.measure, args=(other, *arguments), daemon=True)
+    process.start()
+    other.close()
+    return process, pipe
+
+
+def _is_ready(pipe) -> bool:
+    try:
+        return pipe.recv() == "ready"
+    except (EOFError, ConnectionError):
+        return False
+
+
+def _train(started: list) -> tuple[float, int]:
+    """The speed of processes that train at the same time, and the most memory that one of them needed."""
     try:
         for _, pipe in started:
-            pipe.recv()
-        for _, pipe in started:
             pipe.send("go")
-        found = [pipe.recv() for _, pipe in started]
+        speeds, memory = zip(*(pipe.recv() for _, pipe in started), strict=True)
     except (EOFError, ConnectionError):
         raise _not_started() from None
-    finally:
-        for process, _ in started:
-            process.terminate()
-            process.join()
-    speeds, memory = zip(*found, strict=True)
+    _stop(started)
     return sum(speeds), max(memory)
+
+
+def _stop(started: list) -> None:
+    for process, _ in started:
+        process.terminate()
+        process.join()
+
+
+def _setting(store: Store, config: ExperimentConfig) -> dict[str, object]:
+    """What the speed of training depends on."""
+    training = dataclasses.asdict(config.training)
+    names = ("arch", "norm", "precision", "batch", "augment", "ema", "privacy")
+    images = store.dataset().images
+    return {"backend": backend.name(), "images": list(images.shape), **{name: training[name] for name in names}}
 
 
 def _not_started() -> InputError:

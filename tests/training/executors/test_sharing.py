@@ -1,5 +1,6 @@
-"""Who gets which cores where nothing is measured."""
+"""Who gets which cores."""
 
+import dataclasses
 from pathlib import Path
 
 import joblib
@@ -7,7 +8,9 @@ import pytest
 
 from mia_tf.config import ExperimentConfig
 from mia_tf.run_options import RunOptions
+from mia_tf.store import Store
 from mia_tf.training.executors import sharing
+from mia_tf.validation import InputError
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,26 @@ def test_cores_are_shared_as_asked_for(backend, asked, models, expected, monkeyp
     monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
     options = RunOptions(Path("unused"), **asked)
     assert sharing.share_cores(None, ExperimentConfig(), options, models) == expected
+
+
+def test_each_way_is_measured_once_on_a_machine(nothing_measured, dataset, tmp_path, monkeypatch):
+    asked = []
+
+    def measure(store, config, ways, *_):
+        asked.append(list(ways))
+        return {way: (100.0 * way[0], 2**30) for way in ways if way != (8, 1)}  # for 8 the memory does not suffice
+
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    monkeypatch.setattr(sharing, "measure", measure)
+    config = ExperimentConfig()
+    store = Store.create(tmp_path / "run", config.to_dict(), lambda: dataset)
+    for _ in range(2):
+        assert sharing.share_cores(store, config, RunOptions(Path("unused")), 100) == (4, 2)
+    assert asked == [[(8, 1), (4, 2), (2, 4), (1, 8)], [(8, 1)]]
+    assert sharing.cost(store, config, 4, 2) == (400.0, 2**30)
+    other = dataclasses.replace(config, training=dataclasses.replace(config.training, batch=16))
+    assert sharing.cost(store, other, 4, 2) == (400.0, 2**30)
+    assert asked[2:] == [[(4, 2)]]
+    with pytest.raises(InputError, match="No worker process could be started"):
+        sharing.cost(store, config, 8, 1)
