@@ -7,7 +7,7 @@ import numpy as np
 
 from mia_tf.analysis import per_target
 from mia_tf.analysis.roc import Pool
-from mia_tf.analysis.statistics import binomial_bounds, bootstrap_offsets, widest
+from mia_tf.analysis.statistics import binomial_bounds, bootstrap_offsets, redraws, widest
 
 FPR_LEVELS = (0.1, 0.01, 0.001, 0.0001)
 _EXAMPLE_BLOCKS = 256
@@ -193,7 +193,7 @@ def _bootstrap(
             table += np.bincount(cells, 1 / sizes, minlength=table.size).reshape(table.shape)
     offsets = np.array(
         [
-            bootstrap_offsets(member, other, tuple(levels), np.random.default_rng([seed, draw]))
+            bootstrap_offsets(member, other, tuple(levels), redraws(len(member), seed, draw))
             for draw, (other, member) in enumerate(weights, 1)
         ]
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 
 from mia_tf.analysis.accuracy import AccuracyTally
+from mia_tf.analysis.threads import Threads
 from mia_tf.attacks import Attack
 from mia_tf.shadow import ood
 from mia_tf.shadow.blocks import MIN_MODELS, Block, PlainView, Recording
@@ -27,6 +28,7 @@ def observe(
     running: Running,
     masks: Mapping[str, np.ndarray],
     progress: Progress,
+    threads: Threads,
 ) -> tuple[dict[str, np.ndarray], AccuracyTally]:
     """First pass: returns the measured columns of the records, and accuracies; the attacks see every example."""
     columns, tally = [], AccuracyTally()
@@ -40,9 +42,9 @@ def observe(
         if view is not None:
             tally.add(*targets, masks)
         for _, piece in block.pieces():
-            for size, seen in _views(sweep, piece):
-                for attack in running[size].values():
-                    attack.observe(seen)
+            tasks = [(one, seen) for size, seen in _views(sweep, piece) for one in running[size].values()]
+            for _ in threads.map(lambda one, seen: one.observe(seen), tasks):
+                pass
     return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
 
 
@@ -54,21 +56,21 @@ def attack(
     scores: Mapping[tuple[str, int | None], Scores],
     evident: str,
     progress: Progress,
+    threads: Threads,
 ) -> np.ndarray:
     """Second pass: fills `scores`; returns (N,) `mean_evidence` of the attack `evident`."""
     evidence = []
     for block in progress("attacking every model", recording.reread(kept), len(recording)):
         for _, piece in block.pieces():
-            for size, seen in _views(sweep, piece):
-                for name, one in running[size].items():
-                    found = one.score(seen)
-                    check_shape(piece.keep.shape, **{part_of("attacks", f"the scores of {name}"): found})
-                    table = scores[name, size]
-                    table.append(found)
-                    if (name, size) == (evident, None):
-                        evidence.append(
-                            mean_evidence(found[:, : table.num_targets], piece.keep[:, : table.num_targets])
-                        )
+            seen = dict(_views(sweep, piece))
+            keys = [(name, size) for size in seen for name in running[size]]
+            tasks = [(running[size][name], seen[size]) for name, size in keys]
+            for (name, size), values in zip(keys, threads.map(lambda one, view: one.score(view), tasks), strict=True):
+                check_shape(piece.keep.shape, **{part_of("attacks", f"the scores of {name}"): values})
+                table = scores[name, size]
+                table.append(values)
+                if (name, size) == (evident, None):
+                    evidence.append(mean_evidence(values[:, : table.num_targets], piece.keep[:, : table.num_targets]))
     return np.concatenate(evidence)
 
 

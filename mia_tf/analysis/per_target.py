@@ -7,7 +7,7 @@ optimistic than the rate of all targets pooled under one threshold, which `evalu
 
 import numpy as np
 
-from mia_tf.analysis.statistics import CONFIDENCE, binomial_bounds, mean_interval
+from mia_tf.analysis.statistics import CONFIDENCE, binomial_bounds, mean_interval, redraws
 
 METRIC = "tpr_at_fpr_0.001_per_target"
 LEVEL = 0.001
@@ -38,9 +38,8 @@ def per_target_tpr(
     """
     rows = np.flatnonzero(examples)
     unit_of_row = np.random.default_rng([seed, 0]).permutation(len(examples))[rows] % _UNITS
-    rng = np.random.default_rng([seed, 3])
-    weights = rng.multinomial(_UNITS, np.full(_UNITS, 1 / _UNITS), size=_EXAMPLE_REPLICATES).astype(np.float64)
-    weights = np.vstack([np.ones(_UNITS), weights])  # the first are the examples as they are
+    # The first are the examples as they are.
+    weights = np.vstack([np.ones(_UNITS), redraws(_UNITS, seed, 3)[:_EXAMPLE_REPLICATES]])
     rates, nonmembers = [], []
     found, missed = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for first in range(0, keep.shape[1], _TARGETS):
@@ -96,9 +95,9 @@ def _rates(
     last = np.minimum((false < limit[:, None]).sum(axis=1), kept - 1)  # the first whose FPR reaches the level
     # A member is recognised above the k-th candidate if at most k candidates score as high as it does.
     beaten = np.searchsorted(-scores[candidates], -scores[inside], side="right")
-    ranks = np.zeros((_UNITS, kept + 1))
-    np.add.at(ranks, (unit_of_row[inside], beaten), 1)
-    above = ranks.cumsum(axis=1)
+    cells = unit_of_row[inside] * (kept + 1) + beaten
+    ranks = np.bincount(cells, minlength=_UNITS * (kept + 1)).reshape(_UNITS, kept + 1)
+    above = ranks.cumsum(axis=1).astype(np.float64)
     members = weights @ ranks.sum(axis=1)
     right = np.einsum("ru,ur->r", weights, above[:, last])
     return np.divide(right, members, out=np.full(len(weights), np.nan), where=members > 0)

@@ -1,5 +1,6 @@
 """Intervals for what is measured over models and examples."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -61,43 +62,71 @@ def binned_metrics(members: np.ndarray, nonmembers: np.ndarray, levels: tuple[fl
         (R, 2 + len(levels)) float64: AUROC, advantage, and TPR at each level, linear within a range. NaN
         where a ROC has no members or no non-members.
     """
+    return _cumulated_metrics(*(_cumulated(weights) for weights in (members, nonmembers)), levels)
+
+
+def _cumulated(weights: np.ndarray) -> np.ndarray:
+    """(U, 1 + B) weights of the first 0 to B ranges."""
+    return np.cumsum(np.pad(weights, ((0, 0), (1, 0))), axis=1)
+
+
+def _cumulated_metrics(tp: np.ndarray, fp: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """`binned_metrics` of (R, 1 + B) weights above each threshold, of which the last is all; both are spoilt."""
     with np.errstate(invalid="ignore"):
-        tpr, fpr = (
-            np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True) for weights in (members, nonmembers)
-        )
-    tpr, fpr = (np.pad(rate, ((0, 0), (1, 0))) for rate in (tpr, fpr))
-    auroc = (np.diff(fpr, axis=1) * (tpr[:, 1:] + tpr[:, :-1])).sum(axis=1) / 2
-    columns = [auroc, (tpr - fpr).max(axis=1)]
-    rows = np.arange(len(fpr))
+        tp /= tp[:, -1:].copy()
+        fp /= fp[:, -1:].copy()
+    # The trapezoids' sum, without arrays of differences.
+    columns = [(1 + np.einsum("rb,rb->r", fp[:, 1:], tp[:, :-1]) - np.einsum("rb,rb->r", fp[:, :-1], tp[:, 1:])) / 2]
+    rows = np.arange(len(fp))
+    between = []
     for level in levels:
         # From the last point that does not exceed the level, so that vertical steps count as in the exact ROC.
-        after = np.minimum((fpr <= level).sum(axis=1), fpr.shape[1] - 1)
-        left, right = fpr[rows, after - 1], fpr[rows, after]
+        after = np.minimum(_first_above(fp, level), fp.shape[1] - 1)
+        left, right = fp[rows, after - 1], fp[rows, after]
         share = np.divide(level - left, right - left, out=np.zeros(len(rows)), where=right > left)
-        columns.append(tpr[rows, after - 1] + share * (tpr[rows, after] - tpr[rows, after - 1]))
-    return np.column_stack(columns)
+        between.append(tp[rows, after - 1] + share * (tp[rows, after] - tp[rows, after - 1]))
+    tp -= fp
+    return np.column_stack([*columns, tp.max(axis=1), *between])
+
+
+def _first_above(rising: np.ndarray, level: float) -> np.ndarray:
+    """(R,) the first column of each row of (R, B) that exceeds a level, by bisection; B where none does."""
+    rows, low, high = np.arange(len(rising)), np.zeros(len(rising), np.int64), np.full(len(rising), rising.shape[1])
+    for _ in range(rising.shape[1].bit_length()):
+        middle = (low + high) // 2
+        beyond = (low < high) & ~(rising[rows, np.minimum(middle, rising.shape[1] - 1)] <= level)
+        low, high = np.where(beyond | (low >= high), low, middle + 1), np.where(beyond, middle, high)
+    return low
+
+
+@functools.lru_cache(maxsize=4)
+def redraws(units: int, seed: int, stream: int) -> np.ndarray:
+    """(REPLICATES, units) float64: how often each unit is drawn when all are drawn again, with replacement."""
+    rng = np.random.default_rng([seed, stream])
+    draws = rng.multinomial(units, np.full(units, 1 / units), size=REPLICATES).astype(np.float64)
+    draws.flags.writeable = False  # everybody has the same ones
+    return draws
 
 
 def bootstrap_offsets(
-    members: np.ndarray, nonmembers: np.ndarray, levels: tuple[float, ...], rng: np.random.Generator
+    members: np.ndarray, nonmembers: np.ndarray, levels: tuple[float, ...], draws: np.ndarray
 ) -> np.ndarray:
     """How far `binned_metrics` of pooled units moves when the units are drawn again, with replacement.
 
     Args:
         members, nonmembers: (U, B) float64 weights by unit (a target model, or a block of examples) and range.
         levels: false positive rates.
-        rng: draws the replicates: generators in the same state draw the same of as many units.
+        draws: (REPLICATES, U) how often each unit is drawn, as `redraws` gives it.
 
     Returns:
         (REPLICATES, 2 + len(levels)) float64, each replicate less the metrics of all units together; NaN for a
         single unit, and where a replicate has no members or no non-members.
     """
-    units = len(members)
-    if units < 2:
+    if len(members) < 2:
         return np.full((REPLICATES, 2 + len(levels)), np.nan)
-    draws = rng.multinomial(units, np.full(units, 1 / units), size=REPLICATES).astype(np.float64)
-    replicates = binned_metrics(draws @ members, draws @ nonmembers, levels)
-    return replicates - binned_metrics(members.sum(axis=0)[None], nonmembers.sum(axis=0)[None], levels)
+    tp, fp = _cumulated(members), _cumulated(nonmembers)
+    together = _cumulated_metrics(tp.sum(axis=0)[None], fp.sum(axis=0)[None], levels)
+    return _cumulated_metrics(draws @ tp, draws @ fp, levels) - together
 
 
 def offset_interval(offsets: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.pooling import populations
 from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
+from mia_tf.analysis.threads import Threads
 from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import recommended_online
 from mia_tf.files import expanded
@@ -117,6 +118,7 @@ def audit(
     keys = [(name, size) for size, among in running.items() for name in among]
     num_bytes = recording.num_bytes + 4 * len(keys) * num_targets * len(shadows.labels)
     with contextlib.ExitStack() as stack:
+        threads = stack.enter_context(Threads())
         folder = (
             stack.enter_context(scratch_folder(expanded(scratch or gettempdir())))
             if num_bytes > LARGEST_IN_MEMORY
@@ -125,17 +127,19 @@ def audit(
         kept = Kept(folder)
         scores = {(name, size): Scores(kept, f"{name}-{size}", num_targets) for name, size in keys}
         masks = shadows.populations
-        columns, tally = passes.observe(recording, kept, sweep, running, masks, progress)
-        evidence = passes.attack(recording, kept, sweep, running, scores, recommended, progress)
+        columns, tally = passes.observe(recording, kept, sweep, running, masks, progress, threads)
+        evidence = passes.attack(recording, kept, sweep, running, scores, recommended, progress, threads)
         members = recording.keep[:, :num_targets]
         pooled = populations(lineup, recording.keep, members, masks)
         arrays = {key: table.array() for key, table in scores.items()}
         wanted = [key for key in arrays if key[0] in attacks]
         tasks = [(*key, population) for key in wanted for population in pooled] if known else []
-        evaluations = {
-            (name, size, population): evaluate(arrays[name, size], pooled[population], seed, levels)
-            for name, size, population in progress("measuring the attacks", tasks, len(tasks))
-        }
+        measured = threads.map(
+            lambda name, size, population: evaluate(arrays[name, size], pooled[population], seed, levels),
+            tasks,
+            num_bytes=10 * num_targets * len(shadows.labels),
+        )
+        evaluations = dict(zip(tasks, progress("measuring the attacks", measured, len(tasks)), strict=True))
         bounds, remarks = {}, notes(shadows, targets, *tally.on_members())
         if delta is not None and num_targets == 1 and not _by_fair_coins(attacked):
             remarks.append(NO_COINS)

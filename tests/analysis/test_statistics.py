@@ -1,5 +1,7 @@
 """Intervals and correlations against SciPy, and their coverage by simulation."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -12,6 +14,7 @@ from mia_tf.analysis.statistics import (
     bootstrap_offsets,
     mean_interval,
     offset_interval,
+    redraws,
     spearman,
     widest,
 )
@@ -81,6 +84,41 @@ def test_bins_of_single_scores_give_the_exact_metrics():
     assert tpr[fpr <= 0.1].max() <= rate <= tpr[fpr > 0.1].min()
 
 
+def slow_metrics(members, nonmembers, levels):
+    """`binned_metrics` of one ROC, a point at a time."""
+    points = [(0.0, 0.0)]
+    for b in range(1, len(members) + 1):
+        points.append((nonmembers[:b].sum() / nonmembers.sum(), members[:b].sum() / members.sum()))
+    steps = list(itertools.pairwise(points))
+    rates = []
+    for level in levels:
+        (left, low), (right, high) = max(step for step in steps if step[0][0] <= level)
+        rates.append(low + (high - low) * (level - left) / (right - left) if right > level else high)
+    area = sum((after[0] - before[0]) * (after[1] + before[1]) / 2 for before, after in steps)
+    return [area, max(tpr - fpr for fpr, tpr in points), *rates]
+
+
+@pytest.mark.parametrize("weigh", [np.asarray, lambda counts: counts / 3])
+def test_replicates_are_the_metrics_of_what_was_drawn(weigh):
+    rng = np.random.default_rng(7)
+    members, nonmembers = (weigh(rng.integers(0, 3, (12, 9)).astype(float)) for _ in range(2))
+    draws, levels = redraws(12, 0, 1), (0.5, 0.1, 0.01)
+    offsets = bootstrap_offsets(members, nonmembers, levels, draws)
+    whole = np.array(slow_metrics(members.sum(axis=0), nonmembers.sum(axis=0), levels))
+    for draw, offset in list(zip(draws, offsets, strict=True))[:50]:
+        expected = slow_metrics(draw @ members, draw @ nonmembers, levels)
+        # Sums of at most 9 x 24 weights in another order.
+        np.testing.assert_allclose(offset + whole, expected, rtol=0, atol=1e-12)
+
+
+def test_every_unit_is_drawn_once_on_average():
+    draws = redraws(30, 5, 2)
+    assert (draws.sum(axis=1) == 30).all()
+    # 1,000 draws of a binomial count with variance 29 / 30: five standard errors.
+    np.testing.assert_allclose(draws.mean(axis=0), 1, atol=5 * (29 / 30 / 1000) ** 0.5)
+    assert redraws(30, 5, 2) is draws and not np.array_equal(draws, redraws(30, 5, 3))
+
+
 def units_of_scores(rng, units, per_unit, distance):
     """Weights of members and non-members by unit and range of scores; members lie `distance` higher."""
     edges = np.linspace(-4, 4 + distance, 60)
@@ -93,10 +131,10 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(2)
     truth = ndtr(1 / np.sqrt(2))
     covered = 0
-    for _ in range(150):
+    for number in range(150):
         members, nonmembers = units_of_scores(rng, 40, 20, 1.0)
         value = binned_metrics(members.sum(axis=0)[None], nonmembers.sum(axis=0)[None], ())[0, 0]
-        low, high = offset_interval(bootstrap_offsets(members, nonmembers, (), rng))
+        low, high = offset_interval(bootstrap_offsets(members, nonmembers, (), redraws(40, number, 0)))
         covered += value + low[0] <= truth <= value + high[0]
     # A percentile bootstrap of 40 units covers about 94%; 150 draws of that fall outside this 1 time in 1,000.
     assert 0.86 <= covered / 150 <= 0.99
@@ -106,25 +144,23 @@ def test_intervals_widen_when_the_pairs_of_a_unit_agree():
     """Drawing units, not pairs, is what tells that 40 equal pairs are no more than one."""
     rng = np.random.default_rng(3)
     members, nonmembers = units_of_scores(rng, 50, 20, 1.0)
-    low, high = offset_interval(bootstrap_offsets(members, nonmembers, (), np.random.default_rng(0)))
+    low, high = offset_interval(bootstrap_offsets(members, nonmembers, (), redraws(50, 0, 0)))
     doubled = np.repeat(members, 2, axis=0).reshape(50, 2, -1).sum(axis=1)
     again = np.repeat(nonmembers, 2, axis=0).reshape(50, 2, -1).sum(axis=1)
-    low_doubled, high_doubled = offset_interval(bootstrap_offsets(doubled, again, (), np.random.default_rng(0)))
+    low_doubled, high_doubled = offset_interval(bootstrap_offsets(doubled, again, (), redraws(50, 0, 0)))
     np.testing.assert_allclose([low_doubled, high_doubled], [low, high], atol=1e-12)
 
 
 def test_equal_seeds_agree_and_others_differ():
     members, nonmembers = units_of_scores(np.random.default_rng(4), 10, 20, 1.0)
-    first, same, other = (
-        bootstrap_offsets(members, nonmembers, (0.1,), np.random.default_rng(seed)) for seed in (0, 0, 1)
-    )
+    first, same, other = (bootstrap_offsets(members, nonmembers, (0.1,), redraws(10, seed, 0)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, same)
     assert (np.array(first) != np.array(other)).any()
 
 
 def test_a_single_unit_has_no_interval():
     members, nonmembers = units_of_scores(np.random.default_rng(5), 1, 20, 1.0)
-    offsets = bootstrap_offsets(members, nonmembers, (0.1,), np.random.default_rng(0))
+    offsets = bootstrap_offsets(members, nonmembers, (0.1,), redraws(1, 0, 0))
     assert np.isnan(offset_interval(offsets)).all()
 
 
