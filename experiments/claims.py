@@ -96,6 +96,7 @@ def page(text: str, results: Path, scale: str) -> str:
         "provenance": claims_table.provenance(judged, scale),
         **{name: markdown.attack_table(table) for name, table in attacks.items()},
         **{name: markdown.accuracy_table(table) for name, table in accuracy.items()},
+        "ood_readings": markdown.ood_table(rows("ood_proxy", "_readings")),
         "onion": markdown.onion_table(*(rows("privacy_onion", ending) for ending in ("", "_accuracy"))),
     }
     for name, part in parts.items():

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.reproduction.command import footnote
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
+from experiments.reproduction.ood_readings import READINGS
 from mia_tf.figures import examples, memorization, ood, privacy_scores, style, sweep
 from mia_tf.figures.pages import by_group_id
 from mia_tf.figures.strength import spearman_interval, strength
@@ -106,6 +107,7 @@ def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
             "n": n,
             "num_models": run.audit.num_models,
             "note": run.note,
+            "ood_reading": READINGS["out"] if y.startswith("ood_") else "",
         }
 
 

@@ -15,7 +15,7 @@ MODELS = 12
 _SPLITS = [(split, group) for split in ("test",) for group in ("all", "over", "under")]
 
 
-def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
+def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24, attacks=None):
     """Writes and analyzes FOLDER/smoke/NAME; members of the under-represented group stand out by `strength`."""
     run = runs.runs("smoke")[name]
     num_under = num_under if "_" in run.mixture else 0
@@ -43,5 +43,5 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
         }
         hparams = {"num_experiments": MODELS, **(GUARANTEE if run.selection == "private" else {})}
         assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics | mine))
-    analyze.analyze(logdir, num_shadow=(1, 2))
+    analyze.analyze(logdir, attacks, num_shadow=(1, 2))
     return logdir
