@@ -42,7 +42,8 @@ def runs_table(rows: Rows, missing: Sequence[str]) -> list[str]:
     found = {}
     for row in rows:
         if row["ours"]:
-            place = MIXTURES[row["mixture"]], row["selection"].replace("none", "alone")
+            alone = "alone, memorized, by other models" if row["population"] == "under" else "alone"
+            place = MIXTURES[row["mixture"]], alone if row["selection"] == "none" else row["selection"]
             sizes = [f"{int(row[key]):,}" for key in ("num_over", "num_under", "num_models")]
             found[place] = [*sizes, row["note"]]
     lines = [f"| {' | '.join([*place, *cells])} |" for place, cells in found.items()]

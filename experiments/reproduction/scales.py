@@ -22,7 +22,8 @@ class Scale:
         machine: what `minutes` are measured on.
         num_under: examples of D_U in a random run; None for as many as the paper has.
         candidates: examples of D_U to choose from; None where the random run itself offers them.
-        threshold: memorization of a singleton; None for the paper's, SINGLETON_THRESHOLDS.
+        threshold: memorization of a singleton, and of a data set's own examples; None for the paper's,
+            SINGLETON_THRESHOLDS and ALONE_THRESHOLDS.
         features: architecture whose features make the subpopulations.
         clustered: what its features are clustered of: "mixture", as in the paper, or "under", D_U alone. At the small
             scales all of SVHN and CIFAR-10 lies in clusters of its own, and the paper's rule, the smallest of five
@@ -116,3 +117,5 @@ SCALES = {
 }
 SINGLETON_THRESHOLDS = {"mnist": 0.8, "cifar10": 0.5}
 """First word of a mixture -> the memorization above which an example is a singleton (section 6)."""
+ALONE_THRESHOLDS = {"mnist": 0.4, "cifar10": 0.8}
+"""The same for examples of one data set alone (footnote 11)."""
