@@ -75,4 +75,4 @@ def draw_memorization_histogram(
         edges: of the bins, as `histogram_edges` gives them.
     """
     draw_group_histograms(ax, memorization, groups, names, edges)
-    ax.set(title="Memorization", xlabel="memorization  P[correct | in] $-$ P[correct | out]")
+    ax.set(title="Memorization", xlabel="memorization (correct if IN $-$ correct if OUT)")
