@@ -49,6 +49,7 @@ COLUMNS = {
     "spearman": "Spearman's rank correlation.",
     "p_value": "Its p-value.",
     "n": "Number of examples.",
+    ("correlations", "note"): "Whose scores an out-of-distribution score is.",
     ("epsilon", "num_members"): "Number of members that the bound rests on.",
     ("epsilon", "num_nonmembers"): "Number of non-members that the bound rests on.",
     ("sweep", "num_shadow"): "Shadow models per side, IN and OUT.",

@@ -20,6 +20,7 @@ from experiments.reproduction import (
     run_settings,
     sources,
 )
+from experiments.reproduction.attack_tables import CHOSEN
 from experiments.reproduction.command import RESULTS, write_rows
 from experiments.reproduction.judging import CLAIMS, Finding, Row
 from mia_tf.validation import InputError
@@ -68,6 +69,9 @@ def missing(results: Path, scale: str) -> list[str]:
 
     tables = [rows(name) for name in (*ATTACK_TABLES, "figure3", "figure7", "lira_figure13")]
     present = {(row["mixture"], row["selection"]) for table in tables for row in table if row.get("ours", "") != ""}
+    present |= {
+        (row["mixture"], "again") for table in tables for row in table if row.get("note", "").startswith(CHOSEN)
+    }
     present |= {(row["mixture"], row["selection"]) for row in tables[-1]}
     size = runs.SCALES[scale]
     present |= {(size.one_group, row["target"]) for row in rows("lira_figure12")}
@@ -96,6 +100,7 @@ def page(text: str, results: Path, scale: str) -> str:
         "provenance": claims_table.provenance(judged, scale),
         **{name: markdown.attack_table(table) for name, table in attacks.items()},
         **{name: markdown.accuracy_table(table) for name, table in accuracy.items()},
+        "ood_readings": markdown.ood_table(rows("ood_proxy", "_readings")),
         "onion": markdown.onion_table(*(rows("privacy_onion", ending) for ending in ("", "_accuracy"))),
     }
     for name, part in parts.items():

@@ -14,23 +14,23 @@ from experiments.reproduction.paper_numbers import beside
 
 CHALLENGES = "Challenges: under-represented examples."
 WORDS = (
-    "Shadow models a side: so many IN and as many OUT. LiRA has one variance for all examples, as few models call for. "
-    "Bands are 95% intervals."
+    "Shadow models per side: that many IN and as many OUT. All: every model but the target, not to scale. LiRA has one "
+    "variance for all examples, as few models call for. Bands are 95% intervals."
 )
+KINDS = ("random", "singletons")
 
 
 def names(scale: str) -> list[str]:
     """The runs."""
-    return [f"{mixture}_{kind}" for kind in ("random", "singletons") for mixture in (*runs.MNIST, *runs.CIFAR10)]
+    return [f"{mixture}_{kind}" for kind in KINDS for mixture in (*runs.MNIST, *runs.CIFAR10)]
 
 
 def build(found) -> command.Outcome:
     """Random under-represented data above, highly memorized below."""
-    lines = [[run for run in found.values() if run.run.selection == kind] for kind in ("random", "singletons")]
     rows = [row for run in found.values() for row in panels.sweep_rows(run, "auroc", "under")]
     compared = [row for run in found.values() for row in comparisons.sweep_rows(run)]
-    draw = panels.draw_sweep("auroc", "under")
-    figure = panels.page([(shown, draw) for shown in lines], "figure3", f"{CHALLENGES} {WORDS}", 3.5)
+    lines = [([(mixture, kind) for mixture in (*runs.MNIST, *runs.CIFAR10)], "under") for kind in KINDS]
+    figure = panels.sweep_page(lines, found, "auroc", "figure3", f"{CHALLENGES} {WORDS}")
     return command.Outcome({"": beside("figure3", rows), "_comparisons": compared}, {"": figure})
 
 

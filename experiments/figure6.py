@@ -8,9 +8,19 @@ The paper: long-tailed on CIFAR-10 alone; mixed with CIFAR-100 all examples fall
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
+
 from experiments import runs
 from experiments.reproduction import command, panels
+from experiments.reproduction.measured import Measured
 from experiments.reproduction.paper_numbers import beside
+from mia_tf.figures import style
+
+LIMIT = 0.6
+WORDS = (
+    "Memorization: the share of the models trained on an example (IN) that classify it correctly, less that share "
+    "of the others (OUT)."
+)
 
 
 def names(scale: str) -> list[str]:
@@ -23,8 +33,17 @@ def build(found) -> command.Outcome:
     shown = list(found.values())
     levels = {"share_above_0.5": 0.5, "share_above_0.6": 0.6, "share_above_0.8": 0.8}
     rows = [row for run in shown for row in panels.distribution_rows(run, "memorization", levels)]
-    figure = panels.page([(shown, panels.draw_memorization_histogram)], "figure6", verdict(rows), 3.5)
+    words = f"{WORDS} {verdict(rows)}".strip()
+    figure = panels.page([(shown, _draw)], "figure6", words, 3.5)
     return command.Outcome({"": beside("figure6", rows)}, {"": figure})
+
+
+def _draw(ax: Axes, run: Measured) -> None:
+    """A histogram by group, and the level that the paper says all of CIFAR-10 + CIFAR-100 lies under."""
+    panels.draw_memorization_histogram(ax, run)
+    if run.run.mixture == "cifar10_cifar100":
+        ax.axvline(LIMIT, color=style.BLACK, linestyle=(0, (1, 1)), label=f"the paper: all under {LIMIT:g}")
+        style.legend_below(ax)
 
 
 def verdict(rows: Sequence[Mapping]) -> str:

@@ -20,16 +20,13 @@ def names(scale: str) -> list[str]:
 
 def build(found) -> command.Outcome:
     """One data set above, mixtures below."""
-    lines = [[run for run in found.values() if run.run.selection == kind] for kind in ("none", "random")]
     # Of one data set alone all examples are over-represented.
     challenges = {"none": "all", "random": "over"}
     rows = [row for run in found.values() for row in panels.sweep_rows(run, "auroc", challenges[run.run.selection])]
-    pages = [
-        (shown, panels.draw_sweep("auroc", population))
-        for shown, population in zip(lines, challenges.values(), strict=True)
-    ]
-    figure = panels.page(pages, "figure7", f"Challenges: over-represented examples. {WORDS}", 3.5)
-    return command.Outcome({"": rows}, {"": figure})
+    mixtures = {"none": ("mnist", "cifar10"), "random": (*runs.MNIST, *runs.CIFAR10)}
+    lines = [([(mixture, kind) for mixture in mixtures[kind]], challenges[kind]) for kind in challenges]
+    words = f"Challenges: over-represented examples. {WORDS}"
+    return command.Outcome({"": rows}, {"": panels.sweep_page(lines, found, "auroc", "figure7", words)})
 
 
 if __name__ == "__main__":

@@ -24,12 +24,11 @@ def build(found) -> command.Outcome:
     """Over-represented examples above, highly memorized ones below."""
     metric = "tpr_at_fpr_0.001"
     challenges = {"random": "over", "singletons": "under"}
-    lines = [
-        ([run for run in found.values() if run.run.selection == kind], panels.draw_sweep(metric, population))
-        for kind, population in challenges.items()
-    ]
+    mixtures = (*runs.MNIST, *runs.CIFAR10)
+    lines = [([(mixture, kind) for mixture in mixtures], population) for kind, population in challenges.items()]
     rows = [row for run in found.values() for row in panels.sweep_rows(run, metric, challenges[run.run.selection])]
-    return command.Outcome({"": rows}, {"": panels.page(lines, "figure8", f"{CHALLENGES} {WORDS}", 3.5)})
+    figure = panels.sweep_page(lines, found, metric, "figure8", f"{CHALLENGES} {WORDS}")
+    return command.Outcome({"": rows}, {"": figure})
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@
 The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST, 0.5 on CIFAR-10): its AUROC, and how
 many of the examples that it puts first, as many as are highly memorized, are so; over all examples, where it also tells
 the groups apart, and within the under-represented group.
+The paper does not say whose score it means, so three readings stand side by side. `out`: the mean over the models that
+were not trained on an example, which all other figures here have. `in`: the mean over those that were. `one`: one
+model's score, which is likeliest; each model in turn has a correlation or AUROC of its own, and these are averaged.
+SCALE_readings.csv has the correlations with memorization and the privacy score within each group.
 Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 40 minutes for the MNIST mixtures and 1 hour
 for CIFAR-10's, on two cores; paper 5 x 2,000 models.
 The paper: no correlation, so they cannot; it has no number of this.
@@ -15,26 +19,36 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from experiments import runs
-from experiments.reproduction import command
+from experiments.reproduction import command, ood_readings
+from experiments.reproduction.judging import share
 from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import Measured
 from mia_tf.figures import dots, style
-from mia_tf.figures.ood import OOD_LABELS
 
 WORDS = (
     "Out-of-distribution scores as detectors of highly memorized examples, over all examples and within the "
     "under-represented group. Right: of the examples that a score puts first, as many as are highly memorized, the "
-    "share that is so. Hollow: by chance; grey line: random order. 95% intervals."
+    "share that is so. Hollow: by chance; grey line: random order. 95% intervals. "
+    f"Scores: {ood_readings.READINGS['out']}."
+)
+READINGS_WORDS = (
+    "The papers do not say whose out-of-distribution score they mean; all three within the under-represented group. "
+    "Left: AUROC as detectors of highly memorized examples. Middle, right: Spearman's correlation. Grey lines: no "
+    "relation. One model: the mean over all models of each one's own number. 95% intervals."
 )
 _NAMES = {"ood_msp": "MSP", "ood_energy": "energy"}
 _LOOKS = {"all": ("all examples", style.ALL_STYLE), "under": ("within the under-represented", style.GROUP_STYLES[1])}
 _SERIES = {
     **_LOOKS,
     **{f"{name}, chance": (f"{text}, chance", replace(look, hollow=True)) for name, (text, look) in _LOOKS.items()},
+}
+_READING_LOOKS = {
+    "out": ("mean over models not trained on it", style.GROUP_STYLES[0]),
+    "in": ("mean over models trained on it", style.GROUP_STYLES[2]),
+    "one": ("one model", style.GROUP_STYLES[3]),
 }
 
 
@@ -44,21 +58,27 @@ def names(scale: str) -> list[str]:
 
 
 def build(found) -> command.Outcome:
-    """A row for each score, mixture and population, and one figure."""
+    """A row for each score, reading, mixture and population; a figure of one reading, and one of all within D_U."""
     found = {name: run for name, run in found.items() if highly_memorized(run, run.audit.mask("all")).any()}
     if not found:
         return command.Outcome({})
-    rows = [row for run in found.values() for row in proxy_rows(run)]
-    figure = draw(rows)
-    command.footnote(figure, WORDS, found, "ood_proxy")
-    return command.Outcome({"": rows}, {"": figure})
+    rows, correlations = [], []
+    for run in found.values():
+        scores = ood_readings.read(run.folder)
+        rows += proxy_rows(run, scores)
+        correlations += ood_readings.correlation_rows(run, scores)
+    figures = {
+        "": draw([row for row in rows if row["reading"] == "out"]),
+        "_readings": draw_readings(rows, correlations),
+    }
+    for ending, words in (("", WORDS), ("_readings", READINGS_WORDS)):
+        command.footnote(figures[ending], words, found, "ood_proxy")
+    return command.Outcome({"": rows, "_readings": correlations}, figures)
 
 
 def draw(rows: Sequence[Mapping]) -> Figure:
     """Draws the rows of `proxy_rows`: how well scores detect, and what share of what they put first is memorized."""
-    labels = {
-        (row["mixture"], row["detector"]): f"{MIXTURES[row['mixture']]}, {_NAMES[row['detector']]}" for row in rows
-    }
+    labels = _labels(rows)
     auroc, precision = {}, {}
     for row in rows:
         key = (row["mixture"], row["detector"]), row["population"]
@@ -76,50 +96,78 @@ def draw(rows: Sequence[Mapping]) -> Figure:
     return figure
 
 
+def draw_readings(rows: Sequence[Mapping], correlations: Sequence[Mapping]) -> Figure:
+    """Draws all readings within the under-represented group, of the rows of both tables."""
+    under = [row for row in correlations if row["group"] == "under"]
+    labels = _labels(under)
+    panels = {
+        "AUROC": ("auroc", 0.5, [row for row in rows if row["population"] == "under"]),
+        "correlation with memorization": ("spearman", 0, [r for r in under if r["quantity"] == "memorization"]),
+        "correlation with the privacy score": ("spearman", 0, [r for r in under if r["quantity"] == "privacy_score"]),
+    }
+    figure = style.new_figure(10.5, 1.6 + 0.45 * len(labels))
+    axes = figure.subplots(1, len(panels), sharey=True)
+    for ax, (label, (name, nothing, shown)) in zip(axes, panels.items(), strict=True):
+        ends = ("auroc_low", "auroc_high") if name == "auroc" else ("ci_low", "ci_high")
+        values = {
+            ((row["mixture"], row["detector"]), row["reading"]): tuple(float(row[cell]) for cell in (name, *ends))
+            for row in shown
+        }
+        dots.draw_dots(ax, labels, _READING_LOOKS, values)
+        ax.axvline(nothing, color=style.GREY, linewidth=0.8, zorder=0)
+        ax.set(xlabel=label)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=len(_READING_LOOKS))
+    return figure
+
+
+def _labels(rows: Sequence[Mapping]) -> dict[tuple[str, str], str]:
+    """(mixture, detector) -> what its row in a figure is called."""
+    return {(row["mixture"], row["detector"]): f"{MIXTURES[row['mixture']]}, {_NAMES[row['detector']]}" for row in rows}
+
+
 def highly_memorized(run: Measured, among: np.ndarray) -> np.ndarray:
     """(n,) bool of those `among` all examples whose scores are known."""
     return run.audit.column("memorization")[among] > runs.SINGLETON_THRESHOLDS[run.run.mixture.split("_")[0]]
 
 
-def proxy_rows(run: Measured) -> Iterator[dict]:
-    """A row for each score, of all examples and of the under-represented ones."""
+def proxy_rows(run: Measured, scores: ood_readings.Scores) -> Iterator[dict]:
+    """A row for each score and reading, of all examples and of the under-represented ones."""
     for population in ("all", "under"):
-        for detector in OOD_LABELS:
-            wanted, scores = _labelled_scores(run, detector, population)
+        for (detector, reading), table in scores.items():
+            # Examples whose memorization or score is unknown are left out.
+            known = run.audit.mask(population) & np.isfinite(table).all(axis=0)
+            known &= np.isfinite(run.audit.column("memorization"))
+            wanted = highly_memorized(run, known)
             count = int(wanted.sum())
             if not 0 < count < len(wanted):
                 continue
-            first = np.argsort(-scores, kind="stable")[:count]
-            hits = int(wanted[first].sum())
-            interval = binomtest(hits, count).proportion_ci(method="exact")
-            auroc = roc_auc_score(wanted, scores)
-            low, high = auroc_interval(auroc, count, len(wanted) - count)
+            areas, hits = np.array([_detected(wanted, row[known]) for row in table]).T
+            area = ood_readings.averaged(areas, auroc_interval, count, len(wanted) - count)
+            precision = ood_readings.averaged(hits / count, _share_interval, count)
             yield {
                 "mixture": run.run.mixture,
                 "population": population,
                 "detector": detector,
+                "reading": reading,
                 "num_examples": len(wanted),
                 "num_memorized": count,
-                "auroc": auroc,
-                "auroc_low": low,
-                "auroc_high": high,
-                "precision_at_num_memorized": hits / count,
-                "ci_low": interval.low,
-                "ci_high": interval.high,
+                **dict(zip(("auroc", "auroc_low", "auroc_high"), area, strict=True)),
+                **dict(zip(("precision_at_num_memorized", "ci_low", "ci_high"), precision, strict=True)),
                 "by_chance": count / len(wanted),
                 "num_models": run.audit.num_models,
                 "note": run.note,
             }
 
 
-def _labelled_scores(run: Measured, detector: str, population: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) bool, which examples of a population are highly memorized, and (n,) float, their OOD scores.
+def _detected(wanted: np.ndarray, scores: np.ndarray) -> tuple[float, int]:
+    """AUROC of scores (n,), and how many of the wanted (n,) bool are among those put first, as many as are wanted."""
+    first = np.argsort(-scores, kind="stable")[: wanted.sum()]
+    return roc_auc_score(wanted, scores), int(wanted[first].sum())
 
-    Examples whose memorization or score is unknown are left out.
-    """
-    scores = run.audit.column(detector)
-    known = run.audit.mask(population) & np.isfinite(scores) & np.isfinite(run.audit.column("memorization"))
-    return highly_memorized(run, known), scores[known]
+
+def _share_interval(of: float, n: int) -> tuple[float, float]:
+    """95% interval of a share of n examples."""
+    return share(of, n)[1:]
 
 
 def auroc_interval(auroc: float, num_positive: int, num_negative: int) -> tuple[float, float]:

@@ -12,8 +12,11 @@ models of the cpu scale's size, for a GPU or a night; paper, for many GPUs.
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
 by the models of another run; without the examples that those memorize most (onion), or random ones (control); and, on
 random ones of a size of their own, with DP-SGD (private) and without (plain). That other run is MIXTURE_candidates
-where the random run has too few examples to choose from. Every run draws its subsets and models from a seed of its own:
-none is attacked with the models it was chosen by. Only private and plain share subsets, to be compared.
+where the random run has too few examples to choose from. Of a data set alone, mnist_again has the examples of mnist and
+other models, which are attacked on what the first ones memorize (`experiments.memorized_alone`).
+
+Every run draws its subsets and models from a seed of its own: none is attacked with the models it was chosen by. Only
+private and plain share subsets, to be compared.
 """
 
 import argparse
@@ -26,7 +29,16 @@ from pathlib import Path
 
 from experiments import commands
 from experiments.reproduction import removal
-from experiments.reproduction.scales import CIFAR10, MNIST, REMOVALS, SCALES, SHIFTS, SINGLETON_THRESHOLDS, Scale
+from experiments.reproduction.scales import (
+    ALONE_THRESHOLDS,
+    CIFAR10,
+    MNIST,
+    REMOVALS,
+    SCALES,
+    SHIFTS,
+    SINGLETON_THRESHOLDS,
+    Scale,
+)
 from mia_tf.analysis.result import FACTS
 from mia_tf.files import load_json
 from mia_tf.shadow.shadow_models import ShadowModels
@@ -35,7 +47,9 @@ from mia_tf.store import Store
 
 FLAGS = Path(__file__).parent.parent / "flags"
 _PKEEP = 0.8334  # LiRA's 50,000 of 60,000
-_SEEDS = {"random": 0, "candidates": 1, "subpopulation": 2, "singletons": 3, "onion": 4, "control": 5}
+_SEEDS = {"random": 0, "candidates": 1, "subpopulation": 2, "singletons": 3, "onion": 4, "control": 5, "again": 12}
+_FIRST_ARCHITECTURE = 6
+"""Seed of the first of `Scale.architectures`, of which there are up to six."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,8 @@ class Run:
 def runs(scale: str) -> dict[str, Run]:
     """Every run of a scale by its name, those that others are chosen by first."""
     size = SCALES[scale]
-    found = [_run(size, "mnist", "none"), _run(size, "cifar10", "none")]
+    found = [_run(size, mixture, "none") for mixture in ("mnist", "cifar10")]
+    found += [_run(size, mixture, "again", mixture) for mixture in ("mnist", "cifar10")]
     for mixture in (*MNIST, *CIFAR10):
         pool = "candidates" if size.candidates else "random"
         found.append(_run(size, mixture, "random"))
@@ -79,7 +94,7 @@ def runs(scale: str) -> dict[str, Run]:
         minutes = size.minutes.get(f"mnist_{kind}", size.minutes["mnist"])
         flags = (f"--flagfile={FLAGS / flagfile}.flags", *more)
         found.append(Run(f"mnist_svhn_{kind}", "mnist_svhn", kind, flags, None, minutes))
-    for seed, arch in enumerate(size.architectures, len(_SEEDS)):
+    for seed, arch in enumerate(size.architectures, _FIRST_ARCHITECTURE):
         run = _run(size, size.one_group, arch, arch=arch, pkeep=_PKEEP, seed=seed)
         found.append(replace(run, flags=(*run.flags, *size.one_group_flags)))
     return {run.name: run for run in found}
@@ -174,7 +189,7 @@ def _make(options: argparse.Namespace, run: Run) -> int:
             ids = folder.with_suffix(".ids")
             removal.write_ids(chooser, run.selection, ids)
             command.append(f"--without={ids}")
-        else:
+        elif run.selection == "singletons":
             command.append(f"--scores_from={chooser}")
     if options.data_dir:
         command.append(f"--data_dir={options.data_dir}")
@@ -187,12 +202,26 @@ def _make(options: argparse.Namespace, run: Run) -> int:
     # 1: some models failed, such as diverged, and would again; the others stand for the run.
     lost = code if code == 1 and present(folder) > 1 else 0
     code = 0 if lost else code
-    if not code and analyzed(folder) != present(folder):
+    if not code and (analyzed(folder) != present(folder) or _is_chosen_anew(options, run)):
         sizes = ",".join(map(str, _sizes(folder, SCALES[options.scale].num_shadow)))
-        code = _call(["mia_tf.analyze", f"--logdir={folder}", f"--num_shadow={sizes}"])
+        asked = [f"--logdir={folder}", f"--num_shadow={sizes}"]
+        if run.selection == "again":
+            threshold = SCALES[options.scale].threshold or ALONE_THRESHOLDS[run.mixture]
+            chooser = logdir(options, run.scores_from)
+            code = _call(["experiments.memorized_alone", *asked, f"--chosen_by={chooser}", f"--threshold={threshold}"])
+        else:
+            code = _call(["mia_tf.analyze", *asked])
     if not code and run.selection in SCALES[options.scale].architectures:
         code = _cross(options, run.name)
     return code or lost
+
+
+def _is_chosen_anew(options: argparse.Namespace, run: Run) -> bool:
+    """Whether the run that chooses the examples of a data set alone was analyzed after this one."""
+    if run.selection != "again":
+        return False
+    own, chooser = (logdir(options, name) / "analysis" / FACTS for name in (run.name, run.scores_from))
+    return own.exists() and chooser.exists() and chooser.stat().st_mtime > own.stat().st_mtime
 
 
 def _sizes(folder: Path, wanted: Sequence[int]) -> list[int]:

@@ -2,7 +2,7 @@
 
     python -m experiments.table2 --scale=cpu --data_dir=DATA
 
-Cost: smoke 9 minutes; cpu 2 hours on two cores; paper 7 x 2,000 models.
+Cost: smoke 10 minutes; cpu 2.5 hours on two cores; paper 8 x 2,000 models.
 The paper: AUROC on all examples 0.50 to 0.53; LiRA on the under-represented ones 0.87 and 0.95 (random), 0.96 and 0.99
 (subpopulation), 1.0 (singletons), where its TPR at 0.1% FPR is 100%.
 """

@@ -2,7 +2,7 @@
 
     python -m experiments.table3 --scale=cpu --data_dir=DATA
 
-Cost: smoke 9 minutes; cpu 4 hours on two cores; paper 7 x 2,000 models.
+Cost: smoke 10 minutes; cpu 4.5 hours on two cores; paper 8 x 2,000 models.
 The paper: LiRA's AUROC is 0.72 to 0.87 on all examples, 0.93 and 0.96 on random under-represented ones, 1.0 on
 singletons, where its TPR at 0.1% FPR is 98% and 100%.
 """

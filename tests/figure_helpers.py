@@ -139,7 +139,7 @@ def write_logdir(
     correlations = [(*pair, "all", 0.84, 0, count), ("ood_msp", "privacy_score", "all", 0.1, 0.2, count)]
     correlations += [(*pair, "over", 0.2, 0.0123, 400)]
     correlations += [(*pair, "under", "", "", 60)] if under else []
-    _write(analysis / "correlations.csv", "x,y,group,spearman,p_value,n", correlations)
+    _write(analysis / "correlations.csv", ",".join(COLUMNS["correlations"]), [(*row, "") for row in correlations])
     for name in ("accuracy", "comparisons"):  # which no figure shows
         _write(analysis / f"{name}.csv", ",".join(COLUMNS[name]), [])
     about = {

@@ -406,7 +406,7 @@ def test_an_audit_draws_its_figures(tmp_path):
     figure = audit.plot("memorization")
     legend = " ".join(text.get_text() for text in figure.axes[0].get_legend().get_texts())
     assert r"\$odd\$" in legend  # not markup
-    assert "all: Spearman" in legend  # there are three groups
+    assert "all examples: Spearman" in legend  # there are three groups
     drawn = {text.get_text() for text in audit.plot("attacks").legends[0].get_texts()}
     assert drawn == {"all examples", r" _\$odd\$", "old", "young", "random guess"}
     footnote = audit.plot("roc").get_supxlabel()

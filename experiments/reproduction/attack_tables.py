@@ -12,12 +12,15 @@ from mia_tf.figures.attacks import CHANCE, LABELS
 
 SELECTIONS = ("random", "subpopulation", "singletons")
 _ATTACKS = {"yeom": "Yeom", "shokri": "Shokri", "sablayrolles": "Sablayrolles", "song": "Song", "carlini": "LiRA"}
-ALONE = "the paper chooses these examples by the models it attacks; not measured here"
+ALONE = "chosen by other models than the attacked ones, which the paper does not say of its own; not measured here"
+CHOSEN = "chosen by other models"
+"""Notes on the examples of one data set alone (footnote 11)."""
 
 
 def names(mixtures: tuple[str, ...], alone: str | None = None) -> list[str]:
     """The runs of a table."""
-    return [*([alone] if alone else []), *(f"{mixture}_{kind}" for mixture in mixtures for kind in SELECTIONS)]
+    own = [alone, f"{alone}_again"] if alone else []
+    return [*own, *(f"{mixture}_{kind}" for mixture in mixtures for kind in SELECTIONS)]
 
 
 def build(table: str, found: dict[str, Measured]) -> Outcome:
@@ -46,21 +49,34 @@ def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
     runs = {(run.run.mixture, run.run.selection): run for run in found.values()}
     rows = []
     for number in both_protocols(paper):
-        run = runs.get((number["mixture"], number["selection"]))
+        chosen = number["selection"] == "none" and number["population"] == "under"
+        run = runs.get((number["mixture"], "again" if chosen else number["selection"]))
         ours = run and (run.lira if number["attack"] == "carlini" else paper_numbers.ATTACKS[number["attack"]])
         row = _row(number, run, ours)
-        if number["selection"] == "none" and number["population"] == "under":
+        if chosen and not run:
             row["note"] = ALONE
-        rows.append(row)
+        rows.append(_noted(row, run.run.selection if run else ""))
     for (mixture, selection), run in runs.items():
-        told = {row["our_attack"] for row in rows if (row["mixture"], row["selection"]) == (mixture, selection)}
+        place = mixture, "none" if selection == "again" else selection
+        populations = {"none": ["all"], "again": ["under"]}.get(selection, ["all", "under"])
+        told = {
+            row["our_attack"]
+            for row in rows
+            if (row["mixture"], row["selection"]) == place and row["population"] in populations
+        }
         for metric in CHANCE:
             for attack, population in run.audit.metric(metric):
-                if attack not in told and population != "over":
-                    about = {"attack": "", "mixture": mixture, "selection": selection}
+                if attack not in told and population in populations:
+                    about = {"attack": "", "mixture": mixture, "selection": place[1]}
                     number = {**about, "population": population, "metric": metric, "paper": np.nan}
-                    rows.append(_row(number, run, attack))
+                    rows.append(_noted(_row(number, run, attack), selection))
     return rows
+
+
+def _noted(row: dict, selection: str) -> dict:
+    """The same row, which says of a data set alone that other models chose its examples."""
+    notes = (CHOSEN, row["note"]) if selection == "again" else (row["note"],)
+    return {**row, "note": "; ".join(filter(None, notes))}
 
 
 def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
@@ -82,7 +98,7 @@ def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
 def _figure(table: str, rows: list[dict], mixture: str, found: dict[str, Measured]):
     """The five attacks of the paper on one mixture."""
     mine = {name: run for name, run in found.items() if run.run.mixture == mixture}
-    selections = {run.run.selection for run in mine.values()}
+    selections = {run.run.selection.replace("again", "none") for run in mine.values()}
     shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
     labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
     figure = style.new_figure(9.6, 1.6 + 0.4 * len(labels))

@@ -43,9 +43,8 @@ def _cells(tables) -> tuple[dict, dict]:
     for source, rows in tables.items():
         for row in rows:
             place = row["mixture"], row["selection"]
-            chosen_by_the_attacked = row["selection"] == "none" and row["population"] == "under"
             unknown = not row["ours"] and row["metric"] != POOLED  # a TPR may be one that cannot be resolved
-            if not row["num_models"] or unknown or chosen_by_the_attacked:
+            if not row["num_models"] or unknown:
                 continue
             name = row["attack"] or row["our_attack"]
             paper = float(row["paper"]) if row["paper"] else float("nan")
@@ -73,12 +72,15 @@ def _within(cells: dict, sources: dict, compared: Mapping[str, Sequence[Row]]) -
             key = row["mixture"], row["selection"], attacks, populations
             paired[key] = triple(row, "difference"), source
     for run, source in sources.items():
+        alone = run[1] == "none"
         for attack in ATTACKS:
-            if value := paired.get((*run, (attack, attack), ("under", "all"))):
-                paper = _papers(cells[*run, attack, "under", "auroc"], cells[*run, attack, "all", "auroc"])
-                yield Finding("under", *run, attack, value[0], paper, value[1])
+            under, whole = (cells.get((*run, attack, population, "auroc")) for population in ("under", "all"))
+            value = paired.get((*_place(run, "under"), (attack, attack), ("under", "all")))
+            if value and under and whole:
+                claim = "alone" if alone else "under"
+                yield Finding(claim, *_place(run, "under"), attack, value[0], _papers(under, whole), value[1])
             under, whole = (cells.get((*run, attack, population, POOLED)) for population in ("under", "all"))
-            if under and whole:
+            if under and whole and not alone:
                 value = difference(under[0], whole[0])
                 yield Finding("under_tpr", *run, attack, value, _papers(under, whole), source)
         for population in ("under", "all"):
@@ -88,12 +90,18 @@ def _within(cells: dict, sources: dict, compared: Mapping[str, Sequence[Row]]) -
             yield from _perfect(cells, run, source)
 
 
+def _place(run: Place, population: str) -> Place:
+    """The run that a population was attacked in: memorized examples of one data set alone, in one of other models."""
+    return (run[0], "again") if run[1] == "none" and population == "under" else run
+
+
 def _best(cells: dict, paired: dict, run: Place, population: str, source: str) -> Iterator[Finding]:
     """LiRA against the best other attack of the paper, by AUROC (paired) and by TPR."""
+    place, both = _place(run, population), (population, population)
     for claim, metric in (("lira", "auroc"), ("lira_tpr", POOLED)):
         lira = cells.get((*run, "carlini", population, metric))
         others = {name: cells.get((*run, name, population, metric)) for name in OTHERS}
-        values = {name: paired.get((*run, ("carlini", name), (population, population))) for name in OTHERS}
+        values = {name: paired.get((*place, ("carlini", name), both)) for name in OTHERS}
         if metric == "auroc":
             others = {name: cell for name, cell in others.items() if values[name]}
         others = {name: cell for name, cell in others.items() if cell}
@@ -105,7 +113,7 @@ def _best(cells: dict, paired: dict, run: Place, population: str, source: str) -
         theirs = "" if others[best_of_paper][1] == others[best][1] else f" (the paper's is {best_of_paper})"
         paired_value = values[best] if metric == "auroc" else (difference(lira[0], others[best][0]), source)
         case = f"{population}, best other {best}{theirs}"
-        yield Finding(claim, *run, case, paired_value[0], _papers(lira, others[best_of_paper]), paired_value[1])
+        yield Finding(claim, *place, case, paired_value[0], _papers(lira, others[best_of_paper]), paired_value[1])
 
 
 def _variances(cells: dict, run: Place, population: str, source: str) -> Iterator[Finding]:
@@ -113,7 +121,8 @@ def _variances(cells: dict, run: Place, population: str, source: str) -> Iterato
     paper_s = cells.get((*run, "carlini", population, POOLED))
     fixed, own = (cells.get((*run, name, population, POOLED), paper_s) for name in ("lira_online_fixed", "lira_online"))
     if fixed is not own:
-        yield Finding("global_variance", *run, population, difference(fixed[0], own[0]), float("nan"), source)
+        value, place = difference(fixed[0], own[0]), _place(run, population)
+        yield Finding("global_variance", *place, population, value, float("nan"), source)
 
 
 def _perfect(cells: dict, run: Place, source: str) -> Iterator[Finding]:

@@ -39,6 +39,8 @@ def correlation_findings(tables: Mapping[str, Sequence[Row]]) -> Iterator[Findin
             pair, place = {row["x"], row["y"]}, (row["mixture"], row["selection"])
             value, size = triple(row, "spearman"), whatever_its_sign(triple(row, "spearman"))
             if pair == {"memorization", "privacy_score"}:
+                if _is_cut(row):
+                    continue
                 yield Finding("memorization", *place, row["group"], value, np.nan, source, STRONG)
                 continue
             (detector,) = pair - {"memorization", "privacy_score"}
@@ -54,8 +56,15 @@ def correlation_findings(tables: Mapping[str, Sequence[Row]]) -> Iterator[Findin
 def better_findings(source: str, rows: Sequence[Row]) -> Iterator[Finding]:
     """Of figure 2's paired differences: "better"."""
     for row in rows:
+        if _is_cut(row):
+            continue
         case = f"{row['group']}, {row['detector']}"
         yield Finding("better", row["mixture"], row["selection"], case, triple(row, "difference"), np.nan, source)
+
+
+def _is_cut(row: Row) -> bool:
+    """Whether a row of figure 2 is of singletons alone: their memorization is cut at a threshold, which weakens it."""
+    return row["selection"] == "singletons" and row["group"] == "under"
 
 
 def privacy_findings(source: str, rows: Sequence[Row]) -> Iterator[Finding]:
@@ -122,9 +131,10 @@ def onion_findings(
 def shift_findings(source: str, rows: Sequence[Row]) -> Iterator[Finding]:
     """Of LiRA's figure 13: "around_0", "cinic", "between" and "mislabeled"."""
     mixtures = {place[0]: groups for place, groups in by_group(rows).items()}
-    for mixture, groups in mixtures.items():
-        value = mean(groups["over"])
-        yield Finding("around_0", mixture, "random", "over", value, np.nan, source, AROUND_0, above=False)
+    for row in rows:
+        if row["group"] == "over":  # also of CIFAR-10 alone
+            place = row["mixture"], row["selection"]
+            yield Finding("around_0", *place, "over", mean(row), np.nan, source, AROUND_0, above=False)
     cinic, between, wrong = (
         mixtures.get(f"cifar10_{name}", {}).get("under") for name in ("cinic10", "cifar100_random", "mislabeled")
     )

@@ -1,9 +1,11 @@
 """The parts of experiments/results/README.md that hold numbers, as Markdown."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
 from experiments.reproduction.judging import ATTACKS
+from mia_tf.figures.strength import word
 
 ATTACK_NAMES = dict(zip(ATTACKS, ("Yeom", "Shokri", "Sablayrolles", "Song", "LiRA"), strict=True))
 MIXTURES = {
@@ -40,7 +42,8 @@ def runs_table(rows: Rows, missing: Sequence[str]) -> list[str]:
     found = {}
     for row in rows:
         if row["ours"]:
-            place = MIXTURES[row["mixture"]], row["selection"].replace("none", "alone")
+            alone = "alone, memorized, by other models" if row["population"] == "under" else "alone"
+            place = MIXTURES[row["mixture"]], alone if row["selection"] == "none" else row["selection"]
             sizes = [f"{int(row[key]):,}" for key in ("num_over", "num_under", "num_models")]
             found[place] = [*sizes, row["note"]]
     lines = [f"| {' | '.join([*place, *cells])} |" for place, cells in found.items()]
@@ -97,6 +100,56 @@ def onion_table(memorization: Rows, accuracy: Rows) -> list[str]:
             lines.append(f"| {what}, {row['group']} | {cells} |")
     head = ["| | without random ones | without the most memorized | change |", "|---|---|---|---|"]
     return [*head, *lines] if lines else NOTHING
+
+
+def ood_table(rows: Rows) -> list[str]:
+    """Within D_U, what an OOD score's correlations are by whose score it is; each cell has MSP and energy."""
+    under = [row for row in rows if row["group"] == "under"]
+    cells = {(row["mixture"], row["quantity"], row["reading"], row["detector"]): row for row in under}
+    lines = []
+    for mixture, quantity in dict.fromkeys((row["mixture"], row["quantity"]) for row in under):
+        numbers = [
+            "; ".join(_correlation(cells[mixture, quantity, reading, name]) for name in ("ood_msp", "ood_energy"))
+            for reading in ("out", "in", "one")
+        ]
+        lines.append(f"| {MIXTURES[mixture]}, {quantity.replace('_', ' ')} | {' | '.join(numbers)} |")
+    if not lines:
+        return NOTHING
+    head = [
+        "| within D_U (MSP; energy) | mean over OUT models | mean over IN models | one model |",
+        "|---|---|---|---|",
+    ]
+    return [*_sensitivity(cells), "", *head, *lines]
+
+
+def _sensitivity(cells: Mapping[tuple, Mapping[str, str]]) -> list[str]:
+    """How far the readings lie apart, and how often the paper's word for the correlation depends on them."""
+    places = dict.fromkeys((mixture, quantity, name) for mixture, quantity, _, name in cells)
+    rho = {
+        place: [float(cells[place[0], place[1], reading, place[2]]["spearman"] or "nan") for reading in ("out", "one")]
+        for place in places
+    }
+    rho = {place: pair for place, pair in rho.items() if not any(map(math.isnan, pair))}
+    if not rho:
+        return ["No correlation is resolved."]
+    place = max(rho, key=lambda key: abs(rho[key][0] - rho[key][1]))
+    smaller = sum(abs(one) < abs(out) for out, one in rho.values())
+    words = sum(word(abs(out)) != word(abs(one)) for out, one in rho.values())
+    mixture, quantity, name = place
+    of = f"{MIXTURES[mixture]}, {quantity.replace('_', ' ')}, {name.removeprefix('ood_')}"
+    return [
+        f"Of {len(rho)} correlations within D_U, {smaller} are weaker for one model than for the mean over OUT models,",
+        f"and {words} get another of the paper's words (weak, moderate, strong). The largest difference: {of},",
+        f"{rho[place][0]:.2f} for the mean over OUT models and {rho[place][1]:.2f} for one model.",
+    ]
+
+
+def _correlation(row: Mapping[str, str]) -> str:
+    """Spearman's correlation and its interval."""
+    if not row["spearman"]:
+        return "-"
+    value, low, high = (float(row[key]) for key in ("spearman", "ci_low", "ci_high"))
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _cell(row: Mapping[str, str], metric: str) -> str:

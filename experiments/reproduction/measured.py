@@ -13,6 +13,7 @@ LIRA_SWEPT = "lira_online_fixed"
 """The LiRA of the figures over numbers of shadow models: with few, one variance for all examples is the one to take."""
 _TITLES = {
     "none": "alone",
+    "again": "alone, other models",
     "singletons": "highly memorized",
     "onion": "without the most memorized",
     "control": "without random ones",
@@ -77,13 +78,18 @@ class Measured:
         """The run for a panel's title: MNIST + SVHN (random)."""
         # A selection puts its name behind that of the group, which the title has anyway.
         both = " + ".join(name.removesuffix(f", {self.run.selection}") for name in self.names)
-        return f"{both} ({_TITLES.get(self.run.selection, self.run.selection)})"
+        return title(both, self.run.selection)
 
     @property
     def scale(self) -> str:
         """The run for a footnote: its models and examples."""
         counts = [f"{self.counts[group]:,} {name}" for group, name in zip(self.groups, self.names, strict=True)]
         return f"{self.title}: {self.audit.num_models:,} {self.arch} models, {' + '.join(counts)}."
+
+
+def title(mixture: str, selection: str) -> str:
+    """Returns the title of a run: MNIST + SVHN (random)."""
+    return f"{mixture} ({_TITLES.get(selection, selection)})"
 
 
 def read(run: Run, folder: Path) -> Measured:

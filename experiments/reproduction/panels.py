@@ -1,19 +1,23 @@
 """Figures 1, 2 and 5 to 10 of Choi et al. and 13 of the LiRA excerpt: one panel a run, of finished numbers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.reproduction.command import footnote
-from experiments.reproduction.measured import LIRA_SWEPT, Measured
+from experiments.reproduction.judging import Triple
+from experiments.reproduction.markdown import MIXTURES
+from experiments.reproduction.measured import LIRA_SWEPT, Measured, title
+from experiments.reproduction.ood_readings import READINGS
 from mia_tf.figures import examples, memorization, ood, privacy_scores, style, sweep
 from mia_tf.figures.pages import by_group_id
 from mia_tf.figures.strength import spearman_interval, strength
 from mia_tf.store import Store
 
 _WIDTH = 3.4
+_SWEEP_WIDTH, _SWEEP_HEIGHT = 2.7, 2.6
 _SWEPT = (LIRA_SWEPT, "rmia")
 _LABELS = {"privacy_score": "privacy score", "memorization": "memorization"}
 
@@ -76,15 +80,58 @@ def draw_memorization_histogram(ax: Axes, run: Measured) -> None:
     memorization.draw_memorization_histogram(ax, values, *_groups(run), edges)
 
 
-def draw_sweep(metric: str, population: str) -> Callable[[Axes, Measured], None]:
-    """Draws a metric of the attacks against the number of shadow models."""
+def sweep_page(
+    lines: Sequence[tuple[Sequence[tuple[str, str]], str]],
+    found: Mapping[str, Measured],
+    metric: str,
+    item: str,
+    words: str,
+) -> Figure:
+    """A page of a metric against the number of shadow models, with a panel for every run, made or not, and one legend.
 
-    def draw(ax: Axes, run: Measured) -> None:
-        swept = run.audit.swept(metric, population)
-        sweep.draw_sweep(ax, metric, {name: swept[name] for name in _SWEPT if name in swept})
-        style.legend_below(ax)
+    Args:
+        lines: per line of panels the mixture and selection of each, and the population that is attacked.
+        found: the runs that were made.
+        metric: of `Audit.swept`.
+        item, words: as for `page`.
+    """
+    made = {(run.run.mixture, run.run.selection): run for run in found.values()}
+    across = max(len(places) for places, _ in lines)
+    figure = style.new_figure(_SWEEP_WIDTH * across, 0.5 + _SWEEP_HEIGHT * len(lines))
+    entries = {}
+    for axes, (places, population) in zip(figure.subplots(len(lines), across, squeeze=False), lines, strict=True):
+        for ax, place in zip(axes, places, strict=False):
+            if place in made:
+                sweep.draw_sweep(ax, metric, _swept(made[place], metric, population))
+                entries |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+            else:
+                _draw_absent(ax)
+            ax.set_title(title(MIXTURES[place[0]], place[1]).replace(" (", "\n("))
+        for ax in [ax for ax in axes if ax.get_ylabel()][1:]:
+            ax.set_ylabel("")
+        for ax in axes[len(places) :]:
+            ax.remove()
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries))
+    footnote(figure, words, found, item)
+    return figure
 
-    return draw
+
+def _draw_absent(ax: Axes) -> None:
+    """A frame for a run that was not made."""
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color=style.GREY, linestyle=(0, (4, 4)))
+    ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", va="center", color=style.GREY)
+
+
+def _swept(run: Measured, metric: str, population: str) -> dict[str, dict[float, Triple]]:
+    """Attack -> shadow models per side, np.inf for all -> its number."""
+    swept, whole = run.audit.swept(metric, population), run.audit.metric(metric)
+    cells = {attack: dict(sorted(swept.get(attack, {}).items())) for attack in _SWEPT}
+    for attack in _SWEPT:
+        if (attack, population) in whole:
+            cells[attack][np.inf] = whole[attack, population]
+    return {attack: by_size for attack, by_size in cells.items() if by_size}
 
 
 def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
@@ -106,24 +153,20 @@ def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
             "n": n,
             "num_models": run.audit.num_models,
             "note": run.note,
+            "ood_reading": READINGS["out"] if y.startswith("ood_") else "",
         }
 
 
 def sweep_rows(run: Measured, metric: str, population: str) -> Iterator[dict]:
     """A metric of the swept attacks by the number of shadow models, and with all of them."""
-    swept, whole = run.audit.swept(metric, population), run.audit.metric(metric)
-    cells = []
-    for attack in _SWEPT:
-        cells += [(attack, size, triple) for size, triple in sorted(swept.get(attack, {}).items())]
-        if (attack, population) in whole:
-            cells.append((attack, "all", whole[attack, population]))
-    for attack, size, (value, low, high) in cells:
+    cells = _swept(run, metric, population)
+    for attack, size, (value, low, high) in ((a, size, cells[a][size]) for a in cells for size in cells[a]):
         yield {
             "mixture": run.run.mixture,
             "selection": run.run.selection,
             "attack": attack,
             "population": population,
-            "num_shadow": size,
+            "num_shadow": "all" if np.isinf(size) else size,
             "metric": metric,
             "ours": value,
             "ci_low": low,

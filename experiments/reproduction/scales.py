@@ -23,7 +23,8 @@ class Scale:
         num_under: examples of D_U in a random run; None for as many as the paper has.
         candidates: examples of D_U to choose from; None where the random run itself offers them.
         choosers: further flags of the runs on candidates.
-        threshold: memorization of a singleton; None for the paper's, SINGLETON_THRESHOLDS.
+        threshold: memorization of a singleton, and of a data set's own examples; None for the paper's,
+            SINGLETON_THRESHOLDS and ALONE_THRESHOLDS.
         features: architecture whose features make the subpopulations.
         clustered: what its features are clustered of: "mixture", as in the paper, or "under", D_U alone. At the small
             scales all of SVHN and CIFAR-10 lies in clusters of its own, and the paper's rule, the smallest of five
@@ -101,8 +102,8 @@ SCALES = {
     # All of the papers' data with small networks. One GPU trains a run in minutes, two cores in five hours.
     "full": Scale(
         flags={"mnist": "mnist_full", "cifar10": "cifar10_full"},
-        minutes={"mnist": None, "cifar10": None},
-        machine="one H100 GPU",
+        minutes={"mnist": 4, "cifar10": None},
+        machine="one H200 GPU",
         num_under=None,
         candidates=None,
         threshold=None,
@@ -119,8 +120,8 @@ SCALES = {
     # MNIST with SVHN at the size of the cpu scale with eight times as many models.
     "many": Scale(
         flags={"mnist": "mnist_svhn_many", "cifar10": "cifar10_cpu"},
-        minutes={"mnist": None, "cifar10": None},
-        machine="one H100 GPU",
+        minutes={"mnist": 9, "cifar10": None},
+        machine="one H200 GPU",
         num_under=250,
         candidates=1000,
         choosers=("--num_experiments=64",),
@@ -153,3 +154,5 @@ SCALES = {
 }
 SINGLETON_THRESHOLDS = {"mnist": 0.8, "cifar10": 0.5}
 """First word of a mixture -> the memorization above which an example is a singleton (section 6)."""
+ALONE_THRESHOLDS = {"mnist": 0.4, "cifar10": 0.8}
+"""The same for examples of one data set alone (footnote 11)."""

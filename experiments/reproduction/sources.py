@@ -58,7 +58,7 @@ def command(source: str, scale: str) -> str:
 def train_flags(name: str, scale: str) -> str:
     """Returns the flags of a run as a command line has them."""
     run = runs.runs(scale)[name]
-    chooser = [f"--scores_from=runs/{scale}/{run.scores_from}"] if run.scores_from else []
+    chooser = [f"--scores_from=runs/{scale}/{run.scores_from}"] if run.selection == "singletons" else []
     text = " ".join([*run.flags, *chooser, "--data_dir=DATA", f"--logdir=runs/{scale}/{name}"])
     return text.replace(f"{runs.FLAGS}{os.sep}", "flags/")
 

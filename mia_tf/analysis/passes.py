@@ -93,8 +93,8 @@ def example_columns(block: Block, view: PlainView | None) -> dict[str, np.ndarra
     return columns | {
         "memorization": estimate,
         "memorization_se": error,
-        "ood_msp": ood.mean_over_out(view.ood_msp, block.keep),
-        "ood_energy": ood.mean_over_out(view.ood_energy, block.keep),
+        "ood_msp": ood.mean_over(view.ood_msp, ~block.keep),
+        "ood_energy": ood.mean_over(view.ood_energy, ~block.keep),
         "correct": np.packbits(view.correct, axis=1),
     }
 

@@ -26,6 +26,7 @@ from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import recommended_online
 from mia_tf.files import expanded
 from mia_tf.records import ALL
+from mia_tf.shadow import ood
 from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
 from mia_tf.shadow.scratch import scratch_folder
@@ -40,7 +41,7 @@ CORRELATED = (
     ("privacy_score", "ood_msp"),
     ("privacy_score", "ood_energy"),
 )
-
+_OOD_NOTE = f"OOD score: {ood.OVER_OUT}"
 
 NO_COINS = (
     "Epsilon was not bounded: with one target it needs membership drawn by a fair coin per example, which is known "
@@ -289,7 +290,7 @@ def _about(shadows: ShadowModels, attacked: ShadowModels) -> dict:
 def correlation_rows(columns: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> list[tuple]:
     """Rows of correlations.csv, of the columns of examples.csv."""
     return [
-        (x, y, name, *spearman(columns[x][mask], columns[y][mask]))
+        (x, y, name, *spearman(columns[x][mask], columns[y][mask]), _OOD_NOTE if y.startswith("ood_") else "")
         for x, y in CORRELATED
         for name, mask in masks.items()
     ]

@@ -63,7 +63,7 @@ COLUMNS = {
     ),
     "accuracy": ("split", "group", "mean", "ci_low", "ci_high", "num_models"),
     "curves": ("attack", "population", "fpr", "tpr"),
-    "correlations": ("x", "y", "group", "spearman", "p_value", "n"),
+    "correlations": ("x", "y", "group", "spearman", "p_value", "n", "note"),
 }
 """Table -> columns of its CSV, in order. Columns are added at the end, never renamed: other programs read them."""
 _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only")

@@ -39,10 +39,10 @@ def _correlation(spearman: Mapping[int | str, tuple[float, float]], key: int | s
     """One rank correlation in words."""
     rho, p_value = spearman.get(key, (np.nan, np.nan))
     if not np.isfinite(rho):
-        return r"Spearman's $\rho$ unresolved"
+        return "Spearman's correlation not resolved"
     # Below this the p-value's own approximation is worth nothing, and the paper stops there too.
     p_text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-    return rf"Spearman's $\rho$ = {rho:.2f}, {p_text}"
+    return f"Spearman's correlation {rho:.2f} ({p_text})"
 
 
 def histogram_edges(memorization: np.ndarray, models_per_side: int) -> np.ndarray:
@@ -75,4 +75,4 @@ def draw_memorization_histogram(
         edges: of the bins, as `histogram_edges` gives them.
     """
     draw_group_histograms(ax, memorization, groups, names, edges)
-    ax.set(title="Memorization", xlabel="memorization  P[correct | in] $-$ P[correct | out]")
+    ax.set(title="Memorization", xlabel="memorization (correct if IN $-$ correct if OUT)")

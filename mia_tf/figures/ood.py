@@ -7,16 +7,18 @@ from matplotlib.axes import Axes
 
 from mia_tf.figures import scatter
 from mia_tf.figures.strength import SIGNIFICANT, strength
+from mia_tf.shadow.ood import OVER_OUT
 
 OOD_LABELS = {
-    "ood_msp": "MSP score  1 $-$ largest softmax probability",
-    "ood_energy": "energy score  $-$logsumexp(logits), nats",
+    "ood_msp": "MSP score, mean over OUT models",
+    "ood_energy": "energy score, mean over OUT models",
 }
 """Column of examples.csv -> what it is; higher = further out of distribution."""
 WORDS = (
-    r"$\rho$ is Spearman's, in the words of Choi et al.: weak below 0.4, moderate below 0.6, strong from there on; "
+    "Spearman's correlation, in the words of Choi et al.: weak below 0.4, moderate below 0.6, strong from there on; "
     "two words if the 95% interval spans them. "
-    "OOD scores are means over the models that did not train on the example; higher = further out."
+    f"Out-of-distribution scores: {OVER_OUT} (OUT); higher = further out. "
+    "MSP: 1 - largest softmax probability; energy: -logsumexp(logits), in nats."
 )
 """What a reader must know, for the footnote."""
 MSP_WORDS = f"{WORDS} MSP scores under 1e-8 are drawn there."
@@ -62,6 +64,6 @@ def _words(spearman: Mapping[int | str, tuple[float, float]], key: int | str, n:
     """One rank correlation of n points, its p-value and its strength."""
     rho, p_value = spearman.get(key, (np.nan, np.nan))
     if np.isnan(rho):
-        return r"$\rho$ unresolved"
+        return "correlation not resolved"
     p_text = "p < 0.001" if p_value < SIGNIFICANT else f"p = {p_value:.3f}"
-    return rf"$\rho$ = {rho:.2f}, {p_text}, {strength(rho, p_value, n)}"
+    return f"correlation {rho:.2f} ({p_text}), {strength(rho, p_value, n)}"

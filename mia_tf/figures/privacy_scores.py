@@ -53,4 +53,6 @@ def draw_group_histograms(
 def count_label(values: np.ndarray, name: str) -> str:
     """A group's name with how many of its values are drawn, and how many could not be resolved."""
     missing = np.count_nonzero(~np.isfinite(values))
-    return f"{name} (n = {len(values) - missing:,}{f', {missing:,} unresolved' if missing else ''})"
+    drawn = len(values) - missing
+    unresolved = f", {missing:,} not resolved" if missing else ""
+    return f"{name} ({drawn:,} example{'' if drawn == 1 else 's'}{unresolved})"

@@ -47,15 +47,16 @@ def draw_groups(
             label=label if words is None else f"{label}: {words(group)}",
         )
     if words is not None and len(present) > 1:
-        ax.plot([], [], linestyle="", label=f"{'both' if len(present) == 2 else 'all'}: {words('all')}")
+        ax.plot([], [], linestyle="", label=f"{'both groups' if len(present) == 2 else 'all examples'}: {words('all')}")
 
 
 def legend_below(ax: Axes) -> None:
-    """The legend below the axes, its markers not see-through as the points are, long entries in two lines."""
+    """The legend below the axes, its markers opaque; if an entry is long, all have two lines."""
     style.legend_below(ax, handlelength=1.5)
+    texts = ax.get_legend().get_texts()
     inches = ax.figure.get_figwidth() / ax.get_gridspec().ncols
-    for text in ax.get_legend().get_texts():
-        if len(text.get_text()) > _PER_INCH * inches:
+    if max(len(text.get_text()) for text in texts) > _PER_INCH * inches:
+        for text in texts:
             text.set_text(text.get_text().replace(": ", ":\n", 1))
     for handle in ax.get_legend().legend_handles:
         handle.set_alpha(1)

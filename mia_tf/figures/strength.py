@@ -31,11 +31,12 @@ def strength(rho: float, p_value: float, n: int) -> str:
     if not p_value < SIGNIFICANT:
         return "not significant"
     ends = spearman_interval(abs(rho), n)
-    words = [_word(max(end, 0)) for end in (ends if np.isfinite(ends).all() else (abs(rho),))]
+    words = [word(max(end, 0)) for end in (ends if np.isfinite(ends).all() else (abs(rho),))]
     return " to ".join(dict.fromkeys(words))
 
 
-def _word(rho: float) -> str:
+def word(rho: float) -> str:
+    """Returns "weak", "moderate" or "strong" for a correlation's absolute value."""
     return "strong" if rho >= STRONG else "moderate" if rho >= MODERATE else "weak"
 
 

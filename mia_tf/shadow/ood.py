@@ -5,6 +5,10 @@ from scipy.special import expit, logsumexp
 
 from mia_tf.shadow import signals
 
+OVER_OUT = "mean over the models that were not trained on the example"
+OVER_IN = "mean over the models that were trained on the example"
+"""Whose scores are meant. An audit has the first; the tables and figures say so."""
+
 
 def max_softmax(logits: np.ndarray) -> np.ndarray:
     """1 - the largest softmax probability, in [0, 1 - 1/C] (Hendrycks and Gimpel, 2017, negated and shifted).
@@ -31,7 +35,7 @@ def energy(logits: np.ndarray) -> np.ndarray:
     return -logsumexp(np.asarray(logits, np.float64), axis=-1)
 
 
-def mean_over_out(scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """(n,) mean of scores (n, M) over the models whose training set lacks the example; NaN where there is none."""
-    count = (~keep).sum(axis=1)
-    return np.where(keep, 0, scores).sum(axis=1) / np.where(count, count, np.nan)
+def mean_over(scores: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """(n,) mean of scores (n, M) over the models of each example that `used` (n, M) marks; NaN if there is none."""
+    count = used.sum(axis=1)
+    return np.where(used, scores, 0).sum(axis=1) / np.where(count, count, np.nan)

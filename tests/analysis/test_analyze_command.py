@@ -31,7 +31,7 @@ HEADERS = {
     "lira_evidence,exposure,exposure_low,exposure_high,rank",
     "accuracy": "split,group,mean,ci_low,ci_high,num_models",
     "curves": "attack,population,fpr,tpr",
-    "correlations": "x,y,group,spearman,p_value,n",
+    "correlations": "x,y,group,spearman,p_value,n,note",
     "comparisons": "attack,other_attack,population,other_population,num_shadow,other_num_shadow,auroc_difference,"
     "ci_low,ci_high",
 }
@@ -172,6 +172,7 @@ def test_correlations_are_those_of_the_table_of_examples(analyzed):
         mask = {"all": under | True, "under": under, "over": ~under}[row["group"]]
         rho, p, n = spearman(column(examples, row["x"])[mask], column(examples, row["y"])[mask])
         assert (float(row["spearman"]), float(row["p_value"]), int(row["n"])) == pytest.approx((rho, p, n), abs=1e-6)
+        assert ("not trained on" in row["note"]) == row["y"].startswith("ood_")
 
 
 def test_the_summary_names_the_stand_in_the_variant_and_the_files(tmp_path, capsys):

@@ -36,7 +36,7 @@ def test_distributions_share_bins_and_lose_no_example():
         for group, patch in enumerate(ax.patches):
             counts, _ = np.histogram(drawn[groups == group], edges)
             np.testing.assert_array_equal(patch.get_data().values, counts)
-    assert "MNIST (n = 297, 3 unresolved)" in [text for text, _ in drawn_texts(figure)]
+    assert "MNIST (297 examples, 3 not resolved)" in [text for text, _ in drawn_texts(figure)]
     assert layout_faults(figure) == []
 
 

@@ -54,7 +54,7 @@ def test_privacy_score_histogram_counts_each_group(ax):
         oracle[-1] += np.sum(mine == edges[-1])
         np.testing.assert_array_equal(counts, oracle)
         assert counts.sum() == total
-    assert _legend(ax) == ["MNIST (n = 5,000)", "SVHN (n = 250)"]
+    assert _legend(ax) == ["MNIST (5,000 examples)", "SVHN (250 examples)"]
     # A bar of one example is visible beside thousands.
     assert ax.get_yscale() == "log" and 0 < ax.get_ylim()[0] < 1
 
@@ -62,7 +62,7 @@ def test_privacy_score_histogram_counts_each_group(ax):
 def test_histogram_says_how_many_are_unresolved_and_leaves_out_a_group_that_is_not_there(ax):
     scores = np.array([0.1, 0.2, np.nan, 0.4])
     draw_privacy_scores(ax, scores, np.zeros(4, int), NAMES)
-    assert _legend(ax) == ["MNIST (n = 3, 1 unresolved)"]
+    assert _legend(ax) == ["MNIST (3 examples, 1 not resolved)"]
     assert len(ax.patches) == 1 and _histogram(ax)[0].sum() == 3
 
 
@@ -104,9 +104,9 @@ def test_scatter_draws_every_example_and_its_groups_correlation(ax):
     assert np.ma.getmaskarray(under.get_offsets())[2].any()
     assert to_hex(over.get_facecolor()[0]) != to_hex(under.get_facecolor()[0])
     assert _legend(ax) == [
-        r"MNIST (n = 2): Spearman's $\rho$ = 0.12, p = 0.046",
-        r"SVHN (n = 2, 1 unresolved): Spearman's $\rho$ unresolved",
-        r"both: Spearman's $\rho$ = 0.84, p < 0.001",
+        "MNIST (2 examples): Spearman's correlation 0.12 (p = 0.046)",
+        "SVHN (2 examples, 1 not resolved): Spearman's correlation not resolved",
+        "both groups: Spearman's correlation 0.84 (p < 0.001)",
     ]
     style.footnote(ax.figure, "a footnote")
     assert layout_faults(ax.figure) == []
@@ -114,7 +114,7 @@ def test_scatter_draws_every_example_and_its_groups_correlation(ax):
 
 def test_scatter_of_one_group_has_one_line_of_legend(ax):
     draw_memorization(ax, np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.zeros(2, int), NAMES, {0: (1, 0.5)})
-    assert _legend(ax) == [r"MNIST (n = 2): Spearman's $\rho$ = 1.00, p = 0.500"]
+    assert _legend(ax) == ["MNIST (2 examples): Spearman's correlation 1.00 (p = 0.500)"]
 
 
 # ---- images

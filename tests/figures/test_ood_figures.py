@@ -33,9 +33,9 @@ def test_against_ood_draws_every_example_and_says_how_strong(ax, detector):
     np.testing.assert_array_equal(under.get_offsets(), [[0.5, 2.0], [0.8, 1.0]])
     assert ax.get_xscale() == ("log" if detector == "ood_msp" else "linear")
     assert _legend(ax) == [
-        r"MNIST (n = 2, 1 unresolved): $\rho$ = 0.35, p < 0.001, weak",
-        r"SVHN (n = 2): $\rho$ = -0.70, p < 0.001, strong",
-        r"both: $\rho$ = 0.50, p = 0.200, not significant",
+        "MNIST (2 examples, 1 not resolved): correlation 0.35 (p < 0.001), weak",
+        "SVHN (2 examples): correlation -0.70 (p < 0.001), strong",
+        "both groups: correlation 0.50 (p = 0.200), not significant",
     ]
     style.footnote(ax.figure, WORDS)
     assert layout_faults(ax.figure) == []
@@ -44,4 +44,4 @@ def test_against_ood_draws_every_example_and_says_how_strong(ax, detector):
 def test_msp_scores_of_zero_stand_at_the_left_end(ax):
     draw_against_ood(ax, "ood_msp", np.array([0.0, 0.5]), np.ones(2), "memorization", np.zeros(2, int), NAMES, {})
     np.testing.assert_array_equal(ax.collections[0].get_offsets()[:, 0], [1e-8, 0.5])
-    assert _legend(ax) == [r"MNIST (n = 2): $\rho$ unresolved"]
+    assert _legend(ax) == ["MNIST (2 examples): correlation not resolved"]

@@ -267,8 +267,8 @@ def test_classes_beyond_the_page_are_said_to_be_left_out(tmp_path):
 
 def test_correlations_of_other_scores_are_not_shown(small):
     written = _flat(dict(_pages(small))["memorization"])
-    assert "both: Spearman's $\\rho$ = 0.84, p < 0.001" in written
-    assert "0.20, p = 0.012" in written and "SVHN (n = 60): Spearman's $\\rho$ unresolved" in written
+    assert "both groups: Spearman's correlation 0.84 (p < 0.001)" in written
+    assert "0.20 (p = 0.012)" in written and "SVHN (60 examples): Spearman's correlation not resolved" in written
 
 
 # ---- bad input

@@ -93,3 +93,13 @@ def test_a_sweep_of_which_nothing_is_resolved_says_so_on_its_own_axis():
     assert [text.get_text() for text in ax.texts] == ["not resolved"]
     low, high = ax.get_xlim()
     assert 0.5 < low < 1 and 16 < high < 32
+
+
+def test_all_models_stand_one_step_right_of_the_largest_number():
+    figure = style.new_figure(4, 3)
+    ax = figure.subplots()
+    draw_sweep(ax, "auroc", {"rmia": {np.inf: (0.9, 0.8, 0.95), 4: (0.7, 0.6, 0.8), 1: (0.6, 0.5, 0.7)}})
+    (line,) = [line for line in ax.get_lines() if line.get_label() == "RMIA"]
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 0.6], [4, 0.7], [8, 0.9]])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "4", "all"]
+    assert layout_faults(figure) == []

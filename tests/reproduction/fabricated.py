@@ -6,7 +6,7 @@ import numpy as np
 from dp_helpers import GUARANTEE
 from toys import make_dataset
 
-from experiments import runs
+from experiments import memorized_alone, runs
 from mia_tf import analyze
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
@@ -15,7 +15,7 @@ MODELS = 12
 _SPLITS = [(split, group) for split in ("test",) for group in ("all", "over", "under")]
 
 
-def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
+def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24, attacks=None):
     """Writes and analyzes FOLDER/smoke/NAME; members of the under-represented group stand out by `strength`."""
     run = runs.runs("smoke")[name]
     num_under = num_under if "_" in run.mixture else 0
@@ -30,7 +30,7 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
     logits[:, np.arange(count), 0, 0, dataset.labels] += margin.astype(np.float32)
     logdir = folder / "smoke" / name
     arch = run.selection if run.selection.startswith("cnn") else "cnn2-1-max"
-    store = Store.create(logdir, {"arch": arch, "num_experiments": MODELS}, lambda: dataset)
+    store = Store.create(logdir, {"arch": arch, "num_experiments": MODELS, "seed": seed}, lambda: dataset)
     metrics = {f"{split}_accuracy_{group}": 0.5 for split, group in _SPLITS} | {"train_seconds": 30.0}
     right = logits[:, :, 0, 0].argmax(axis=2) == dataset.labels
     for index in range(MODELS):
@@ -43,5 +43,8 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24):
         }
         hparams = {"num_experiments": MODELS, **(GUARANTEE if run.selection == "private" else {})}
         assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics | mine))
-    analyze.analyze(logdir, num_shadow=(1, 2))
+    if run.selection == "again":
+        memorized_alone.analyze(logdir, folder / "smoke" / run.scores_from, 0.4, (1, 2), attacks)
+    else:
+        analyze.analyze(logdir, attacks, num_shadow=(1, 2))
     return logdir

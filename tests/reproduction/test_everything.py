@@ -9,17 +9,20 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 from fabricated import MODELS, fabricate
+from refusals import refuses
 
-from experiments import claims, everything, runs
+from experiments import claims, everything, memorized_alone, runs
 from experiments.reproduction import command
 from mia_tf.analyze import analyze
 from mia_tf.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
 ARCHITECTURES = runs.architectures("smoke")
-RUNS = ("mnist", "mnist_svhn_random", "mnist_svhn_singletons", "mnist_svhn_onion", "mnist_svhn_control")
+RUNS = ("mnist", "mnist_again", "mnist_svhn_random", "mnist_svhn_singletons", "mnist_svhn_onion", "mnist_svhn_control")
+WITHOUT_NETWORKS = ["yeom", "sablayrolles", "song", "lira_online", "lira_online_fixed", "rmia"]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,8 @@ def made(tmp_path_factory):
     """A folder of invented runs and the folder of all that was made of them."""
     folder = tmp_path_factory.mktemp("runs")
     for seed, name in enumerate(RUNS):
-        fabricate(folder, name, seed, strength=6.0 if "singletons" in name else 3.0)
+        attacks = WITHOUT_NETWORKS if name == "mnist_again" else None
+        fabricate(folder, name, seed, strength=6.0 if "singletons" in name else 3.0, attacks=attacks)
     fabricate(folder, "mnist_svhn_private", RUNS.index("mnist_svhn_random"), strength=0.1)
     source = folder / "smoke" / "mnist_svhn_random"
     for seed, name in enumerate(ARCHITECTURES, 10):
@@ -93,15 +97,52 @@ def test_a_table_has_the_papers_numbers_beside_those_of_the_analysis(made):
     assert lira["note"] == "stand-in data"
 
 
-def test_numbers_of_the_paper_stay_where_nothing_was_run_and_where_it_looks_at_what_it_attacks(made):
+def test_numbers_of_the_paper_stay_where_nothing_was_run(made):
     _, results = made
     table = rows(results, "table2")
     assert len([row for row in table if row["attack"]]) == 35 * 2 * 3
     absent = [row for row in table if row["mixture"] == "mnist_augmnist"]
     assert len(absent) == 90 and all(row["paper"] and not row["ours"] for row in absent)
-    alone = [row for row in table if row["mixture"] == "mnist" and row["attack"] and row["metric"] == "auroc"]
-    assert {(bool(row["ours"]), row["population"]) for row in alone} == {(True, "all"), (False, "under")}
-    assert all("not measured" in row["note"] for row in alone if row["population"] == "under")
+    alone = [row for row in rows(results, "table3") if row["mixture"] == "cifar10" and row["attack"]]
+    under = [row for row in alone if row["population"] == "under"]
+    assert under and not any(row["ours"] for row in under) and any(row["ours"] for row in alone)
+    assert all("not measured" in row["note"] for row in under)
+
+
+def test_memorized_examples_of_a_data_set_alone_are_attacked_with_other_models(made):
+    folder, results = made
+    chosen = pd.read_csv(folder / "smoke" / "mnist" / "analysis" / "examples.csv")["memorization"] > 0.4
+    attacked = pd.read_csv(folder / "smoke" / "mnist_again" / "analysis" / "examples.csv")
+    assert ((attacked["group"] == "under") == chosen).all()
+    table = pd.read_csv(results / "table2" / "smoke.csv").query("mixture == 'mnist' and metric == 'auroc'")
+    under = table.query("population == 'under'")
+    assert set(under["note"]) == {"chosen by other models; stand-in data"} and set(under["selection"]) == {"none"}
+    assert set(under["num_under"]) == {chosen.sum()} and "rmia" in set(under["our_attack"])
+    assert set(table.query("population == 'all'")["num_under"]) == {0}
+    (row,) = (
+        pd.read_csv(results / "claims" / "smoke.csv").query("claim == 'alone' and case == 'carlini'").to_dict("records")
+    )
+    measured = pd.read_csv(folder / "smoke" / "mnist_again" / "analysis" / "comparisons.csv")
+    whole = measured[measured["num_shadow"].isna() & measured["other_num_shadow"].isna()]
+    pair = "attack == other_attack == 'lira_online_fixed' and population == 'under' and other_population == 'all'"
+    assert row["value"] == pytest.approx(whole.query(pair)["auroc_difference"].item(), abs=1e-5)
+    assert row["paper"] == pytest.approx(0.89 - 0.52) and row["selection"] == "again" and str(row["seed"]) == "12"
+    # Of these models no example is memorized more than another, so what chance chose is not easier to attack.
+    assert row["ci_low"] < 0 < row["ci_high"]
+    page = (results / "README.md").read_text()
+    assert f"| MNIST | alone, memorized, by other models | {120 - chosen.sum()} | {chosen.sum()} | 12 | " in page
+
+
+def test_what_chooses_is_of_the_same_examples_and_of_other_models(made):
+    folder, _ = made
+    again, chooser = (folder / "smoke" / name for name in ("mnist_again", "mnist"))
+    with refuses("threshold", 1.0):
+        memorized_alone.analyze(again, chooser, 1.0)
+    with refuses("chosen_by", chooser):  # its own models
+        memorized_alone.analyze(chooser, chooser, 0.4)
+    svhn = folder / "smoke" / "mnist_svhn_random"
+    with refuses("chosen_by", svhn):
+        memorized_alone.analyze(again, svhn, 0.4)
 
 
 def test_attacks_that_the_paper_does_not_have_follow_without_a_number_of_its(made):
@@ -185,6 +226,13 @@ def test_sweeps_end_with_all_models(made):
     }
     for name, expected in challenges.items():
         assert {(row["selection"], row["population"]) for row in rows(results, name)} == expected
+
+
+def test_figure_2_is_of_random_examples_and_of_singletons(made):
+    _, results = made
+    assert {row["selection"] for row in rows(results, "figure2")} == {"random", "singletons"}
+    assert {row["selection"] for row in rows(results, "figure2", "_comparisons")} == {"random", "singletons"}
+    assert (results / "figure2" / "smoke_examples_mnist_svhn.png").exists()
 
 
 def test_the_page_has_the_numbers_of_the_csvs(made):

@@ -162,6 +162,24 @@ def test_claims_about_correlations():
     assert better.value == pytest.approx((0.1, 0.05, 0.15))
 
 
+def test_of_singletons_figure_2_is_judged_over_both_groups_alone():
+    rows = [
+        {**correlation_row("memorization", group, 0.5, 0.04), "selection": "singletons"} for group in ("all", "under")
+    ]
+    compared = [{**better_row(group, 0.1, 0.05), "selection": "singletons"} for group in ("all", "under")]
+    found = [*judged_scores.correlation_findings({SOURCE: rows}), *judged_scores.better_findings(SOURCE, compared)]
+    assert [(f.claim, f.selection, f.case) for f in found] == [
+        ("memorization", "singletons", "all"),
+        ("better", "singletons", "all, ood_msp"),
+    ]
+
+
+def test_cifar10_alone_counts_as_cifar10s_own_in_figure_13():
+    row = {"mixture": "cifar10", "selection": "none", "group": "over", "mean": "0.2", "mean_se": "0.01"}
+    (found,) = judged_scores.shift_findings(SOURCE, [row])
+    assert (found.claim, found.verdict, found.selection) == ("around_0", "holds", "none")
+
+
 @pytest.mark.parametrize("scale", ["cpu", "paper"])
 def test_the_few_shadow_models_are_among_those_that_are_swept(scale):
     wanted = {1, *map(int, (judged_sweeps.FIVE, judged_sweeps.TWENTY, judged_sweeps.FIFTY))}

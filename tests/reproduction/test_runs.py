@@ -51,10 +51,11 @@ def test_the_random_run_of_mnist_with_svhn_is_the_committed_flagfile():
 def test_no_run_is_attacked_with_the_models_that_chose_its_examples(scale):
     known = runs.runs(scale)
     chosen = [run for run in known.values() if run.scores_from]
-    assert {run.selection for run in chosen} == {"singletons", *runs.REMOVALS} and len(chosen) == 7
+    assert {run.selection for run in chosen} == {"singletons", "again", *runs.REMOVALS} and len(chosen) == 9
     for run in chosen:
         other = known[run.scores_from]
-        assert other.mixture == run.mixture and other.selection in ("random", "candidates")
+        choosers = ("none",) if run.selection == "again" else ("random", "candidates")
+        assert other.mixture == run.mixture and other.selection in choosers
         seeds = [flag for each in (run, other) for flag in each.flags if flag.startswith("--seed=")]
         assert len(set(seeds)) == 2
 
@@ -65,8 +66,8 @@ def test_singletons_are_memorized_above_the_thresholds_of_section_6():
     assert "--threshold=0.5" in known["cifar10_cifar100_singletons"].flags
 
 
-def test_subpopulations_are_clusters_of_the_mixture_at_the_scale_of_the_paper_alone():
-    for scale, clustered in (("smoke", "under"), ("cpu", "under"), ("paper", "mixture")):
+def test_subpopulations_are_clusters_of_the_mixture_where_all_data_are_there():
+    for scale, clustered in (("smoke", "under"), ("cpu", "under"), ("full", "mixture"), ("paper", "mixture")):
         asked = [config(*run.flags).data for run in runs.runs(scale).values() if run.selection == "subpopulation"]
         assert len(asked) == 5 and {data.clustered for data in asked} == {clustered}
 
@@ -85,7 +86,10 @@ def test_every_run_is_a_configuration_that_train_accepts(scale, tmp_path):
         chooser = [f"--scores_from={tmp_path}"] if run.selection == "singletons" else []
         found[run.name] = config(*run.flags, *chooser)
         assert found[run.name].data.dataset == run.mixture
-    different = {(each.data, each.training.arch, each.training.privacy, each.seed) for each in found.values()}
+    different = {
+        (each.data, each.training.arch, each.training.privacy, each.seed, each.num_experiments)
+        for each in found.values()
+    }
     assert len(different) == len(found)
 
 
@@ -124,6 +128,31 @@ def test_making_trains_and_analyzes_what_it_is_chosen_by_first(tmp_path, monkeyp
     pool = tmp_path / "smoke" / "mnist_svhn_candidates"
     assert f"--logdir={pool}" in scores and f"--scores_from={pool}" in singletons
     assert "--workers=2" in scores and "--under=singletons" in singletons
+
+
+def test_a_data_set_alone_is_attacked_with_other_models_than_those_that_choose(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(runs, "_call", called.append)
+    monkeypatch.setattr(runs, "present", lambda folder: 8)
+    folder, chooser = (tmp_path / "paper" / name for name in ("mnist_again", "mnist"))
+    runs.make(options(tmp_path, "paper"), ["mnist_again"])
+    assert [command[0] for command in called] == ["mia_tf.train", "mia_tf.analyze", "mia_tf.train", called[-1][0]]
+    chosen, again = config(*called[0][1:]), config(*called[2][1:])
+    assert chosen.data == again.data and chosen.seed != again.seed  # the same examples in other subsets
+    assert not (membership(chosen, 50) == membership(again, 50)).all()
+    assert called[-1][0] == "experiments.memorized_alone"
+    assert {f"--logdir={folder}", f"--chosen_by={chooser}", "--threshold=0.4"} <= set(called[-1])
+    monkeypatch.setattr(runs, "analyzed", lambda folder: 8)
+    for age, made in enumerate((folder, chooser)):
+        (made / "analysis").mkdir(parents=True)
+        (made / "analysis" / "audit.json").touch()
+        os.utime(made / "analysis" / "audit.json", (1000 - age, 1000 - age))
+    called.clear()
+    runs.make(options(tmp_path, "paper"), ["mnist_again"])
+    assert [command[0] for command in called] == ["mia_tf.train"] * 2
+    os.utime(chooser / "analysis" / "audit.json", (1001, 1001))  # with more models
+    runs.make(options(tmp_path, "paper"), ["mnist_again"])
+    assert called[-1][0] == "experiments.memorized_alone"
 
 
 @pytest.mark.parametrize("scale", runs.SCALES)

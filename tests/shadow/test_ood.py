@@ -23,7 +23,7 @@ def test_digits_are_kept_where_the_model_is_sure():
     assert np.isfinite(ood.energy(np.array([1e5, -1e5])))
 
 
-def test_only_models_that_did_not_train_on_the_example_count():
+def test_only_the_models_that_are_used_count():
     scores = np.array([[1.0, 2.0, 4.0], [1.0, 2.0, 4.0], [1.0, 2.0, 4.0]])
     keep = np.array([[True, False, False], [False, False, False], [True, True, True]])
-    np.testing.assert_array_equal(ood.mean_over_out(scores, keep), [3.0, 7 / 3, np.nan])
+    np.testing.assert_array_equal(ood.mean_over(scores, ~keep), [3.0, 7 / 3, np.nan])

@@ -34,7 +34,7 @@ def test_distance_draws_points_and_the_line_of_equality(ax):
     np.testing.assert_array_equal(line.get_xydata(), [[0, 0], [1, 1]])
     points = np.concatenate([c.get_offsets() for c in ax.collections[1:]])  # the first is the shading
     np.testing.assert_array_equal(points[:4], np.column_stack([memorization, distance])[:4])
-    assert _legend(ax)[1] == "SVHN (n = 1, 1 unresolved)"
+    assert _legend(ax)[1] == "SVHN (1 example, 1 not resolved)"
     assert layout_faults(ax.figure) == []
 
 
