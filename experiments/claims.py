@@ -2,11 +2,13 @@
 
     python -m experiments.claims --scale=cpu
 
-Reads the CSVs of the tables and figures under experiments/results and writes results/claims/SCALE.csv. At the scale
+Reads the CSVs of the tables and figures under experiments/results and writes results/claims/SCALE.csv. At the scales
 that README.md is about it also puts what was run, the claims and the tables between the marks of that page, whose prose
 is written by hand: no number there is ever older than its CSV (a test says so). Cost: a second.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments import commands, runs
@@ -28,16 +30,22 @@ from mia_tf.validation import InputError
 ATTACK_TABLES = ("table2", "table3", "table5")
 CORRELATIONS = ("figure1", "figure5", "figure2", "figure9", "figure10")
 SWEEPS = ("figure3", "figure7", "figure8")
-PAGE_SCALE = "cpu"
-"""What README.md is about."""
+PAGE_SCALES = ("cpu", "full", "many")
+"""What README.md is about: most of it about the first, the claims about all."""
 
 
 def findings(results: Path, scale: str) -> list[Finding]:
     """Returns every comparison that the CSVs of a scale allow, by claim."""
 
+    models: dict[tuple[str, str], int] = {}
+
     def read(name: str, ending: str = "") -> tuple[str, list[Row]]:
         source = sources.path(name, scale, ending)
-        return source, sources.rows(results, source)
+        read_rows = sources.rows(results, source)
+        for row in read_rows:
+            if row.get("num_models") and "selection" in row:
+                models[row["mixture"], row["selection"]] = int(row["num_models"])
+        return source, read_rows
 
     epochs = run_settings.epochs(scale)
     tables, compared = (dict(read(name, ending) for name in ATTACK_TABLES) for ending in ("", "_comparisons"))
@@ -54,11 +62,19 @@ def findings(results: Path, scale: str) -> list[Finding]:
         *judged_scores.shift_findings(*read("lira_figure13")),
         *judged_theory.dp_findings(*read("figure4"), *read("figure4", "_accuracy")),
     ]
-    if scale == PAGE_SCALE:
+    if scale == PAGE_SCALES[0]:
         summary, learning = (f"theory/{name}.csv" for name in ("summary", "learning"))
         read_theory = (summary, sources.rows(results, summary), learning, sources.rows(results, learning))
         judged += judged_theory.theory_findings(*read_theory)
-    return sorted(judged, key=lambda finding: list(CLAIMS).index(finding.claim))
+    found = [
+        replace(
+            finding,
+            scale=scale,
+            num_models=min((models.get((finding.mixture, name), 0) for name in finding.selections), default=0),
+        )
+        for finding in judged
+    ]
+    return sorted(found, key=lambda finding: list(CLAIMS).index(finding.claim))
 
 
 def missing(results: Path, scale: str) -> list[str]:
@@ -83,21 +99,24 @@ def missing(results: Path, scale: str) -> list[str]:
     return [run.name for run in wanted if (run.mixture, run.selection) not in present]
 
 
-def page(text: str, results: Path, scale: str) -> str:
+def page(text: str, results: Path, scales: Sequence[str]) -> str:
     """README.md with what stands between its marks made anew."""
+    scale, *others = scales
 
-    def rows(name: str, ending: str = "") -> list[Row]:
+    def rows(name: str, ending: str = "", scale: str = scale) -> list[Row]:
         return sources.rows(results, sources.path(name, scale, ending))
 
     attacks = {name: rows(name) for name in ATTACK_TABLES}
     accuracy = {name: rows(name) for name in ("table1", "table4")}
-    judged = findings(results, scale)
+    judged = [finding for each in scales for finding in findings(results, each)]
     parts = {
         "runs": markdown.runs_table([row for table in attacks.values() for row in table], missing(results, scale)),
-        "headline": claims_table.headline(judged, scale),
-        "claims": claims_table.table(judged, scale),
-        "against": claims_table.against(judged, scale),
-        "provenance": claims_table.provenance(judged, scale),
+        "headline": claims_table.headline(judged, scales),
+        "claims": claims_table.table(judged, scales),
+        "against": claims_table.against(judged),
+        "provenance": claims_table.provenance(judged),
+        **{f"table2_{other}": markdown.attack_table(rows("table2", scale=other)) for other in others},
+        **{f"ood_readings_{other}": markdown.ood_table(rows("ood_proxy", "_readings", other)) for other in others},
         **{name: markdown.attack_table(table) for name, table in attacks.items()},
         **{name: markdown.accuracy_table(table) for name, table in accuracy.items()},
         "ood_readings": markdown.ood_table(rows("ood_proxy", "_readings")),
@@ -119,11 +138,11 @@ def main(argv=None) -> None:
         raise InputError(line, "results", options.results)
     out = options.results / "claims"
     out.mkdir(exist_ok=True)
-    write_rows(out / f"{options.scale}.csv", [claims_table.cells(finding, options.scale) for finding in judged])
+    write_rows(out / f"{options.scale}.csv", [claims_table.cells(finding) for finding in judged])
     readme = options.results / "README.md"
-    if options.scale == PAGE_SCALE and readme.exists():
-        readme.write_text(page(readme.read_text(), options.results, options.scale))
-    print("\n".join(claims_table.headline(judged, options.scale)))
+    if options.scale in PAGE_SCALES and readme.exists():
+        readme.write_text(page(readme.read_text(), options.results, PAGE_SCALES))
+    print("\n".join(claims_table.headline(judged, [options.scale])))
 
 
 if __name__ == "__main__":

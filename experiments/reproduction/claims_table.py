@@ -9,17 +9,19 @@ from experiments.reproduction.judging import CLAIMS, VERDICTS, Claim, Finding
 from experiments.reproduction.markdown import ATTACK_NAMES, MIXTURES
 
 _PLURAL = {"holds": "hold", "fails": "fail", "undecided": "are undecided", "not comparable": "are not comparable"}
+_SCALES = {"full": ", all of MNIST", "many": ", hundreds of models"}
+"""What a comparison says of the scale that it is from; nothing of the scale that most are from."""
 _PLURAL |= {"not measured here": "are not measured here"}
 
 
-def verdicts(findings: Sequence[Finding], scale: str) -> dict[str, str]:
-    """Returns the verdict of every claim by its name."""
-    models = num_models(scale)
+def verdicts(findings: Sequence[Finding], scales: Sequence[str]) -> dict[str, str]:
+    """Returns the verdict of every claim by its name, on the comparisons of all scales."""
+    models = max(map(num_models, scales))
     return {name: claim.verdict(of(findings, name), models) for name, claim in CLAIMS.items()}
 
 
 def num_models(scale: str) -> int:
-    """Returns how many models a run of a scale has."""
+    """Returns how many models a run of a scale is planned with."""
     return run_settings.by_place(scale)["mnist_svhn", "random"].num_experiments
 
 
@@ -28,9 +30,9 @@ def of(findings: Sequence[Finding], claim: str) -> list[Finding]:
     return [finding for finding in findings if finding.claim == claim]
 
 
-def headline(findings: Sequence[Finding], scale: str) -> list[str]:
+def headline(findings: Sequence[Finding], scales: Sequence[str]) -> list[str]:
     """Returns how many claims there are of each verdict, and how many comparisons."""
-    by_claim = list(verdicts(findings, scale).values())
+    by_claim = list(verdicts(findings, scales).values())
     single = [finding.verdict for finding in findings]
     counts, made = (
         ", ".join(f"{few.count(verdict)} {_PLURAL.get(verdict, verdict)}" for verdict in VERDICTS if verdict in few)
@@ -43,10 +45,10 @@ def headline(findings: Sequence[Finding], scale: str) -> list[str]:
     ]
 
 
-def table(findings: Sequence[Finding], scale: str) -> list[str]:
+def table(findings: Sequence[Finding], scales: Sequence[str]) -> list[str]:
     """Returns one row per claim: claim, paper, ours, verdict, scale."""
     lines = ["| claim | paper | ours | verdict | scale |", "|---|---|---|---|---|"]
-    for name, verdict in verdicts(findings, scale).items():
+    for name, verdict in verdicts(findings, scales).items():
         claim, compared = CLAIMS[name], of(findings, name)
         quote = f'<a id="{name}"></a>{_where(claim)}: "{claim.quote}"'
         cells = (
@@ -54,7 +56,7 @@ def table(findings: Sequence[Finding], scale: str) -> list[str]:
             claim.stated or "no number",
             _ours(claim, compared),
             f"**{verdict}**",
-            _scale(claim, compared, verdict, scale),
+            _scale(claim, compared, verdict, scales),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -101,64 +103,74 @@ def sentence(finding: Finding) -> str:
     for attack, name in ATTACK_NAMES.items():
         case = re.sub(rf"\b{attack}\b", name, case)
     number = "not resolved" if value != value else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-    return f"{MIXTURES[finding.mixture]} ({finding.selection}), {case}: {number}{paper}"
+    place = f"{MIXTURES[finding.mixture]} ({finding.selection}{_SCALES.get(finding.scale, '')})"
+    return f"{place}, {case}: {number}{paper}"
 
 
-def _scale(claim: Claim, findings: Sequence[Finding], verdict: str, scale: str) -> str:
+def _scale(claim: Claim, findings: Sequence[Finding], verdict: str, scales: Sequence[str]) -> str:
     """How much was measured, or what a measurement would cost."""
     parts = []
     if findings:
-        known = run_settings.by_place(scale)
         count = len(dict.fromkeys(finding.mixture for finding in findings))
-        places = {(finding.mixture, name) for finding in findings for name in finding.selection.split(" - ")}
-        models = sorted({known[place].num_experiments for place in places if place in known})
+        models = sorted({finding.num_models or _planned(finding) for finding in findings} - {0})
         parts.append(f"{' or '.join(f'{n:,}' for n in models)} models, {count} mixture{'s' * (count > 1)}")
+        named = [name for name in scales[1:] if any(finding.scale == name for finding in findings)]
+        parts += [f"also --scale={' and '.join(named)}"] if named else []
     if verdict == "cannot be judged at this scale":
         parts.append(f"needs {claim.min_models:,} models")
     if verdict == "not comparable":
         parts.append("trained for different epochs")
-    made = {(finding.mixture, name) for finding in findings for name in finding.selection.split(" - ")}
-    known = runs.runs(scale)
+    made = {(finding.mixture, name) for finding in findings for name in finding.selections}
+    known = runs.runs(scales[0])
     absent = [name for name in claim.runs if name in known and (known[name].mixture, known[name].selection) not in made]
     if absent:
-        cost = sources.minutes(absent, scale)
-        price = "not known" if cost is None else f"about {cost:g} min on {runs.SCALES[scale].machine}"
+        cost = sources.minutes(absent, scales[0])
+        price = "not known" if cost is None else f"about {cost:g} min on {runs.SCALES[scales[0]].machine}"
         parts.append(f"missing: {', '.join(f'`{name}`' for name in absent)} ({price})")
     return "; ".join([*parts, *filter(None, [claim.remark])])
 
 
-def provenance(findings: Sequence[Finding], scale: str) -> list[str]:
+def _planned(finding: Finding) -> int:
+    """How many models the run of a comparison is planned with; 0 if it is none of the scale's runs."""
+    known = run_settings.by_place(finding.scale)
+    places = [(finding.mixture, name) for name in finding.selections]
+    return min((known[place].num_experiments for place in places if place in known), default=0)
+
+
+def provenance(findings: Sequence[Finding]) -> list[str]:
     """Returns one row per CSV: the command that makes it, and the seeds of its runs."""
     seeds: dict[str, dict[str, None]] = {}
+    scales = {source: finding.scale for finding in findings for source in finding.source.split("; ")}
     for finding in findings:
         for source in finding.source.split("; "):
             for selection in sources.selections(source, finding.selection):
-                if seed := run_settings.seeds(scale, finding.mixture, selection):
+                if seed := run_settings.seeds(finding.scale, finding.mixture, selection):
                     seeds.setdefault(source, {})[f"{selection} {seed}"] = None
     lines = ["| CSV | command | seed of each selection |", "|---|---|---|"]
     for source, names in sorted(seeds.items()):
-        lines.append(f"| [{source}]({source}) | `{sources.command(source, scale)}` | {', '.join(sorted(names))} |")
+        lines.append(
+            f"| [{source}]({source}) | `{sources.command(source, scales[source])}` | {', '.join(sorted(names))} |"
+        )
     return lines
 
 
-def against(findings: Sequence[Finding], scale: str) -> list[str]:
+def against(findings: Sequence[Finding]) -> list[str]:
     """Returns a bullet per claim that can be judged, with its comparisons that fail."""
     lines = []
     for name, claim in CLAIMS.items():
-        if claim.min_models > num_models(scale):
-            continue
-        failed = [finding for finding in of(findings, name) if finding.verdict == "fails"]
+        enough = [finding for finding in of(findings, name) if finding.num_models >= claim.min_models]
+        failed = [finding for finding in enough if finding.verdict == "fails"]
         if failed:
             lines.append(f"- [{_where(claim)}](#{name}): {claim.reading}.")
             lines += [f"  - {sentence(finding)}" for finding in failed]
     return lines or ["None."]
 
 
-def cells(finding: Finding, scale: str) -> Mapping[str, object]:
+def cells(finding: Finding) -> Mapping[str, object]:
     """Returns a row of claims/SCALE.csv."""
     names = ("claim", "mixture", "selection", "case")
     value, low, high = finding.value
-    commands = dict.fromkeys(sources.command(source, scale) for source in finding.source.split("; "))
+    commands = dict.fromkeys(sources.command(source, finding.scale) for source in finding.source.split("; "))
     return {
         **{name: getattr(finding, name) for name in names},
         "value": value,
@@ -169,5 +181,5 @@ def cells(finding: Finding, scale: str) -> Mapping[str, object]:
         "verdict": finding.verdict,
         "source": finding.source,
         "command": "; ".join(commands),
-        "seed": run_settings.seeds(scale, finding.mixture, finding.selection),
+        "seed": run_settings.seeds(finding.scale, finding.mixture, finding.selection),
     }

@@ -55,11 +55,13 @@ class Claim:
         """Returns one of VERDICTS.
 
         Args:
-            findings: the comparisons of this claim.
-            num_models: number of models of a run.
+            findings: the comparisons of this claim. Those of fewer models than it needs do not count.
+            num_models: the most models that a run is planned with.
         """
-        if num_models < self.min_models:
+        enough = [finding for finding in findings if not 0 < finding.num_models < self.min_models]
+        if num_models < self.min_models or (findings and not enough):
             return "cannot be judged at this scale"
+        findings = enough
         if not findings:
             return "not measured here"
         verdicts = [finding.verdict for finding in findings if finding.comparable]
@@ -84,6 +86,8 @@ class Finding:
         threshold: what the claim says the number is above; below where `above` is false.
         above: whether the claim holds above the threshold.
         comparable: whether the models on both sides were trained equally long.
+        scale: of the runs.
+        num_models: of the run, the fewer of two runs; 0 if the CSVs do not say.
     """
 
     claim: str
@@ -96,6 +100,13 @@ class Finding:
     threshold: float = 0
     above: bool = True
     comparable: bool = True
+    scale: str = ""
+    num_models: int = 0
+
+    @property
+    def selections(self) -> list[str]:
+        """The selection, or the two that are compared."""
+        return self.selection.split(" - ")
 
     @property
     def verdict(self) -> str:

@@ -280,20 +280,32 @@ def test_the_verdict_of_a_claim_follows_from_its_comparisons(need, verdicts, ver
     assert replace(claim, min_models=100).verdict(findings, 64) == "cannot be judged at this scale"
 
 
+def test_a_claim_about_many_models_is_judged_on_the_runs_that_have_them():
+    claim = replace(CLAIMS["few"], need="all", min_models=100)
+    few, many = (
+        Finding("few", "m", "s", "", value, np.nan, scale=scale, num_models=count)
+        for value, scale, count in (((-1, -1.5, -0.5), "cpu", 64), ((1, 0.5, 1.5), "many", 384))
+    )
+    assert claim.verdict([few, many], 512) == "holds"
+    assert claim.verdict([few], 512) == "cannot be judged at this scale"
+    assert claim.verdict([], 512) == "not measured here"
+
+
 def test_every_claim_says_how_it_is_judged_or_why_not():
     found = claims.findings(claims.RESULTS, "cpu")
     assert {finding.claim for finding in found} <= CLAIMS.keys()
     for name, claim in CLAIMS.items():
         assert claim.quote and claim.section and claim.need in ("all", "most", "some"), name
         assert claim.reading or claim.remark or claim.runs, name
-    verdicts = claims_table.verdicts(found, "cpu")
+    verdicts = claims_table.verdicts(found, ["cpu"])
     assert set(verdicts.values()) <= set(VERDICTS) and verdicts.keys() == CLAIMS.keys()
-    first, second = claims_table.headline(found, "cpu")
+    first, second = claims_table.headline(found, ["cpu"])
     assert f"Of {len(CLAIMS)} claims" in first and f"{len(found)} comparisons" in second
 
 
 def test_every_number_of_the_claims_has_its_csv_command_and_seed():
-    for finding in claims.findings(claims.RESULTS, "cpu"):
-        row = claims_table.cells(finding, "cpu")
+    for finding in (f for scale in claims.PAGE_SCALES for f in claims.findings(claims.RESULTS, scale)):
+        row = claims_table.cells(finding)
+        assert f"--scale={finding.scale}" in row["command"] or f"/{finding.scale}/" in row["command"]
         assert all((claims.RESULTS / source).exists() for source in finding.source.split("; ")), finding
         assert row["command"].startswith("python -m ") and row["seed"] != "", finding
