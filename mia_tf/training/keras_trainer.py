@@ -12,6 +12,7 @@ from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
 from mia_tf.training.lira_optimizer import LiraOptimizer
+from mia_tf.training.private_checks import check_private, functional
 from mia_tf.validation import InputError, check, fail
 
 _SEEDS = 2**32  # how many Keras tells apart
@@ -101,7 +102,11 @@ class KerasTrainer:
     def _make_steps(self, model: keras.Model, promise: PrivacyGuarantee | None):
         """What computes steps and answers on this backend."""
         arguments = model, self.x, self.targets, self.config.augment, self.outputs(model)
-        if keras.backend.backend() == "jax":
+        if _on_jax():
+            if promise is not None:
+                from mia_tf.training.keras_private_jax import JaxPrivateSteps
+
+                return JaxPrivateSteps(*arguments, promise, self.config.dp.microbatch)
             from mia_tf.training.keras_steps_jax import JaxSteps
 
             return JaxSteps(*arguments)
@@ -163,9 +168,19 @@ def inspect(
     except Exception as error:
         fail(f"must return a model that takes x; it raised {told(error)}", build=getattr(build, "__name__", build))
     if config.dp is not None:
-        from mia_tf.training.keras_private import check_private
-
         check_private(model, outputs)
+        if _on_jax():
+            from mia_tf.training.keras_private_jax import check_layers
+
+            check_layers(model, trainer.first())
+        else:
+            from mia_tf.training.norm_rules import check_supported
+
+            check_supported(functional(model))
     as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
     targets = y if as_given else labels
     return outputs, targets.astype(np.float32) if targets.dtype == np.float64 else targets
+
+
+def _on_jax() -> bool:
+    return keras.backend.backend() == "jax"
