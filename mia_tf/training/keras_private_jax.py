@@ -87,7 +87,7 @@ class JaxPrivateSteps(JaxSteps):
             x, label, place = example
             x = keras.tree.map_structure(lambda array: array[None], x)
             with self._outputs.exact():
-                logits, _ = self._model.stateless_call(weights, self._seeded(others, place), x, training=True)
+                logits, _ = self.model.stateless_call(weights, self._seeded(others, place), x, training=True)
             return _loss(logits[0].astype(jnp.float32), label)
 
         counts = (places < count).astype(jnp.float32)
@@ -103,7 +103,7 @@ class JaxPrivateSteps(JaxSteps):
         deviation = self._promise.l2_norm_clip * self._promise.noise_multiplier
         total = noised(total, deviation, jax.random.fold_in(noise, taken))
         gradients = [(t / self._promise.batch).astype(w.dtype) for t, w in zip(total, weights, strict=True)]
-        weights, optimizer = self._model.optimizer.stateless_apply(optimizer, gradients, weights)
+        weights, optimizer = self.model.optimizer.stateless_apply(optimizer, gradients, weights)
         following = jnp.array([0, 1], jnp.uint32)  # as Keras' generators go on
         others = [v + following if is_seed else v for v, is_seed in zip(others, self._is_seed, strict=True)]
         return weights, others, optimizer, losses + loss / jnp.maximum(count, 1)

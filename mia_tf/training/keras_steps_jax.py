@@ -27,12 +27,13 @@ class JaxSteps:
     The arguments and methods are those of `mia_tf.training.keras_steps.TensorFlowSteps`.
 
     Attributes:
+        model: the model, of which only the structure is used.
         data: what the model takes and what its loss compares the outputs with, on the device.
         state: of the model: the values of its weights, of its other variables, and of its optimizer's.
     """
 
     def __init__(self, model: keras.Model, x, targets: np.ndarray, augment: str, outputs: Outputs):
-        self._model, self._augment, self._outputs = model, augment, outputs
+        self.model, self._augment, self._outputs = model, augment, outputs
         self._count = len(targets)
         self.data = keras.tree.map_structure(jnp.asarray, (x, targets))
         self.state = values(model.trainable_variables, model.non_trainable_variables)
@@ -81,8 +82,8 @@ class JaxSteps:
 
     def fresh_metrics(self) -> list:
         """Returns the values of the model's metrics at the beginning of an epoch."""
-        self._model.reset_metrics()
-        (metrics,) = values(self._model.metrics_variables)
+        self.model.reset_metrics()
+        (metrics,) = values(self.model.metrics_variables)
         return metrics
 
     def draw(self, draws: np.random.Generator, count: int) -> np.ndarray | None:
@@ -91,9 +92,9 @@ class JaxSteps:
 
     def mean_loss(self, metrics: list) -> float:
         """Returns the mean loss of an epoch, from the values of the model's metrics."""
-        for variable, value in zip(self._model.metrics_variables, metrics, strict=True):
+        for variable, value in zip(self.model.metrics_variables, metrics, strict=True):
             variable.assign(value)
-        return float(self._model.get_metrics_result().get("loss", 0.0))
+        return float(self.model.get_metrics_result().get("loss", 0.0))
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
     def step(self, state, data, rows, draws, count):
@@ -108,7 +109,7 @@ class JaxSteps:
             # Losses are averaged over all B.
             weights = jnp.where(jnp.arange(len(rows)) < count, len(rows) / jnp.maximum(count, 1), 0.0)
             batch = *batch, weights.astype(jnp.float32)
-        _, state = self._model.train_step(state, batch)
+        _, state = self.model.train_step(state, batch)
         return tuple(state)
 
     @staticmethod
@@ -135,7 +136,7 @@ class JaxSteps:
             x = views.gather_views(x, jnp.tile(shift[None], (len(rows), 1)), jnp.full(len(rows), mirrored))
         # In whole float32, where cards would multiply fewer bits by default: attacks see small differences.
         with self._outputs.exact(), jax.default_matmul_precision("float32"):
-            answers, _ = self._model.predict_step((weights, statistics), (x,))
+            answers, _ = self.model.predict_step((weights, statistics), (x,))
             return answers.astype(jnp.float32)
 
 

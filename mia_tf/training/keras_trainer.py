@@ -53,17 +53,32 @@ class KerasTrainer:
         """
         config = self.config
         promise = config.guarantee(num_members or len(rows))
-        model = self.fresh(seed, config.epochs * math.ceil(len(rows) / config.batch_size))
+        steps = self.prepared(seed, len(rows), promise)
+        draws = np.random.default_rng([seed, schedules.AUGMENTATION])
+        for epoch, batches in enumerate(self.batches(np.asarray(rows, np.int32), seed, promise), 1):
+            loss = steps.epoch(batches, draws)
+            if not math.isfinite(loss):
+                raise self.not_finite(epoch)
+        return steps.answers(views.query_views(config.queries))
+
+    def not_finite(self, epoch: int) -> FloatingPointError:
+        """Returns the error of a model whose loss is no longer finite."""
+        return FloatingPointError(f"the loss was not finite in epoch {epoch} of {self.config.epochs}")
+
+    def prepared(self, seed: int, num_rows: int, promise: PrivacyGuarantee | None):
+        """Returns the compiled steps, which have the state of a fresh model.
+
+        Args:
+            seed: the model's.
+            num_rows: size of its training set.
+            promise: the guarantee of private training; None for training without.
+        """
+        model = self.fresh(seed, self.config.epochs * math.ceil(num_rows / self.config.batch_size))
         if self._steps is None or promise != self._promise:
             self._build_metrics(model)
             self._steps, self._promise = self._make_steps(model, promise), promise
         self._steps.reset(model, seed)
-        draws = np.random.default_rng([seed, schedules.AUGMENTATION])
-        for epoch, batches in enumerate(self._batches(np.asarray(rows, np.int32), seed, promise), 1):
-            loss = self._steps.epoch(batches, draws)
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss was not finite in epoch {epoch} of {config.epochs}")
-        return self._steps.answers(views.query_views(config.queries))
+        return self._steps
 
     def ask(self, model: keras.Model) -> np.ndarray:
         """Returns the answers of a finished model of the network to the same views, (N, Q, C) float32."""
@@ -118,7 +133,7 @@ class KerasTrainer:
 
         return PrivateSteps(*arguments, promise, self.config.dp.microbatch)
 
-    def _batches(self, rows: np.ndarray, seed: int, promise: PrivacyGuarantee | None) -> Iterator[list[np.ndarray]]:
+    def batches(self, rows: np.ndarray, seed: int, promise: PrivacyGuarantee | None) -> Iterator[list[np.ndarray]]:
         """For each epoch the rows of each step: as `fit` takes them, the last step the rest; or as the guarantee says.
 
         Args:
