@@ -167,7 +167,7 @@ class EnsembleStep:
             return loss + losses, [t + c for t, c in zip(total, clipped, strict=True)]
 
         # As many microbatches as the largest batch of the K models needs at this step.
-        nothing = jnp.zeros(()), [jnp.zeroslike(w) for w in weights]
+        nothing = jnp.zeros(()), [jnp.zeros_like(w) for w in weights]
         loss, total = lax.fori_loop(0, -(-largest_count // size), add_microbatch, nothing)
         sums = noised(total, guarantee.l2_norm_clip * guarantee.noise_multiplier, key)
         gradients = [total / self._config.batch for total in sums]
