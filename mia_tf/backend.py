@@ -29,9 +29,13 @@ def name() -> str:
 
 def limit_memory(share: float) -> None:
     """Has JAX take this share of a GPU's memory, where the user has not said how much; by itself it takes 0.75."""
+    os.environ.update(memory_limit(share))
+
+
+def memory_limit(share: float) -> dict[str, str]:
+    """The environment variable by which JAX takes this share of a GPU's memory; {} if the user has set one."""
     names = ("XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_CLIENT_MEM_FRACTION")  # which JAX refuses to be given both of
-    if not any(map(os.environ.get, names)):
-        os.environ[names[0]] = f"{share:.3f}"
+    return {} if any(map(os.environ.get, names)) else {names[0]: f"{share:.3f}"}
 
 
 def _configured() -> str | None:

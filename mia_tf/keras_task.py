@@ -17,8 +17,6 @@ from mia_tf.shadow.outputs import OUTPUTS
 from mia_tf.task import Task
 from mia_tf.validation import check, check_choice, check_shape
 
-_PRIVATE_NEEDS = "must be None with KERAS_BACKEND=jax, because private training of a Keras model needs TensorFlow"
-
 
 class KerasTask(Task):
     """A Keras network of the user's own, to be trained on many subsets of the user's data.
@@ -40,7 +38,6 @@ class KerasTask(Task):
             also shifts them by up to 4 pixels.
         queries: number of views that each example is asked in, at most 162; default 1, or 2 with `augment`.
         dp: a `mia_tf.PrivacyConfig` for training with differential privacy (DP-SGD); None for training without.
-            Needs KERAS_BACKEND=tensorflow.
         ids, groups, classes: as in `mia_tf.Task`.
         outputs: what the model returns, as in `mia_tf.Task`; None to find out from its last layer. A softmax or sigmoid
             as the last activation is left out when the model is asked, because logits are more exact.
@@ -85,8 +82,7 @@ class KerasTask(Task):
         check(callable(build), "must be a function that returns a Keras model", build=build)
         views = (1 if augment == "none" else 2) if queries is None else queries
         config = KerasConfig(epochs, batch_size, augment, views, dp)
-        on_tensorflow = backend.name() == "tensorflow"  # a backend that cannot train is refused before Keras loads it
-        check(dp is None or on_tensorflow, _PRIVATE_NEEDS, dp=dp)
+        backend.name()  # a backend that cannot train is refused before Keras loads it
         check_choice((None, *OUTPUTS), outputs=outputs)
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
@@ -132,6 +128,14 @@ class KerasTask(Task):
     def training(self, num_members: int) -> Callable[[np.ndarray, int], np.ndarray]:
         """Returns what trains a model, for training sets of nominally `num_members` examples."""
         return functools.partial(self.train_and_predict, num_members=num_members)
+
+    def group(self, num_members: int, size: int | None = None, num_models: int | None = None):
+        """Returns what trains several models at once on JAX; None if they are trained one at a time."""
+        if backend.name() != "jax" or size == 1:
+            return None
+        from mia_tf.training.keras_group import start_group
+
+        return start_group(self.train_and_predict, num_members, size, num_models)
 
     def hparams(self, num_members: int) -> dict:
         """Returns the settings of each model that hparams.json holds."""

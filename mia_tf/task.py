@@ -124,6 +124,16 @@ class Task:
         """Returns what trains a model, for training sets of nominally `num_members` examples."""
         return self.train_and_predict
 
+    def group(self, num_members: int, size: int | None = None, num_models: int | None = None):
+        """Returns what trains several models at once, such as a `KerasGroup` of `mia_tf.training`; None if nothing.
+
+        Args:
+            num_members: nominal number of examples of a model's training set.
+            size: number of models to train at once; None to find out.
+            num_models: number of models to train in all; None if that is not known.
+        """
+        return None
+
     def hparams(self, num_members: int) -> dict:
         """Returns the settings of each model that hparams.json holds beside its seed."""
         return {}

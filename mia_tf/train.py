@@ -40,6 +40,7 @@ from mia_tf.config import (
     TrainingConfig,
 )
 from mia_tf.files import expanded
+from mia_tf.keras_task import KerasTask
 from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
 from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
 from mia_tf.run_options import EXECUTORS, RunOptions, parse_ensemble_size, parse_expid
@@ -107,14 +108,15 @@ HELP = {
         "with --task 1.",
         "threads_per_worker": "Threads of each process; default by a measurement, with Ray 1, with --task all cores.",
         "gpus_per_task": "With --executor=ray: GPUs of each process, such as 0.25; default 1 where there are any.",
-        "ensemble_size": "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows.",
+        "ensemble_size": "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows. "
+        "With --task for a KerasTask alone.",
         "dry_run": "Check everything and say what it would cost; train nothing.",
     },
 }
 """The flags: each sets the field of its own name, but --data_seed, which is DataConfig's seed."""
 _DEFINE = {str: flags.DEFINE_string, Path: flags.DEFINE_string, int: flags.DEFINE_integer}
 _DEFINE |= {float: flags.DEFINE_float, bool: flags.DEFINE_bool}
-_NOT_OF_A_TASK = (*HELP[DataConfig], *HELP[TrainingConfig], *HELP[PrivacyConfig], "dp", "recipe", "ensemble_size")
+_NOT_OF_A_TASK = (*HELP[DataConfig], *HELP[TrainingConfig], *HELP[PrivacyConfig], "dp", "recipe")
 """Flags of the built-in data and networks, which --task has no use for."""
 _AS_TEXT = {"expid": None, "ensemble_size": "auto"}
 """Flags that `read_config` parses, with their defaults."""
@@ -269,6 +271,8 @@ def _train_task() -> int:
     """Trains what the function of a user's task trains."""
     source, config, options = read_task_config()
     task = source()
+    several = options.ensemble_size in (None, 1) or isinstance(task, KerasTask)
+    check(several, "must be auto or 1, unless the task is a mia_tf.KerasTask", ensemble_size=options.ensemble_size)
     config = dataclasses.replace(config, task=task.identity())
     if options.dry_run:
         from mia_tf.dry_run import rehearse_task

@@ -221,7 +221,7 @@ def test_a_file_whose_task_differs_in_each_process_is_named(tmp_path):
         (["--epochs=3"], "`epochs`"),
         (["--dataset=mnist"], "`dataset`"),
         (["--dp"], "`dp`"),
-        (["--ensemble_size=auto"], "`ensemble_size`"),
+        (["--ensemble_size=2"], "`ensemble_size`"),
         (["--num_experiments=1"], "num_experiments=1"),
         (["--pkeep=0.1", "--num_experiments=4"], "`pkeep`"),
         (["--expid=64"], "`expid`"),
@@ -234,3 +234,10 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, said, tmp_path):
     (line,) = done.stderr.splitlines()
     assert line.startswith("mia_tf.train: ") and said in line
     assert done.stdout == "" and not (tmp_path / "run").exists()
+
+
+def test_several_models_at_once_are_a_keras_task_s_alone(tmp_path):
+    path = task_files.write(tmp_path, "constant", SAME)
+    done = run(f"--task={path}:task", f"--logdir={tmp_path / 'run'}", "--ensemble_size=2", KERAS_BACKEND="jax")
+    line = "Argument `ensemble_size` must be auto or 1, unless the task is a mia_tf.KerasTask. "
+    assert done.returncode == 2 and line in done.stderr and done.stderr.count("\n") == 1

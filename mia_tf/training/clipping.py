@@ -7,7 +7,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from mia_tf.training.norm_rules import check_supported, make_registry, refuse
+from mia_tf.training.norm_rules import check_supported, make_registry
+from mia_tf.training.private_checks import refuse
 from mia_tf.training.tf_privacy import compute_clip_weights
 
 _ROUND = 8  # microbatches are multiples of it: oneDNN and cuDNN keep a plan for each size that occurs

@@ -14,24 +14,25 @@ LARGEST_GROUP = 64
 
 
 def group_size_that_fits(
-    lower: Callable[[int], Iterable["jax.stages.Lowered"]], data_bytes: int, num_models: int
+    lower: Callable[[int], Iterable["jax.stages.Lowered"]], data_bytes: int, num_models: int, on_cpu: int = 1
 ) -> int:
     """The largest of the sizes that models are shared out in, at most LARGEST_GROUP, that fits the default device.
 
-    On a CPU it is 1: several at once are no faster (experiments/results/benchmarks/README.md), and models that take
-    turns leave more of them finished at any time.
+    On a CPU it is 1 by default: several networks with convolutions at once are no faster
+    (experiments/results/benchmarks/README.md), and models that take turns leave more of them finished at any time.
 
     Args:
         lower: K -> what is done with K models, lowered but not compiled: training, and asking.
         data_bytes: size of the data set, which lies on the device already and is an argument of each.
         num_models: that are to be trained in all.
+        on_cpu: the size on a CPU.
 
     Raises:
         InputError: the device does not tell how much memory it has.
     """
     (device, *_) = jax.local_devices()
     if device.platform == "cpu":
-        return 1
+        return on_cpu
     stats = device.memory_stats() or {}
     if "bytes_limit" not in stats:
         fail(f"must be a number, as {device.platform} does not tell how much memory it has", ensemble_size="auto")

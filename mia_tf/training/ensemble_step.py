@@ -18,6 +18,7 @@ from mia_tf import models
 from mia_tf.config import TrainingConfig
 from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
+from mia_tf.training.private_jax import clipped_sum, noised
 
 
 class State(NamedTuple):
@@ -101,7 +102,7 @@ class EnsembleStep:
             changed, losses = step_of_all(state, data, keys, rows[s], counts[s], totals, counts[s].max())
             asked = state.running & (counts[s] >= 0)
             done = asked & jnp.isfinite(losses)
-            state = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), changed, state)
+            state = jax.tree.map(lambda new, old: jnp.where(like(done, new), new, old), changed, state)
             state = state._replace(running=jnp.where(asked, done, state.running))
             return state, total_loss + jnp.where(done, losses, 0.0)
 
@@ -152,35 +153,31 @@ class EnsembleStep:
         each clipped, over the EXPECTED batch size."""
         guarantee, size = self._guarantee, self._config.privacy.microbatch
 
-        def loss_of(weights, image, label, counts):
+        def loss_of(weights, example):
+            image, label = example
             logits, _ = self._model.stateless_call(weights, [], views.to_input(image[None]), training=True)
-            return _losses(logits, label[None])[0] * counts
+            return _losses(logits, label[None])[0]
 
-        def clipped_sum(part, carry):
+        def add_microbatch(part, carry):
             loss, total = carry
             start = part * size
-            image, label = (lax.dynamic_slice_in_dim(a, start, size) for a in (images, labels))
+            examples = tuple(lax.dynamic_slice_in_dim(a, start, size) for a in (images, labels))
             counts = (start + jnp.arange(size) < count).astype(jnp.float32)
-            each = jax.vmap(jax.value_and_grad(loss_of), in_axes=(None, 0, 0, 0))
-            losses, gradients = each(weights, image, label, counts)
-            # With the fewer bits that cards multiply by default, an example could count for more than the clip.
-            with jax.default_matmul_precision("float32"):
-                clipped, _ = optax.per_example_global_norm_clip(gradients, guarantee.l2_norm_clip)
-            return loss + losses.sum(), [t + c for t, c in zip(total, clipped, strict=True)]
+            losses, clipped = clipped_sum(loss_of, weights, examples, counts, guarantee.l2_norm_clip)
+            return loss + losses, [t + c for t, c in zip(total, clipped, strict=True)]
 
         # As many microbatches as the largest batch of the K models needs at this step.
         nothing = jnp.zeros(()), [jnp.zeros_like(w) for w in weights]
-        loss, total = lax.fori_loop(0, -(-largest_count // size), clipped_sum, nothing)
-        deviation = guarantee.l2_norm_clip * guarantee.noise_multiplier
-        noises = [jax.random.normal(k, t.shape) for k, t in zip(jax.random.split(key, len(total)), total, strict=True)]
-        gradients = [(t + deviation * n) / self._config.batch for t, n in zip(total, noises, strict=True)]
+        loss, total = lax.fori_loop(0, -(-largest_count // size), add_microbatch, nothing)
+        sums = noised(total, guarantee.l2_norm_clip * guarantee.noise_multiplier, key)
+        gradients = [total / self._config.batch for total in sums]
         return loss / jnp.maximum(count, 1), gradients
 
 
 def averaged_weights(state: State, ema: float) -> list[jax.Array]:
     """The moving averages: begun at zero and divided by 1 - ema^t when used, which is LiRA's debiased average."""
     correction = 1 - ema ** jnp.maximum(state.steps, 1)
-    return [average / _like(correction, average) for average in state.averages]
+    return [average / like(correction, average) for average in state.averages]
 
 
 def make_answer(model: keras.Model, most: int):
@@ -211,6 +208,6 @@ def _losses(logits, labels):
     return optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
 
 
-def _like(values, array):
+def like(values, array):
     """(K,) values with as many axes as an array of K models."""
     return values.reshape(-1, *[1] * (array.ndim - 1))

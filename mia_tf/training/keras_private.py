@@ -15,16 +15,10 @@ from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.clipping import ClippedGradients
 from mia_tf.training.keras_outputs import Outputs
 from mia_tf.training.keras_steps import TensorFlowSteps
-from mia_tf.training.norm_rules import check_supported, refuse
+from mia_tf.training.private_checks import class_numbers, functional
 from mia_tf.training.single import full_float32
 from mia_tf.training.tf_privacy import GaussianSumQuery
-from mia_tf.validation import check
 
-_CROSS_ENTROPIES = {
-    "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
-    "CategoricalCrossentropy": "categorical_crossentropy",
-    "BinaryCrossentropy": "binary_crossentropy",
-}
 _KERNELS_KEPT = 1000
 """As in `mia_tf.training.private`."""
 
@@ -50,8 +44,7 @@ class PrivateSteps(TensorFlowSteps):
     ):
         super().__init__(model, x, targets, augment, outputs)
         self._microbatch, self._batch = microbatch, promise.batch
-        labels = targets.argmax(axis=1) if outputs.units > 1 and targets.ndim == 2 else targets.reshape(-1)
-        self._labels = tf.constant(labels.astype(np.int64))
+        self._labels = tf.constant(class_numbers(targets, outputs))
         with outputs.exact():
             self._clipped = ClippedGradients(functional(model), promise.l2_norm_clip, losses_of(outputs))
         self._query = GaussianSumQuery(promise.l2_norm_clip, promise.l2_norm_clip * promise.noise_multiplier)
@@ -97,29 +90,3 @@ def losses_of(outputs: Outputs):
     if outputs.units > 1:
         return tf.nn.sparse_softmax_cross_entropy_with_logits
     return lambda labels, logits: tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, tf.float32), logits[:, 0])
-
-
-def functional(model: keras.Model) -> keras.Model:
-    """Returns the graph of a model, which shares its layers. Raises InputError if the model has no graph."""
-    graph = keras.Model(model.inputs, model.outputs) if getattr(model, "inputs", None) else None
-    # A subclass may compute anything in its `call` and `train_step`, whatever graph it has.
-    if graph is None or type(model) not in (keras.Sequential, type(graph)):
-        refuse(model, "only Sequential and functional models are supported")
-    return graph
-
-
-def check_private(model: keras.Model, outputs: Outputs) -> None:
-    """Raises InputError, naming the layer or the loss, if a model cannot be trained with DP-SGD."""
-    check_supported(functional(model))
-    for layer in model._flatten_layers(include_self=False):
-        for name in ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "embeddings_regularizer"):
-            if getattr(layer, name, None) is not None:
-                refuse(layer, f"its {name} is not part of the clipped loss")
-    if outputs.kind == "probabilities":
-        check(False, "must end in logits, or in an activation that can be left out, with dp", build=outputs.note)
-    loss = model.loss
-    name = loss if isinstance(loss, str) else _CROSS_ENTROPIES.get(type(loss).__name__, type(loss).__name__)
-    plain = name in _CROSS_ENTROPIES.values()
-    check(plain, "must be compiled with a cross-entropy, because dp clips its gradients", build=f"loss {name}")
-    smooth = 0.0 if isinstance(loss, str) else loss.get_config().get("label_smoothing", 0.0)
-    check(smooth == 0, "must have a loss without label smoothing with dp", build=f"label_smoothing={smooth}")

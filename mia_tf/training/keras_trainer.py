@@ -12,6 +12,7 @@ from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
 from mia_tf.training.lira_optimizer import LiraOptimizer
+from mia_tf.training.private_checks import check_private, functional
 from mia_tf.validation import InputError, check, fail
 
 _SEEDS = 2**32  # how many Keras tells apart
@@ -52,17 +53,32 @@ class KerasTrainer:
         """
         config = self.config
         promise = config.guarantee(num_members or len(rows))
-        model = self.fresh(seed, config.epochs * math.ceil(len(rows) / config.batch_size))
+        steps = self.prepared(seed, len(rows), promise)
+        draws = np.random.default_rng([seed, schedules.AUGMENTATION])
+        for epoch, batches in enumerate(self.batches(np.asarray(rows, np.int32), seed, promise), 1):
+            loss = steps.epoch(batches, draws)
+            if not math.isfinite(loss):
+                raise self.not_finite(epoch)
+        return steps.answers(views.query_views(config.queries))
+
+    def not_finite(self, epoch: int) -> FloatingPointError:
+        """Returns the error of a model whose loss is no longer finite."""
+        return FloatingPointError(f"the loss was not finite in epoch {epoch} of {self.config.epochs}")
+
+    def prepared(self, seed: int, num_rows: int, promise: PrivacyGuarantee | None):
+        """Returns the compiled steps, which have the state of a fresh model.
+
+        Args:
+            seed: the model's.
+            num_rows: size of its training set.
+            promise: the guarantee of private training; None for training without.
+        """
+        model = self.fresh(seed, self.config.epochs * math.ceil(num_rows / self.config.batch_size))
         if self._steps is None or promise != self._promise:
             self._build_metrics(model)
             self._steps, self._promise = self._make_steps(model, promise), promise
         self._steps.reset(model, seed)
-        draws = np.random.default_rng([seed, schedules.AUGMENTATION])
-        for epoch, batches in enumerate(self._batches(np.asarray(rows, np.int32), seed, promise), 1):
-            loss = self._steps.epoch(batches, draws)
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss was not finite in epoch {epoch} of {config.epochs}")
-        return self._steps.answers(views.query_views(config.queries))
+        return self._steps
 
     def ask(self, model: keras.Model) -> np.ndarray:
         """Returns the answers of a finished model of the network to the same views, (N, Q, C) float32."""
@@ -101,7 +117,11 @@ class KerasTrainer:
     def _make_steps(self, model: keras.Model, promise: PrivacyGuarantee | None):
         """What computes steps and answers on this backend."""
         arguments = model, self.x, self.targets, self.config.augment, self.outputs(model)
-        if keras.backend.backend() == "jax":
+        if _on_jax():
+            if promise is not None:
+                from mia_tf.training.keras_private_jax import JaxPrivateSteps
+
+                return JaxPrivateSteps(*arguments, promise, self.config.dp.microbatch)
             from mia_tf.training.keras_steps_jax import JaxSteps
 
             return JaxSteps(*arguments)
@@ -113,7 +133,7 @@ class KerasTrainer:
 
         return PrivateSteps(*arguments, promise, self.config.dp.microbatch)
 
-    def _batches(self, rows: np.ndarray, seed: int, promise: PrivacyGuarantee | None) -> Iterator[list[np.ndarray]]:
+    def batches(self, rows: np.ndarray, seed: int, promise: PrivacyGuarantee | None) -> Iterator[list[np.ndarray]]:
         """For each epoch the rows of each step: as `fit` takes them, the last step the rest; or as the guarantee says.
 
         Args:
@@ -163,9 +183,19 @@ def inspect(
     except Exception as error:
         fail(f"must return a model that takes x; it raised {told(error)}", build=getattr(build, "__name__", build))
     if config.dp is not None:
-        from mia_tf.training.keras_private import check_private
-
         check_private(model, outputs)
+        if _on_jax():
+            from mia_tf.training.keras_private_jax import check_layers
+
+            check_layers(model, trainer.first())
+        else:
+            from mia_tf.training.norm_rules import check_supported
+
+            check_supported(functional(model))
     as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
     targets = y if as_given else labels
     return outputs, targets.astype(np.float32) if targets.dtype == np.float64 else targets
+
+
+def _on_jax() -> bool:
+    return keras.backend.backend() == "jax"

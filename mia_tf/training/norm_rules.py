@@ -9,13 +9,12 @@ gradients at hand also gives their weighted sum (`weighted_sum`), so that they a
 """
 
 import math
-from typing import NoReturn
 
 import keras
 import tensorflow as tf
 
+from mia_tf.training.private_checks import refuse
 from mia_tf.training.tf_privacy import layer_registry
-from mia_tf.validation import InputError
 
 _GHOST_ADVANTAGE = 5.0
 """Norms come from Gram matrices where those take so many times fewer multiplications than the per-example
@@ -53,11 +52,6 @@ def check_supported(model: keras.Model) -> None:
             refuse(layer, "only the channels last are supported")
         if isinstance(layer, keras.layers.GroupNormalization) and layer.axis not in (-1, layer.input.ndim - 1):
             refuse(layer, "only the last axis is supported")
-
-
-def refuse(layer: keras.layers.Layer, reason: str) -> NoReturn:
-    """Raises the InputError that names a layer and why DP-SGD cannot train it."""
-    raise InputError(f"--dp cannot train the layer {layer.name} ({type(layer).__name__}): {reason}", "dp", layer.name)
 
 
 # ---- convolutions

@@ -1,7 +1,8 @@
-"""The engine of a user's task: it trains by calling the user's function, one model after another."""
+"""The engine of a user's task: it trains by calling the user's function, or Keras models several at once."""
 
 import hashlib
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,17 +15,22 @@ from mia_tf.validation import InputError, check, fail
 
 
 class TaskEngine:
-    """Trains models one at a time by calling the task's function.
+    """Trains models one at a time by calling the task's function, or several at once if the task can.
 
     Args:
         task: what to train.
         num_members: nominal number of examples of a model's training set.
+        ensemble_size: number of models to train at once; None to leave it to the task.
+        num_models: number of models to train in all; None if that is not known.
+
+    Attributes:
+        group_size: number of models that train at the same time.
     """
 
-    group_size = 1  # models that train at the same time
-
-    def __init__(self, task: Task, num_members: int):
+    def __init__(self, task: Task, num_members: int, ensemble_size: int | None = None, num_models: int | None = None):
         self._task, self._examples = task, task.examples()
+        self._group = task.group(num_members, ensemble_size, num_models)
+        self.group_size = 1 if self._group is None else self._group.size
         self._train_and_predict, self._hparams = task.training(num_members), task.hparams(num_members)
         self._shape = None  # of the first model's answers
 
@@ -36,14 +42,18 @@ class TaskEngine:
         Args:
             members: (K, N) bool, the training set of each model.
             seeds: (K,) int, the seed that the function gets for each model.
-            on_epoch: called after every model.
+            on_epoch: called after every model, or once for models that train at once.
 
         Yields:
             For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure if the function raised an error or
             returned what is not the task's answers.
         """
-        for index, (keep, seed) in enumerate(zip(members, seeds, strict=True)):
-            outcome = self._train_one(index, np.asarray(keep, bool), int(seed))
+        models = [(np.asarray(keep, bool), int(seed)) for keep, seed in zip(members, seeds, strict=True)]
+        if len(models) > 1 and self._group is not None:
+            yield from self._train_at_once(models, on_epoch)
+            return
+        for index, (keep, seed) in enumerate(models):
+            outcome = self._train_one(index, keep, seed)
             on_epoch()
             yield outcome
 
@@ -52,8 +62,32 @@ class TaskEngine:
         try:
             returned = self._train_and_predict(np.flatnonzero(keep), seed)
         except (Exception, SystemExit) as error:  # whatever a user's code raises, it costs this model alone
-            return ModelFailure(index, f"{self._task.name} raised {self._task.told(error)}")
-        seconds = time.perf_counter() - started
+            returned = error
+        return self._outcome(index, keep, seed, returned, time.perf_counter() - started)
+
+    def _train_at_once(self, models: list, on_epoch: Callable[[], None]) -> Iterator[ModelRecord | ModelFailure]:
+        """Trains models at once; one at a time if that raises an error, so that it costs no other model."""
+        started = time.perf_counter()
+        try:
+            returned = self._group.train([np.flatnonzero(keep) for keep, _ in models], [seed for _, seed in models])
+        except Exception as error:
+            say_one_at_a_time(self._task.told(error))
+            outcomes = (self._train_one(index, *model) for index, model in enumerate(models))
+        else:
+            seconds, metrics = (time.perf_counter() - started) / len(models), {"group_size": len(models)}
+            outcomes = (
+                self._outcome(index, *model, some, seconds, **metrics)
+                for index, (model, some) in enumerate(zip(models, returned, strict=True))
+            )
+        on_epoch()
+        yield from outcomes
+
+    def _outcome(
+        self, index: int, keep: np.ndarray, seed: int, returned, seconds: float, **metrics_of_group
+    ) -> ModelRecord | ModelFailure:
+        """The record of a model, given what its training returned, or the error that it raised."""
+        if isinstance(returned, BaseException):
+            return ModelFailure(index, f"{self._task.name} raised {self._task.told(returned)}")
         try:
             answers = self._answers(returned)
         except Exception as error:  # a user's array may raise an error of its own when it is read
@@ -66,6 +100,7 @@ class TaskEngine:
             "at_chance": accuracy.is_at_chance(accuracies["train_accuracy_all"], labels),
             "num_members": len(labels),
             "train_seconds": seconds,
+            **metrics_of_group,
             "answers_digest": hashlib.blake2b(answers.tobytes(), digest_size=8).hexdigest(),
         }
         return ModelRecord(index, keep, answers[:, None], 1, {**self._hparams, "seed": seed}, metrics)
@@ -79,13 +114,20 @@ class TaskEngine:
         return answers
 
 
-def start_task_engine(_: Examples, source: Callable[[], Task], identity: dict, num_members: int) -> TaskEngine:
+def start_task_engine(
+    _: Examples,
+    source: Callable[[], Task],
+    identity: dict,
+    num_members: int,
+    ensemble_size: int | None = None,
+    num_models: int | None = None,
+) -> TaskEngine:
     """Starts the engine of a task in this process.
 
     Args:
         source: returns the task.
         identity: of the task for which the models are trained; the one that `source` returns must have the same.
-        num_members: nominal number of examples of a model's training set.
+        num_members, ensemble_size, num_models: as TaskEngine takes them.
 
     Raises:
         InputError: the task cannot be had here, or is another one.
@@ -101,4 +143,10 @@ def start_task_engine(_: Examples, source: Callable[[], Task], identity: dict, n
     own = task.identity()
     differ = [name for name in {**own, **identity} if own.get(name) != identity.get(name)]
     check(not differ, f"must be the same in each process; it differs in {', '.join(differ)}", task=identity["task"])
-    return TaskEngine(task, num_members)
+    return TaskEngine(task, num_members, ensemble_size, num_models)
+
+
+def say_one_at_a_time(reason: str) -> None:
+    """Says that models are trained one at a time, and why."""
+    line = f"Models of this network cannot be trained at once, so they take turns: {reason}"
+    print(line, file=sys.stderr, flush=True)

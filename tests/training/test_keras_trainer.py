@@ -1,4 +1,4 @@
-"""A user's Keras model is trained as `fit` would train it, privately as a slow oracle would, and by LiRA's recipe."""
+"""A user's Keras model is trained as `fit` would train it, and by LiRA's recipe."""
 
 import dataclasses
 
@@ -8,14 +8,13 @@ import pytest
 
 from mia_tf.config import TrainingConfig
 from mia_tf.keras_config import KerasConfig
-from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.training import schedules
 from mia_tf.training.keras_outputs import outputs_of
 from mia_tf.training.keras_trainer import KerasTrainer
 from mia_tf.validation import InputError
 
 ON_JAX = keras.backend.backend() == "jax"
-only_tensorflow = pytest.mark.skipif(ON_JAX, reason="private training of a Keras model needs TensorFlow")
+only_tensorflow = pytest.mark.skipif(ON_JAX, reason="the reference engine needs TensorFlow")
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 6)).astype(np.float32), RNG.integers(0, 3, 60)
 ROWS = np.arange(1, 51)  # with batches of 16 the last one is smaller
@@ -57,6 +56,28 @@ def test_it_trains_as_fit_does(trainer):
     assert answers.shape == (60, 1, 3) and answers.dtype == np.float32
     # float32 sums in another order, through 12 steps of Adam
     np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-4)
+
+
+@pytest.mark.skipif(not ON_JAX, reason="TensorFlow compiles a step for batches of every size")
+def test_the_smaller_batch_at_the_end_is_filled_up_only_if_that_changes_nothing(trainer):
+    """Each model's last batch has a size of its own: on JAX each was once compiled for itself, a second or more."""
+    trainer(ROWS, 5)
+    assert not trainer._steps.may_fill_up(ROWS[:16])  # batch normalization
+
+    def without():
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dropout(0.3), keras.layers.Dense(3, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    filled = KerasTrainer(without, X, Y, KerasConfig(epochs=2, batch_size=16))
+    answers = filled(ROWS, 5)
+    assert filled._steps.may_fill_up(ROWS[:16])
+    keras.utils.set_random_seed(5)
+    model, orders = without(), np.random.default_rng([5, schedules.ORDER])
+    for _ in range(2):
+        order = orders.permutation(ROWS)
+        model.fit(X[order], Y[order], batch_size=16, epochs=1, shuffle=False, verbose=0)
+    np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-6)  # the same dropout, too
 
 
 def test_a_model_follows_from_its_seed_and_rows_alone(trainer):
@@ -139,59 +160,6 @@ def test_without_compile_it_is_liras_recipe():
         np.asarray(to_input(pictures)), Y[:48], KerasConfig(epochs=4, batch_size=12),
     )  # fmt: skip
     np.testing.assert_allclose(ours(np.arange(48), 7), record.logits[:, 0], atol=2e-4)
-
-
-# ---- privacy
-
-
-def private_model():
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
-    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), "sparse_categorical_crossentropy")
-    return model
-
-
-@only_tensorflow
-def test_private_steps_are_those_of_a_slow_oracle():
-    """Without noise: each example's gradient clipped on its own, summed, over the expected batch."""
-    import tensorflow as tf
-
-    clip, config = 0.3, KerasConfig(2, 16, dp=PrivacyConfig(0, l2_norm_clip=0.3, sampling="shuffle", microbatch=8))
-    answers = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
-    keras.utils.set_random_seed(3)
-    model, promise = private_model(), config.guarantee(len(ROWS))
-    orders = schedules.example_order(ROWS, 16, 2, promise.steps, np.random.default_rng([3, schedules.ORDER]))
-    for batch in np.concatenate(list(orders)):
-        total = [np.zeros(v.shape, np.float32) for v in model.trainable_variables]
-        for row in batch:
-            with tf.GradientTape() as tape:
-                loss = -tf.math.log(model(X[row : row + 1])[0, Y[row]])
-            gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
-            norm = float(tf.linalg.global_norm(gradients))
-            total = [t + g * min(1, clip / norm) for t, g in zip(total, gradients, strict=True)]
-        model.optimizer.apply([t / 16 for t in total], model.trainable_variables)
-    assert promise.steps == 6
-    np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-5)
-
-
-@only_tensorflow
-def test_noise_follows_from_the_seed():
-    config = KerasConfig(1, 16, dp=PrivacyConfig(2.0))
-    trainer = KerasTrainer(private_model, X, Y, config)
-    first = trainer(ROWS, 3, num_members=48)
-    np.testing.assert_array_equal(trainer(ROWS, 3, num_members=48), first)
-    without = KerasTrainer(private_model, X, Y, KerasConfig(1, 16, dp=PrivacyConfig(0)))(ROWS, 3, num_members=48)
-    assert np.abs(first - without).max() > 0.05
-
-
-@only_tensorflow
-def test_another_guarantee_is_not_kept_by_the_steps_of_the_one_before():
-    """The noise once stayed that of the first call, whatever the size of the training set."""
-    config = KerasConfig(1, 16, dp=PrivacyConfig(target_epsilon=5.0, delta=1e-3))
-    trainer = KerasTrainer(private_model, X, Y, config)
-    trainer(ROWS[:32], 3)
-    assert config.guarantee(32).noise_multiplier != config.guarantee(50).noise_multiplier
-    alone = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
-    np.testing.assert_array_equal(trainer(ROWS, 3), alone)
 
 
 # ---- what a model returns

@@ -23,6 +23,5 @@ def build():
 
 CLASSES = ["malignant", "benign"]
 task = mia_tf.KerasTask(build, x, y, epochs=60, batch_size=32, classes=CLASSES)
-if keras.backend.backend() == "tensorflow":
-    privacy = mia_tf.PrivacyConfig(target_epsilon=3.2, delta=1e-3)
-    private = mia_tf.KerasTask(build, x, y, epochs=60, batch_size=32, classes=CLASSES, dp=privacy)
+privacy = mia_tf.PrivacyConfig(target_epsilon=3.2, delta=1e-3)
+private = mia_tf.KerasTask(build, x, y, epochs=60, batch_size=32, classes=CLASSES, dp=privacy)

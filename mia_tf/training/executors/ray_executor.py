@@ -92,7 +92,12 @@ class RayExecutor:
         else:
             num_members = subsets.nominal_size(config, len(store.examples().labels))
             start = functools.partial(
-                start_task_engine, source=self._source, identity=dict(config.task), num_members=num_members
+                start_task_engine,
+                source=self._source,
+                identity=dict(config.task),
+                num_members=num_members,
+                ensemble_size=self._options.ensemble_size,
+                num_models=-(-len(indices) // workers),
             )
         return train_models(store, config, indices, start, workers, self._cpus, self._gpus)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from joblib.externals.loky.backend.context import get_context
 
-from mia_tf import subsets
+from mia_tf import backend, subsets
 from mia_tf.config import TaskConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -40,9 +40,15 @@ class TaskExecutor:
         workers, threads = sharing.share_cores_of_task(self._options)
         limits = {name: os.environ.get(name, str(threads)) for name in _NUMBERS_OF_THREADS}
         limits |= {name: os.environ.get(name, value) for name, value in _SHARED_GPU.items()}
+        limits |= backend.memory_limit(0.9 / workers) if workers > 1 else {}
         new_process = functools.partial(get_context("loky").Process, env=limits)
         num_members = subsets.nominal_size(config, len(store.examples().labels))
         start = functools.partial(
-            start_task_engine, source=self._source, identity=dict(config.task), num_members=num_members
+            start_task_engine,
+            source=self._source,
+            identity=dict(config.task),
+            num_members=num_members,
+            ensemble_size=self._options.ensemble_size,
+            num_models=-(-len(indices) // workers),
         )
         return local.train_models(store, config, indices, start, workers, new_process)

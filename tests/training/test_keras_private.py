@@ -1,0 +1,178 @@
+"""DP-SGD of a user's Keras model, with either backend: the steps of a slow oracle, the noise, and what is refused."""
+
+import keras
+import numpy as np
+import pytest
+
+from mia_tf.keras_config import KerasConfig
+from mia_tf.privacy_config import PrivacyConfig
+from mia_tf.training import schedules
+from mia_tf.training.keras_trainer import KerasTrainer, inspect
+from mia_tf.validation import InputError
+
+ON_JAX = keras.backend.backend() == "jax"
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(60, 6)).astype(np.float32), RNG.integers(0, 3, 60)
+ROWS = np.arange(1, 51)
+
+
+def private_model():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), "sparse_categorical_crossentropy")
+    return model
+
+
+def gradients_of(model, x, label):
+    """The gradients of one example's loss, one array per variable."""
+    values = [v.value for v in model.trainable_variables]
+    if ON_JAX:
+        import jax
+
+        def loss(values):
+            outputs, _ = model.stateless_call(values, [v.value for v in model.non_trainable_variables], x)
+            return -keras.ops.log(outputs[0, label])
+
+        return [np.asarray(g) for g in jax.grad(loss)(values)]
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = -tf.math.log(model(x)[0, label])
+    return [g.numpy() for g in tape.gradient(loss, values)]
+
+
+def test_private_steps_are_those_of_a_slow_oracle():
+    """Without noise: each example's gradient clipped on its own, summed, over the expected batch."""
+    clip, config = 0.3, KerasConfig(2, 16, dp=PrivacyConfig(0, l2_norm_clip=0.3, sampling="shuffle", microbatch=8))
+    answers = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
+    keras.utils.set_random_seed(3)
+    model, promise = private_model(), config.guarantee(len(ROWS))
+    orders = schedules.example_order(ROWS, 16, 2, promise.steps, np.random.default_rng([3, schedules.ORDER]))
+    for batch in np.concatenate(list(orders)):
+        total = [np.zeros(v.shape, np.float32) for v in model.trainable_variables]
+        for row in batch:
+            gradients = gradients_of(model, X[row : row + 1], Y[row])
+            norm = np.sqrt(sum((g**2).sum() for g in gradients))
+            total = [t + g * min(1, clip / norm) for t, g in zip(total, gradients, strict=True)]
+        model.optimizer.apply([keras.ops.convert_to_tensor(t / 16) for t in total], model.trainable_variables)
+    assert promise.steps == 6
+    expected = np.log(model.predict(X, verbose=0))
+    logits = answers[:, 0] - np.log(np.exp(answers[:, 0]).sum(axis=1, keepdims=True))
+    # Six steps in float32, whose sums over a batch are in another order.
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_noise_follows_from_the_seed():
+    config = KerasConfig(1, 16, dp=PrivacyConfig(2.0))
+    trainer = KerasTrainer(private_model, X, Y, config)
+    first = trainer(ROWS, 3, num_members=48)
+    np.testing.assert_array_equal(trainer(ROWS, 3, num_members=48), first)
+    without = KerasTrainer(private_model, X, Y, KerasConfig(1, 16, dp=PrivacyConfig(0)))(ROWS, 3, num_members=48)
+    assert np.abs(first - without).max() > 0.05
+
+
+def test_another_guarantee_is_not_kept_by_the_steps_of_the_one_before():
+    """The noise once stayed that of the first call, whatever the size of the training set."""
+    config = KerasConfig(1, 16, dp=PrivacyConfig(target_epsilon=5.0, delta=1e-3))
+    trainer = KerasTrainer(private_model, X, Y, config)
+    trainer(ROWS[:32], 3)
+    assert config.guarantee(32).noise_multiplier != config.guarantee(50).noise_multiplier
+    alone = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
+    np.testing.assert_array_equal(trainer(ROWS, 3), alone)
+
+
+def weights_after(noise, seed, x, epochs=1):
+    """(D,) the weights of a linear model after private training with a rate of 1."""
+
+    def linear():
+        model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Dense(3)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(1.0), loss)
+        return model
+
+    privacy = PrivacyConfig(noise, l2_norm_clip=0.3, sampling="shuffle", microbatch=8)
+    trainer = KerasTrainer(linear, x, Y, KerasConfig(epochs, 16, dp=privacy))
+    trainer(ROWS, seed)
+    weights = trainer._steps.state[0] if ON_JAX else trainer._steps._model.trainable_variables
+    return np.concatenate([np.ravel(w) for w in weights])
+
+
+def test_noise_has_the_promised_deviation_and_is_each_model_s_and_step_s_own():
+    wide = RNG.normal(size=(60, 600)).astype(np.float32)
+    noises = [weights_after(50.0, seed, wide) - weights_after(0.0, seed, wide) for seed in (3, 4)]
+    count = len(noises[0])
+    # Three steps of independent noise; the gradients beside it move all weights together by at most 2 * 3 * 0.3.
+    deviation = np.sqrt(3) * 50.0 * 0.3 / 16
+    for noise in noises:
+        # A sample deviation's standard error is sigma / sqrt(2 n), a mean's sigma / sqrt(n); four of each.
+        assert abs(noise.std() / deviation - 1) < 4 / np.sqrt(2 * count)
+        assert abs(noise.mean()) < 4 * deviation / np.sqrt(count)
+    assert abs(np.corrcoef(*noises)[0, 1]) < 4 / np.sqrt(count)
+
+
+# ---- what cannot be trained
+
+
+class Counting(keras.layers.Layer):
+    """Keeps the mean of what it sees."""
+
+    def build(self, shape):
+        self.mean = self.add_weight(shape=(), trainable=False, name="mean")
+
+    def call(self, x):
+        self.mean.assign(keras.ops.mean(x))
+        return x
+
+
+def build(between=(), loss="sparse_categorical_crossentropy", optimizer="sgd"):
+    model = keras.Sequential([keras.Input((6,)), *between, keras.layers.Dense(3, "softmax")])
+    model.compile(optimizer, loss)
+    return model
+
+
+def check_trainable(**changes):
+    inspect(lambda: build(**changes), X, Y, Y, KerasConfig(1, 16, dp=PrivacyConfig(1.0)), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"between": [keras.layers.BatchNormalization(name="mixing")]}, "mixing"),
+        ({"between": [keras.layers.Dense(4, kernel_regularizer="l2", name="heavy")]}, "heavy"),
+        ({"between": [keras.layers.Dense(4, activity_regularizer="l2", name="heavy")]}, "heavy"),
+        ({"loss": "mse"}, "cross-entropy"),
+        ({"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label_smoothing"),
+        ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())}, "scale its loss"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_by_name(changes, words):
+    with pytest.raises(InputError, match=words):
+        check_trainable(**changes)
+
+
+@pytest.mark.skipif(not ON_JAX, reason="on TensorFlow layers need a rule for their per-example gradients")
+def test_on_jax_any_layer_will_do_that_keeps_nothing_of_the_examples():
+    check_trainable(between=[keras.layers.PReLU(), keras.layers.LayerNormalization(), keras.layers.Dropout(0.5)])
+    frozen = keras.layers.BatchNormalization(trainable=False)
+    check_trainable(between=[frozen])
+    with pytest.raises(InputError, match=r"layer counting \(Counting\): its mean follows from the examples"):
+        check_trainable(between=[keras.Sequential([keras.Input((6,)), Counting(name="counting")])])
+
+
+@pytest.mark.skipif(not ON_JAX, reason="TensorFlow draws for a whole microbatch")
+def test_each_example_has_a_dropout_of_its_own_whatever_the_microbatch():
+    from mia_tf.training.keras_private_jax import JaxPrivateSteps
+
+    def dropping():
+        return build(between=[keras.layers.Dropout(0.5)])
+
+    answers = []
+    for size in (8, 24):
+        privacy = PrivacyConfig(0, l2_norm_clip=100.0, sampling="shuffle", microbatch=size)
+        trainer = KerasTrainer(dropping, X, Y, KerasConfig(2, 16, dp=privacy))
+        answers.append(trainer(ROWS, 3))
+    np.testing.assert_allclose(*answers, atol=1e-5)
+    steps = trainer._steps
+    assert isinstance(steps, JaxPrivateSteps)
+    (seeds,) = [v for v, is_seed in zip(steps.state[1], steps._is_seed, strict=True) if is_seed]
+    places = [tuple(np.asarray(steps._seeded([seeds], place)[0])) for place in range(16)]
+    assert len(set(places)) == 16 and seeds[1] > 0  # and of each step its own
