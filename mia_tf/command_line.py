@@ -26,6 +26,7 @@ def run(name: str, main: Callable[[], int | None]) -> None:
     """
 
     def parse(argv: list[str]) -> list[str]:
+        flags.DEFINE_flag(_Help())
         try:
             rest = flags.FLAGS(argv)[1:]
         except (flags.Error, UnicodeDecodeError) as error:
@@ -46,6 +47,29 @@ def run(name: str, main: Callable[[], int | None]) -> None:
             return 130
 
     app.run(guarded, flags_parser=parse)
+
+
+class _Help(flags.BooleanFlag):
+    """--help: the command's docstring, and its flags under their headings, in the order of their definition."""
+
+    def __init__(self):
+        super().__init__("help", False, "Show this help.", short_name="?", allow_override=True)
+
+    def parse(self, argument: bool | str) -> None:
+        """Prints the help and ends the process, unless the argument is false."""
+        if self.parser.parse(argument):
+            print(sys.modules["__main__"].__doc__)
+            for heading, defined in flags.FLAGS.flags_by_module_dict().items():
+                if heading not in sys.modules:  # the modules are those of libraries, which have flags of their own
+                    print("Flags" if heading == sys.argv[0] else heading, *map(_described, defined), "", sep="\n")
+            sys.exit(0)
+
+
+def _described(flag: flags.Flag) -> str:
+    """Returns a flag's paragraph for the terminal."""
+    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+    default = "" if flag.default in (None, "", []) else f"\n(default: {flag.default})"
+    return flags.text_wrap(f"{name}: {flag.help}{default}", indent="      ", firstline_indent="  ")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mia_tf.privacy_config import PrivacyConfig
+from mia_tf.settings import documented, setting
 from mia_tf.validation import InputError, check, check_choice, check_integer
 
 DATA_SOURCES = ("auto", "npz", "tfds", "embedded")
@@ -42,51 +43,52 @@ MIN_MODELS = 4
 """Shadow models that an analysis needs."""
 
 
+@documented
 @dataclass(frozen=True)
 class DataConfig:
-    """Which examples there are.
+    """Which examples there are."""
 
-    Attributes:
-        dataset: a mixture's name (`mia_tf.data.mixtures`) or "npz:PATH" for a user's own arrays.
-        data_source: one of DATA_SOURCES.
-        data_dir: the folder of npz archives; None for none.
-        num_over, num_under: how many examples of each group, balanced over the labels; None for
-            as many as the paper has (all of the over-represented group).
-        pool_test: let the test images be examples too, beside the training images; none are left to test with.
-        dataset_size: keep only this many examples of the mixture, in its order; None for all.
-        seed: chooses the examples, and trains the network of `features`.
-        under: one of SELECTIONS: the examples of the under-represented group that stay (`mia_tf.data.selection`).
-        features: for "subpopulation", the network whose features are clustered: EFFICIENTNET or an architecture;
-            None for EFFICIENTNET.
-        clustered: for "subpopulation", one of CLUSTERED: clusters of the whole mixture, as in the paper, or of the
-            under-represented group alone, for mixtures whose groups lie so far apart that one of the paper's clusters
-            has all of it.
-        scores_from: for "singletons", an analyzed LOGDIR with the memorization of the same examples.
-        threshold: for "singletons", the memorization above which they stay; None for the paper's.
-        without: a text file of ids of examples to leave out, one per line; None for none.
-    """
-
-    dataset: str = "mnist_svhn"
-    data_source: str = "auto"
-    data_dir: str | None = None
-    num_over: int | None = None
-    num_under: int | None = None
-    pool_test: bool = False
-    dataset_size: int | None = None
-    seed: int = 0
-    under: str = "random"
-    features: str | None = None
-    clustered: str = "mixture"
-    scores_from: str | None = None
-    threshold: float | None = None
-    without: str | None = None
+    dataset: str = setting(
+        "mnist_svhn", "Mixture (mnist, mnist_svhn, ...) or npz:PATH for your own pictures and labels."
+    )
+    data_source: str = setting("auto", f"Where pictures come from: {', '.join(DATA_SOURCES)}.")
+    data_dir: str | None = setting(None, "Folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA.")
+    num_over: int | None = setting(
+        None, "Number of over-represented examples, balanced over the labels; default as in the paper."
+    )
+    num_under: int | None = setting(
+        None, "Number of under-represented examples, balanced over the labels; default as in the paper."
+    )
+    pool_test: bool = setting(False, "Use the test images as examples too; none are left to test with.")
+    dataset_size: int | None = setting(None, "Keep this many examples of the mixture; default all.", lira=True)
+    data_seed: int = setting(0, "Chooses the examples, and trains the network of `features`.")
+    under: str = setting("random", f"How the under-represented examples are selected: {', '.join(SELECTIONS)}.")
+    features: str | None = setting(
+        None,
+        f"With `under`=subpopulation: the network whose features are clustered, {EFFICIENTNET} (default) or an "
+        "architecture.",
+    )
+    clustered: str = setting(
+        "mixture",
+        f"With `under`=subpopulation: what is clustered, {' or '.join(CLUSTERED)}. The paper clusters the mixture. "
+        "Take under if one of its clusters has the whole under-represented group.",
+    )
+    scores_from: str | None = setting(
+        None, "With `under`=singletons: an analyzed LOGDIR with the memorization of the same examples."
+    )
+    threshold: float | None = setting(
+        None,
+        "With `under`=singletons: the memorization above which an example stays; default the paper's, 0.8 on MNIST and "
+        "0.5 on CIFAR-10.",
+    )
+    without: str | None = setting(None, "Text file with the ids of examples to leave out, one per line.")
 
     def __post_init__(self):
         check_choice(DATA_SOURCES, data_source=self.data_source)
         check_integer(1, optional=True, num_over=self.num_over)
         check_integer(0, optional=True, num_under=self.num_under)
         check_integer(2, optional=True, dataset_size=self.dataset_size)
-        check_integer(0, data_seed=self.seed)
+        check_integer(0, data_seed=self.data_seed)
         check_choice(SELECTIONS, under=self.under)
         needed_by = {"features": "subpopulation", "scores_from": "singletons", "threshold": "singletons"}
         for name, under in needed_by.items():
@@ -103,48 +105,40 @@ class DataConfig:
             check(-1 <= self.threshold < 1, "must be in [-1, 1)", threshold=self.threshold)
 
 
+@documented
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How one model is trained and asked.
+    """How one model is trained and asked."""
 
-    Attributes:
-        arch: a name that one of ARCHITECTURES matches.
-        norm: one of NORMS, how an architecture with normalisation does it.
-        precision: one of PRECISIONS, that training computes in; weights and answers are float32 all the same.
-        lr: peak learning rate.
-        batch: examples a step.
-        epochs: passes over the model's training set.
-        weight_decay: L2 penalty on weights, not on biases.
-        warmup: fraction of training over which the rate rises linearly (LiRA: 0.01).
-        clip_norm: largest L2 norm of a step's gradient; 0 for no limit (LiRA has none).
-        ema: decay of the averaged weights that test accuracy is measured with; 0 for none.
-        augment: one of AUGMENTATIONS.
-        queries: views of each example that its logits are asked for.
-        eval_steps: epochs between measurements of test accuracy; 0 for only the last.
-        patience: stop once more than this many epochs have brought no better test accuracy (LiRA's rule);
-            None for never.
-        save_steps: epochs between kept checkpoints; 0 for none.
-        keep_ckpt: keep the final weights.
-        privacy: how to train with differential privacy; None for without.
-    """
-
-    arch: str = "cnn32-3-mean"
-    norm: str = "batch"
-    precision: str = "float32"
-    lr: float = 0.1
-    batch: int = 256
-    epochs: int = 100
-    weight_decay: float = 5e-4
-    warmup: float = 0.05
-    clip_norm: float = 1.0
-    ema: float = 0.0
-    augment: str = "weak"
-    queries: int = 2
-    eval_steps: int = 0
-    patience: int | None = None
-    save_steps: int = 0
-    keep_ckpt: bool = False
-    privacy: PrivacyConfig | None = None
+    arch: str = setting("cnn32-3-mean", f"Architecture: {', '.join(ARCHITECTURES.values())}.")
+    norm: str = setting("batch", f"Normalisation, for architectures that have one: {', '.join(NORMS)}.")
+    precision: str = setting(
+        "float32",
+        f"Number format of the training: {', '.join(PRECISIONS)} (with KERAS_BACKEND=jax). GPUs with TF32 train "
+        "float32 in that. Logits and the clipped sums of private training are full float32 in any case.",
+    )
+    lr: float = setting(0.1, "Peak learning rate.")
+    batch: int = setting(256, "Examples per step; default 256, or fewer if a model has fewer examples.")
+    epochs: int = setting(100, "Passes over a model's training set.")
+    weight_decay: float = setting(5e-4, "L2 penalty on weights, not on biases.")
+    warmup: float = setting(0.05, "Share of training in which the learning rate rises linearly (LiRA: 0.01).")
+    clip_norm: float = setting(
+        1.0, "Largest L2 norm of a step's gradient; 0 for no limit (LiRA); default 1, with private training 0."
+    )
+    ema: float = setting(
+        0.0, "Decay of the averaged weights that measure test accuracy (LiRA: 0.999); 0 for none.", lira=True
+    )
+    augment: str = setting("weak", f"Augmentation: {', '.join(AUGMENTATIONS)}.")
+    queries: int = setting(2, "Views of each example to ask; default 1 without augmentation, else 2.")
+    eval_steps: int = setting(0, "Epochs between measurements of test accuracy; 0 for only the last.", lira=True)
+    patience: int | None = setting(
+        None, "Stop after more than this many epochs without a better test accuracy; default never.", lira=True
+    )
+    save_steps: int = setting(0, "Epochs between kept checkpoints; 0 for none.", lira=True)
+    keep_ckpt: bool = setting(False, "Keep the final weights, for mia_tf.inference.")
+    privacy: PrivacyConfig | None = field(
+        default=None, metadata={"help": "How to train with differential privacy; None for without."}
+    )
 
     def __post_init__(self):
         check_architecture(self.arch, self.norm)
@@ -231,23 +225,20 @@ def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) 
         check(config.queries <= 2, f"must be at most 2 for {too_small}", queries=config.queries)
 
 
+@documented
 @dataclass(frozen=True)
 class PlanConfig:
-    """How many models there are, and what each is trained on.
+    """How many models there are, and what each is trained on."""
 
-    Attributes:
-        num_experiments: number of shadow models, M.
-        pkeep: fraction of models that an example is in.
-        subsets: one of SUBSET_PLANS.
-        only_subset: no model trains on examples from this row on; None for all (LiRA).
-        seed: draws the subsets and every model's own seed.
-    """
-
-    num_experiments: int = 64
-    pkeep: float = 0.5
-    subsets: str = "balanced"
-    only_subset: int | None = None
-    seed: int = 0
+    num_experiments: int = setting(64, "Number of shadow models.")
+    pkeep: float = setting(0.5, "Share of the models that are trained on an example.")
+    subsets: str = setting(
+        "balanced", f"Plan of the subsets: {', '.join(SUBSET_PLANS)} (`num_experiments` can grow later)."
+    )
+    only_subset: int | None = setting(
+        None, "Train no model on the examples from this row on; default all examples.", lira=True
+    )
+    seed: int = setting(0, "Draws the subsets and each model's own seed.")
 
     def __post_init__(self):
         check_integer(2, _MAX_MODELS, num_experiments=self.num_experiments)
@@ -257,15 +248,14 @@ class PlanConfig:
         check_integer(0, seed=self.seed)
 
 
+@documented
 @dataclass(frozen=True)
 class TaskConfig(PlanConfig):
-    """Everything that decides what the LOGDIR of a user's task holds.
+    """Everything that decides what the LOGDIR of a user's task holds."""
 
-    Attributes:
-        task: what tells the task from others (`mia_tf.Task.identity`).
-    """
-
-    task: Mapping = field(default_factory=dict)
+    task: Mapping = field(
+        default_factory=dict, metadata={"help": "What tells the task from others (`mia_tf.Task.identity`)."}
+    )
     epochs = 1  # not a field: a task does not report its epochs
 
     def to_dict(self) -> dict:
@@ -274,17 +264,13 @@ class TaskConfig(PlanConfig):
         return {**settings.pop("task"), **settings}
 
 
+@documented
 @dataclass(frozen=True)
 class ExperimentConfig(PlanConfig):
-    """Everything that decides what a LOGDIR holds.
+    """Everything that decides what a LOGDIR holds."""
 
-    Attributes:
-        data: which examples.
-        training: how each model is trained.
-    """
-
-    data: DataConfig = field(default_factory=DataConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    data: DataConfig = field(default_factory=DataConfig, metadata={"help": "Which examples."})
+    training: TrainingConfig = field(default_factory=TrainingConfig, metadata={"help": "How each model is trained."})
 
     @property
     def epochs(self) -> int:
@@ -303,5 +289,4 @@ class ExperimentConfig(PlanConfig):
         for name in ("pool_test", "under", "features", "clustered", "threshold"):
             if data[name] == getattr(DataConfig, name):
                 del data[name]
-        data["data_seed"] = data.pop("seed")
         return {**data, **training, **nested}

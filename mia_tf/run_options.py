@@ -1,10 +1,11 @@
 """Where and how fast an experiment is computed: nothing here changes a result beyond rounding."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mia_tf import backend
+from mia_tf.settings import documented, setting
 from mia_tf.validation import check, check_choice, check_integer, fail
 
 EXECUTORS = ("local", "ray")
@@ -12,29 +13,31 @@ _MAX_PROCESSES = 4096
 _MAX_ENSEMBLE = 10**6
 
 
+@documented
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and how fast.
+    """Where and how fast."""
 
-    Attributes:
-        logdir: the folder of the results.
-        expid: train only these models, as one task of a cluster's array job does; None for all.
-        executor: one of EXECUTORS, what trains: processes of this machine, or a Ray cluster.
-        workers: processes that train at the same time; None to measure, or for what a cluster has room for.
-        threads_per_worker: threads of each; None to measure, or for one on a cluster.
-        gpus_per_task: share of a GPU, or whole GPUs, of each worker of a cluster; None for one where it has any.
-        ensemble_size: models that an engine trains in one step, which only JAX can; None for what its memory allows.
-        dry_run: check everything and say what it would cost, but train nothing.
-    """
-
-    logdir: Path
-    expid: range | None = None
-    executor: str = "local"
-    workers: int | None = None
-    threads_per_worker: int | None = None
-    gpus_per_task: float | None = None
-    ensemble_size: int | None = None
-    dry_run: bool = False
+    logdir: Path = field(metadata={"help": "Folder of the results; default runs/DATASET, or runs/FILE with `task`."})
+    expid: range | None = setting(None, "Train only this model, or these (0-63), as one task of an array job.")
+    executor: str = setting(
+        "local", f"What trains: {', '.join(EXECUTORS)} (processes of this machine, or of a Ray cluster)."
+    )
+    workers: int | None = setting(
+        None,
+        "Processes that train at the same time; default by a measurement, on Ray as many as there is room for, with "
+        "`task` 1.",
+    )
+    threads_per_worker: int | None = setting(
+        None, "Threads of each process; default by a measurement, on Ray 1, with `task` all cores."
+    )
+    gpus_per_task: float | None = setting(
+        None, "With `executor`=ray: GPUs of each process, such as 0.25; default 1 if there are any."
+    )
+    ensemble_size: int | None = setting(
+        None, "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows."
+    )
+    dry_run: bool = setting(False, "Check everything and print what it would cost; train nothing.")
 
     def __post_init__(self):
         check_choice(EXECUTORS, executor=self.executor)

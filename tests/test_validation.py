@@ -78,7 +78,7 @@ def named(node, others):
 
 def known():
     """Flags, environment variables, fields of the package's classes, and parameters of the public API."""
-    names = {name for texts in train.HELP.values() for name in texts}
+    names = {name for owner in train.SECTIONS for name in train.flag_fields(owner)}
     for node in (node for tree in TREES.values() for node in ast.walk(tree)):
         if isinstance(node, ast.ClassDef):
             names |= {field.target.id for field in node.body if isinstance(field, ast.AnnAssign)}

@@ -18,7 +18,7 @@ OWN_PREFIX = "npz:"
 def load(config: DataConfig, extract_features: selection.FeatureExtractor | None = None) -> Dataset:
     """Loads the examples that `config` names: a mixture of `MIXTURES`, or "npz:PATH" for a user's own arrays.
 
-    The examples and their order depend on the pixels and `config.seed`, not on the order of rows in the source.
+    The examples and their order depend on the pixels and `config.data_seed`, not on the order of rows in the source.
 
     Args:
         config: which examples.

@@ -144,11 +144,11 @@ def _subpopulation(dataset: Dataset, config: DataConfig, extract_features: Featu
     if extract_features is None:
         fail("needs a function that computes features (mia_tf.training.features.extract)", under=config.under)
     network = config.features or EFFICIENTNET
-    features = extract_features(dataset, network, config.seed)
+    features = extract_features(dataset, network, config.data_seed)
     under = dataset.groups == UNDER
     clustered = under if config.clustered == "under" else np.ones_like(under)
     chosen = np.zeros_like(under)
-    chosen[clustered], clusters = smallest_cluster(features[clustered], under[clustered], config.seed)
+    chosen[clustered], clusters = smallest_cluster(features[clustered], under[clustered], config.data_seed)
     what = "D_U" if config.clustered == "under" else "the mixture"
     told = ", ".join(f"{of_under:,} of {size:,}" for size, of_under in clusters)
     if not chosen.any():
