@@ -92,7 +92,7 @@ def path_flag(name: str, required: bool = False) -> Path | None:
     """
     value = flags.FLAGS[name].value
     if required:
-        check_given("FOLDER", **{name: value})
+        check_given(name, value, "FOLDER")
     return expanded(value) if value else None
 
 

@@ -84,25 +84,25 @@ class DataConfig:
     without: str | None = setting(None, "Text file with the ids of examples to leave out, one per line.")
 
     def __post_init__(self):
-        check_choice(DATA_SOURCES, data_source=self.data_source)
-        check_integer(1, optional=True, num_over=self.num_over)
-        check_integer(0, optional=True, num_under=self.num_under)
-        check_integer(2, optional=True, dataset_size=self.dataset_size)
-        check_integer(0, data_seed=self.data_seed)
-        check_choice(SELECTIONS, under=self.under)
+        check_choice("data_source", self.data_source, DATA_SOURCES)
+        check_integer("num_over", self.num_over, 1, optional=True)
+        check_integer("num_under", self.num_under, 0, optional=True)
+        check_integer("dataset_size", self.dataset_size, 2, optional=True)
+        check_integer("data_seed", self.data_seed, 0)
+        check_choice("under", self.under, SELECTIONS)
         needed_by = {"features": "subpopulation", "scores_from": "singletons", "threshold": "singletons"}
         for name, under in needed_by.items():
             value = getattr(self, name)
-            check(value is None or self.under == under, f"needs --under={under}", **{name: value})
-        check_choice(CLUSTERED, clustered=self.clustered)
+            check(name, value, value is None or self.under == under, f"needs --under={under}")
+        check_choice("clustered", self.clustered, CLUSTERED)
         whole = self.clustered == "mixture"
-        check(whole or self.under == "subpopulation", "needs --under=subpopulation", clustered=self.clustered)
+        check("clustered", self.clustered, whole or self.under == "subpopulation", "needs --under=subpopulation")
         if self.features not in (None, EFFICIENTNET):
-            check_arch(EFFICIENTNET, features=self.features)
+            check_arch("features", self.features, EFFICIENTNET)
         if self.under == "singletons":
-            check(self.scores_from is not None, "needs --scores_from, an analyzed LOGDIR", under=self.under)
+            check("under", self.under, self.scores_from is not None, "needs --scores_from, an analyzed LOGDIR")
         if self.threshold is not None:
-            check(-1 <= self.threshold < 1, "must be in [-1, 1)", threshold=self.threshold)
+            check("threshold", self.threshold, -1 <= self.threshold < 1, "must be in [-1, 1)")
 
 
 @documented
@@ -142,24 +142,24 @@ class TrainingConfig:
 
     def __post_init__(self):
         check_architecture(self.arch, self.norm)
-        check_choice(PRECISIONS, precision=self.precision)
-        check(0 < self.lr < float("inf"), "must be a positive number", lr=self.lr)
-        check_integer(1, batch=self.batch)
-        check_integer(1, epochs=self.epochs)
-        check(0 <= self.weight_decay < float("inf"), "must not be negative", weight_decay=self.weight_decay)
-        check(0 <= self.warmup <= 1, "must be in [0, 1]", warmup=self.warmup)
-        check(0 <= self.clip_norm < float("inf"), "must not be negative", clip_norm=self.clip_norm)
-        check(0 <= self.ema < 1, "must be in [0, 1)", ema=self.ema)
-        check_choice(AUGMENTATIONS, augment=self.augment)
-        check_integer(1, MAX_QUERIES, queries=self.queries)
-        check_integer(0, eval_steps=self.eval_steps)
-        check_integer(1, optional=True, patience=self.patience)
-        check(self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0", patience=self.patience)
-        check_integer(0, save_steps=self.save_steps)
+        check_choice("precision", self.precision, PRECISIONS)
+        check("lr", self.lr, 0 < self.lr < float("inf"), "must be a positive number")
+        check_integer("batch", self.batch, 1)
+        check_integer("epochs", self.epochs, 1)
+        check("weight_decay", self.weight_decay, 0 <= self.weight_decay < float("inf"), "must not be negative")
+        check("warmup", self.warmup, 0 <= self.warmup <= 1, "must be in [0, 1]")
+        check("clip_norm", self.clip_norm, 0 <= self.clip_norm < float("inf"), "must not be negative")
+        check("ema", self.ema, 0 <= self.ema < 1, "must be in [0, 1)")
+        check_choice("augment", self.augment, AUGMENTATIONS)
+        check_integer("queries", self.queries, 1, MAX_QUERIES)
+        check_integer("eval_steps", self.eval_steps, 0)
+        check_integer("patience", self.patience, 1, optional=True)
+        check("patience", self.patience, self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0")
+        check_integer("save_steps", self.save_steps, 0)
         if self.privacy is not None:
-            check(self.clip_norm == 0, "must be 0 with --dp, which clips each example's", clip_norm=self.clip_norm)
+            check("clip_norm", self.clip_norm, self.clip_norm == 0, "must be 0 with --dp, which clips each example's")
             allowed = "must not have batch norm with --dp, because it mixes the examples of a batch: take --norm=group"
-            check(self.norm != "batch" or not has_norm(self.arch), allowed, arch=self.arch)
+            check("arch", self.arch, self.norm != "batch" or not has_norm(self.arch), allowed)
 
     def to_dict(self) -> dict:
         """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
@@ -188,10 +188,10 @@ class TrainingConfig:
 
 def check_architecture(arch: str, norm: str) -> None:
     """Raises InputError for an architecture or a normalisation that there is not, and for groups where none is."""
-    check_arch(arch=arch)
-    check_choice(NORMS, norm=norm)
+    check_arch("arch", arch)
+    check_choice("norm", norm, NORMS)
     fits = norm == "batch" or has_norm(arch)
-    check(fits, f"must not be given for {arch}, which has no normalisation", norm=norm)
+    check("norm", norm, fits, f"must not be given for {arch}, which has no normalisation")
 
 
 def has_norm(arch: str) -> bool:
@@ -199,30 +199,28 @@ def has_norm(arch: str) -> bool:
     return not arch.startswith(WITHOUT_NORM)
 
 
-def check_arch(*others: str, **argument) -> None:
+def check_arch(name: str, value: str, *others: str) -> None:
     """Raises InputError unless the value is the name of an architecture; `others` are named as allowed too."""
-    ((_, value),) = argument.items()
     known = any(re.fullmatch(pattern, value) for pattern in ARCHITECTURES)
-    check(known, "must be one of " + ", ".join([*others, *ARCHITECTURES.values()]), **argument)
+    check(name, value, known, "must be one of " + ", ".join([*others, *ARCHITECTURES.values()]))
 
 
-def check_arch_fits(image_shape: tuple[int, int, int], **argument) -> None:
+def check_arch_fits(name: str, arch: str, image_shape: tuple[int, ...]) -> None:
     """Raises InputError where images of (H, W, C) are too small for the poolings of the architecture given."""
-    ((_, arch),) = argument.items()
     scales = re.match(r"cnn\d+-(\d+)", arch)
     poolings = int(scales[1]) if scales else 3
     side = min(image_shape[:2])
-    check(side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels", **argument)
+    check(name, arch, side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels")
 
 
-def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) -> None:
+def check_images_fit(config: TrainingConfig, image_shape: tuple[int, ...]) -> None:
     """Raises InputError where images of (H, W, C) are too small for a network's poolings or for their views."""
-    check_arch_fits(image_shape, arch=config.arch)
+    check_arch_fits("arch", config.arch, image_shape)
     side = min(image_shape[:2])
     if side <= PAD:  # reflection shows no pixel twice
         too_small = f"images of {side} pixels, which cannot be reflected by {PAD}"
-        check(config.augment != "weak", f"must not be weak for {too_small}", augment=config.augment)
-        check(config.queries <= 2, f"must be at most 2 for {too_small}", queries=config.queries)
+        check("augment", config.augment, config.augment != "weak", f"must not be weak for {too_small}")
+        check("queries", config.queries, config.queries <= 2, f"must be at most 2 for {too_small}")
 
 
 @documented
@@ -241,11 +239,11 @@ class PlanConfig:
     seed: int = setting(0, "Draws the subsets and each model's own seed.")
 
     def __post_init__(self):
-        check_integer(2, _MAX_MODELS, num_experiments=self.num_experiments)
-        check(0 < self.pkeep < 1, "must be in (0, 1)", pkeep=self.pkeep)
-        check_choice(SUBSET_PLANS, subsets=self.subsets)
-        check_integer(1, optional=True, only_subset=self.only_subset)
-        check_integer(0, seed=self.seed)
+        check_integer("num_experiments", self.num_experiments, 2, _MAX_MODELS)
+        check("pkeep", self.pkeep, 0 < self.pkeep < 1, "must be in (0, 1)")
+        check_choice("subsets", self.subsets, SUBSET_PLANS)
+        check_integer("only_subset", self.only_subset, 1, optional=True)
+        check_integer("seed", self.seed, 0)
 
 
 @documented

@@ -82,18 +82,18 @@ class KerasTask(Task):
         classes: Sequence[str] | None = None,
         outputs: str | None = None,
     ):
-        check(callable(build), "must be a function that returns a Keras model", build=build)
+        check("build", build, callable(build), "must be a function that returns a Keras model")
         views = (1 if augment == "none" else 2) if queries is None else queries
         config = KerasConfig(epochs, batch_size, augment, views, dp)
         on_tensorflow = backend.name() == "tensorflow"  # a backend that cannot train is refused before Keras loads it
-        check(dp is None or on_tensorflow, _PRIVATE_NEEDS, dp=dp)
-        check_choice((None, *OUTPUTS), outputs=outputs)
+        check("dp", dp, dp is None or on_tensorflow, _PRIVATE_NEEDS)
+        check_choice("outputs", outputs, (None, *OUTPUTS))
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
         pictures = not isinstance(x, dict | tuple) and x.ndim == 4
         allowed = "must be {}, because x is not one array of pictures (N, H, W, C)"
-        check(pictures or augment == "none", allowed.format("none"), augment=augment)
-        check(pictures or config.queries == 1, allowed.format(1), queries=queries)
+        check("augment", augment, pictures or augment == "none", allowed.format("none"))
+        check("queries", queries, pictures or config.queries == 1, allowed.format(1))
         with native_messages_held_back():
             from mia_tf.training.keras_trainer import KerasTrainer, inspect
         returned, targets = inspect(build, x, np.asarray(y), labels, config, outputs)
@@ -101,7 +101,7 @@ class KerasTask(Task):
         super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=returned.kind)
         fits = returned.units == self.num_classes or (returned.units == 1 and self.num_classes == 2)
         allowed = f"must return a model with {self.num_classes} outputs, one per class"
-        check(fits, allowed, build=f"a model with {returned.units} outputs")
+        check("build", f"a model with {returned.units} outputs", fits, allowed)
         self.note, self._config, self._units, self._x_digest = returned.note, config, returned.units, _digest(x)
 
     def ask(self, model) -> np.ndarray:
@@ -118,11 +118,11 @@ class KerasTask(Task):
         """
         from mia_tf.training.keras_trainer import keras
 
-        check(isinstance(model, keras.Model), "must be a Keras model", model=type(model).__name__)
+        check("model", type(model).__name__, isinstance(model, keras.Model), "must be a Keras model")
         outputs = self.train_and_predict.outputs(model)
         same = (outputs.kind, outputs.units) == (self.outputs, self._units)
         allowed = f"must return {self._units} outputs, {self.outputs}, as the task's models do"
-        check(same, allowed, model=f"{outputs.units} outputs, {outputs.kind}")
+        check("model", f"{outputs.units} outputs, {outputs.kind}", same, allowed)
         return self.train_and_predict.ask(model)
 
     def identity(self) -> dict:
@@ -158,8 +158,8 @@ def _as_arrays(x, count: int):
 def _as_array(part, count: int) -> np.ndarray:
     array = np.asarray(part)
     kinds = "must be numbers or booleans; give text as token ids"
-    check(array.dtype.kind in "fiub", kinds, x=f"dtype {array.dtype}")
-    check_shape((count, *[None] * max(array.ndim - 1, 0)), x=array)
+    check("x", f"dtype {array.dtype}", array.dtype.kind in "fiub", kinds)
+    check_shape("x", array, (count, *[None] * max(array.ndim - 1, 0)))
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 

@@ -61,7 +61,7 @@ def plot_logdir(logdir: Path, out: Path | None = None, all_attacks: bool = False
                 for name in {*pages.NAMES, *pages.ON_REQUEST} - drawn:
                     style.remove(target, name)
     except OSError as error:
-        fail(f"must be a folder that can be written ({error.strerror})", **{argument: own})
+        fail(argument, own, f"must be a folder that can be written ({error.strerror})")
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:

@@ -48,18 +48,18 @@ class PrivacyConfig:
     def __post_init__(self):
         noise, target = self.noise_multiplier, self.target_epsilon
         if noise is None:
-            check(target is not None, "must be given, or target_epsilon in its place", noise_multiplier=noise)
-            check(0 < target < float("inf"), "must be a positive number", target_epsilon=target)
+            check("noise_multiplier", noise, target is not None, "must be given, or target_epsilon in its place")
+            check("target_epsilon", target, 0 < target < float("inf"), "must be a positive number")
         else:
-            check(target is None, f"must not be given together with noise_multiplier={noise}", target_epsilon=target)
+            check("target_epsilon", target, target is None, f"must not be given together with noise_multiplier={noise}")
             low, high = NOISE_LIMITS
             allowed = f"must be 0 for no noise, or in [{low:g}, {high:g}]"
-            check(noise == 0 or low <= noise <= high, allowed, noise_multiplier=noise)
-        check(0 < self.l2_norm_clip < float("inf"), "must be a positive number", l2_norm_clip=self.l2_norm_clip)
-        check(0 < self.delta < 1, "must be in (0, 1)", delta=self.delta)
-        check_choice(SAMPLINGS, sampling=self.sampling)
-        check_choice(ACCOUNTANTS, accountant=self.accountant)
-        check_integer(1, microbatch=self.microbatch)
+            check("noise_multiplier", noise, noise == 0 or low <= noise <= high, allowed)
+        check("l2_norm_clip", self.l2_norm_clip, 0 < self.l2_norm_clip < float("inf"), "must be a positive number")
+        check("delta", self.delta, 0 < self.delta < 1, "must be in (0, 1)")
+        check_choice("sampling", self.sampling, SAMPLINGS)
+        check_choice("accountant", self.accountant, ACCOUNTANTS)
+        check_integer("microbatch", self.microbatch, 1)
 
     def to_dict(self) -> dict:
         """The settings that change a result, as one flat, JSON-serialisable dict."""

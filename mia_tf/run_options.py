@@ -40,14 +40,14 @@ class RunOptions:
     dry_run: bool = setting(False, "Check everything and print what it would cost; train nothing.")
 
     def __post_init__(self):
-        check_choice(EXECUTORS, executor=self.executor)
-        check_integer(1, _MAX_PROCESSES, optional=True, workers=self.workers)
-        check_integer(1, _MAX_PROCESSES, optional=True, threads_per_worker=self.threads_per_worker)
-        check_integer(1, _MAX_ENSEMBLE, optional=True, ensemble_size=self.ensemble_size)
+        check_choice("executor", self.executor, EXECUTORS)
+        check_integer("workers", self.workers, 1, _MAX_PROCESSES, optional=True)
+        check_integer("threads_per_worker", self.threads_per_worker, 1, _MAX_PROCESSES, optional=True)
+        check_integer("ensemble_size", self.ensemble_size, 1, _MAX_ENSEMBLE, optional=True)
         if (gpus := self.gpus_per_task) is not None:
-            check(self.executor == "ray", "needs --executor=ray", gpus_per_task=gpus)
+            check("gpus_per_task", gpus, self.executor == "ray", "needs --executor=ray")
             whole = gpus <= 1 or gpus % 1 == 0  # Ray shares one GPU among tasks, not several
-            check(0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number", gpus_per_task=gpus)
+            check("gpus_per_task", gpus, 0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number")
 
     def models(self, num_experiments: int) -> range:
         """The models to train, of so many."""
@@ -64,8 +64,8 @@ def parse_expid(text: str | None, num_experiments: int) -> range | None:
         return None
     found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-    check(first <= last, "must be a model, such as 7, or a range of them, such as 0-63", expid=text)
-    check(last < num_experiments, f"must be below --num_experiments={num_experiments}", expid=text)
+    check("expid", text, first <= last, "must be a model, such as 7, or a range of them, such as 0-63")
+    check("expid", text, last < num_experiments, f"must be below --num_experiments={num_experiments}")
     return range(first, last + 1)
 
 
@@ -78,7 +78,7 @@ def parse_ensemble_size(text: str) -> int | None:
     if text == "auto":
         return None
     size = int(text) if re.fullmatch(r"[0-9]+", text) else 0
-    check(size >= 1, "must be auto or an integer of at least 1", ensemble_size=text)
+    check("ensemble_size", text, size >= 1, "must be auto or an integer of at least 1")
     if size > 1 and backend.name() != "jax":
-        fail("must be auto or 1, unless KERAS_BACKEND=jax, which trains several models at once", ensemble_size=size)
+        fail("ensemble_size", size, "must be auto or 1, unless KERAS_BACKEND=jax, which trains several models at once")
     return size

@@ -75,7 +75,7 @@ class StoredModel:
     def logits_shape(self) -> tuple[int, int, int]:
         """(N, Q, C)."""
         logits = self._stored()
-        check_shape((None, 1, None, None), **{part_of(self.argument, f"the logits of {self.name}"): logits})
+        check_shape(part_of(self.argument, f"the logits of {self.name}"), logits, (None, 1, None, None))
         return logits.shape[0], *logits.shape[2:]
 
     def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
@@ -86,7 +86,7 @@ class StoredModel:
     def scores_shape(self) -> tuple[int, int]:
         """(N, Q)."""
         scores = self._stored()
-        check_shape((None, None), **{part_of(self.argument, f"the scores of {self.name}"): scores})
+        check_shape(part_of(self.argument, f"the scores of {self.name}"), scores, (None, None))
         return scores.shape
 
     def read_scores(self, start: int = 0, stop: int | None = None) -> np.ndarray:

@@ -25,7 +25,7 @@ def packed(task: Task) -> Callable[[], Task]:
         content = cloudpickle.dumps(task)
     except Exception as error:  # each object has its own
         allowed = f"must be one that can be sent to another process ({told(error)}): make inside it what cannot be sent"
-        fail(allowed, train_and_predict=task.name)
+        fail("train_and_predict", task.name, allowed)
     return functools.partial(pickle.loads, content)
 
 

@@ -135,9 +135,10 @@ def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, 
     built_in = (name for owner in (DataConfig, TrainingConfig, PrivacyConfig) for name in flag_fields(owner))
     for name in (*built_in, "dp", "recipe", "ensemble_size"):
         check(
+            name,
+            values[name].value,
             not values[name].present,
             "must not be given with --task, whose function decides it",
-            **{name: values[name].value},
         )
     plan, run = ({name: values[name].value for name in flag_fields(owner)} for owner in (PlanConfig, RunOptions))
     config = TaskConfig(**plan)
@@ -160,7 +161,7 @@ def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
     if private:
         return PrivacyConfig(**given)
     for name, value in given.items():
-        fail("needs --dp", **{name: value})
+        fail(name, value, "needs --dp")
     return None
 
 

@@ -101,14 +101,14 @@ class Comparison:
             InputError: the folder cannot be written, or holds an audit, whose tables have the same names.
         """
         folder = expanded(folder)
-        check(not (folder / "examples.csv").exists(), "must not be the folder of an audit", folder=folder)
+        check("folder", folder, not (folder / "examples.csv").exists(), "must not be the folder of an audit")
         try:
             with folder_to_fill(folder):
                 write_texts(
                     folder, {f"{name}.csv": tables.csv_text(name, frame) for name, frame in self.tables.items()}
                 )
         except OSError as error:
-            fail(f"must be a folder that can be written ({error.strerror or error})", folder=folder)
+            fail("folder", folder, f"must be a folder that can be written ({error.strerror or error})")
         return folder
 
     def __str__(self) -> str:
@@ -157,7 +157,7 @@ def compare(
     settings = [run.models[0].hparams() for run in runs]
     labels = _default_labels(logdirs, settings[1:]) if labels is None else list(map(str, labels))
     fitting = len(labels) == len(runs) == len(set(labels))
-    check(fitting, f"must be {len(runs)} different names, one per LOGDIR", labels=", ".join(labels))
+    check("labels", ", ".join(labels), fitting, f"must be {len(runs)} different names, one per LOGDIR")
     hparams = dict(zip(labels, settings, strict=True))
     audits, means = {}, {}
     for label, run in zip(labels, runs, strict=True):

@@ -50,10 +50,10 @@ def epsilon_one_run(
         True
     """
     scores, included = np.asarray(scores, np.float64), np.asarray(included)
-    check_shape((None,), scores=scores)
-    check_shape(scores.shape, bool, included=included)
-    check(0 <= delta < 1, "must be in [0, 1)", delta=delta)
-    check(0 < confidence < 1, "must be in (0, 1)", confidence=confidence)
+    check_shape("scores", scores, (None,))
+    check_shape("included", included, scores.shape, bool)
+    check("delta", delta, 0 <= delta < 1, "must be in [0, 1)")
+    check("confidence", confidence, 0 < confidence < 1, "must be in (0, 1)")
     known = np.flatnonzero(~np.isnan(scores))
     order = np.random.default_rng(seed).permutation(known)
     chosen, tested = order[: len(order) // 2], order[len(order) // 2 :]

@@ -62,7 +62,7 @@ def attack(
             for size, seen in _views(sweep, piece):
                 for name, one in running[size].items():
                     found = one.score(seen)
-                    check_shape(piece.keep.shape, **{part_of("attacks", f"the scores of {name}"): found})
+                    check_shape(part_of("attacks", f"the scores of {name}"), found, piece.keep.shape)
                     table = scores[name, size]
                     table.append(found)
                     if (name, size) == (evident, None):

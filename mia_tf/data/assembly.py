@@ -92,7 +92,7 @@ def choose_balanced(
     fewest = min(available, default=0)
     largest = int(len(present) * fewest + np.sum(available > fewest))
     everything = f", or {len(labels)} for all" if largest < len(labels) else ""
-    check(count <= largest, f"must be at most {largest}, balanced over the labels{everything}", **{argument: count})
+    check(argument, count, count <= largest, f"must be at most {largest}, balanced over the labels{everything}")
     each, rest = divmod(count, len(present))
     order = rng.permutation(len(present))
     with_one_more = order[available[order] > each][:rest]
@@ -158,7 +158,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     count = sum(len(part.rows) for part in parts.values())
     if config.dataset_size is not None:
         allowed = f"must be at most {count}, the size of {config.dataset}"
-        check(config.dataset_size <= count, allowed, dataset_size=config.dataset_size)
+        check("dataset_size", config.dataset_size, config.dataset_size <= count, allowed)
     # Shuffled, so that the first rows are a fair share of both groups.
     rows = order_rng.permutation(count)[: config.dataset_size]
     ids = np.concatenate(list(ids.values()))

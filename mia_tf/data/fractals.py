@@ -41,8 +41,8 @@ def render(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     Raises:
         InputError: count is below 1 or size below 8.
     """
-    check(count >= 1, "must be at least 1", count=count)
-    check(size >= 8, "must be at least 8", size=size)
+    check("count", count, count >= 1, "must be at least 1")
+    check("size", size, size >= 8, "must be at least 8")
     pictures = np.empty((count, size, size, 3), np.uint8)
     for row in range(count):
         while True:

@@ -37,18 +37,19 @@ def load(config: DataConfig, extract_features: selection.FeatureExtractor | None
 
 def _load_mixture(config: DataConfig) -> Dataset:
     """The random mixture that `config` names."""
-    check_choice([*MIXTURES, OWN_PREFIX + "PATH"], dataset=config.dataset)
+    check_choice("dataset", config.dataset, [*MIXTURES, OWN_PREFIX + "PATH"])
     mixture = MIXTURES[config.dataset]
     num_under = mixture.num_under if config.num_under is None else config.num_under
     check(
+        "num_under",
+        num_under,
         mixture.under is not None or not num_under,
         f"must be 0 or not given: `{mixture.name}` has no under-represented group",
-        num_under=num_under,
     )
     names, change = [mixture.over], Change()
     if num_under:
         pooled = config.pool_test and mixture.under_from == "test"
-        check(not pooled, f"leaves no test images, of which `{mixture.name}` takes its group", pool_test=True)
+        check("pool_test", True, not pooled, f"leaves no test images, of which `{mixture.name}` takes its group")
         names.append(mixture.under)
         embedded = config.data_source == "embedded"  # needs no folder, so none is looked for
         change = mixture.change_under(None if embedded else sources.folder_of_archives(config.data_dir))

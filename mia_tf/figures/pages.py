@@ -142,7 +142,7 @@ def draw_panel(ax: Axes, audit, name: str) -> None:
     missing |= {"attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
     missing |= dict.fromkeys(_missing_without_logits(audit), True)
     check_choice(
-        [known for known in (*NAMES, *ON_REQUEST) if known != "examples" and not missing.get(known)], figure=name
+        "figure", name, [known for known in (*NAMES, *ON_REQUEST) if known != "examples" and not missing.get(known)]
     )
     match name:
         case "roc" | "roc_all":

@@ -48,7 +48,7 @@ def write_report(
         InputError: the path is a JSON file's, or its folder cannot be written.
     """
     path = Path(path)
-    check(path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it", path=path)
+    check("path", path, path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it")
     if source is None:
         call = f"mia_tf.audit(shadows, {_arguments(audit)}).report({path.name!r})"
         source = Source(written=datetime.date.today().isoformat(), commands=[call])
@@ -58,7 +58,7 @@ def write_report(
         with folder_to_fill(path.parent):
             write_texts(path.parent, texts)
     except OSError as error:
-        fail(f"must be a file that can be written ({error.strerror or error})", path=path)
+        fail("path", path, f"must be a file that can be written ({error.strerror or error})")
     return path
 
 

@@ -116,7 +116,7 @@ class Recording:
         """
         complete = " ".join([f"{len(shadows)} complete models", *(f"({note})" for note in shadows.about.notes)])
         allowed = f"must hold at least {MIN_MODELS} complete models to analyze"
-        check(len(shadows) >= MIN_MODELS, allowed, **{shadows.about.argument: complete})
+        check(shadows.about.argument, complete, len(shadows) >= MIN_MODELS, allowed)
         records = [targets, shadows] if targets else [shadows]
         self._models = [(record, k) for record in records for k in range(len(record))]
         self._labels = shadows.labels

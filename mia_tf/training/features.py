@@ -42,7 +42,7 @@ def extract(dataset: Dataset, network: str, seed: int) -> np.ndarray:
         InputError: the images are too small for the network, or its training failed.
     """
     if network != EFFICIENTNET:
-        check_arch_fits(dataset.images.shape[1:], features=network)
+        check_arch_fits("features", network, dataset.images.shape[1:])
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     pipe, other = context.Pipe()
     arguments = (other, dataset.images, dataset.labels, dataset.num_classes, network, seed)
@@ -62,7 +62,7 @@ def extract(dataset: Dataset, network: str, seed: int) -> np.ndarray:
     finally:
         progress.close()
         process.terminate()
-    check(np.isfinite(features).all(), "diverged in training: another network may not", features=network)
+    check("features", network, np.isfinite(features).all(), "diverged in training: another network may not")
     return features
 
 

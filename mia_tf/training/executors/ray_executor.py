@@ -72,8 +72,8 @@ class RayExecutor:
             most_of_one = f"{most['CPU']:g} CPUs and {most['GPU']:g} GPUs"
             allowed = f"must be what a machine of the cluster has: at most {most_of_one}"
             if self._cpus > most["CPU"]:
-                fail(allowed, threads_per_worker=self._cpus)
-            fail(allowed, gpus_per_task=self._gpus)
+                fail("threads_per_worker", self._cpus, allowed)
+            fail("gpus_per_task", self._gpus, allowed)
         self._workers = options.workers or room
         each = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
         print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {each}.", flush=True)
