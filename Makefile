@@ -26,6 +26,7 @@ test-slow: test-tools
 
 lint: test-tools
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 install: $(VENV)/installed
 

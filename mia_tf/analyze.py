@@ -66,7 +66,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 def main() -> int:
     """Runs the command."""
-    logdir = command_line.path_flag("logdir", required=True)
+    logdir = command_line.required_path_flag("logdir")
     check_integer("num_targets", FLAGS.num_targets, 1, optional=True)
     check_integer("seed", FLAGS.seed, 0)
     check("delta", FLAGS.delta, FLAGS.delta is None or 0 <= FLAGS.delta < 1, "must be in [0, 1)")
@@ -97,8 +97,10 @@ def _whole_numbers(cells: list[str]) -> list[int]:
 
 def _rates(cells: list[str] | None) -> list[float] | None:
     """The numbers of --fpr. Raises InputError for what is no number."""
+    if cells is None:
+        return None
     try:
-        return None if cells is None else [float(cell) for cell in cells]
+        return [float(cell) for cell in cells]
     except ValueError:
         fail("fpr", ",".join(cells), "must be numbers in (0, 1), with commas between")
 

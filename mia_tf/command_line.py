@@ -84,16 +84,21 @@ def one_line(name: str) -> Iterator[None]:
         _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
 
 
-def path_flag(name: str, required: bool = False) -> Path | None:
-    """Returns the path that a flag gives, with `~` expanded; None if it is not given.
+def path_flag(name: str) -> Path | None:
+    """Returns the path that a flag gives, with `~` expanded; None if it is not given."""
+    value = flags.FLAGS[name].value
+    return expanded(value) if value else None
+
+
+def required_path_flag(name: str) -> Path:
+    """Returns the path that a flag gives, with `~` expanded.
 
     Raises:
-        InputError: it is required and not given.
+        InputError: it is not given.
     """
     value = flags.FLAGS[name].value
-    if required:
-        check_given(name, value, "FOLDER")
-    return expanded(value) if value else None
+    check_given(name, value, "FOLDER")
+    return expanded(value)
 
 
 def again(module: str, **paths: Path | None) -> str:

@@ -161,6 +161,11 @@ class TrainingConfig:
             allowed = "must not have batch norm with --dp, because it mixes the examples of a batch: take --norm=group"
             check("arch", self.arch, self.norm != "batch" or not has_norm(self.arch), allowed)
 
+    @property
+    def microbatch(self) -> int:
+        """Examples whose gradients private training holds at the same time; 1 without privacy."""
+        return self.privacy.microbatch if self.privacy else 1
+
     def to_dict(self) -> dict:
         """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
         settings = dataclasses.asdict(self)

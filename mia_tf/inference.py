@@ -59,7 +59,7 @@ def main() -> int:
 
     check_integer("queries", FLAGS.queries, 1, MAX_QUERIES)
     check_integer("threads", FLAGS.threads, 1, 4096, optional=True)
-    logdir = command_line.path_flag("logdir", required=True)
+    logdir = command_line.required_path_flag("logdir")
     store = Store.open(logdir)
     models = store.models()
     bare = [model.index for model in models if model.epoch not in model.checkpoints()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS
 from mia_tf.task import Task
 from mia_tf.validation import check, check_choice, check_shape
+
+if TYPE_CHECKING:
+    from mia_tf.training.keras_trainer import KerasTrainer
 
 _PRIVATE_NEEDS = "must be None with KERAS_BACKEND=jax, because private training of a Keras model needs TensorFlow"
 
@@ -65,6 +69,8 @@ class KerasTask(Task):
         >>> task.train_and_predict(np.arange(900), seed=0).shape
         (1797, 1, 10)
     """
+
+    train_and_predict: KerasTrainer
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ def main() -> None:
     """Draws, and prints each path."""
     # absl turns on everybody's notes; these are on every glyph that goes into a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    logdir, out = command_line.path_flag("logdir", required=True), command_line.path_flag("out")
+    logdir, out = command_line.required_path_flag("logdir"), command_line.path_flag("out")
     for path in plot_logdir(logdir, out, flags.FLAGS.all_attacks):
         print(path, flush=True)
 

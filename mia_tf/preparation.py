@@ -66,7 +66,7 @@ def settle(config: ExperimentConfig, logdir: Path, batch_given: bool) -> tuple[E
         return config, lambda: load_and_check(config)
     begun = (logdir / "config.json").exists()
     dataset = None if begun else load_and_check(config, default_batch=True)
-    count = len(Store.open(logdir).examples().labels if begun else dataset.labels)
+    count = len((Store.open(logdir).examples() if dataset is None else dataset).labels)
     settled = with_default_batch(config, count)
     default, batch = config.training.batch, settled.training.batch
     if batch != default:

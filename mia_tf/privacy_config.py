@@ -49,7 +49,8 @@ class PrivacyConfig:
         noise, target = self.noise_multiplier, self.target_epsilon
         if noise is None:
             check("noise_multiplier", noise, target is not None, "must be given, or target_epsilon in its place")
-            check("target_epsilon", target, 0 < target < float("inf"), "must be a positive number")
+            positive = target is not None and 0 < target < float("inf")
+            check("target_epsilon", target, positive, "must be a positive number")
         else:
             check("target_epsilon", target, target is None, f"must not be given together with noise_multiplier={noise}")
             low, high = NOISE_LIMITS

@@ -4,7 +4,9 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from typing import Any
+from typing import Any, TypeVar
+
+_Class = TypeVar("_Class", bound=type)
 
 
 def setting(default: Any, help: str, *, lira: bool = False) -> Any:
@@ -18,7 +20,7 @@ def setting(default: Any, help: str, *, lira: bool = False) -> Any:
     return dataclasses.field(default=default, metadata={"help": help, "lira": lira})
 
 
-def documented(cls: type) -> type:
+def documented(cls: _Class) -> _Class:
     """Adds the help of a dataclass's fields to its docstring, as its section "Attributes".
 
     Example:

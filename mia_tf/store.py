@@ -170,7 +170,7 @@ class Store:
         self.config()  # one that cannot be read is said before any work
         if attributes is None:
             attributes = _ARRAYS if self.made_with_images else _READ_ALWAYS
-        for name in ("dataset.json", *map(_ARRAYS.get, attributes)):
+        for name in ("dataset.json", *(_ARRAYS[attribute] for attribute in attributes)):
             if not (self.logdir / name).exists():
                 line = f"Missing file: {self.logdir / name}, which training wrote: put it back"
                 raise InputError(line, self._argument, self.logdir / name)

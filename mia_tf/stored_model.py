@@ -76,7 +76,8 @@ class StoredModel:
         """(N, Q, C)."""
         logits = self._stored()
         check_shape(part_of(self.argument, f"the logits of {self.name}"), logits, (None, 1, None, None))
-        return logits.shape[0], *logits.shape[2:]
+        num_examples, _, num_queries, num_classes = logits.shape
+        return num_examples, num_queries, num_classes
 
     def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
@@ -87,7 +88,8 @@ class StoredModel:
         """(N, Q)."""
         scores = self._stored()
         check_shape(part_of(self.argument, f"the scores of {self.name}"), scores, (None, None))
-        return scores.shape
+        num_examples, num_queries = scores.shape
+        return num_examples, num_queries
 
     def read_scores(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q) float64 scores, which are phi, of a range of examples; only these are read."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import numpy as np
 
@@ -73,10 +74,10 @@ class Task:
     """
 
     train_and_predict: Callable[[np.ndarray, int], np.ndarray]
-    labels: np.ndarray = field(repr=False)
-    ids: np.ndarray | None = field(default=None, repr=False)
-    groups: np.ndarray | None = field(default=None, repr=False)
-    classes: tuple[str, ...] | None = field(default=None, repr=False)
+    labels: Any = field(repr=False)
+    ids: Any = field(default=None, repr=False)
+    groups: Any = field(default=None, repr=False)
+    classes: Any = field(default=None, repr=False)
     outputs: str = "logits"
     num_classes: int = field(init=False)
     name: str = field(init=False)
@@ -187,7 +188,7 @@ def load_task(spec: str) -> Task:
         InputError: there is no such file or task, or the file cannot be run.
     """
     path, _, name = spec.rpartition(":")
-    check("task", spec, path and name, "must be FILE.py:NAME, such as my_task.py:task")
+    check("task", spec, bool(path and name), "must be FILE.py:NAME, such as my_task.py:task")
     file = expanded(path).absolute()
     check("task", spec, file.is_file(), "must name a file that exists")
     # As with `python FILE.py`, the file may import its neighbours; its functions can be imported by its name.
@@ -197,7 +198,8 @@ def load_task(spec: str) -> Task:
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
     source = importlib.util.spec_from_file_location(file.stem, file)
-    check("task", spec, source is not None, "must name a Python file, FILE.py")
+    if source is None or source.loader is None:
+        fail("task", spec, "must name a Python file, FILE.py")
     module = sys.modules[file.stem] = importlib.util.module_from_spec(source)
     try:
         source.loader.exec_module(module)

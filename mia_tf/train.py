@@ -18,6 +18,7 @@ import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -73,7 +74,7 @@ def flag_fields(owner: type) -> dict[str, dataclasses.Field]:
     return {field.name: field for field in fields if field.name in _AS_TEXT or _kind(field) in _DEFINE}
 
 
-def _kind(field: dataclasses.Field) -> type:
+def _kind(field: dataclasses.Field) -> Any:
     return next(iter(typing.get_args(field.type)), field.type)  # `int | None` is an int
 
 
@@ -116,7 +117,7 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
     return config, _read_options(run, config, config.data.dataset)
 
 
-def from_recipe(values: flags.FlagValues = flags.FLAGS) -> dict[str, str | float]:
+def from_recipe(values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
     """Returns the settings that --recipe decides, by the names of the flags: those that the user did not give.
 
     Raises:

@@ -85,7 +85,7 @@ def check_integer(name: str, value: Any, minimum: int, maximum: int | None = Non
     bounds = f"must be an integer of at least {minimum}"
     if maximum is not None:
         bounds = f"must be an integer in [{minimum}, {maximum}]"
-    integral = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    integral = isinstance(value, int | np.integer) and not isinstance(value, bool)
     check(name, value, integral and value >= minimum and (maximum is None or value <= maximum), bounds)
 
 

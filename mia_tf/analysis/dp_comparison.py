@@ -152,8 +152,8 @@ def compare(
         >>> comparison.memorization[["run", "group", "mean", "minus_plain"]]  # doctest: +SKIP
         >>> comparison.save("runs/dp_comparison")  # doctest: +SKIP
     """
-    logdirs = [dp] if isinstance(dp, str | os.PathLike) else list(dp)
-    runs = read_runs(plain, logdirs)
+    logdirs = [Path(dp)] if isinstance(dp, str | os.PathLike) else [Path(logdir) for logdir in dp]
+    runs = read_runs(Path(plain), logdirs)
     settings = [run.models[0].hparams() for run in runs]
     labels = _default_labels(logdirs, settings[1:]) if labels is None else list(map(str, labels))
     fitting = len(labels) == len(runs) == len(set(labels))

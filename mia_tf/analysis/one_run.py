@@ -58,7 +58,7 @@ def epsilon_one_run(
     order = np.random.default_rng(seed).permutation(known)
     chosen, tested = order[: len(order) // 2], order[len(order) // 2 :]
     if not len(chosen):
-        return EpsilonBound(*[np.nan] * 4, 0, 0, "too few examples have scores")
+        return EpsilonBound.missing(0, 0, "too few examples have scores")
     low, high = _thresholds(scores[chosen], included[chosen], confidence)
     guessed_in, guessed_out = scores[tested] >= high, scores[tested] <= low
     member = included[tested]

@@ -38,7 +38,7 @@ def observe(
             example_columns(*(targets if enough else _only(block, view, slice(block.lineup.first_shadow, None))))
         )
         if view is not None:
-            tally.add(*targets, masks)
+            tally.add(targets[0], view, masks)
         for _, piece in block.pieces():
             for size, seen in _views(sweep, piece):
                 for attack in running[size].values():

@@ -71,6 +71,15 @@ class Audit:
         0.9
     """
 
+    attacks: pd.DataFrame
+    records: pd.DataFrame
+    accuracy: pd.DataFrame
+    curves: pd.DataFrame
+    correlations: pd.DataFrame
+    comparisons: pd.DataFrame
+    sweep: pd.DataFrame
+    epsilon: pd.DataFrame
+
     def __init__(
         self,
         tables: Mapping[str, pd.DataFrame],
@@ -305,7 +314,7 @@ class Audit:
         same = all(tables.csv_text(name, own[name]) == tables.csv_text(name, others[name]) for name in own)
         return same and _as_json(self.about) == _as_json(other.about)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # as Python's manual says; object has a method there
 
     def __str__(self) -> str:
         return "\n".join(summary.summary(self.attacks, self.sweep, self.epsilon, self.about))

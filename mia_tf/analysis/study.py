@@ -157,9 +157,9 @@ def audit(
                 seed,
                 progress,
             )
-        level = head and head["fpr"]
-        resolved = level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0])
-        threshold = best.thresholds[level] if resolved else np.nan
+        level, threshold = head["fpr"] if head is not None else None, np.nan
+        if best is not None and level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0]):
+            threshold = best.thresholds[level]
         rates = exposure.exposure(arrays[recommended, None], members if known else members & False, threshold)
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)

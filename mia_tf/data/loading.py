@@ -47,7 +47,7 @@ def _load_mixture(config: DataConfig) -> Dataset:
         f"must be 0 or not given: `{mixture.name}` has no under-represented group",
     )
     names, change = [mixture.over], Change()
-    if num_under:
+    if num_under and mixture.under:
         pooled = config.pool_test and mixture.under_from == "test"
         check("pool_test", True, not pooled, f"leaves no test images, of which `{mixture.name}` takes its group")
         names.append(mixture.under)
@@ -60,7 +60,7 @@ def _load_mixture(config: DataConfig) -> Dataset:
     over = read[mixture.over]
     pools = {OVER: _over_pool(mixture, over, config.num_over or mixture.num_over)}
     stand_ins = [over.stand_in, ""]
-    if num_under:
+    if num_under and mixture.under:
         under = read[mixture.under]
         pools[UNDER] = _under_pool(mixture, under, pools[OVER], num_under, change)
         stand_ins[UNDER] = under.stand_in
@@ -72,7 +72,7 @@ def _load_mixture(config: DataConfig) -> Dataset:
         num_classes=mixture.num_classes,
         group_names=tuple(name + " (stand-in)" * bool(sentence) for name, sentence in group_names),
         stand_in=" ".join(dict.fromkeys(filter(None, stand_ins))),
-        sources={name: _described(source) for name, source in read.items()} | change.sources,
+        sources={**{name: _described(source) for name, source in read.items()}, **change.sources},
     )
 
 

@@ -55,10 +55,10 @@ def identity(path: str) -> dict[str, str]:
     Raises:
         InputError: there is no such file.
     """
-    path = _existing(path)
-    with open(path, "rb") as file:
+    archive = _existing(path)
+    with open(archive, "rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return {"dataset": f"npz:{path.name}", "dataset_digest": digest.hexdigest()}
+    return {"dataset": f"npz:{archive.name}", "dataset_digest": digest.hexdigest()}
 
 
 def _existing(path: str) -> Path:
@@ -152,7 +152,8 @@ def _read(archive: _OwnArchive, pooled: bool) -> tuple[_Examples, _Examples, dic
     ids = _ids(archive, *counts, pooled)
     if pooled:
         joined = ((images, test_images), (labels, test_labels), (groups, test_groups))
-        examples = _Examples(*map(np.concatenate, joined), ids)
+        images, labels, groups = map(np.concatenate, joined)
+        examples = _Examples(images, labels, groups, ids)
         return examples, examples.none(), about
     return _Examples(images, labels, groups, ids), _Examples(test_images, test_labels, test_groups), about
 
@@ -206,10 +207,10 @@ def _labels(archive: _OwnArchive, count: int, test_count: int, pooled: bool):
         kinds = ["numbers" if n is None else "strings" for n in (names, test_names)]
         check(archive.title("y_test"), kinds[1], kinds[0] == kinds[1], f"must be {kinds[0]}, as y_train")
         num_labels = max(num_labels, num_test_labels)
-        if names is not None:
+        if names is not None and test_names is not None:
             places, both = normalize_labels([*names, *test_names], classes=given)
             labels, test_labels = places[: len(names)][labels], places[len(names) :][test_labels]
-            names, num_labels = both, len(both)
+            names, num_labels = both, len(both or ())
     examples = np.concatenate([labels, test_labels]) if pooled else labels
     values, classes = occurring_classes(examples, names, argument=archive.title("y_train"))
     unknown = [names[value] if names else value for value in np.setdiff1d(test_labels, values).tolist()]

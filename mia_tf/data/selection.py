@@ -70,7 +70,7 @@ def identity(config: DataConfig) -> dict:
         found["without_digest"] = digest_of(_read_ids(config.without))
     if config.under == "subpopulation":
         found["features"] = config.features or EFFICIENTNET
-    if config.under == "singletons":
+    if config.under == "singletons" and config.scores_from is not None:
         found["threshold"] = _threshold(config)
         found["singletons_digest"] = digest_of(_above(scores.read(config.scores_from), found["threshold"]))
     return found
@@ -91,7 +91,7 @@ def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> Non
     Raises:
         InputError: the models could be the same, or the memorization is that of another data set.
     """
-    if config.under != "singletons":
+    if config.under != "singletons" or config.scores_from is None:
         return
     earlier = scores.open_run(config.scores_from)
     settings = earlier.config()
@@ -159,7 +159,7 @@ def _subpopulation(dataset: Dataset, config: DataConfig, extract_features: Featu
 
 def _singletons(dataset: Dataset, config: DataConfig):
     """(N,) bool of the chosen, and how they were chosen."""
-    earlier, threshold = scores.read(config.scores_from), _threshold(config)
+    earlier, threshold = scores.read(config.scores_from or ""), _threshold(config)
     if bool(earlier.stand_in) != bool(dataset.stand_in):
         fail("scores_from", config.scores_from, "must be a run on the same data, not a stand-in for one of the two")
     under = dataset.groups == UNDER

@@ -238,7 +238,7 @@ def class_ids(audit) -> np.ndarray:
 def by_group_id(audit, x: str, y: str) -> dict[int | str, tuple[float, float]]:
     """Group id, or "all" -> Spearman's (rho, p) of two columns of the records."""
     ids = {name: position for position, name in enumerate(audit.groups)}
-    return {ids.get(name, name): pair for name, pair in audit.correlation(x, y).items()}
+    return {ids.get(str(name), str(name)): pair for name, pair in audit.correlation(x, y).items()}
 
 
 def scale(audit) -> str:

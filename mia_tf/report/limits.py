@@ -41,7 +41,7 @@ def _parse(text: str) -> Limit:
         numbers = [float(match[name]) for name in ("fpr", "limit") if match and match[name] is not None]
     except ValueError:
         numbers = []
-    if not numbers or not all(0 < number < 1 for number in numbers):
+    if match is None or not numbers or not all(0 < number < 1 for number in numbers):
         fail("fail_above", text, "must be tpr@FPR:LIMIT or auroc:LIMIT with numbers in (0, 1), such as tpr@0.01:0.05")
     metric = "auroc" if match["area"] else f"tpr_at_fpr_{numbers[0]:g}"
     return Limit(text, metric, numbers[-1])

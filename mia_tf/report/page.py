@@ -75,15 +75,16 @@ def as_json(numbers: Mapping) -> str:
 
 def page(audit, numbers: Mapping, images: np.ndarray | None = None) -> str:
     """The HTML of a report. Arguments are those of `write_report`, and `report_numbers`."""
+    loader = PackageLoader("mia_tf.report")
     environment = Environment(
-        loader=PackageLoader("mia_tf.report"),
+        loader=loader,
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": words.percent, "number": words.number}
-    style = environment.loader.get_source(environment, "style.css")[0]
+    style = loader.get_source(environment, "style.css")[0]
     figures = [{"name": name, "svg": Markup(svg), "words": text} for name, svg, text in drawings(audit)]
     pictures = (
         {} if images is None else {row["row"]: picture(images[row["row"]]) for row in numbers["records"]["shown"]}

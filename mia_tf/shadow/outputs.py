@@ -28,7 +28,7 @@ def probability_floor(read: Iterable[Callable[[], np.ndarray]]) -> float:
         outputs = np.asarray(one(), np.float64)
         if outputs.shape[-1] == 1:
             outputs = np.concatenate([outputs, 1 - outputs], axis=-1)
-        smallest = min(smallest, np.min(outputs, where=outputs > 0, initial=1.0))
+        smallest = min(smallest, float(np.min(outputs, where=outputs > 0, initial=1.0)))
     return max(smallest / 2, SMALLEST_FLOOR)
 
 

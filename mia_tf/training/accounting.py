@@ -104,8 +104,9 @@ def guarantee_of(privacy: PrivacyConfig, batch: int, epochs: int, num_members: i
     if privacy.accountant == "pld":
         check("delta", privacy.delta, privacy.delta >= _PLD_DELTA, f"must be at least {_PLD_DELTA} with accountant=pld")
     run = _Run(batch / num_members, epochs * num_members // batch, privacy.delta)
-    target = privacy.target_epsilon
-    noise = privacy.noise_multiplier if target is None else _calibrated_noise(run, target, privacy.accountant)
+    noise, target = privacy.noise_multiplier or 0.0, privacy.target_epsilon
+    if target is not None:
+        noise = _calibrated_noise(run, target, privacy.accountant)
     epsilon_rdp = run.epsilon_rdp(noise)
     epsilon_pld = run.epsilon_pld(noise, epsilon_rdp if target is None else target)
     return PrivacyGuarantee(

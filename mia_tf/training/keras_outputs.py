@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 
@@ -24,7 +25,7 @@ class Outputs:
     kind: str
     units: int
     note: str
-    layer: object = field(default=None, repr=False)
+    layer: Any = field(default=None, repr=False)
 
     @contextlib.contextmanager
     def exact(self) -> Iterator[None]:
@@ -95,7 +96,8 @@ def _last_layer(model: keras.Model):
 def _by_loss(model: keras.Model, units: int) -> Outputs:
     loss = model.loss if model.compiled else None
     loss = keras.losses.get(loss) if isinstance(loss, str) else loss
-    from_logits = loss.get_config().get("from_logits") if isinstance(loss, keras.losses.Loss) else None
+    settings = loss.get_config() if loss is not None and isinstance(loss, keras.losses.Loss) else None
+    from_logits = settings and settings.get("from_logits")
     if from_logits is None:
         fail("outputs", None, "must be given, because neither the last layer nor the loss of a subclassed model tells")
     kind = "probabilities" if not from_logits else "logits" if units > 1 else "sigmoid"

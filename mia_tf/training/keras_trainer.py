@@ -105,7 +105,7 @@ class KerasTrainer:
             from mia_tf.training.keras_steps_jax import JaxSteps
 
             return JaxSteps(*arguments)
-        if promise is None:
+        if promise is None or self.config.dp is None:
             from mia_tf.training.keras_steps import TensorFlowSteps
 
             return TensorFlowSteps(*arguments)

@@ -11,12 +11,13 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 
 import mia_tf
 from mia_tf import backend, subsets
-from mia_tf.config import PlanConfig
+from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.records import Dataset
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -78,10 +79,12 @@ class RayExecutor:
         each = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
         print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {each}.", flush=True)
 
-    def train_models(self, store: Store, config: PlanConfig, indices: Sequence[int]) -> dict[int, str]:
+    def train_models(
+        self, store: Store, config: ExperimentConfig | TaskConfig, indices: Sequence[int]
+    ) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
         workers = min(self._workers, len(indices))
-        if self._source is None:
+        if isinstance(config, ExperimentConfig):
             start = functools.partial(
                 start_engine,
                 config=config,
@@ -90,16 +93,17 @@ class RayExecutor:
                 num_models=-(-len(indices) // workers),
             )
         else:
+            source = cast(Callable[[], Task], self._source)  # a TaskConfig comes with a task
             num_members = subsets.nominal_size(config, len(store.examples().labels))
             start = functools.partial(
-                start_task_engine, source=self._source, identity=dict(config.task), num_members=num_members
+                start_task_engine, source=source, identity=dict(config.task), num_members=num_members
             )
         return train_models(store, config, indices, start, workers, self._cpus, self._gpus)
 
 
 def train_models(
     store: Store,
-    config: PlanConfig,
+    config: ExperimentConfig | TaskConfig,
     indices: Sequence[int],
     start: Callable,
     workers: int,
@@ -141,8 +145,8 @@ def train_models(
 
 @dataclass
 class _Worker:
-    actor: object
-    reply: object  # the ObjectRef that is waited for; None where it is idle
+    actor: Any
+    reply: Any  # the ObjectRef that is waited for; None where it is idle
     place: int  # how many were lost here, one after the other, before they were ready
     machine: str = ""
     group_size: int = 0  # models that it trains at the same time, once it is ready

@@ -69,7 +69,7 @@ def measure_workers(
             speeds[workers, threads], _ = measure(store, config, workers, threads, seconds=seconds)
     if not speeds:
         raise _not_started()
-    return *max(speeds, key=speeds.get), speeds
+    return *max(speeds, key=speeds.__getitem__), speeds
 
 
 def measure(
