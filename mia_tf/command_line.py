@@ -28,7 +28,7 @@ def run(name: str, main: Callable[[], int | None]) -> None:
     def parse(argv: list[str]) -> list[str]:
         flags.DEFINE_flag(_Help())
         try:
-            rest = flags.FLAGS(argv)[1:]
+            rest = flags.FLAGS(_with_shipped_flagfiles(argv))[1:]
         except (flags.Error, UnicodeDecodeError) as error:
             _end(name, str(error).splitlines()[0])
         except SystemExit:  # absl has shown the help that was asked for, and calls that a failure
@@ -47,6 +47,18 @@ def run(name: str, main: Callable[[], int | None]) -> None:
             return 130
 
     app.run(guarded, flags_parser=parse)
+
+
+def _with_shipped_flagfiles(arguments: list[str]) -> list[str]:
+    """Returns a command's arguments with --flagfile=flags/NAME as the package's own file, if this folder has none."""
+    shipped = Path(__file__).parent / "flags"
+    paths = {f"--flagfile=flags/{path.name}": path for path in shipped.glob("*.flags")}
+    return [
+        f"--flagfile={paths[argument]}"
+        if argument in paths and not Path("flags", paths[argument].name).exists()
+        else argument
+        for argument in arguments
+    ]
 
 
 class _Help(flags.BooleanFlag):

@@ -37,8 +37,9 @@ def observe(
         columns.append(
             example_columns(*(targets if enough else _only(block, view, slice(block.lineup.first_shadow, None))))
         )
-        if view is not None:
-            tally.add(targets[0], view, masks)
+        of_targets, view_of_targets = targets
+        if view_of_targets is not None:
+            tally.add(of_targets, view_of_targets, masks)
         for _, piece in block.pieces():
             for size, seen in _views(sweep, piece):
                 for attack in running[size].values():
