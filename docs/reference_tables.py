@@ -27,14 +27,17 @@ def command_flags(module: str) -> flags.FlagValues:
 
 
 def flag_table(module: str) -> str:
-    """Returns a command's flags as a table in Markdown: flag, default, meaning."""
-    values = command_flags(module)
-    lines = ["| flag | default | meaning |", "|---|---|---|"]
-    for name in values:
-        flag = values[name]
-        default = "" if flag.default in (None, "", []) else f"`{flag.default}`"
-        text = flag.help.split("\n")[0]  # what follows is a table of its own: that of the recipes
-        lines.append(f"| `--{name}` | {default} | {_cell(text)} |")
+    """Returns a command's flags as tables in Markdown, one per heading: flag, default, meaning."""
+    sections = command_flags(module).flags_by_module_dict()
+    lines = []
+    for heading, defined in sections.items():
+        if len(sections) > 1:
+            lines += ["", f"**{heading}**", ""]
+        lines += ["| flag | default | meaning |", "|---|---|---|"]
+        for flag in defined:
+            default = "" if flag.default in (None, "", []) else f"`{flag.default}`"
+            text = flag.help.split("\n")[0]  # what follows is a table of its own: that of the recipes
+            lines.append(f"| `--{flag.name}` | {default} | {_cell(text)} |")
     return "\n".join(lines)
 
 

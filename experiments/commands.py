@@ -42,7 +42,7 @@ def folder_to_write(text: str) -> Path:
 def check_files(data_dir: Path, *names: str) -> None:
     """Raises InputError if a folder lacks one of these files."""
     for name in names:
-        check((data_dir / name).is_file(), f"must be a folder with {name}", data_dir=data_dir)
+        check("data_dir", data_dir, (data_dir / name).is_file(), f"must be a folder with {name}")
 
 
 def run(main: Callable[[], object]) -> None:

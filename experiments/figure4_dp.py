@@ -51,12 +51,12 @@ def main() -> None:
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     given = flags.FLAGS
     for name in ("plain", "dp", "out"):
-        check_given("FOLDER", **{name: given[name].value or None})
-    check_integer(0, seed=given.seed)
-    check(len(given.dp) < MAX_RUNS, f"must be given at most {MAX_RUNS - 1} times", dp=", ".join(given.dp))
+        check_given(name, given[name].value or None, "FOLDER")
+    check_integer("seed", given.seed, 0)
+    check("dp", ", ".join(given.dp), len(given.dp) < MAX_RUNS, f"must be given at most {MAX_RUNS - 1} times")
     labels = [PLAIN, *given.dp_label] if given.dp_label else None
     fitting = labels is None or len(labels) == 1 + len(given.dp) == len(set(labels))
-    check(fitting, "must be given once for each --dp, and differ", dp_label=", ".join(given.dp_label))
+    check("dp_label", ", ".join(given.dp_label), fitting, "must be given once for each --dp, and differ")
     out = command_line.path_flag("out")
     try:
         with folder_to_fill(out):
@@ -65,7 +65,7 @@ def main() -> None:
             print(comparison)
             write(comparison, out)
     except OSError as error:
-        fail(f"must be a folder that can be written ({error.strerror or error})", out=out)
+        fail("out", out, f"must be a folder that can be written ({error.strerror or error})")
 
 
 def write(comparison: Comparison, out: Path) -> None:

@@ -50,14 +50,14 @@ def analyze(
     """
     earlier, shadows = scores.read(chosen_by, "chosen_by"), ShadowModels.open(logdir)
     same = np.array_equal(earlier.example_ids, shadows.ids)
-    check(same, "must be of the same examples in the same order as --logdir", chosen_by=chosen_by)
+    check("chosen_by", chosen_by, same, "must be of the same examples in the same order as --logdir")
     seed = scores.open_run(logdir, "logdir").config().get("seed")
     other = earlier.config.get("seed")
-    check(seed != other, f"must have another seed than --logdir, not {seed} too", chosen_by=chosen_by)
+    check("chosen_by", chosen_by, seed != other, f"must have another seed than --logdir, not {seed} too")
     chosen = earlier.memorization > threshold
     most = np.nanmax(earlier.memorization)
-    check(chosen.any(), f"must be below {most:.3g}, the highest memorization", threshold=threshold)
-    check(not chosen.all(), "must leave examples that are not chosen", threshold=threshold)
+    check("threshold", threshold, chosen.any(), f"must be below {most:.3g}, the highest memorization")
+    check("threshold", threshold, not chosen.all(), "must leave examples that are not chosen")
     name = shadows.about.group_titles.get(ALL, "examples")
     shadows.groups = normalize_groups(chosen.astype(np.int64), len(chosen))
     titles = {"over": name, "under": f"{name} memorized above {threshold:g}"}

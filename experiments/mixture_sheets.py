@@ -74,9 +74,9 @@ def main() -> None:
     out = command_line.path_flag("out")
     out.mkdir(parents=True, exist_ok=True)
     for name in flags.FLAGS.dataset:
-        check_choice(MIXTURES, dataset=name)
+        check_choice("dataset", name, MIXTURES)
     for name in flags.FLAGS.dataset:
-        config = DataConfig(name, flags.FLAGS.data_source, flags.FLAGS.data_dir, seed=flags.FLAGS.seed)
+        config = DataConfig(name, flags.FLAGS.data_source, flags.FLAGS.data_dir, data_seed=flags.FLAGS.seed)
         try:
             dataset = load(config)
         except InputError as error:  # CINIC-10, for one, is nowhere unless a user has fetched it

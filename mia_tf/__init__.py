@@ -26,7 +26,7 @@ _API = {
     "train_shadow_models": "mia_tf.task_training",
 }
 """Public name -> the module that defines it."""
-__all__ = [*_API, "__version__"]
+__all__ = [*_API, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]  # mia_tf/__init__.pyi lists them
 
 
 def __getattr__(name: str):

@@ -66,10 +66,10 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 def main() -> int:
     """Runs the command."""
-    logdir = command_line.path_flag("logdir", required=True)
-    check_integer(1, optional=True, num_targets=FLAGS.num_targets)
-    check_integer(0, seed=FLAGS.seed)
-    check(FLAGS.delta is None or 0 <= FLAGS.delta < 1, "must be in [0, 1)", delta=FLAGS.delta)
+    logdir = command_line.required_path_flag("logdir")
+    check_integer("num_targets", FLAGS.num_targets, 1, optional=True)
+    check_integer("seed", FLAGS.seed, 0)
+    check("delta", FLAGS.delta, FLAGS.delta is None or 0 <= FLAGS.delta < 1, "must be in [0, 1)")
     analyze(
         logdir,
         FLAGS.attacks,
@@ -89,16 +89,20 @@ def main() -> int:
 def _whole_numbers(cells: list[str]) -> list[int]:
     """The numbers of --num_shadow. Raises InputError for what is no whole number above 0."""
     for cell in cells:
-        check(cell.isdecimal() and int(cell) > 0, "must be whole numbers above 0, with commas between", num_shadow=cell)
+        check(
+            "num_shadow", cell, cell.isdecimal() and int(cell) > 0, "must be whole numbers above 0, with commas between"
+        )
     return [int(cell) for cell in cells]
 
 
 def _rates(cells: list[str] | None) -> list[float] | None:
     """The numbers of --fpr. Raises InputError for what is no number."""
+    if cells is None:
+        return None
     try:
-        return None if cells is None else [float(cell) for cell in cells]
+        return [float(cell) for cell in cells]
     except ValueError:
-        fail("must be numbers in (0, 1), with commas between", fpr=",".join(cells))
+        fail("fpr", ",".join(cells), "must be numbers in (0, 1), with commas between")
 
 
 def analyze(
@@ -155,8 +159,8 @@ def analyze(
     except OSError as error:
         allowed = f"must be a folder that can be written ({error.strerror or error})"
         if out is not None:
-            fail(allowed, out=out)
-        fail(f"{allowed}, unless --out names another folder", logdir=logdir)
+            fail("out", out, allowed)
+        fail("logdir", logdir, f"{allowed}, unless --out names another folder")
     print(found)
     print("\n".join(map(str, paths)))
 
@@ -173,17 +177,19 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
     """Raises InputError unless the models of two LOGDIRs answered the same queries on the same examples."""
     for name in ("ids", "labels"):
         check(
+            "shadow_logdir",
+            shadow_logdir,
             np.array_equal(getattr(targets, name), getattr(shadows, name)),
             f"must be of the same examples in the same order as --logdir; the {name} differ",
-            shadow_logdir=shadow_logdir,
         )
     asked, answered = targets.shape[1:], shadows.shape[1:]
     classes_known = targets.has_logits and shadows.has_logits  # scores do not tell them
     check(
+        "shadow_logdir",
+        shadow_logdir,
         asked[0] == answered[0] and (asked[1] == answered[1] or not classes_known),
         f"must have answered as many queries of as many classes as --logdir, {asked[0]} and {asked[1]}, "
         f"not {answered[0]} and {answered[1]}",
-        shadow_logdir=shadow_logdir,
     )
 
 

@@ -18,7 +18,7 @@ def name() -> str:
         InputError: another backend is asked for, or a package of it is not installed.
     """
     found = os.environ.get("KERAS_BACKEND") or _configured() or "tensorflow"
-    check_choice(tuple(BACKENDS), KERAS_BACKEND=found)
+    check_choice("KERAS_BACKEND", found, tuple(BACKENDS))
     for package in BACKENDS[found]:
         if importlib.util.find_spec(package) is None:
             (other,) = set(BACKENDS) - {found}

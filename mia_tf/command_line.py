@@ -26,8 +26,9 @@ def run(name: str, main: Callable[[], int | None]) -> None:
     """
 
     def parse(argv: list[str]) -> list[str]:
+        flags.DEFINE_flag(_Help())
         try:
-            rest = flags.FLAGS(argv)[1:]
+            rest = flags.FLAGS(_with_shipped_flagfiles(argv))[1:]
         except (flags.Error, UnicodeDecodeError) as error:
             _end(name, str(error).splitlines()[0])
         except SystemExit:  # absl has shown the help that was asked for, and calls that a failure
@@ -48,6 +49,41 @@ def run(name: str, main: Callable[[], int | None]) -> None:
     app.run(guarded, flags_parser=parse)
 
 
+def _with_shipped_flagfiles(arguments: list[str]) -> list[str]:
+    """Returns a command's arguments with --flagfile=flags/NAME as the package's own file, if this folder has none."""
+    shipped = Path(__file__).parent / "flags"
+    paths = {f"--flagfile=flags/{path.name}": path for path in shipped.glob("*.flags")}
+    return [
+        f"--flagfile={paths[argument]}"
+        if argument in paths and not Path("flags", paths[argument].name).exists()
+        else argument
+        for argument in arguments
+    ]
+
+
+class _Help(flags.BooleanFlag):
+    """--help: the command's docstring, and its flags under their headings, in the order of their definition."""
+
+    def __init__(self):
+        super().__init__("help", False, "Show this help.", short_name="?", allow_override=True)
+
+    def parse(self, argument: bool | str) -> None:
+        """Prints the help and ends the process, unless the argument is false."""
+        if self.parser.parse(argument):
+            print(sys.modules["__main__"].__doc__)
+            for heading, defined in flags.FLAGS.flags_by_module_dict().items():
+                if heading not in sys.modules:  # the modules are those of libraries, which have flags of their own
+                    print("Flags" if heading == sys.argv[0] else heading, *map(_described, defined), "", sep="\n")
+            sys.exit(0)
+
+
+def _described(flag: flags.Flag) -> str:
+    """Returns a flag's paragraph for the terminal."""
+    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+    default = "" if flag.default in (None, "", []) else f"\n(default: {flag.default})"
+    return flags.text_wrap(f"{name}: {flag.help}{default}", indent="      ", firstline_indent="  ")
+
+
 @contextlib.contextmanager
 def one_line(name: str) -> Iterator[None]:
     """Ends the process `name` with one line and exit code 2 for bad input, or a file that cannot be read or written."""
@@ -60,16 +96,21 @@ def one_line(name: str) -> Iterator[None]:
         _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
 
 
-def path_flag(name: str, required: bool = False) -> Path | None:
-    """Returns the path that a flag gives, with `~` expanded; None if it is not given.
+def path_flag(name: str) -> Path | None:
+    """Returns the path that a flag gives, with `~` expanded; None if it is not given."""
+    value = flags.FLAGS[name].value
+    return expanded(value) if value else None
+
+
+def required_path_flag(name: str) -> Path:
+    """Returns the path that a flag gives, with `~` expanded.
 
     Raises:
-        InputError: it is required and not given.
+        InputError: it is not given.
     """
     value = flags.FLAGS[name].value
-    if required:
-        check_given("FOLDER", **{name: value})
-    return expanded(value) if value else None
+    check_given(name, value, "FOLDER")
+    return expanded(value)
 
 
 def again(module: str, **paths: Path | None) -> str:

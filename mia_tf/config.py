@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mia_tf.privacy_config import PrivacyConfig
+from mia_tf.settings import documented, setting
 from mia_tf.validation import InputError, check, check_choice, check_integer
 
 DATA_SOURCES = ("auto", "npz", "tfds", "embedded")
@@ -42,130 +43,128 @@ MIN_MODELS = 4
 """Shadow models that an analysis needs."""
 
 
+@documented
 @dataclass(frozen=True)
 class DataConfig:
-    """Which examples there are.
+    """Which examples there are."""
 
-    Attributes:
-        dataset: a mixture's name (`mia_tf.data.mixtures`) or "npz:PATH" for a user's own arrays.
-        data_source: one of DATA_SOURCES.
-        data_dir: the folder of npz archives; None for none.
-        num_over, num_under: how many examples of each group, balanced over the labels; None for
-            as many as the paper has (all of the over-represented group).
-        pool_test: let the test images be examples too, beside the training images; none are left to test with.
-        dataset_size: keep only this many examples of the mixture, in its order; None for all.
-        seed: chooses the examples, and trains the network of `features`.
-        under: one of SELECTIONS: the examples of the under-represented group that stay (`mia_tf.data.selection`).
-        features: for "subpopulation", the network whose features are clustered: EFFICIENTNET or an architecture;
-            None for EFFICIENTNET.
-        clustered: for "subpopulation", one of CLUSTERED: clusters of the whole mixture, as in the paper, or of the
-            under-represented group alone, for mixtures whose groups lie so far apart that one of the paper's clusters
-            has all of it.
-        scores_from: for "singletons", an analyzed LOGDIR with the memorization of the same examples.
-        threshold: for "singletons", the memorization above which they stay; None for the paper's.
-        without: a text file of ids of examples to leave out, one per line; None for none.
-    """
-
-    dataset: str = "mnist_svhn"
-    data_source: str = "auto"
-    data_dir: str | None = None
-    num_over: int | None = None
-    num_under: int | None = None
-    pool_test: bool = False
-    dataset_size: int | None = None
-    seed: int = 0
-    under: str = "random"
-    features: str | None = None
-    clustered: str = "mixture"
-    scores_from: str | None = None
-    threshold: float | None = None
-    without: str | None = None
+    dataset: str = setting(
+        "mnist_svhn", "Mixture (mnist, mnist_svhn, ...) or npz:PATH for your own pictures and labels."
+    )
+    data_source: str = setting("auto", f"Where pictures come from: {', '.join(DATA_SOURCES)}.")
+    data_dir: str | None = setting(None, "Folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA.")
+    num_over: int | None = setting(
+        None, "Number of over-represented examples, balanced over the labels; default as in the paper."
+    )
+    num_under: int | None = setting(
+        None, "Number of under-represented examples, balanced over the labels; default as in the paper."
+    )
+    pool_test: bool = setting(False, "Use the test images as examples too; none are left to test with.")
+    dataset_size: int | None = setting(None, "Keep this many examples of the mixture; default all.", lira=True)
+    data_seed: int = setting(0, "Chooses the examples, and trains the network of `features`.")
+    under: str = setting("random", f"How the under-represented examples are selected: {', '.join(SELECTIONS)}.")
+    features: str | None = setting(
+        None,
+        f"With `under`=subpopulation: the network whose features are clustered, {EFFICIENTNET} (default) or an "
+        "architecture.",
+    )
+    clustered: str = setting(
+        "mixture",
+        f"With `under`=subpopulation: what is clustered, {' or '.join(CLUSTERED)}. The paper clusters the mixture. "
+        "Take under if one of its clusters has the whole under-represented group.",
+    )
+    scores_from: str | None = setting(
+        None, "With `under`=singletons: an analyzed LOGDIR with the memorization of the same examples."
+    )
+    threshold: float | None = setting(
+        None,
+        "With `under`=singletons: the memorization above which an example stays; default the paper's, 0.8 on MNIST and "
+        "0.5 on CIFAR-10.",
+    )
+    without: str | None = setting(None, "Text file with the ids of examples to leave out, one per line.")
 
     def __post_init__(self):
-        check_choice(DATA_SOURCES, data_source=self.data_source)
-        check_integer(1, optional=True, num_over=self.num_over)
-        check_integer(0, optional=True, num_under=self.num_under)
-        check_integer(2, optional=True, dataset_size=self.dataset_size)
-        check_integer(0, data_seed=self.seed)
-        check_choice(SELECTIONS, under=self.under)
+        check_choice("data_source", self.data_source, DATA_SOURCES)
+        check_integer("num_over", self.num_over, 1, optional=True)
+        check_integer("num_under", self.num_under, 0, optional=True)
+        check_integer("dataset_size", self.dataset_size, 2, optional=True)
+        check_integer("data_seed", self.data_seed, 0)
+        check_choice("under", self.under, SELECTIONS)
         needed_by = {"features": "subpopulation", "scores_from": "singletons", "threshold": "singletons"}
         for name, under in needed_by.items():
             value = getattr(self, name)
-            check(value is None or self.under == under, f"needs --under={under}", **{name: value})
-        check_choice(CLUSTERED, clustered=self.clustered)
+            check(name, value, value is None or self.under == under, f"needs --under={under}")
+        check_choice("clustered", self.clustered, CLUSTERED)
         whole = self.clustered == "mixture"
-        check(whole or self.under == "subpopulation", "needs --under=subpopulation", clustered=self.clustered)
+        check("clustered", self.clustered, whole or self.under == "subpopulation", "needs --under=subpopulation")
         if self.features not in (None, EFFICIENTNET):
-            check_arch(EFFICIENTNET, features=self.features)
+            check_arch("features", self.features, EFFICIENTNET)
         if self.under == "singletons":
-            check(self.scores_from is not None, "needs --scores_from, an analyzed LOGDIR", under=self.under)
+            check("under", self.under, self.scores_from is not None, "needs --scores_from, an analyzed LOGDIR")
         if self.threshold is not None:
-            check(-1 <= self.threshold < 1, "must be in [-1, 1)", threshold=self.threshold)
+            check("threshold", self.threshold, -1 <= self.threshold < 1, "must be in [-1, 1)")
 
 
+@documented
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How one model is trained and asked.
+    """How one model is trained and asked."""
 
-    Attributes:
-        arch: a name that one of ARCHITECTURES matches.
-        norm: one of NORMS, how an architecture with normalisation does it.
-        precision: one of PRECISIONS, that training computes in; weights and answers are float32 all the same.
-        lr: peak learning rate.
-        batch: examples a step.
-        epochs: passes over the model's training set.
-        weight_decay: L2 penalty on weights, not on biases.
-        warmup: fraction of training over which the rate rises linearly (LiRA: 0.01).
-        clip_norm: largest L2 norm of a step's gradient; 0 for no limit (LiRA has none).
-        ema: decay of the averaged weights that test accuracy is measured with; 0 for none.
-        augment: one of AUGMENTATIONS.
-        queries: views of each example that its logits are asked for.
-        eval_steps: epochs between measurements of test accuracy; 0 for only the last.
-        patience: stop once more than this many epochs have brought no better test accuracy (LiRA's rule);
-            None for never.
-        save_steps: epochs between kept checkpoints; 0 for none.
-        keep_ckpt: keep the final weights.
-        privacy: how to train with differential privacy; None for without.
-    """
-
-    arch: str = "cnn32-3-mean"
-    norm: str = "batch"
-    precision: str = "float32"
-    lr: float = 0.1
-    batch: int = 256
-    epochs: int = 100
-    weight_decay: float = 5e-4
-    warmup: float = 0.05
-    clip_norm: float = 1.0
-    ema: float = 0.0
-    augment: str = "weak"
-    queries: int = 2
-    eval_steps: int = 0
-    patience: int | None = None
-    save_steps: int = 0
-    keep_ckpt: bool = False
-    privacy: PrivacyConfig | None = None
+    arch: str = setting("cnn32-3-mean", f"Architecture: {', '.join(ARCHITECTURES.values())}.")
+    norm: str = setting("batch", f"Normalisation, for architectures that have one: {', '.join(NORMS)}.")
+    precision: str = setting(
+        "float32",
+        f"Number format of the training: {', '.join(PRECISIONS)} (with KERAS_BACKEND=jax). GPUs with TF32 train "
+        "float32 in that. Logits and the clipped sums of private training are full float32 in any case.",
+    )
+    lr: float = setting(0.1, "Peak learning rate.")
+    batch: int = setting(256, "Examples per step; default 256, or fewer if a model has fewer examples.")
+    epochs: int = setting(100, "Passes over a model's training set.")
+    weight_decay: float = setting(5e-4, "L2 penalty on weights, not on biases.")
+    warmup: float = setting(0.05, "Share of training in which the learning rate rises linearly (LiRA: 0.01).")
+    clip_norm: float = setting(
+        1.0, "Largest L2 norm of a step's gradient; 0 for no limit (LiRA); default 1, with private training 0."
+    )
+    ema: float = setting(
+        0.0, "Decay of the averaged weights that measure test accuracy (LiRA: 0.999); 0 for none.", lira=True
+    )
+    augment: str = setting("weak", f"Augmentation: {', '.join(AUGMENTATIONS)}.")
+    queries: int = setting(2, "Views of each example to ask; default 1 without augmentation, else 2.")
+    eval_steps: int = setting(0, "Epochs between measurements of test accuracy; 0 for only the last.", lira=True)
+    patience: int | None = setting(
+        None, "Stop after more than this many epochs without a better test accuracy; default never.", lira=True
+    )
+    save_steps: int = setting(0, "Epochs between kept checkpoints; 0 for none.", lira=True)
+    keep_ckpt: bool = setting(False, "Keep the final weights, for mia_tf.inference.")
+    privacy: PrivacyConfig | None = field(
+        default=None, metadata={"help": "How to train with differential privacy; None for without."}
+    )
 
     def __post_init__(self):
         check_architecture(self.arch, self.norm)
-        check_choice(PRECISIONS, precision=self.precision)
-        check(0 < self.lr < float("inf"), "must be a positive number", lr=self.lr)
-        check_integer(1, batch=self.batch)
-        check_integer(1, epochs=self.epochs)
-        check(0 <= self.weight_decay < float("inf"), "must not be negative", weight_decay=self.weight_decay)
-        check(0 <= self.warmup <= 1, "must be in [0, 1]", warmup=self.warmup)
-        check(0 <= self.clip_norm < float("inf"), "must not be negative", clip_norm=self.clip_norm)
-        check(0 <= self.ema < 1, "must be in [0, 1)", ema=self.ema)
-        check_choice(AUGMENTATIONS, augment=self.augment)
-        check_integer(1, MAX_QUERIES, queries=self.queries)
-        check_integer(0, eval_steps=self.eval_steps)
-        check_integer(1, optional=True, patience=self.patience)
-        check(self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0", patience=self.patience)
-        check_integer(0, save_steps=self.save_steps)
+        check_choice("precision", self.precision, PRECISIONS)
+        check("lr", self.lr, 0 < self.lr < float("inf"), "must be a positive number")
+        check_integer("batch", self.batch, 1)
+        check_integer("epochs", self.epochs, 1)
+        check("weight_decay", self.weight_decay, 0 <= self.weight_decay < float("inf"), "must not be negative")
+        check("warmup", self.warmup, 0 <= self.warmup <= 1, "must be in [0, 1]")
+        check("clip_norm", self.clip_norm, 0 <= self.clip_norm < float("inf"), "must not be negative")
+        check("ema", self.ema, 0 <= self.ema < 1, "must be in [0, 1)")
+        check_choice("augment", self.augment, AUGMENTATIONS)
+        check_integer("queries", self.queries, 1, MAX_QUERIES)
+        check_integer("eval_steps", self.eval_steps, 0)
+        check_integer("patience", self.patience, 1, optional=True)
+        check("patience", self.patience, self.patience is None or self.eval_steps > 0, "needs --eval_steps above 0")
+        check_integer("save_steps", self.save_steps, 0)
         if self.privacy is not None:
-            check(self.clip_norm == 0, "must be 0 with --dp, which clips each example's", clip_norm=self.clip_norm)
+            check("clip_norm", self.clip_norm, self.clip_norm == 0, "must be 0 with --dp, which clips each example's")
             allowed = "must not have batch norm with --dp, because it mixes the examples of a batch: take --norm=group"
-            check(self.norm != "batch" or not has_norm(self.arch), allowed, arch=self.arch)
+            check("arch", self.arch, self.norm != "batch" or not has_norm(self.arch), allowed)
+
+    @property
+    def microbatch(self) -> int:
+        """Examples whose gradients private training holds at the same time; 1 without privacy."""
+        return self.privacy.microbatch if self.privacy else 1
 
     def to_dict(self) -> dict:
         """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
@@ -194,10 +193,10 @@ class TrainingConfig:
 
 def check_architecture(arch: str, norm: str) -> None:
     """Raises InputError for an architecture or a normalisation that there is not, and for groups where none is."""
-    check_arch(arch=arch)
-    check_choice(NORMS, norm=norm)
+    check_arch("arch", arch)
+    check_choice("norm", norm, NORMS)
     fits = norm == "batch" or has_norm(arch)
-    check(fits, f"must not be given for {arch}, which has no normalisation", norm=norm)
+    check("norm", norm, fits, f"must not be given for {arch}, which has no normalisation")
 
 
 def has_norm(arch: str) -> bool:
@@ -205,67 +204,61 @@ def has_norm(arch: str) -> bool:
     return not arch.startswith(WITHOUT_NORM)
 
 
-def check_arch(*others: str, **argument) -> None:
+def check_arch(name: str, value: str, *others: str) -> None:
     """Raises InputError unless the value is the name of an architecture; `others` are named as allowed too."""
-    ((_, value),) = argument.items()
     known = any(re.fullmatch(pattern, value) for pattern in ARCHITECTURES)
-    check(known, "must be one of " + ", ".join([*others, *ARCHITECTURES.values()]), **argument)
+    check(name, value, known, "must be one of " + ", ".join([*others, *ARCHITECTURES.values()]))
 
 
-def check_arch_fits(image_shape: tuple[int, int, int], **argument) -> None:
+def check_arch_fits(name: str, arch: str, image_shape: tuple[int, ...]) -> None:
     """Raises InputError where images of (H, W, C) are too small for the poolings of the architecture given."""
-    ((_, arch),) = argument.items()
     scales = re.match(r"cnn\d+-(\d+)", arch)
     poolings = int(scales[1]) if scales else 3
     side = min(image_shape[:2])
-    check(side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels", **argument)
+    check(name, arch, side >= 2**poolings, f"halves images {poolings} times and cannot take {side} pixels")
 
 
-def check_images_fit(config: TrainingConfig, image_shape: tuple[int, int, int]) -> None:
+def check_images_fit(config: TrainingConfig, image_shape: tuple[int, ...]) -> None:
     """Raises InputError where images of (H, W, C) are too small for a network's poolings or for their views."""
-    check_arch_fits(image_shape, arch=config.arch)
+    check_arch_fits("arch", config.arch, image_shape)
     side = min(image_shape[:2])
     if side <= PAD:  # reflection shows no pixel twice
         too_small = f"images of {side} pixels, which cannot be reflected by {PAD}"
-        check(config.augment != "weak", f"must not be weak for {too_small}", augment=config.augment)
-        check(config.queries <= 2, f"must be at most 2 for {too_small}", queries=config.queries)
+        check("augment", config.augment, config.augment != "weak", f"must not be weak for {too_small}")
+        check("queries", config.queries, config.queries <= 2, f"must be at most 2 for {too_small}")
 
 
+@documented
 @dataclass(frozen=True)
 class PlanConfig:
-    """How many models there are, and what each is trained on.
+    """How many models there are, and what each is trained on."""
 
-    Attributes:
-        num_experiments: number of shadow models, M.
-        pkeep: fraction of models that an example is in.
-        subsets: one of SUBSET_PLANS.
-        only_subset: no model trains on examples from this row on; None for all (LiRA).
-        seed: draws the subsets and every model's own seed.
-    """
-
-    num_experiments: int = 64
-    pkeep: float = 0.5
-    subsets: str = "balanced"
-    only_subset: int | None = None
-    seed: int = 0
+    num_experiments: int = setting(64, "Number of shadow models.")
+    pkeep: float = setting(0.5, "Share of the models that are trained on an example.")
+    subsets: str = setting(
+        "balanced", f"Plan of the subsets: {', '.join(SUBSET_PLANS)} (`num_experiments` can grow later)."
+    )
+    only_subset: int | None = setting(
+        None, "Train no model on the examples from this row on; default all examples.", lira=True
+    )
+    seed: int = setting(0, "Draws the subsets and each model's own seed.")
 
     def __post_init__(self):
-        check_integer(2, _MAX_MODELS, num_experiments=self.num_experiments)
-        check(0 < self.pkeep < 1, "must be in (0, 1)", pkeep=self.pkeep)
-        check_choice(SUBSET_PLANS, subsets=self.subsets)
-        check_integer(1, optional=True, only_subset=self.only_subset)
-        check_integer(0, seed=self.seed)
+        check_integer("num_experiments", self.num_experiments, 2, _MAX_MODELS)
+        check("pkeep", self.pkeep, 0 < self.pkeep < 1, "must be in (0, 1)")
+        check_choice("subsets", self.subsets, SUBSET_PLANS)
+        check_integer("only_subset", self.only_subset, 1, optional=True)
+        check_integer("seed", self.seed, 0)
 
 
+@documented
 @dataclass(frozen=True)
 class TaskConfig(PlanConfig):
-    """Everything that decides what the LOGDIR of a user's task holds.
+    """Everything that decides what the LOGDIR of a user's task holds."""
 
-    Attributes:
-        task: what tells the task from others (`mia_tf.Task.identity`).
-    """
-
-    task: Mapping = field(default_factory=dict)
+    task: Mapping = field(
+        default_factory=dict, metadata={"help": "What tells the task from others (`mia_tf.Task.identity`)."}
+    )
     epochs = 1  # not a field: a task does not report its epochs
 
     def to_dict(self) -> dict:
@@ -274,17 +267,13 @@ class TaskConfig(PlanConfig):
         return {**settings.pop("task"), **settings}
 
 
+@documented
 @dataclass(frozen=True)
 class ExperimentConfig(PlanConfig):
-    """Everything that decides what a LOGDIR holds.
+    """Everything that decides what a LOGDIR holds."""
 
-    Attributes:
-        data: which examples.
-        training: how each model is trained.
-    """
-
-    data: DataConfig = field(default_factory=DataConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    data: DataConfig = field(default_factory=DataConfig, metadata={"help": "Which examples."})
+    training: TrainingConfig = field(default_factory=TrainingConfig, metadata={"help": "How each model is trained."})
 
     @property
     def epochs(self) -> int:
@@ -303,5 +292,4 @@ class ExperimentConfig(PlanConfig):
         for name in ("pool_test", "under", "features", "clustered", "threshold"):
             if data[name] == getattr(DataConfig, name):
                 del data[name]
-        data["data_seed"] = data.pop("seed")
         return {**data, **training, **nested}

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def by_number(name: str) -> tuple[list, str]:
     return [int(part) if k % 2 else part for k, part in enumerate(re.split(r"([0-9]+)", name))], name
 
 
-def load_array(path: Path, mmap_mode: str | None = None, argument: str = "logdir") -> np.ndarray:
+def load_array(path: Path, mmap_mode: Literal["r", "c"] | None = None, argument: str = "logdir") -> np.ndarray:
     """Loads an .npy file; never unpickles, and says in one line what is wrong with a file.
 
     Args:

@@ -47,9 +47,9 @@ def read_weights(path: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarr
     weights = load_arrays(path)
     received = [w.shape for w in weights]
     where = part_of("logdir", str(path))
-    check(received == list(shapes), "must hold weights of the model's shapes", **{where: listed(received, 5)})
+    check(where, listed(received, 5), received == list(shapes), "must hold weights of the model's shapes")
     finite = all(w.dtype.kind == "f" and np.isfinite(w).all() for w in weights)
-    check(finite, "must hold finite weights", **{where: "NaN, infinity or no floats"})
+    check(where, "NaN, infinity or no floats", finite, "must hold finite weights")
     return weights
 
 
@@ -57,15 +57,15 @@ def main() -> int:
     """Runs the command."""
     import joblib
 
-    check_integer(1, MAX_QUERIES, queries=FLAGS.queries)
-    check_integer(1, 4096, optional=True, threads=FLAGS.threads)
-    logdir = command_line.path_flag("logdir", required=True)
+    check_integer("queries", FLAGS.queries, 1, MAX_QUERIES)
+    check_integer("threads", FLAGS.threads, 1, 4096, optional=True)
+    logdir = command_line.required_path_flag("logdir")
     store = Store.open(logdir)
     models = store.models()
     bare = [model.index for model in models if model.epoch not in model.checkpoints()]
     if bare or not models:
         which = f"{len(bare)} of {len(models)} models have none of their last epoch"
-        fail(f"must hold weights, kept by training with --keep_ckpt; {which}", logdir=logdir)
+        fail("logdir", logdir, f"must hold weights, kept by training with --keep_ckpt; {which}")
     # Weights answer alike, however privately they were trained.
     training = replace(TrainingConfig.from_dict(store.config()), privacy=None)
     dataset = store.dataset()

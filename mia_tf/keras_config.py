@@ -18,12 +18,12 @@ class KerasConfig:
     dp: PrivacyConfig | None = None
 
     def __post_init__(self):
-        check_integer(1, epochs=self.epochs)
-        check_integer(1, batch_size=self.batch_size)
-        check_choice(AUGMENTATIONS, augment=self.augment)
-        check_integer(1, MAX_QUERIES, queries=self.queries)
+        check_integer("epochs", self.epochs, 1)
+        check_integer("batch_size", self.batch_size, 1)
+        check_choice("augment", self.augment, AUGMENTATIONS)
+        check_integer("queries", self.queries, 1, MAX_QUERIES)
         known = self.dp is None or isinstance(self.dp, PrivacyConfig)
-        check(known, "must be a mia_tf.PrivacyConfig, or None", dp=self.dp)
+        check("dp", self.dp, known, "must be a mia_tf.PrivacyConfig, or None")
 
     def to_dict(self) -> dict:
         """The settings as a flat, JSON-serialisable dict."""

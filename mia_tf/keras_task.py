@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS
 from mia_tf.task import Task
 from mia_tf.validation import check, check_choice, check_shape
+
+if TYPE_CHECKING:
+    from mia_tf.training.keras_trainer import KerasTrainer
 
 
 class KerasTask(Task):
@@ -63,6 +67,8 @@ class KerasTask(Task):
         (1797, 1, 10)
     """
 
+    train_and_predict: KerasTrainer
+
     def __init__(
         self,
         build: Callable,
@@ -79,17 +85,17 @@ class KerasTask(Task):
         classes: Sequence[str] | None = None,
         outputs: str | None = None,
     ):
-        check(callable(build), "must be a function that returns a Keras model", build=build)
+        check("build", build, callable(build), "must be a function that returns a Keras model")
         views = (1 if augment == "none" else 2) if queries is None else queries
         config = KerasConfig(epochs, batch_size, augment, views, dp)
         backend.name()  # a backend that cannot train is refused before Keras loads it
-        check_choice((None, *OUTPUTS), outputs=outputs)
+        check_choice("outputs", outputs, (None, *OUTPUTS))
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
         pictures = not isinstance(x, dict | tuple) and x.ndim == 4
         allowed = "must be {}, because x is not one array of pictures (N, H, W, C)"
-        check(pictures or augment == "none", allowed.format("none"), augment=augment)
-        check(pictures or config.queries == 1, allowed.format(1), queries=queries)
+        check("augment", augment, pictures or augment == "none", allowed.format("none"))
+        check("queries", queries, pictures or config.queries == 1, allowed.format(1))
         with native_messages_held_back():
             from mia_tf.training.keras_trainer import KerasTrainer, inspect
         returned, targets = inspect(build, x, np.asarray(y), labels, config, outputs)
@@ -97,7 +103,7 @@ class KerasTask(Task):
         super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=returned.kind)
         fits = returned.units == self.num_classes or (returned.units == 1 and self.num_classes == 2)
         allowed = f"must return a model with {self.num_classes} outputs, one per class"
-        check(fits, allowed, build=f"a model with {returned.units} outputs")
+        check("build", f"a model with {returned.units} outputs", fits, allowed)
         self.note, self._config, self._units, self._x_digest = returned.note, config, returned.units, _digest(x)
 
     def ask(self, model) -> np.ndarray:
@@ -114,11 +120,11 @@ class KerasTask(Task):
         """
         from mia_tf.training.keras_trainer import keras
 
-        check(isinstance(model, keras.Model), "must be a Keras model", model=type(model).__name__)
+        check("model", type(model).__name__, isinstance(model, keras.Model), "must be a Keras model")
         outputs = self.train_and_predict.outputs(model)
         same = (outputs.kind, outputs.units) == (self.outputs, self._units)
         allowed = f"must return {self._units} outputs, {self.outputs}, as the task's models do"
-        check(same, allowed, model=f"{outputs.units} outputs, {outputs.kind}")
+        check("model", f"{outputs.units} outputs, {outputs.kind}", same, allowed)
         return self.train_and_predict.ask(model)
 
     def identity(self) -> dict:
@@ -162,8 +168,8 @@ def _as_arrays(x, count: int):
 def _as_array(part, count: int) -> np.ndarray:
     array = np.asarray(part)
     kinds = "must be numbers or booleans; give text as token ids"
-    check(array.dtype.kind in "fiub", kinds, x=f"dtype {array.dtype}")
-    check_shape((count, *[None] * max(array.ndim - 1, 0)), x=array)
+    check("x", f"dtype {array.dtype}", array.dtype.kind in "fiub", kinds)
+    check_shape("x", array, (count, *[None] * max(array.ndim - 1, 0)))
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 

@@ -48,17 +48,17 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
         values = values[:, 0]
     if values.ndim == 2:
         if names is not None:
-            check_shape((None, len(names)), **{argument: values})
+            check_shape(argument, values, (None, len(names)))
         return _from_one_hot(values, argument), names
-    check(values.ndim == 1, "must have shape (N,), (N, 1) or, one-hot, (N, K)", **{argument: f"shape {values.shape}"})
-    check(len(values) > 0, "must hold at least one label", **{argument: f"shape {values.shape}"})
+    check(argument, f"shape {values.shape}", values.ndim == 1, "must have shape (N,), (N, 1) or, one-hot, (N, K)")
+    check(argument, f"shape {values.shape}", len(values) > 0, "must hold at least one label")
     if values.dtype.kind == "U":
         return _from_strings(values, names, argument)
     integers = _from_numbers(values, argument)
     if names is not None:
         limit = len(names) - 1
         allowed = f"must lie in [0, {limit}], because there are {len(names)} class names (labels from 1: subtract 1)"
-        check(integers.max() <= limit, allowed, **{argument: f"values from {integers.min()} to {integers.max()}"})
+        check(argument, f"values from {integers.min()} to {integers.max()}", integers.max() <= limit, allowed)
     return integers, names
 
 
@@ -90,10 +90,10 @@ def occurring_classes(
     values = np.unique(labels)
     names = tuple(classes[value] for value in values) if classes else tuple(map(str, values))
     only = f"only {names[0]!r}" if classes else f"only label {names[0]}"
-    check(len(values) >= 2, "must hold at least two different labels", **{argument: only})
+    check(argument, only, len(values) >= 2, "must hold at least two different labels")
     received = f"{len(values):,} different labels of {len(labels):,} examples"
     allowed = "must have at least two examples per label on average (are these ids, or measurements?)"
-    check(2 * len(values) <= len(labels), allowed, **{argument: received})
+    check(argument, received, 2 * len(values) <= len(labels), allowed)
     return values, names if classes or not np.array_equal(values, np.arange(len(values))) else None
 
 
@@ -118,17 +118,17 @@ def normalize_ids(ids, *, argument: str = "ids") -> np.ndarray:
     values = _as_array(ids, argument)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    check_shape((None,), **{argument: values})
+    check_shape(argument, values, (None,))
     convert = "must be strings or integers: convert whole numbers with .astype(np.int64)"
-    check(values.dtype.kind in "Uiu", convert, **{argument: f"dtype {values.dtype}"})
+    check(argument, f"dtype {values.dtype}", values.dtype.kind in "Uiu", convert)
     values = np.array([str(value) for value in values.tolist()])
     for value in values.tolist():
         fits = value and value.isprintable() and value == value.strip()
-        check(fits, "must be printable, not empty, and without spaces around them", **{argument: repr(value)})
+        check(argument, repr(value), fits, "must be printable, not empty, and without spaces around them")
     different, counts = np.unique(values, return_counts=True)
     repeated = different[counts > 1]
     received = f"{len(repeated):,} of them more than once ({listed(repeated)})"
-    check(not len(repeated), "must differ from each other", **{argument: received})
+    check(argument, received, not len(repeated), "must differ from each other")
     return values
 
 
@@ -153,16 +153,16 @@ def normalize_groups(groups, num_examples: int) -> np.ndarray | None:
     array = np.asarray(groups)
     if array.dtype.kind == "O":
         array = array.astype(str)
-    check_shape((num_examples,), groups=array)
-    check(array.dtype.kind in "biuU", "must be names, or whole numbers", groups=f"dtype {array.dtype}")
+    check_shape("groups", array, (num_examples,))
+    check("groups", f"dtype {array.dtype}", array.dtype.kind in "biuU", "must be names, or whole numbers")
     if array.dtype.kind != "U":
         numbers = array.astype(np.int64)
-        check(numbers.min() >= 0, "must not be negative", groups=numbers.min())
+        check("groups", numbers.min(), numbers.min() >= 0, "must not be negative")
         array = np.array(GROUPS)[numbers] if numbers.max() <= UNDER else numbers.astype(str)
     names = np.unique(array)
-    check(ALL not in names, "must not use the name of all examples together", groups=repr(ALL))
+    check("groups", repr(ALL), ALL not in names, "must not use the name of all examples together")
     for name in names.tolist():
-        check(name.isprintable() and name.strip() != "", "must be printable and not empty", groups=repr(name))
+        check("groups", repr(name), name.isprintable() and name.strip() != "", "must be printable and not empty")
     return array if len(names) > 1 else None
 
 
@@ -171,14 +171,14 @@ def _as_array(values, argument: str) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError:  # lists of several lengths
-        fail("must be one array", **{argument: "lists of different lengths"})
+        fail(argument, "lists of different lengths", "must be one array")
     if array.dtype.kind == "O":
         array = _from_objects(array, argument)
     if array.dtype.kind == "S":
         try:
             array = np.char.decode(array, "utf-8")
         except UnicodeDecodeError:
-            fail("must be text in UTF-8", **{argument: "other bytes"})
+            fail(argument, "other bytes", "must be text in UTF-8")
     return array
 
 
@@ -190,24 +190,26 @@ def _from_objects(array: np.ndarray, argument: str) -> np.ndarray:
         if values and same:
             return np.array(values).reshape(array.shape)
     kinds = ", ".join(sorted({type(value).__name__ for value in values}))
-    fail("must be all strings, all booleans or all numbers", **{argument: f"Python objects ({kinds})"})
+    fail(argument, f"Python objects ({kinds})", "must be all strings, all booleans or all numbers")
 
 
 def _class_names(classes) -> tuple[str, ...]:
     """The names of the classes, in the order of the labels."""
     names = _as_array(classes, "classes")
-    check_shape((None,), classes=names)
-    check(names.dtype.kind == "U", "must be strings: convert with .astype(str)", classes=f"dtype {names.dtype}")
+    check_shape("classes", names, (None,))
+    check("classes", f"dtype {names.dtype}", names.dtype.kind == "U", "must be strings: convert with .astype(str)")
     _check_names(names, "classes")
     different, counts = np.unique(names, return_counts=True)
-    check(len(different) == len(names), "must differ from each other", classes=f"{listed(different[counts > 1])} twice")
+    check(
+        "classes", f"{listed(different[counts > 1])} twice", len(different) == len(names), "must differ from each other"
+    )
     return tuple(names.tolist())
 
 
 def _check_names(names: np.ndarray, argument: str) -> None:
     """Raises InputError for a name of a class that a line of text cannot show."""
     for name in np.unique(names).tolist():
-        check(name.strip() != "" and name.isprintable(), "must be printable and not empty", **{argument: repr(name)})
+        check(argument, repr(name), name.strip() != "" and name.isprintable(), "must be printable and not empty")
 
 
 def _from_strings(values: np.ndarray, names: tuple[str, ...] | None, argument: str):
@@ -220,38 +222,35 @@ def _from_strings(values: np.ndarray, names: tuple[str, ...] | None, argument: s
         names = tuple(sorted(strings, key=lambda text: (int(text), text)) if whole else strings)
     known = {name: position for position, name in enumerate(names)}
     unknown = [text for text in strings if text not in known]
-    check(not unknown, "must be among the class names " + listed(names), **{argument: listed(unknown)})
+    check(argument, listed(unknown), not unknown, "must be among the class names " + listed(names))
     return np.array([known[text] for text in strings], np.int64)[positions.reshape(-1)], names
 
 
 def _from_numbers(values: np.ndarray, argument: str) -> np.ndarray:
     """(N,) int64 from whole numbers from 0, or from booleans."""
     kind = values.dtype.kind
-    check(kind in "biuf", _FORMS, **{argument: f"dtype {values.dtype}"})
+    check(argument, f"dtype {values.dtype}", kind in "biuf", _FORMS)
     if kind == "b":
         return values.astype(np.int64)
     if kind == "f":
         values = values.astype(np.float64)
-        check(np.isfinite(values).all(), "must be finite", **{argument: "NaN or infinity"})
+        check(argument, "NaN or infinity", np.isfinite(values).all(), "must be finite")
         whole = (np.trunc(values) == values) & (np.abs(values) <= _LARGEST_FLOAT)
         if not whole.all():
-            fail(
-                "must be whole numbers (a threshold makes classes: labels > 0.5)",
-                **{argument: values[~whole][0].item()},
-            )
+            fail(argument, values[~whole][0].item(), "must be whole numbers (a threshold makes classes: labels > 0.5)")
     low, high = values.min(), values.max()
     # -1 is a class to some and "unlabelled" to others.
     allowed = "must not be negative: leave unlabelled examples out, or name the classes with .astype(str)"
-    check(low >= 0, allowed, **{argument: f"values from {low} to {high}"})
-    check(high <= np.iinfo(np.int64).max, "must be below 2**63", **{argument: f"values from {low} to {high}"})
+    check(argument, f"values from {low} to {high}", low >= 0, allowed)
+    check(argument, f"values from {low} to {high}", high <= np.iinfo(np.int64).max, "must be below 2**63")
     return values.astype(np.int64)
 
 
 def _from_one_hot(values: np.ndarray, argument: str) -> np.ndarray:
     """(N,) int64, the place of the 1 in each row of (N, K)."""
-    check(values.size > 0, "must hold at least one label", **{argument: f"shape {values.shape}"})
-    check(values.dtype.kind in "biuf", f"{_FORMS}, strings of shape (N,)", **{argument: f"shape {values.shape}"})
+    check(argument, f"shape {values.shape}", values.size > 0, "must hold at least one label")
+    check(argument, f"shape {values.shape}", values.dtype.kind in "biuf", f"{_FORMS}, strings of shape (N,)")
     one_hot = ((values == 0) | (values == 1)).all() and ((values == 1).sum(axis=1) == 1).all()
     allowed = "must have one 1 per row and else 0, or shape (N,): .argmax(axis=1) makes labels of probabilities"
-    check(one_hot, allowed, **{argument: f"shape {values.shape} with other rows"})
+    check(argument, f"shape {values.shape} with other rows", one_hot, allowed)
     return values.argmax(axis=1).astype(np.int64)

@@ -128,4 +128,4 @@ def _check_epoch(epoch: int, epochs: dict[str, list[int]]) -> None:
             f"must be an epoch whose logits each model has; {listed(lacking)} lack it (epochs found: {listed(held)}; "
             f"{everywhere})"
         )
-        fail(allowed, epoch=epoch)
+        fail("epoch", epoch, allowed)

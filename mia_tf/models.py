@@ -26,7 +26,7 @@ GROUPS = 16
 
 def build(
     arch: str,
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     num_classes: int,
     seed: int,
     norm: str = "batch",
@@ -53,13 +53,13 @@ def build(
     """
     check_architecture(arch, norm)
     matches = ((network, re.fullmatch(pattern, arch)) for pattern, network in _NETWORKS.items())
-    network, match = next(found for found in matches if found[1])
+    network, parts = next((network, match.groupdict()) for network, match in matches if match)
     before = keras.config.dtype_policy()
     if precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         inputs = keras.Input(image_shape)
-        outputs = network(_Layers(seed, norm), inputs, num_classes, **match.groupdict())
+        outputs = network(_Layers(seed, norm), inputs, num_classes, **parts)
         return keras.Model(inputs, outputs)
     finally:
         keras.config.set_dtype_policy(before)

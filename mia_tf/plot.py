@@ -61,7 +61,7 @@ def plot_logdir(logdir: Path, out: Path | None = None, all_attacks: bool = False
                 for name in {*pages.NAMES, *pages.ON_REQUEST} - drawn:
                     style.remove(target, name)
     except OSError as error:
-        fail(f"must be a folder that can be written ({error.strerror})", **{argument: own})
+        fail(argument, own, f"must be a folder that can be written ({error.strerror})")
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -81,7 +81,7 @@ def main() -> None:
     """Draws, and prints each path."""
     # absl turns on everybody's notes; these are on every glyph that goes into a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    logdir, out = command_line.path_flag("logdir", required=True), command_line.path_flag("out")
+    logdir, out = command_line.required_path_flag("logdir"), command_line.path_flag("out")
     for path in plot_logdir(logdir, out, flags.FLAGS.all_attacks):
         print(path, flush=True)
 

@@ -66,7 +66,7 @@ def settle(config: ExperimentConfig, logdir: Path, batch_given: bool) -> tuple[E
         return config, lambda: load_and_check(config)
     begun = (logdir / "config.json").exists()
     dataset = None if begun else load_and_check(config, default_batch=True)
-    count = len(Store.open(logdir).examples().labels if begun else dataset.labels)
+    count = len((Store.open(logdir).examples() if dataset is None else dataset).labels)
     settled = with_default_batch(config, count)
     default, batch = config.training.batch, settled.training.batch
     if batch != default:
@@ -105,15 +105,15 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
     """Raises InputError where the configuration cannot train on a data set."""
     training, shape = config.training, dataset.images.shape[1:]
     on_jax = backend.name() == "jax"
-    check(on_jax or training.precision == "float32", "needs KERAS_BACKEND=jax", precision=training.precision)
+    check("precision", training.precision, on_jax or training.precision == "float32", "needs KERAS_BACKEND=jax")
     check_images_fit(training, shape)
     patience = training.patience
-    check(patience is None or len(dataset.test_images) > 0, "needs test images in the data set", patience=patience)
+    check("patience", patience, patience is None or len(dataset.test_images) > 0, "needs test images in the data set")
     batch = training.batch
     if not subsets.certainly_have(config, len(dataset.images), batch):
         smallest = _smallest_training_set(config, len(dataset.images))
         allowed = f"must not exceed the smallest model's training set of {smallest} examples"
-        check(batch <= smallest, allowed, batch=batch)
+        check("batch", batch, batch <= smallest, allowed)
     if training.privacy:
         from mia_tf.training import accounting
 
@@ -182,4 +182,4 @@ def check_disk(folder: Path, model_bytes: int, num_models: int) -> None:
     free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
     if needed > free:
         have = f"{folder} with {free / 1e6:,.1f} MB free"
-        fail(f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models", logdir=have)
+        fail("logdir", have, f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models")

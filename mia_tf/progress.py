@@ -49,8 +49,8 @@ class Progress:
         """Model `index` begins anew."""
         self._bar.update(-self._epochs_seen.pop(index, 0))
 
-    def finished(self, index: int, message: str) -> None:
-        """Model `index` has ended, one way or the other, and `message` says how."""
+    def finished(self, index: int | None, message: str) -> None:
+        """Model `index` (None if it has none) has ended, one way or the other, and `message` says how."""
         self._finished += 1
         self._bar.update(self._epochs - self._epochs_seen.pop(index, 0))  # early stops, models of others
         if self._bar.disable:

@@ -27,7 +27,7 @@ def settings(recipe: str, dataset: str) -> dict[str, str | float]:
         >>> settings("lira", "mnist_cifar10")
         {}
     """
-    check_choice(RECIPES, recipe=recipe)
+    check_choice("recipe", recipe, RECIPES)
     return dict(MIXTURES[dataset].recipe) if recipe == "paper" and dataset in MIXTURES else {}
 
 

@@ -55,18 +55,18 @@ class Dataset:
     populations = GROUPS  # not a field: a mixture's groups have no other names in tables
 
     def __post_init__(self):
-        check_shape((None, None, None, None), np.uint8, images=self.images)
-        check_shape((None, *self.images.shape[1:]), np.uint8, test_images=self.test_images)
+        check_shape("images", self.images, (None, None, None, None), np.uint8)
+        check_shape("test_images", self.test_images, (None, *self.images.shape[1:]), np.uint8)
         for prefix, count in (("", len(self.images)), ("test_", len(self.test_images))):
-            check_shape((count,), np.int64, **{prefix + "labels": getattr(self, prefix + "labels")})
-            check_shape((count,), np.uint8, **{prefix + "groups": getattr(self, prefix + "groups")})
+            check_shape(prefix + "labels", getattr(self, prefix + "labels"), (count,), np.int64)
+            check_shape(prefix + "groups", getattr(self, prefix + "groups"), (count,), np.uint8)
             for name, limit in (("labels", self.num_classes), ("groups", 2)):
-                check_ids(limit, **{prefix + name: getattr(self, prefix + name)})
-        check_shape((len(self.images),), example_ids=self.example_ids)
-        check(len(self.images) >= 2, "must hold at least 2 images", images=f"{len(self.images)} images")
-        check(self.num_classes >= 2, "must be at least 2", num_classes=self.num_classes)
+                check_ids(prefix + name, getattr(self, prefix + name), limit)
+        check_shape("example_ids", self.example_ids, (len(self.images),))
+        check("images", f"{len(self.images)} images", len(self.images) >= 2, "must hold at least 2 images")
+        check("num_classes", self.num_classes, self.num_classes >= 2, "must be at least 2")
         named = self.classes is None or len(set(self.classes)) == len(self.classes) == self.num_classes
-        check(named, f"must be {self.num_classes} different names, or None", classes=self.classes)
+        check("classes", self.classes, named, f"must be {self.num_classes} different names, or None")
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ class ModelRecord:
     checkpoints: Mapping[int, list[np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self):
-        check_shape((None,), bool, keep=self.keep)
-        check_shape((len(self.keep), 1, None, None), np.float32, logits=self.logits)
+        check_shape("keep", self.keep, (None,), bool)
+        check_shape("logits", self.logits, (len(self.keep), 1, None, None), np.float32)
         if not np.isfinite(self.logits).all():
-            fail("must be finite", **{part_of("logits", f"those of model {self.index}"): "NaN or infinity"})
+            fail(part_of("logits", f"those of model {self.index}"), "NaN or infinity", "must be finite")
 
 
 @dataclass(frozen=True)

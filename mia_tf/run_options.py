@@ -1,10 +1,11 @@
 """Where and how fast an experiment is computed: nothing here changes a result beyond rounding."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mia_tf import backend
+from mia_tf.settings import documented, setting
 from mia_tf.validation import check, check_choice, check_integer, fail
 
 EXECUTORS = ("local", "ray")
@@ -12,39 +13,43 @@ _MAX_PROCESSES = 4096
 _MAX_ENSEMBLE = 10**6
 
 
+@documented
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and how fast.
+    """Where and how fast."""
 
-    Attributes:
-        logdir: the folder of the results.
-        expid: train only these models, as one task of a cluster's array job does; None for all.
-        executor: one of EXECUTORS, what trains: processes of this machine, or a Ray cluster.
-        workers: processes that train at the same time; None to measure, or for what a cluster has room for.
-        threads_per_worker: threads of each; None to measure, or for one on a cluster.
-        gpus_per_task: share of a GPU, or whole GPUs, of each worker of a cluster; None for one where it has any.
-        ensemble_size: models that an engine trains in one step, which only JAX can; None for what its memory allows.
-        dry_run: check everything and say what it would cost, but train nothing.
-    """
-
-    logdir: Path
-    expid: range | None = None
-    executor: str = "local"
-    workers: int | None = None
-    threads_per_worker: int | None = None
-    gpus_per_task: float | None = None
-    ensemble_size: int | None = None
-    dry_run: bool = False
+    logdir: Path = field(metadata={"help": "Folder of the results; default runs/DATASET, or runs/FILE with `task`."})
+    expid: range | None = setting(None, "Train only this model, or these (0-63), as one task of an array job.")
+    executor: str = setting(
+        "local", f"What trains: {', '.join(EXECUTORS)} (processes of this machine, or of a Ray cluster)."
+    )
+    workers: int | None = setting(
+        None,
+        "Processes that train at the same time; default by a measurement, on Ray as many as there is room for, with "
+        "`task` 1.",
+    )
+    threads_per_worker: int | None = setting(
+        None, "Threads of each process; default by a measurement, on Ray 1, with `task` all cores."
+    )
+    gpus_per_task: float | None = setting(
+        None, "With `executor`=ray: GPUs of each process, such as 0.25; default 1 if there are any."
+    )
+    ensemble_size: int | None = setting(
+        None,
+        "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows. With --task for a "
+        "KerasTask alone.",
+    )
+    dry_run: bool = setting(False, "Check everything and print what it would cost; train nothing.")
 
     def __post_init__(self):
-        check_choice(EXECUTORS, executor=self.executor)
-        check_integer(1, _MAX_PROCESSES, optional=True, workers=self.workers)
-        check_integer(1, _MAX_PROCESSES, optional=True, threads_per_worker=self.threads_per_worker)
-        check_integer(1, _MAX_ENSEMBLE, optional=True, ensemble_size=self.ensemble_size)
+        check_choice("executor", self.executor, EXECUTORS)
+        check_integer("workers", self.workers, 1, _MAX_PROCESSES, optional=True)
+        check_integer("threads_per_worker", self.threads_per_worker, 1, _MAX_PROCESSES, optional=True)
+        check_integer("ensemble_size", self.ensemble_size, 1, _MAX_ENSEMBLE, optional=True)
         if (gpus := self.gpus_per_task) is not None:
-            check(self.executor == "ray", "needs --executor=ray", gpus_per_task=gpus)
+            check("gpus_per_task", gpus, self.executor == "ray", "needs --executor=ray")
             whole = gpus <= 1 or gpus % 1 == 0  # Ray shares one GPU among tasks, not several
-            check(0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number", gpus_per_task=gpus)
+            check("gpus_per_task", gpus, 0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number")
 
     def models(self, num_experiments: int) -> range:
         """The models to train, of so many."""
@@ -61,8 +66,8 @@ def parse_expid(text: str | None, num_experiments: int) -> range | None:
         return None
     found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-    check(first <= last, "must be a model, such as 7, or a range of them, such as 0-63", expid=text)
-    check(last < num_experiments, f"must be below --num_experiments={num_experiments}", expid=text)
+    check("expid", text, first <= last, "must be a model, such as 7, or a range of them, such as 0-63")
+    check("expid", text, last < num_experiments, f"must be below --num_experiments={num_experiments}")
     return range(first, last + 1)
 
 
@@ -75,7 +80,7 @@ def parse_ensemble_size(text: str) -> int | None:
     if text == "auto":
         return None
     size = int(text) if re.fullmatch(r"[0-9]+", text) else 0
-    check(size >= 1, "must be auto or an integer of at least 1", ensemble_size=text)
+    check("ensemble_size", text, size >= 1, "must be auto or an integer of at least 1")
     if size > 1 and backend.name() != "jax":
-        fail("must be auto or 1, unless KERAS_BACKEND=jax, which trains several models at once", ensemble_size=size)
+        fail("ensemble_size", size, "must be auto or 1, unless KERAS_BACKEND=jax, which trains several models at once")
     return size

@@ -63,10 +63,10 @@ class Store:
         """Opens a LOGDIR of ours, or of LiRA's published code, for reading; errors name the `argument` that gave it."""
         store = cls(logdir, argument)
         if not store.logdir.is_dir():
-            fail("must be a folder that `python -m mia_tf.train` wrote", **{argument: logdir})
+            fail(argument, logdir, "must be a folder that `python -m mia_tf.train` wrote")
         if store._folders.kind == LOGITS and not store.has_labels:
             wanted = f"must hold {_ARRAYS['labels']} and experiment*/logits/EPOCH.npy, or experiment*/scores/EPOCH.npy"
-            fail(wanted, **{argument: logdir})
+            fail(argument, logdir, wanted)
         store._check_files(_READ_ALWAYS)  # an analysis needs no images
         return store
 
@@ -102,7 +102,7 @@ class Store:
                     # Gone where another machine, which our flock does not reach, set up the same at once.
                     store._work.marker.unlink(missing_ok=True)
         except OSError as error:
-            fail(f"must be a folder that can be written ({error.strerror})", logdir=logdir)
+            fail("logdir", logdir, f"must be a folder that can be written ({error.strerror})")
         return store
 
     @classmethod
@@ -124,7 +124,7 @@ class Store:
             store.check_whole()
         there = next(path for path in (store.logdir, *store.logdir.absolute().parents) if path.exists())
         if not (there.is_dir() and os.access(there, os.W_OK)):
-            fail("must be a folder that can be written", logdir=logdir)
+            fail("logdir", logdir, "must be a folder that can be written")
         if there == store.logdir and not begun:
             store._check_new()
         return begun
@@ -138,7 +138,7 @@ class Store:
         # A set-up has none of these yet, cut short or not.
         found += [folder.name for folder in self._folders.by_index().values()]
         if found:
-            fail(f"must be new or have a config.json; it has none, but {found[0]}", logdir=self.logdir)
+            fail("logdir", self.logdir, f"must be new or have a config.json; it has none, but {found[0]}")
 
     def _check_same(self, config: dict) -> bool:
         """Returns whether the configuration has more models than the LOGDIR's, and a plan that allows it.
@@ -154,13 +154,14 @@ class Store:
             if config.get("subsets") == "bernoulli":
                 return True
             fail(
+                "num_experiments",
+                config["num_experiments"],
                 f"must stay {found['num_experiments']} in {self.logdir}: in a balanced plan each example is in the "
                 "same number of all models, so models cannot be added later. Take a new --logdir; a plan of "
                 "--subsets=bernoulli can grow",
-                num_experiments=config["num_experiments"],
             )
         values = ", ".join(f"{key} ({found.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
-        fail(f"must be new or hold the same configuration; it differs in {values}", logdir=self.logdir)
+        fail("logdir", self.logdir, f"must be new or hold the same configuration; it differs in {values}")
 
     def _check_files(self, attributes: Iterable[str] | None = None) -> None:
         """Raises InputError where a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""
@@ -169,7 +170,7 @@ class Store:
         self.config()  # one that cannot be read is said before any work
         if attributes is None:
             attributes = _ARRAYS if self.made_with_images else _READ_ALWAYS
-        for name in ("dataset.json", *map(_ARRAYS.get, attributes)):
+        for name in ("dataset.json", *(_ARRAYS[attribute] for attribute in attributes)):
             if not (self.logdir / name).exists():
                 line = f"Missing file: {self.logdir / name}, which training wrote: put it back"
                 raise InputError(line, self._argument, self.logdir / name)
@@ -210,7 +211,7 @@ class Store:
         populations = about.get("populations", GROUPS)
         one_each = len(about["group_names"]) == len(populations) == len(set(populations)) > 0
         where = part_of(self._argument, path.name)
-        check(one_each, "must have one of group_names for each of different populations", **{where: populations})
+        check(where, populations, one_each, "must have one of group_names for each of different populations")
         return about
 
     def dataset(self) -> Dataset:
@@ -225,8 +226,8 @@ class Store:
         if images.dtype != np.uint8:  # LiRA's files hold x / 127.5 - 1
             low, high = np.min(images), np.max(images)
             fits = images.dtype.kind == "f" and -1.01 < low < 0 and high < 1.01
-            pixels = {part_of(self._argument, "x_train.npy"): f"pixels from {low} to {high}"}
-            check(fits, "must be uint8, or floats x / 127.5 - 1", **pixels)
+            name, received = part_of(self._argument, "x_train.npy"), f"pixels from {low} to {high}"
+            check(name, received, fits, "must be uint8, or floats x / 127.5 - 1")
             images = arrays["images"] = np.round((np.asarray(images, np.float64) + 1) * 127.5).astype(np.uint8)
         arrays["labels"] = self._ids("labels")
         about = self.about()
@@ -257,12 +258,12 @@ class Store:
         groups, ids = np.full(len(labels), OVER, np.uint8), np.array([str(i) for i in range(len(labels))])
         if (self.logdir / _ARRAYS["groups"]).exists():
             groups = self._ids("groups", limit=len(populations)).astype(np.uint8)
-            check_shape(labels.shape, **{part_of(self._argument, _ARRAYS["groups"]): groups})
+            check_shape(part_of(self._argument, _ARRAYS["groups"]), groups, labels.shape)
         if (path := self.logdir / _ARRAYS["example_ids"]).exists():
             ids = load_array(path, argument=self._argument)
-            check_shape(labels.shape, **{part_of(self._argument, path.name): ids})
-            received = {part_of(self._argument, path.name): f"dtype {ids.dtype}"}
-            check(ids.dtype.kind in "Uiu", "must be strings or integers", **received)
+            check_shape(part_of(self._argument, path.name), ids, labels.shape)
+            name = part_of(self._argument, path.name)
+            check(name, f"dtype {ids.dtype}", ids.dtype.kind in "Uiu", "must be strings or integers")
         return Examples(
             name=about["name"],
             labels=labels,
@@ -289,8 +290,8 @@ class Store:
         """(N,) int64 labels or groups, each below the limit."""
         path = self.logdir / _ARRAYS[attribute]
         ids = load_array(path, argument=self._argument)
-        check_shape((None,), **{part_of(self._argument, path.name): ids})
-        check_ids(limit, **{part_of(self._argument, path.name): ids})
+        check_shape(part_of(self._argument, path.name), ids, (None,))
+        check_ids(part_of(self._argument, path.name), ids, limit)
         return ids.astype(np.int64)
 
     def config(self) -> dict:

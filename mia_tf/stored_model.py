@@ -75,8 +75,9 @@ class StoredModel:
     def logits_shape(self) -> tuple[int, int, int]:
         """(N, Q, C)."""
         logits = self._stored()
-        check_shape((None, 1, None, None), **{part_of(self.argument, f"the logits of {self.name}"): logits})
-        return logits.shape[0], *logits.shape[2:]
+        check_shape(part_of(self.argument, f"the logits of {self.name}"), logits, (None, 1, None, None))
+        num_examples, _, num_queries, num_classes = logits.shape
+        return num_examples, num_queries, num_classes
 
     def read_logits(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q, C) float32 logits of a range of examples; only these are read."""
@@ -86,8 +87,9 @@ class StoredModel:
     def scores_shape(self) -> tuple[int, int]:
         """(N, Q)."""
         scores = self._stored()
-        check_shape((None, None), **{part_of(self.argument, f"the scores of {self.name}"): scores})
-        return scores.shape
+        check_shape(part_of(self.argument, f"the scores of {self.name}"), scores, (None, None))
+        num_examples, num_queries = scores.shape
+        return num_examples, num_queries
 
     def read_scores(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(stop - start, Q) float64 scores, which are phi, of a range of examples; only these are read."""

@@ -34,7 +34,9 @@ def membership(config: PlanConfig, num_examples: int) -> np.ndarray:
     num_in = int(config.pkeep * num_models)
     balanced = config.subsets == "balanced"
     if balanced and not 0 < num_in < num_models:
-        fail(f"must leave at least one of the {num_models} models in and one out of every example", pkeep=config.pkeep)
+        fail(
+            "pkeep", config.pkeep, f"must leave at least one of the {num_models} models in and one out of every example"
+        )
     keep = np.empty((num_models, num_examples), bool)
     if balanced:
         rng = np.random.default_rng([config.seed, _PLAN])
@@ -48,7 +50,7 @@ def membership(config: PlanConfig, num_examples: int) -> np.ndarray:
         keep[:, config.only_subset :] = False
     if keep.sum(axis=1).min() < 2:
         argument = "pkeep" if config.only_subset is None else "only_subset"
-        fail("must give every model at least two examples", **{argument: getattr(config, argument)})
+        fail(argument, getattr(config, argument), "must give every model at least two examples")
     return keep
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import numpy as np
 
@@ -73,10 +74,10 @@ class Task:
     """
 
     train_and_predict: Callable[[np.ndarray, int], np.ndarray]
-    labels: np.ndarray = field(repr=False)
-    ids: np.ndarray | None = field(default=None, repr=False)
-    groups: np.ndarray | None = field(default=None, repr=False)
-    classes: tuple[str, ...] | None = field(default=None, repr=False)
+    labels: Any = field(repr=False)
+    ids: Any = field(default=None, repr=False)
+    groups: Any = field(default=None, repr=False)
+    classes: Any = field(default=None, repr=False)
     outputs: str = "logits"
     num_classes: int = field(init=False)
     name: str = field(init=False)
@@ -84,20 +85,23 @@ class Task:
 
     def __post_init__(self):
         function = self.train_and_predict
-        check(callable(function), "must be a function of rows and seed", train_and_predict=function)
-        check_choice(OUTPUTS, outputs=self.outputs)
+        check("train_and_predict", function, callable(function), "must be a function of rows and seed")
+        check_choice("outputs", self.outputs, OUTPUTS)
         labels, classes = normalize_labels(self.labels, classes=self.classes)
         num_classes = _num_classes(labels, classes, np.shape(self.labels))
         two = num_classes == 2 or self.outputs != "sigmoid"
         check(
-            two, f"must not be sigmoid for {num_classes} classes, because one output tells two apart", outputs="sigmoid"
+            "outputs",
+            "sigmoid",
+            two,
+            f"must not be sigmoid for {num_classes} classes, because one output tells two apart",
         )
         ids = np.arange(len(labels)).astype(str) if self.ids is None else normalize_ids(self.ids)
-        check_shape((len(labels),), ids=ids)
+        check_shape("ids", ids, (len(labels),))
         groups = None if self.groups is None else normalize_groups(self.groups, len(labels))
         if groups is not None:
             count = len(np.unique(groups))
-            check(count <= _MOST_GROUPS, f"must name at most {_MOST_GROUPS} groups", groups=f"{count:,} groups")
+            check("groups", f"{count:,} groups", count <= _MOST_GROUPS, f"must name at most {_MOST_GROUPS} groups")
         name, digest = _definition(function)
         normalized = {"labels": labels, "ids": ids, "groups": groups, "classes": classes, "num_classes": num_classes}
         for attribute, value in {**normalized, "name": name, "digest": digest}.items():
@@ -167,11 +171,11 @@ class Task:
         fits = array.ndim == 3 and len(array) == count and array.shape[1] > 0 and array.shape[2] in widths
         shapes = [f"({count}, {classes}) or, for Q views, ({count}, Q, {classes})"] if classes in widths else []
         shapes += [f"({count},), ({count}, 1) or, for Q views, ({count}, Q, 1)"] if one_output else []
-        check(fits, "must have shape " + " or ".join(shapes), **{ANSWERS: f"shape {np.shape(returned)}"})
-        check(array.dtype.kind in "fiu", "must be numbers", **{ANSWERS: f"dtype {array.dtype}"})
+        check(ANSWERS, f"shape {np.shape(returned)}", fits, "must have shape " + " or ".join(shapes))
+        check(ANSWERS, f"dtype {array.dtype}", array.dtype.kind in "fiu", "must be numbers")
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinity
             array = array.astype(np.float32)
-        check(np.isfinite(array).all(), "must be finite", **{ANSWERS: "NaN or infinity"})
+        check(ANSWERS, "NaN or infinity", np.isfinite(array).all(), "must be finite")
         check_outputs([lambda: array], array.shape[2], self.outputs, ANSWERS)
         return array
 
@@ -194,27 +198,28 @@ def load_task(spec: str) -> Task:
         InputError: there is no such file or task, or the file cannot be run.
     """
     path, _, name = spec.rpartition(":")
-    check(path and name, "must be FILE.py:NAME, such as my_task.py:task", task=spec)
+    check("task", spec, bool(path and name), "must be FILE.py:NAME, such as my_task.py:task")
     file = expanded(path).absolute()
-    check(file.is_file(), "must name a file that exists", task=spec)
+    check("task", spec, file.is_file(), "must name a file that exists")
     # As with `python FILE.py`, the file may import its neighbours; its functions can be imported by its name.
     before = sys.modules.get(file.stem)
     taken = before is not None and getattr(before, "__file__", None) != str(file)
-    check(not taken, f"must name a file with another name, because Python has a module {file.stem}", task=spec)
+    check("task", spec, not taken, f"must name a file with another name, because Python has a module {file.stem}")
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
     source = importlib.util.spec_from_file_location(file.stem, file)
-    check(source is not None, "must name a Python file, FILE.py", task=spec)
+    if source is None or source.loader is None:
+        fail("task", spec, "must name a Python file, FILE.py")
     module = sys.modules[file.stem] = importlib.util.module_from_spec(source)
     try:
         source.loader.exec_module(module)
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        fail(f"must name a file that runs; it raised {told(error, str(file))}", task=spec)
-    check(hasattr(module, name), f"must name a mia_tf.Task of the file, which has no {name}", task=spec)
+        fail("task", spec, f"must name a file that runs; it raised {told(error, str(file))}")
+    check("task", spec, hasattr(module, name), f"must name a mia_tf.Task of the file, which has no {name}")
     task = getattr(module, name)
-    check(isinstance(task, Task), f"must name a mia_tf.Task of the file: {name} is {type(task).__name__}", task=spec)
+    check("task", spec, isinstance(task, Task), f"must name a mia_tf.Task of the file: {name} is {type(task).__name__}")
     return task
 
 
@@ -245,7 +250,7 @@ def _num_classes(labels: np.ndarray, classes: tuple[str, ...] | None, shape: tup
     if classes is not None:
         return len(classes)
     allowed = "must be 0 to C - 1 without a gap: name all columns of the answers with `classes`, or use .astype(str)"
-    check(values[-1] == len(values) - 1, allowed, labels=f"the values {listed(values)}")
+    check("labels", f"the values {listed(values)}", values[-1] == len(values) - 1, allowed)
     return len(values)
 
 

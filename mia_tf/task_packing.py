@@ -25,7 +25,7 @@ def packed(task: Task) -> Callable[[], Task]:
         content = cloudpickle.dumps(task)
     except Exception as error:  # each object has its own
         allowed = f"must be one that can be sent to another process ({told(error)}): make inside it what cannot be sent"
-        fail(allowed, train_and_predict=task.name)
+        fail("train_and_predict", task.name, allowed)
     return functools.partial(pickle.loads, content)
 
 
@@ -47,10 +47,11 @@ def _by_value(task: Task) -> Iterator[None]:
     function = task.train_and_predict
     while isinstance(function, functools.partial):
         function = function.func
-    module = sys.modules.get(getattr(inspect.unwrap(function), "__module__", None))
+    module = sys.modules.get(getattr(inspect.unwrap(function), "__module__", None) or "")
     file = getattr(module, "__file__", None)
     # What has no file is sent by its content in any case, and installed packages are expected there too.
-    if not file or module.__name__ == "__main__" or Path(sysconfig.get_path("purelib")) in Path(file).parents:
+    installed = file and Path(sysconfig.get_path("purelib")) in Path(file).parents
+    if module is None or not file or module.__name__ == "__main__" or installed:
         yield
         return
     cloudpickle.register_pickle_by_value(module)

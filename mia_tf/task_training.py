@@ -55,8 +55,8 @@ def train_shadow_models(
         >>> shadows = mia_tf.train_shadow_models(task, num_models=64, logdir="runs/mine")  # doctest: +SKIP
         >>> print(mia_tf.audit(shadows))  # doctest: +SKIP
     """
-    check(isinstance(task, Task), "must be a mia_tf.Task", task=type(task).__name__)
-    check_integer(2, num_models=num_models)
+    check("task", type(task).__name__, isinstance(task, Task), "must be a mia_tf.Task")
+    check_integer("num_models", num_models, 2)
     config = TaskConfig(num_experiments=num_models, pkeep=pkeep, seed=seed, task=task.identity())
     source = packed(task)
     if logdir is not None:

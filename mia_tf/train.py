@@ -9,7 +9,7 @@ set the data or the training are then refused, because the function decides both
 A paper's mixture is trained by that paper's recipe. It sets the flags that you do not give; --recipe=lira takes LiRA's.
 
 The flags are those of LiRA's published code, and more. A --flagfile goes first: the last setting
-of a flag wins. The same command goes on where an earlier one stopped.
+of a flag wins. The same command resumes where an earlier one stopped.
 """
 
 import dataclasses
@@ -18,138 +18,83 @@ import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from mia_tf import backend, command_line, recipes
-from mia_tf.config import (
-    ARCHITECTURES,
-    AUGMENTATIONS,
-    CLUSTERED,
-    DATA_SOURCES,
-    EFFICIENTNET,
-    MIN_MODELS,
-    NORMS,
-    PRECISIONS,
-    SELECTIONS,
-    SUBSET_PLANS,
-    DataConfig,
-    ExperimentConfig,
-    PlanConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from mia_tf.config import MIN_MODELS, DataConfig, ExperimentConfig, PlanConfig, TaskConfig, TrainingConfig
 from mia_tf.files import expanded
 from mia_tf.keras_task import KerasTask
 from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
-from mia_tf.privacy_config import ACCOUNTANTS, SAMPLINGS, PrivacyConfig
-from mia_tf.run_options import EXECUTORS, RunOptions, parse_ensemble_size, parse_expid
+from mia_tf.privacy_config import PrivacyConfig
+from mia_tf.run_options import RunOptions, parse_ensemble_size, parse_expid
+from mia_tf.settings import flag_help
 from mia_tf.store import Store
 from mia_tf.task import load_task
 from mia_tf.validation import check, fail
 
-HELP = {
-    DataConfig: {
-        "dataset": "Mixture (mnist, mnist_svhn, ...) or npz:PATH for your own pictures and labels.",
-        "data_source": "Where pictures come from: " + ", ".join(DATA_SOURCES) + ".",
-        "data_dir": "Folder of mnist.npz, svhn.npz, ...; default $MIA_TF_DATA.",
-        "num_over": "Over-represented examples, balanced over the labels; default as in the paper.",
-        "num_under": "Under-represented examples, balanced over the labels; default as in the paper.",
-        "pool_test": "Let the test images be examples too; none are left to test with.",
-        "dataset_size": "Keep this many examples of the mixture; default all.",
-        "data_seed": "Chooses the examples.",
-        "under": "Under-represented examples that stay: " + ", ".join(SELECTIONS) + ".",
-        "features": f"Network whose features are clustered: {EFFICIENTNET} (default) or an architecture.",
-        "clustered": "What is clustered: " + ", ".join(CLUSTERED) + "; the paper: mixture.",
-        "scores_from": "Analyzed LOGDIR whose memorization singles out the singletons.",
-        "threshold": "Memorization of a singleton; default the paper's, 0.8 on MNIST, 0.5 on CIFAR-10.",
-        "without": "Text file of ids of examples to leave out, one per line.",
-    },
-    TrainingConfig: {
-        "arch": "Architecture: " + ", ".join(ARCHITECTURES.values()) + ".",
-        "norm": "Normalisation, for architectures that have one: " + ", ".join(NORMS) + ".",
-        "precision": "What training computes in: " + ", ".join(PRECISIONS) + " (with KERAS_BACKEND=jax). "
-        "GPUs with TF32 train float32 in that; answers and --dp's clipped sums are full float32 in any case.",
-        "lr": "Peak learning rate.",
-        "batch": "Examples per step; default 256, or fewer if a model has fewer examples.",
-        "epochs": "Passes over a model's training set.",
-        "weight_decay": "L2 penalty on weights, not on biases.",
-        "warmup": "Share of training in which the rate rises (LiRA: 0.01).",
-        "clip_norm": "Largest norm of a step's gradient; 0 for no limit (LiRA); default 1, with --dp 0.",
-        "ema": "Decay of averaged weights for test accuracy (LiRA: 0.999); 0 for none.",
-        "augment": "Augmentation: " + ", ".join(AUGMENTATIONS) + ".",
-        "queries": "Views of each example to ask; default 1 without augmentation, else 2.",
-        "eval_steps": "Epochs between test accuracies; 0 for the last only.",
-        "patience": "Stop after so many epochs without a better test accuracy.",
-        "save_steps": "Epochs between kept checkpoints; 0 for none.",
-        "keep_ckpt": "Keep the final weights, for mia_tf.inference.",
-    },
-    PrivacyConfig: {
-        "noise_multiplier": "With --dp: noise on a step's summed gradient, in units of --l2_norm_clip.",
-        "target_epsilon": "With --dp: take the noise that gives this epsilon.",
-        "l2_norm_clip": "With --dp: largest norm of one example's gradient; default 1.",
-        "delta": "With --dp: of the guarantee (epsilon, delta); default 1e-5.",
-        "sampling": "With --dp: how batches are drawn: " + ", ".join(SAMPLINGS) + "; default poisson.",
-        "accountant": "With --dp: whose epsilon is recorded: " + ", ".join(ACCOUNTANTS) + "; default rdp.",
-        "microbatch": "With --dp: examples whose gradients are held at the same time; changes memory and speed only.",
-    },
-    PlanConfig: {
-        "num_experiments": "Shadow models.",
-        "pkeep": "Share of the models that an example is in.",
-        "subsets": "Plan of the subsets: " + ", ".join(SUBSET_PLANS) + " (--num_experiments can grow later).",
-        "only_subset": "Train on none of the examples from this row on.",
-        "seed": "Draws the subsets and every model's own seed.",
-    },
-    RunOptions: {
-        "logdir": "Folder of the results; default runs/DATASET, or runs/FILE with --task.",
-        "expid": "Train only this model, or these (0-63), as one task of an array job.",
-        "executor": "What trains: " + ", ".join(EXECUTORS) + " (processes of this machine, or of a Ray cluster).",
-        "workers": "Processes that train at the same time; default by a measurement, with Ray what there is room for, "
-        "with --task 1.",
-        "threads_per_worker": "Threads of each process; default by a measurement, with Ray 1, with --task all cores.",
-        "gpus_per_task": "With --executor=ray: GPUs of each process, such as 0.25; default 1 where there are any.",
-        "ensemble_size": "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows. "
-        "With --task for a KerasTask alone.",
-        "dry_run": "Check everything and say what it would cost; train nothing.",
-    },
+SECTIONS = {
+    PlanConfig: "Shadow models",
+    DataConfig: "Data",
+    TrainingConfig: "Training",
+    PrivacyConfig: "Private training, with --dp",
+    RunOptions: "Where and how fast",
 }
-"""The flags: each sets the field of its own name, but --data_seed, which is DataConfig's seed."""
+"""The settings that flags of the same names set -> the heading of these flags."""
+_LIRA = "Only to repeat runs of LiRA's published code"
 _DEFINE = {str: flags.DEFINE_string, Path: flags.DEFINE_string, int: flags.DEFINE_integer}
 _DEFINE |= {float: flags.DEFINE_float, bool: flags.DEFINE_bool}
-_NOT_OF_A_TASK = (*HELP[DataConfig], *HELP[TrainingConfig], *HELP[PrivacyConfig], "dp", "recipe")
-"""Flags of the built-in data and networks, which --task has no use for."""
-_AS_TEXT = {"expid": None, "ensemble_size": "auto"}
-"""Flags that `read_config` parses, with their defaults."""
-
-
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the command's flags in `values`; types and defaults are the dataclasses'."""
-    for owner, texts in HELP.items():
-        fields = {field.name: field for field in dataclasses.fields(owner)}
-        for name, text in texts.items():
-            if name in _AS_TEXT:
-                flags.DEFINE_string(name, _AS_TEXT[name], text, flag_values=values)
-                continue
-            field = fields["seed" if name == "data_seed" else name]
-            kind = next(iter(typing.get_args(field.type)), field.type)  # `int | None` is an int
-            # None where the default follows from other flags, or where it matters whether a flag was given.
-            derived = owner is PrivacyConfig or name in ("queries", "clip_norm", "batch", "logdir")
-            _DEFINE[kind](name, None if derived else field.default, text, flag_values=values)
-    flags.DEFINE_bool("dp", False, "Train with differential privacy (DP-SGD).", flag_values=values)
-    flags.DEFINE_string(
-        "recipe",
-        "paper",
-        "Settings for the flags that are not given: paper for those of the mixture's paper, where it has any, or lira "
-        "for LiRA's on every data set, which are the default values here. Those of the papers:\n" + recipes.table(),
-        flag_values=values,
-    )
-    flags.DEFINE_string(
+_OTHERS = {
+    PlanConfig: (
+        flags.DEFINE_string,
         "task",
         None,
         "FILE.py:NAME, a mia_tf.Task of your own, such as my_task.py:task. Refuses the flags of the built-in data and "
         "networks (--dataset, --arch, --epochs, --dp, ...).",
-        flag_values=values,
-    )
+    ),
+    TrainingConfig: (
+        flags.DEFINE_string,
+        "recipe",
+        "paper",
+        "Settings for the flags that are not given: paper for those of the mixture's paper, where it has any, or lira "
+        "for LiRA's on every data set, which are the default values here. Those of the papers:\n" + recipes.table(),
+    ),
+    PrivacyConfig: (flags.DEFINE_bool, "dp", False, "Train with differential privacy (DP-SGD)."),
+}
+"""The flags that set no field, under the headings of the settings that they choose."""
+_AS_TEXT = {"expid": None, "ensemble_size": "auto"}
+"""Flags that `read_config` parses, with their defaults."""
+_DERIVED = ("queries", "clip_norm", "batch", "logdir")
+"""Flags whose default follows from others, or of which it matters whether they were given."""
+
+
+def flag_fields(owner: type) -> dict[str, dataclasses.Field]:
+    """Returns the fields of one of `SECTIONS` that flags set, by name."""
+    fields = dataclasses.fields(owner)
+    return {field.name: field for field in fields if field.name in _AS_TEXT or _kind(field) in _DEFINE}
+
+
+def _kind(field: dataclasses.Field) -> Any:
+    return next(iter(typing.get_args(field.type)), field.type)  # `int | None` is an int
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the command's flags in `values`; their types, defaults and help are the dataclasses'."""
+    for lira in (False, True):
+        for owner, heading in SECTIONS.items():
+            add = {"flag_values": values, "module_name": _LIRA if lira else heading}
+            if owner in _OTHERS and not lira:
+                define, *others = _OTHERS[owner]
+                define(*others, **add)
+            for name, field in flag_fields(owner).items():
+                if field.metadata.get("lira", False) != lira:
+                    continue
+                if name in _AS_TEXT:
+                    flags.DEFINE_string(name, _AS_TEXT[name], flag_help(field), **add)
+                else:
+                    default = None if name in _DERIVED else field.default
+                    _DEFINE[_kind(field)](name, default, flag_help(field), **add)
 
 
 def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfig, RunOptions]:
@@ -159,21 +104,21 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
         InputError: a flag has a value that is not allowed.
     """
     recipe = from_recipe(values)
-    settings = ({name: recipe.get(name, values[name].value) for name in texts} for texts in HELP.values())
-    data, training, privacy, experiment, run = settings
-    data["seed"] = data.pop("data_seed")
+    plan, data, training, privacy, run = (
+        {name: recipe.get(name, values[name].value) for name in flag_fields(owner)} for owner in SECTIONS
+    )
     if training["queries"] is None:
         training["queries"] = 1 if training["augment"] == "none" else 2
     if training["batch"] is None:
         training["batch"] = TrainingConfig.batch
-    training["privacy"] = _read_privacy(values.dp, {k: v for k, v in privacy.items() if v is not None})
+    training["privacy"] = _read_privacy(values.dp, {k: v for k, v in privacy.items() if values[k].present})
     if training["clip_norm"] is None:
         training["clip_norm"] = 0.0 if values.dp else TrainingConfig.clip_norm
-    config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **experiment)
+    config = ExperimentConfig(data=DataConfig(**data), training=TrainingConfig(**training), **plan)
     return config, _read_options(run, config, config.data.dataset)
 
 
-def from_recipe(values: flags.FlagValues = flags.FLAGS) -> dict[str, str | float]:
+def from_recipe(values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
     """Returns the settings that --recipe decides, by the names of the flags: those that the user did not give.
 
     Raises:
@@ -189,13 +134,15 @@ def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, 
     Raises:
         InputError: a flag has a value that is not allowed, or is not for a task; or there is no such task.
     """
-    for name in _NOT_OF_A_TASK:
+    built_in = (name for owner in (DataConfig, TrainingConfig, PrivacyConfig) for name in flag_fields(owner))
+    for name in (*built_in, "dp", "recipe"):
         check(
+            name,
+            values[name].value,
             not values[name].present,
             "must not be given with --task, whose function decides it",
-            **{name: values[name].value},
         )
-    plan, run = ({name: values[name].value for name in HELP[owner]} for owner in (PlanConfig, RunOptions))
+    plan, run = ({name: values[name].value for name in flag_fields(owner)} for owner in (PlanConfig, RunOptions))
     config = TaskConfig(**plan)
     file, _, _ = values.task.rpartition(":")
     options = _read_options(run, config, file)
@@ -204,7 +151,7 @@ def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, 
 
 
 def _read_options(run: dict, config: PlanConfig, name: str) -> RunOptions:
-    """The values of HELP[RunOptions]; `name`, of a data set or file, names the default LOGDIR."""
+    """Reads the settings of RunOptions; `name`, of a data set or file, names the default LOGDIR."""
     logdir = run["logdir"] or f"runs/{Path(name).stem.replace(':', '_')}"
     run["logdir"] = expanded(logdir)
     run["expid"] = parse_expid(run["expid"], config.num_experiments)
@@ -216,7 +163,7 @@ def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
     if private:
         return PrivacyConfig(**given)
     for name, value in given.items():
-        fail("needs --dp", **{name: value})
+        fail(name, value, "needs --dp")
     return None
 
 
@@ -272,7 +219,7 @@ def _train_task() -> int:
     source, config, options = read_task_config()
     task = source()
     several = options.ensemble_size in (None, 1) or isinstance(task, KerasTask)
-    check(several, "must be auto or 1, unless the task is a mia_tf.KerasTask", ensemble_size=options.ensemble_size)
+    check("ensemble_size", options.ensemble_size, several, "must be auto or 1, unless the task is a mia_tf.KerasTask")
     config = dataclasses.replace(config, task=task.identity())
     if options.dry_run:
         from mia_tf.dry_run import rehearse_task

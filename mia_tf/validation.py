@@ -1,11 +1,12 @@
 """Checks of what a user passes in: each failure is one line with the name, the value and what is allowed."""
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 
 class InputError(ValueError):
@@ -18,7 +19,7 @@ class InputError(ValueError):
 
     Example:
         >>> try:
-        ...     check(0 < 1.5 < 1, "must be in (0, 1)", pkeep=1.5)
+        ...     check("pkeep", 1.5, 0 < 1.5 < 1, "must be in (0, 1)")
         ... except InputError as error:
         ...     print(error)
         ...     print(error.argument, error.value)
@@ -42,7 +43,7 @@ def part_of(argument: str, part: str) -> str:
 
     Example:
         >>> try:
-        ...     check(False, "must be integers", **{part_of("dataset", "y_train in own.npz"): "strings"})
+        ...     check(part_of("dataset", "y_train in own.npz"), "strings", False, "must be integers")
         ... except InputError as error:
         ...     print(error)
         ...     print(error.argument, error.value)
@@ -52,67 +53,61 @@ def part_of(argument: str, part: str) -> str:
     return f"{argument}: {part}"
 
 
-def fail(allowed: str, **argument) -> NoReturn:
-    """Raises InputError for the one `name=value` given; `allowed` completes "Argument `name` ..."."""
-    ((name, value),) = argument.items()
+def fail(name: str, value: Any, allowed: str) -> NoReturn:
+    """Raises InputError for an argument's value; `allowed` completes "Argument `name` ..."."""
     name, _, part = name.partition(": ")
     subject, received = (f"`{name}`: {part}", value) if part else (f"`{name}`", f"{name}={value}")
     raise InputError(f"Argument {subject} {allowed}. Received: {received}", name, value)
 
 
-def check(condition: bool, allowed: str, **argument) -> None:
-    """Raises InputError unless `condition`: check(0 < p < 1, "must be in (0, 1)", pkeep=p)."""
+def check(name: str, value: Any, condition: bool | np.bool_, allowed: str) -> None:
+    """Raises InputError unless `condition`: check("pkeep", p, 0 < p < 1, "must be in (0, 1)")."""
     if not condition:
-        fail(allowed, **argument)
+        fail(name, value, allowed)
 
 
-def check_given(example: str, **argument) -> None:
+def check_given(name: str, value: Any, example: str) -> None:
     """Raises InputError if the value is None or empty; the message shows an example of one."""
-    ((name, value),) = argument.items()
     if value is None or value == "":
         raise InputError(f"Argument `{name}` must be given, such as --{name}={example}", name, value)
 
 
-def listed(values: Sequence, most: int = 10) -> str:
+def listed(values: Sequence | np.ndarray, most: int = 10) -> str:
     """The first values of many for a message, and how many more there are: "0, 2, 5 and 1,204 more"."""
     rest = f" and {len(values) - most:,} more" if len(values) > most else ""
     return ", ".join(map(str, values[:most])) + rest
 
 
-def check_integer(minimum: int, maximum: int | None = None, *, optional: bool = False, **argument) -> None:
+def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None, *, optional: bool = False) -> None:
     """Raises InputError unless the value is an integer in [minimum, maximum] (or None where optional)."""
-    ((_, value),) = argument.items()
     if optional and value is None:
         return
     bounds = f"must be an integer of at least {minimum}"
     if maximum is not None:
         bounds = f"must be an integer in [{minimum}, {maximum}]"
-    integral = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    check(integral and value >= minimum and (maximum is None or value <= maximum), bounds, **argument)
+    integral = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    check(name, value, integral and value >= minimum and (maximum is None or value <= maximum), bounds)
 
 
-def check_choice(choices, **argument) -> None:
+def check_choice(name: str, value: Any, choices: Collection) -> None:
     """Raises InputError unless the value is one of `choices`."""
-    ((_, value),) = argument.items()
-    check(value in choices, "must be one of " + ", ".join(map(str, choices)), **argument)
+    check(name, value, value in choices, "must be one of " + ", ".join(map(str, choices)))
 
 
-def check_shape(shape: tuple, dtype=None, **argument) -> None:
+def check_shape(name: str, array: npt.ArrayLike, shape: tuple, dtype: npt.DTypeLike | None = None) -> None:
     """Raises InputError unless the array has `shape` (None matches any length) and, where given, `dtype`."""
-    ((name, array),) = argument.items()
     array = np.asarray(array)
     wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
     if not fits:
-        fail(f"must have shape {wanted}", **{name: f"shape {array.shape}"})
+        fail(name, f"shape {array.shape}", f"must have shape {wanted}")
     if dtype is not None and array.dtype != np.dtype(dtype):
-        fail(f"must have dtype {np.dtype(dtype)}", **{name: f"dtype {array.dtype}"})
+        fail(name, f"dtype {array.dtype}", f"must have dtype {np.dtype(dtype)}")
 
 
-def check_ids(limit: int | None = None, **argument) -> None:
+def check_ids(name: str, ids: np.ndarray, limit: int | None = None) -> None:
     """Raises InputError unless the array holds integers in [0, limit), or from 0 on where there is no limit."""
-    ((name, ids),) = argument.items()
-    check(ids.dtype.kind in "iu", "must be integers", **{name: f"dtype {ids.dtype}"})
+    check(name, f"dtype {ids.dtype}", ids.dtype.kind in "iu", "must be integers")
     low, high = (ids.min(), ids.max()) if ids.size else (0, 0)
     allowed = "must not be negative" if limit is None else f"must lie in [0, {limit - 1}]"
-    check(low >= 0 and (limit is None or high < limit), allowed, **{name: f"values from {low} to {high}"})
+    check(name, f"values from {low} to {high}", low >= 0 and (limit is None or high < limit), allowed)

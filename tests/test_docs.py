@@ -45,9 +45,12 @@ def test_the_manual_builds_without_a_warning(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     flags_page = (tmp_path / "reference" / "flags.html").read_text()
-    assert "--fail_above" in flags_page and all(f"--{name}<" in flags_page for name in train.HELP[train.DataConfig])
+    assert "--fail_above" in flags_page
+    assert all(f"--{name}<" in flags_page for owner in train.SECTIONS for name in train.flag_fields(owner))
+    assert "Only to repeat runs of LiRA" in flags_page
     assert recipes.table().split("\n")[0] in (tmp_path / "reference" / "recipes.html").read_text()
-    assert "train_and_predict" in (tmp_path / "reference" / "api.html").read_text()
+    api = (tmp_path / "reference" / "api.html").read_text()
+    assert "train_and_predict" in api and "Largest L2 norm of one example" in api
 
 
 @pytest.mark.parametrize("name", WITH_PYTHON)

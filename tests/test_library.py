@@ -1,8 +1,10 @@
 """`mia_tf` as a library: arrays in memory, one finished model, an Audit that is saved and loaded."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,6 +58,12 @@ def test_importing_loads_no_framework_and_lists_its_names():
     assert loaded == "[]"
     assert {"Audit", "Comparison", "InputError", "ShadowModels", "audit", "compare", "load_audit"} <= set(names)
     assert all(callable(getattr(mia_tf, name)) for name in mia_tf.__all__ if name != "__version__")
+
+
+def test_type_checkers_see_the_public_api():
+    package = Path(mia_tf.__file__).parent
+    imports = re.findall(r"from (\S+) import (\w+) as \2", (package / "__init__.pyi").read_text())
+    assert {name: module for module, name in imports} == mia_tf._API and (package / "py.typed").exists()
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = mia_tf.nothing
 

@@ -22,7 +22,7 @@ def test_the_fields_of_an_error_survive_the_way_to_another_process():
 
     for value in (1.5, "a", Path("a b"), None, function):
         with pytest.raises(InputError) as caught:
-            check(False, "must be another", pkeep=value)
+            check("pkeep", value, False, "must be another")
         copy = pickle.loads(pickle.dumps(caught.value))
         assert str(copy) == f"Argument `pkeep` must be another. Received: pkeep={value}"
         assert copy.argument == "pkeep" and copy.value == (str(value) if value is function else value)
@@ -30,13 +30,13 @@ def test_the_fields_of_an_error_survive_the_way_to_another_process():
 
 def test_a_part_of_an_argument_is_named_with_it():
     with refuses("dataset", "shape (2,)", "Argument `dataset`: x_train in a.npz must have shape (3). Received: shape"):
-        check_shape((3,), **{part_of("dataset", "x_train in a.npz"): np.zeros(2)})
+        check_shape(part_of("dataset", "x_train in a.npz"), np.zeros(2), (3,))
 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_what_must_be_given_has_an_example(value):
     with refuses("logdir", value, "must be given, such as --logdir=FOLDER"):
-        check_given("FOLDER", logdir=value)
+        check_given("logdir", value, "FOLDER")
 
 
 def name_of(call):
@@ -47,22 +47,17 @@ def text_of(node):
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def checkers():
-    """Functions of the package that take one `name=value` -> the names of their other keywords."""
-    return {
-        node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
-        for tree in TREES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.args.kwarg and node.args.kwarg.arg == "argument"
-    }
+CHECKS = {"fail", "check", "check_given", "check_integer", "check_choice", "check_shape", "check_ids", "check_arch"}
+CHECKS |= {"check_arch_fits"}
+"""Functions whose first two arguments are the name and the value of what they check."""
 
 
-def named(node, others):
+def named(node):
     """The arguments that a piece of code names as literals, of which an InputError may be."""
     if isinstance(node, ast.Call):
         name = name_of(node)
-        if name in others:
-            yield from (word.arg for word in node.keywords if word.arg and word.arg not in others[name])
+        if name in CHECKS and isinstance(node.func, ast.Name):
+            yield text_of(node.args[0])
         if name == "InputError" and len(node.args) > 1:
             yield text_of(node.args[1])
         if name == "part_of":
@@ -78,7 +73,7 @@ def named(node, others):
 
 def known():
     """Flags, environment variables, fields of the package's classes, and parameters of the public API."""
-    names = {name for texts in train.HELP.values() for name in texts}
+    names = {name for owner in train.SECTIONS for name in train.flag_fields(owner)}
     for node in (node for tree in TREES.values() for node in ast.walk(tree)):
         if isinstance(node, ast.ClassDef):
             names |= {field.target.id for field in node.body if isinstance(field, ast.AnnAssign)}
@@ -104,11 +99,14 @@ def walk(node, parameters=frozenset()):
 
 
 def test_every_argument_that_an_error_names_is_there():
-    others, names, seen = checkers(), known(), set()
-    assert {"check", "fail", "check_shape", "check_arch"} <= others.keys()
+    names, seen = known(), set()
+    defined = {
+        node.name: node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+    }
+    assert all(defined[name].args.args[0].arg == "name" for name in CHECKS)
     for path, tree in TREES.items():
         for node, parameters in walk(tree):
-            for name in filter(None, named(node, others)):
+            for name in filter(None, named(node)):
                 assert name in names | parameters, f"{path.name}:{node.lineno}: there is no {name}"
                 seen.add(name)
     assert {"pkeep", "KERAS_BACKEND", "logits", "data_dir", "shadows", "figure"} <= seen

@@ -46,7 +46,7 @@ def train(engine: TaskEngine, members: np.ndarray, size: int) -> tuple[float, fl
     for start in range(0, len(members), size):
         rows = range(start, min(start + size, len(members)))
         for outcome in engine.train(members[rows], rows):
-            check(hasattr(outcome, "logits"), "must train all models", task=outcome)
+            check("task", outcome, hasattr(outcome, "logits"), "must train all models")
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 

@@ -166,7 +166,7 @@ def main() -> None:
     options = parser.parse_args()
     records = [mia_tf.ShadowModels.open(folder, argument="logdirs") for folder in options.logdirs]
     for folder, shadows in zip(options.logdirs, records, strict=True):
-        check(shadows.has_logits, "must hold logits", **{part_of("logdirs", str(folder)): "only scores"})
+        check(part_of("logdirs", str(folder)), "only scores", shadows.has_logits, "must hold logits")
     options.out.mkdir(parents=True, exist_ok=True)
     table = []
     for shadows in records:

@@ -65,14 +65,15 @@ def main() -> None:
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 2, 18], help="numbers of queries (1 2 18)")
     options = parser.parse_args()
     most = max(options.queries)
-    check(min(options.queries) >= 1, "must be at least 1", queries=options.queries)
+    check("queries", options.queries, min(options.queries) >= 1, "must be at least 1")
     records = [mia_tf.ShadowModels.open(folder, argument="logdirs") for folder in options.logdirs]
     for folder, shadows in zip(options.logdirs, records, strict=True):
         allowed = f"must have {most} queries and logits (python -m mia_tf.inference)"
         check(
+            part_of("logdirs", str(folder)),
+            f"{shadows.shape[1]} queries",
             shadows.has_logits and shadows.shape[1] >= most,
             allowed,
-            **{part_of("logdirs", str(folder)): f"{shadows.shape[1]} queries"},
         )
     table = [row for shadows in records for row in rows(shadows, options.queries, options.seed)]
     options.out.mkdir(parents=True, exist_ok=True)

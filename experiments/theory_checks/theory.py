@@ -66,9 +66,10 @@ def stability_advantage(values: np.ndarray, keep: np.ndarray, low: float, high: 
         InputError: a value outside the bounds.
     """
     check(
+        "values",
+        f"{np.min(values):g} to {np.max(values):g}",
         bool(np.all((values >= low) & (values <= high))),
         f"must lie in [{low:g}, {high:g}]",
-        values=f"{np.min(values):g} to {np.max(values):g}",
     )
     chances = (np.asarray(values, np.float64) - low) / (high - low)
     means, errors = [], []

@@ -34,7 +34,7 @@ def difference(a: Evaluation, b: Evaluation, metric: str = "auroc") -> tuple[flo
     """
     value = a.metrics[metric][0] - b.metrics[metric][0]
     if np.isnan(value):
-        return (np.nan,) * 3
+        return np.nan, np.nan, np.nan
     low, high = widest((a.offsets[metric] - b.offsets[metric])[..., None])
     return value, value + float(low[0]), value + float(high[0])
 

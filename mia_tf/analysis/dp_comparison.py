@@ -101,14 +101,14 @@ class Comparison:
             InputError: the folder cannot be written, or holds an audit, whose tables have the same names.
         """
         folder = expanded(folder)
-        check(not (folder / "examples.csv").exists(), "must not be the folder of an audit", folder=folder)
+        check("folder", folder, not (folder / "examples.csv").exists(), "must not be the folder of an audit")
         try:
             with folder_to_fill(folder):
                 write_texts(
                     folder, {f"{name}.csv": tables.csv_text(name, frame) for name, frame in self.tables.items()}
                 )
         except OSError as error:
-            fail(f"must be a folder that can be written ({error.strerror or error})", folder=folder)
+            fail("folder", folder, f"must be a folder that can be written ({error.strerror or error})")
         return folder
 
     def __str__(self) -> str:
@@ -152,12 +152,12 @@ def compare(
         >>> comparison.memorization[["run", "group", "mean", "minus_plain"]]  # doctest: +SKIP
         >>> comparison.save("runs/dp_comparison")  # doctest: +SKIP
     """
-    logdirs = [dp] if isinstance(dp, str | os.PathLike) else list(dp)
-    runs = read_runs(plain, logdirs)
+    logdirs = [Path(dp)] if isinstance(dp, str | os.PathLike) else [Path(logdir) for logdir in dp]
+    runs = read_runs(Path(plain), logdirs)
     settings = [run.models[0].hparams() for run in runs]
     labels = _default_labels(logdirs, settings[1:]) if labels is None else list(map(str, labels))
     fitting = len(labels) == len(runs) == len(set(labels))
-    check(fitting, f"must be {len(runs)} different names, one per LOGDIR", labels=", ".join(labels))
+    check("labels", ", ".join(labels), fitting, f"must be {len(runs)} different names, one per LOGDIR")
     hparams = dict(zip(labels, settings, strict=True))
     audits, means = {}, {}
     for label, run in zip(labels, runs, strict=True):

@@ -43,39 +43,39 @@ def read_runs(plain: str | Path, dp: Sequence[str | Path]) -> list[ShadowModels]
             guarantees differ in delta or within a LOGDIR.
     """
     different = len({expanded(logdir).resolve() for logdir in dp})
-    check(0 < len(dp) == different, "must name at least one LOGDIR, and each once", dp=", ".join(map(str, dp)))
-    arguments = [{"plain": plain}, *({"dp": logdir} for logdir in dp)]
-    records = [ShadowModels.open(logdir, argument=name) for argument in arguments for name, logdir in argument.items()]
+    check("dp", ", ".join(map(str, dp)), 0 < len(dp) == different, "must name at least one LOGDIR, and each once")
+    arguments = [("plain", plain), *(("dp", logdir) for logdir in dp)]
+    records = [ShadowModels.open(logdir, argument=name) for name, logdir in arguments]
     for record, argument in zip(records[1:], arguments[1:], strict=True):
         for name, attribute in _SAME.items():
             same = np.array_equal(getattr(record, attribute), getattr(records[0], attribute))
-            check(same, f"must hold the examples of --plain={plain}; their {name} differ", **argument)
+            check(*argument, same, f"must hold the examples of --plain={plain}; their {name} differ")
     places = [{model.index: place for place, model in enumerate(record.models)} for record in records]
     common = sorted(set.intersection(*map(set, places)))
-    check(bool(common), f"must have models that --plain={plain} has as well, by index", dp=", ".join(map(str, dp)))
+    check("dp", ", ".join(map(str, dp)), bool(common), f"must have models that --plain={plain} has as well, by index")
     runs = [record.subset(place[index] for index in common) for record, place in zip(records, places, strict=True)]
     for run, argument in zip(runs[1:], arguments[1:], strict=True):
         for model, other in zip(run.models, runs[0].models, strict=True):
             if not np.array_equal(model.member, other.member):
-                fail(f"must have the subsets of --plain={plain}; those of {model.name} differ", **argument)
+                fail(*argument, f"must have the subsets of --plain={plain}; those of {model.name} differ")
     hparams = [_one_guarantee(run, argument) for run, argument in zip(runs, arguments, strict=True)]
-    check(not hparams[0].get("dp"), "must have been trained without differential privacy (--dp)", plain=plain)
+    check("plain", plain, not hparams[0].get("dp"), "must have been trained without differential privacy (--dp)")
     for stated, argument in zip(hparams[1:], arguments[1:], strict=True):
-        complete = stated.get("dp") and {"delta", "epsilon_rdp", "epsilon_pld"} <= stated.keys()
-        check(complete, "must have been trained with differential privacy (--dp)", **argument)
+        complete = bool(stated.get("dp")) and {"delta", "epsilon_rdp", "epsilon_pld"} <= stated.keys()
+        check(*argument, complete, "must have been trained with differential privacy (--dp)")
         delta = hparams[1]["delta"]
         same = stated["delta"] == delta
-        check(same, f"must have delta={delta:g}, as the first has, for bounds at one delta", **argument)
+        check(*argument, same, f"must have delta={delta:g}, as the first has, for bounds at one delta")
     return runs
 
 
-def _one_guarantee(run: ShadowModels, argument: Mapping) -> Mapping:
+def _one_guarantee(run: ShadowModels, argument: tuple[str, str | Path]) -> Mapping:
     """The first model's hparams.json. Raises InputError if the guarantee of another model differs."""
     first, *others = [model.hparams() for model in run.models]
     for model, other in zip(run.models[1:], others, strict=True):
         for name in ("dp", *GUARANTEE):
             same = other.get(name) == first.get(name)
-            check(same, f"must hold models of one guarantee; {name} of {model.name} differs", **argument)
+            check(*argument, same, f"must hold models of one guarantee; {name} of {model.name} differs")
     return first
 
 

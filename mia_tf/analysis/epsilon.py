@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mia_tf.analysis.evaluation import score_blocks
 from mia_tf.analysis.statistics import binomial_bounds
@@ -54,6 +55,11 @@ class EpsilonBound:
     num_nonmembers: int
     note: str = NOTE
 
+    @classmethod
+    def missing(cls, num_members: int, num_nonmembers: int, note: str) -> "EpsilonBound":
+        """Returns no bound, and the reason."""
+        return cls(np.nan, np.nan, np.nan, np.nan, num_members, num_nonmembers, note)
+
 
 def epsilon_bounds(
     scores: np.ndarray, keep: np.ndarray, populations: Mapping[str, np.ndarray], delta: float, seed: int
@@ -77,8 +83,8 @@ def epsilon_bounds(
     held_out, tested = ([np.concatenate(each) for each in zip(*found, strict=True)] for found in parts)
     bounds = {}
     for name, chosen in populations.items():
-        pairs = [(scores[chosen].ravel(), member[chosen].ravel()) for scores, member in (held_out, tested)]
-        bounds[name] = lower_bound(*(_sides(*each) for each in pairs), delta)
+        pairs = [_sides(scores[chosen].ravel(), member[chosen].ravel()) for scores, member in (held_out, tested)]
+        bounds[name] = lower_bound(pairs[0], pairs[1], delta)
     return bounds
 
 
@@ -113,19 +119,21 @@ def lower_bound(
     held_out: tuple[np.ndarray, np.ndarray], tested: tuple[np.ndarray, np.ndarray], delta: float
 ) -> EpsilonBound:
     """The bound from pairs to choose the threshold on and pairs to test it on, each (members', non-members') scores."""
-    sizes = [len(side) for side in tested]
-    if not (all(sizes) and all(map(len, held_out))):
-        return EpsilonBound(*[np.nan] * 4, *sizes, "members or non-members are missing")
+    members, nonmembers = map(len, tested)
+    if not (members and nonmembers and all(map(len, held_out))):
+        return EpsilonBound.missing(members, nonmembers, "members or non-members are missing")
     candidates = _candidates(np.concatenate(held_out))
     # What the tested pairs would give if they had the rates of the held-out ones.
-    expected = [_share(scores, candidates) * size for scores, size in zip(held_out, sizes, strict=True)]
-    threshold = candidates[_epsilon(*expected, *sizes, delta).argmax()]
+    true, false = (_share(scores, candidates) for scores in held_out)
+    threshold = candidates[_epsilon(true * members, false * nonmembers, members, nonmembers, delta).argmax()]
     tpr, fpr = (float(_share(scores, threshold)) for scores in tested)
-    found = float(_epsilon(tpr * sizes[0], fpr * sizes[1], *sizes, delta))
-    return EpsilonBound(max(found, 0.0), float(threshold), tpr, fpr, *sizes)
+    epsilon = float(_epsilon(tpr * members, fpr * nonmembers, members, nonmembers, delta))
+    return EpsilonBound(max(epsilon, 0.0), float(threshold), tpr, fpr, members, nonmembers)
 
 
-def _epsilon(found: np.ndarray, false: np.ndarray, num_members: int, num_nonmembers: int, delta: float) -> np.ndarray:
+def _epsilon(
+    found: npt.ArrayLike, false: npt.ArrayLike, num_members: int, num_nonmembers: int, delta: float
+) -> np.ndarray:
     """Lower bound on epsilon from true and false positives; -infinity or below 0 where they show nothing."""
     least_tpr, _ = binomial_bounds(found, num_members)
     _, most_fpr = binomial_bounds(false, num_nonmembers)

@@ -77,15 +77,15 @@ class Population:
     def pairs(self, scores: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Scores, memberships, sizes (a pair weighs 1 / size), rows and targets of each block's pairs."""
         pooled = self.pooled
-        equal = self.num_in is None or len(np.unique(self.num_in[pooled])) <= 1
+        unequal = None if self.num_in is None or len(np.unique(self.num_in[pooled])) <= 1 else self.num_in
         for start, part in score_blocks(scores):
             rows, targets = np.nonzero(pooled[start : start + len(part), None] & ~np.isnan(part))
             chosen = part[rows, targets]
             rows += start
             member = self.keep[rows, targets]
             sizes = np.ones_like(rows)
-            if not equal:
-                num_in = self.num_in[rows]
+            if unequal is not None:
+                num_in = unequal[rows]
                 sizes = np.where(member, num_in, self.num_models - num_in)
             yield chosen, member, sizes, rows, targets
 

@@ -71,7 +71,7 @@ def headline(
         pool = populations(choosing)[ALL]
         steps = progress("choosing the headline's attack", attacks, len(attacks))
         strength = {name: _strength(scores[name][:, choosing], pool, level) for name in steps}
-        attack = max(attacks, key=strength.get)  # the first of equals
+        attack = max(attacks, key=strength.__getitem__)  # the first of equals
     elif how == "only":
         (attack,) = attacks
     else:

@@ -50,15 +50,15 @@ def epsilon_one_run(
         True
     """
     scores, included = np.asarray(scores, np.float64), np.asarray(included)
-    check_shape((None,), scores=scores)
-    check_shape(scores.shape, bool, included=included)
-    check(0 <= delta < 1, "must be in [0, 1)", delta=delta)
-    check(0 < confidence < 1, "must be in (0, 1)", confidence=confidence)
+    check_shape("scores", scores, (None,))
+    check_shape("included", included, scores.shape, bool)
+    check("delta", delta, 0 <= delta < 1, "must be in [0, 1)")
+    check("confidence", confidence, 0 < confidence < 1, "must be in (0, 1)")
     known = np.flatnonzero(~np.isnan(scores))
     order = np.random.default_rng(seed).permutation(known)
     chosen, tested = order[: len(order) // 2], order[len(order) // 2 :]
     if not len(chosen):
-        return EpsilonBound(*[np.nan] * 4, 0, 0, "too few examples have scores")
+        return EpsilonBound.missing(0, 0, "too few examples have scores")
     low, high = _thresholds(scores[chosen], included[chosen], confidence)
     guessed_in, guessed_out = scores[tested] >= high, scores[tested] <= low
     member = included[tested]

@@ -39,8 +39,9 @@ def observe(
         columns.append(
             example_columns(*(targets if enough else _only(block, view, slice(block.lineup.first_shadow, None))))
         )
-        if view is not None:
-            tally.add(*targets, masks)
+        of_targets, view_of_targets = targets
+        if view_of_targets is not None:
+            tally.add(of_targets, view_of_targets, masks)
         for _, piece in block.pieces():
             tasks = [(one, seen) for size, seen in _views(sweep, piece) for one in running[size].values()]
             for _ in threads.map(lambda one, seen: one.observe(seen), tasks):
@@ -66,7 +67,7 @@ def attack(
             keys = [(name, size) for size in seen for name in running[size]]
             tasks = [(running[size][name], seen[size]) for name, size in keys]
             for (name, size), values in zip(keys, threads.map(lambda one, view: one.score(view), tasks), strict=True):
-                check_shape(piece.keep.shape, **{part_of("attacks", f"the scores of {name}"): values})
+                check_shape(part_of("attacks", f"the scores of {name}"), values, piece.keep.shape)
                 table = scores[name, size]
                 table.append(values)
                 if (name, size) == (evident, None):

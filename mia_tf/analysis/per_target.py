@@ -55,7 +55,7 @@ def per_target_tpr(
             found |= recognised
             missed |= inside & ~recognised
     if not rates:
-        return (np.nan,) * 3, "no target has both members and non-members"
+        return (np.nan, np.nan, np.nan), "no target has both members and non-members"
     rates = np.array(rates)
     value = float(rates[:, 0].mean())
     known = ~np.isnan(rates[:, 1:])  # a draw of few examples can have no member

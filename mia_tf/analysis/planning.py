@@ -1,5 +1,7 @@
 """What a run of this size can see, and how many shadow models would settle what it leaves open."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
@@ -53,7 +55,7 @@ def _log_error(tpr: float, fpr: float, num_members: int, num_nonmembers: int) ->
     return float(np.sqrt((1 - tpr) / (tpr * num_members) + (1 - fpr) / (fpr * num_nonmembers)))
 
 
-def models_to_halve(low: float, high: float, widths: tuple[float, float], num_targets: int) -> int | None:
+def models_to_halve(low: float, high: float, widths: Sequence[float], num_targets: int) -> int | None:
     """Returns how many target models would make the interval of a rate half as wide.
 
     The interval is the wider of one over targets and one over records. The first narrows as 1 / sqrt(targets). The
@@ -138,7 +140,8 @@ def _variance(num_in: np.ndarray, num_out: np.ndarray, rate_in: np.ndarray, rate
     """Agresti and Caffo's variance of a difference of proportions."""
     sides = ((num_in, rate_in), (num_out, rate_out))
     smoothed = [((count * rate + 1) / (count + 2), count + 2) for count, rate in sides]
-    return sum(rate * (1 - rate) / count for rate, count in smoothed)
+    first, second = (rate * (1 - rate) / count for rate, count in smoothed)
+    return first + second
 
 
 def _rate_in(num_in: np.ndarray, num_out: np.ndarray, value: np.ndarray, standard_error: np.ndarray) -> np.ndarray:

@@ -71,6 +71,15 @@ class Audit:
         0.9
     """
 
+    attacks: pd.DataFrame
+    records: pd.DataFrame
+    accuracy: pd.DataFrame
+    curves: pd.DataFrame
+    correlations: pd.DataFrame
+    comparisons: pd.DataFrame
+    sweep: pd.DataFrame
+    epsilon: pd.DataFrame
+
     def __init__(
         self,
         tables: Mapping[str, pd.DataFrame],
@@ -105,8 +114,8 @@ class Audit:
             InputError: the attack was not run, or the audit was loaded from files, which hold no scores.
         """
         if not self._scores:
-            fail("needs an audit that was not loaded from files, which hold no scores", attack=attack)
-        check_choice(self._scores, attack=attack)
+            fail("attack", attack, "needs an audit that was not loaded from files, which hold no scores")
+        check_choice("attack", attack, self._scores)
         return self._scores[attack]
 
     def correct(self) -> np.ndarray:
@@ -142,14 +151,18 @@ class Audit:
 
         from mia_tf.figures import pages, style
 
-        check_choice((*pages.NAMES, *pages.ON_REQUEST), figure=figure)
+        check_choice("figure", figure, (*pages.NAMES, *pages.ON_REQUEST))
         with matplotlib.rc_context(style.RC):
             if ax is not None:
                 pages.draw_panel(ax, self, figure)
                 return ax.figure
             drawn = pages.page(self, figure, images)
         if drawn is None:
-            fail("needs numbers that this audit lacks" + (", or images" if figure == "examples" else ""), figure=figure)
+            fail(
+                "figure",
+                figure,
+                "needs numbers that this audit lacks" + (", or images" if figure == "examples" else ""),
+            )
         return drawn
 
     def report(self, path="report.html", images: np.ndarray | None = None) -> Path:
@@ -276,7 +289,7 @@ class Audit:
             with folder_to_fill(folder):
                 self.write(folder)
         except OSError as error:
-            fail(f"must be a folder that can be written ({error.strerror or error})", folder=folder)
+            fail("folder", folder, f"must be a folder that can be written ({error.strerror or error})")
         return folder
 
     def write(self, folder: Path) -> list[Path]:
@@ -301,7 +314,7 @@ class Audit:
         same = all(tables.csv_text(name, own[name]) == tables.csv_text(name, others[name]) for name in own)
         return same and _as_json(self.about) == _as_json(other.about)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # as Python's manual says; object has a method there
 
     def __str__(self) -> str:
         return "\n".join(summary.summary(self.attacks, self.sweep, self.epsilon, self.about))

@@ -69,6 +69,7 @@ class Pool:
         """
         keys = self._keys[: self.num_members + self.num_nonmembers]
         keys.sort()
+        all_fp = all_tp = 0.0
         for _, chunk_fp, chunk_tp in _corners(keys):
             all_fp, all_tp = chunk_fp[-1], chunk_tp[-1]
         limits = levels * all_fp * (1 + 1e-12)  # a level that is a whole number of pairs must not lose one

@@ -4,6 +4,7 @@ import functools
 import warnings
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import betaincinv, stdtrit
 
 REPLICATES = 1000
@@ -35,7 +36,7 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def binomial_bounds(
-    successes: np.ndarray, trials: np.ndarray, confidence: float = CONFIDENCE
+    successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float = CONFIDENCE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clopper-Pearson's interval for a probability: each end misses it at most (1 - confidence) / 2 of the time.
 

@@ -98,18 +98,18 @@ def audit(
     """
     chosen = check_attacks(attacks)
     levels = check_levels(fpr)
-    check_integer(1, optional=True, num_targets=num_targets)
-    check_integer(0, seed=seed)
-    check(delta is None or 0 <= delta < 1, "must be in [0, 1)", delta=delta)
+    check_integer("num_targets", num_targets, 1, optional=True)
+    check_integer("seed", seed, 0)
+    check("delta", delta, delta is None or 0 <= delta < 1, "must be in [0, 1)")
     if len(num_shadow) and not limitable(chosen):
-        fail("must name attacks whose shadow models can be limited by --num_shadow", attacks=",".join(chosen))
+        fail("attacks", ",".join(chosen), "must name attacks whose shadow models can be limited by --num_shadow")
     targets, known = _targets(shadows, target, target_members)
     attacked = shadows if targets is None else targets
     recording = Recording(shadows, targets, known)
     named, attacks = attacks is not None, chosen if recording.has_logits else without_logits(chosen)
     if named and attacks != chosen:
         impossible = ",".join(name for name in chosen if name not in attacks)
-        fail("must be attacks that need no logits, because only scores were kept", attacks=impossible)
+        fail("attacks", impossible, "must be attacks that need no logits, because only scores were kept")
     num_targets = min(num_targets or len(attacked), len(attacked))
     lineup, num_models = recording.lineup, recording.keep.shape[1]
     recommended = recommended_online(len(shadows))
@@ -162,9 +162,9 @@ def audit(
                 seed,
                 progress,
             )
-        level = head and head["fpr"]
-        resolved = level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0])
-        threshold = best.thresholds[level] if resolved else np.nan
+        level, threshold = head["fpr"] if head is not None else None, np.nan
+        if best is not None and level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0]):
+            threshold = best.thresholds[level]
         rates = exposure.exposure(arrays[recommended, None], members if known else members & False, threshold)
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
@@ -199,12 +199,12 @@ def audit(
 def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:
     """The models that are attacked, None for the shadow models, and whether their membership is known."""
     if isinstance(target, ShadowModels):
-        check(target_members is None, "must not be given for models that have theirs", target_members="an array")
+        check("target_members", "an array", target_members is None, "must not be given for models that have theirs")
         return target, True
     if target is None:
-        check(target_members is None, "must not be given without target", target_members="an array")
+        check("target_members", "an array", target_members is None, "must not be given without target")
         return None, True
-    check(len(shadows) > 0, "must hold models", shadows="no model")
+    check("shadows", "no model", len(shadows) > 0, "must hold models")
     return shadows.target(target, target_members), target_members is not None
 
 
@@ -222,18 +222,18 @@ def check_attacks(names: Sequence[str] | None) -> list[str]:
     chosen = tables.in_order(known if names is None else names)
     for name in chosen:
         if name not in known:
-            fail("must be among " + ", ".join(known), attacks=name)
+            fail("attacks", name, "must be among " + ", ".join(known))
     if not chosen:
-        fail("must name at least one attack", attacks="")
+        fail("attacks", "", "must name at least one attack")
     return chosen
 
 
 def check_levels(fpr: Sequence[float]) -> tuple[float, ...]:
     """False positive rates, falling, each once. Raises InputError if there is none or one is not in (0, 1)."""
     levels = tuple(sorted({float(level) for level in fpr}, reverse=True))
-    check(len(levels) > 0, "must name at least one false positive rate", fpr=fpr)
+    check("fpr", fpr, len(levels) > 0, "must name at least one false positive rate")
     for level in levels:
-        check(0 < level < 1, "must be in (0, 1)", fpr=level)
+        check("fpr", level, 0 < level < 1, "must be in (0, 1)")
     return levels
 
 

@@ -58,7 +58,7 @@ def fit(features: list[np.ndarray], labels: list[np.ndarray], seeds: list[int]) 
     networks: dict[int, Network] = {}
     for start in range(0, len(by_size), _STACK):
         stack = by_size[start : start + _STACK]
-        trained = _fit_stack(*([values[k] for k in stack] for values in (features, labels, seeds)))
+        trained = _fit_stack([features[k] for k in stack], [labels[k] for k in stack], [seeds[k] for k in stack])
         networks.update(zip(stack, trained, strict=True))
     return [networks[k] for k in range(len(seeds))]
 
@@ -132,7 +132,7 @@ def _logistic(log_odds: np.ndarray) -> np.ndarray:
 class _Adam:
     """Adam (Kingma and Ba, 2015) for networks of which the first take at least as many steps as the rest."""
 
-    def __init__(self, shape: tuple[int, int]):
+    def __init__(self, shape: tuple[int, ...]):
         self._means, self._squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._steps = np.zeros(shape[0], np.int64)
 

@@ -132,7 +132,7 @@ def _rows_per_block(shape: tuple[int, ...], dtype: np.dtype) -> int:
 def as_labels(array: np.ndarray, name: str, length: int, limit: int) -> np.ndarray:
     """(length,) int64 labels in [0, limit), from any form of numbers that `normalize_labels` takes; else InputError."""
     labels, classes = normalize_labels(array, argument=name)
-    check(classes is None, "must be numbers", **{name: "strings"})
-    check_shape((length,), **{name: labels})
-    check_ids(limit, **{name: labels})
+    check(name, "strings", classes is None, "must be numbers")
+    check_shape(name, labels, (length,))
+    check_ids(name, labels, limit)
     return labels

@@ -92,7 +92,7 @@ def choose_balanced(
     fewest = min(available, default=0)
     largest = int(len(present) * fewest + np.sum(available > fewest))
     everything = f", or {len(labels)} for all" if largest < len(labels) else ""
-    check(count <= largest, f"must be at most {largest}, balanced over the labels{everything}", **{argument: count})
+    check(argument, count, count <= largest, f"must be at most {largest}, balanced over the labels{everything}")
     each, rest = divmod(count, len(present))
     order = rng.permutation(len(present))
     with_one_more = order[available[order] > each][:rest]
@@ -120,7 +120,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         InputError: a pool or the whole is smaller than was asked for.
     """
     # Children of a seed are numbered: the first three are what they were before there were more.
-    *group_rngs, order_rng, test_rng, change_rng, test_change_rng = np.random.default_rng(config.seed).spawn(6)
+    *group_rngs, order_rng, test_rng, change_rng, test_change_rng = np.random.default_rng(config.data_seed).spawn(6)
     parts, hashes, seen = {}, {}, []
     for group, pool in pools.items():
         hashes[group] = digests(pool.images)
@@ -128,7 +128,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         labels = pool.labels[order]
         count = len(labels) if pool.count is None else pool.count
         # From the end of the order that the other group has from the start: drawn by a copy of its generator.
-        rng = np.random.default_rng(config.seed).spawn(1)[OVER] if pool.from_end else group_rngs[group]
+        rng = np.random.default_rng(config.data_seed).spawn(1)[OVER] if pool.from_end else group_rngs[group]
         chosen = choose_balanced(labels, count, rng, argument=_COUNT_ARGUMENTS[group], from_end=pool.from_end)
         parts[group] = _Part(pool.images, pool.labels, order[chosen])
         seen.append(hashes[group][order[chosen]])
@@ -158,7 +158,7 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     count = sum(len(part.rows) for part in parts.values())
     if config.dataset_size is not None:
         allowed = f"must be at most {count}, the size of {config.dataset}"
-        check(config.dataset_size <= count, allowed, dataset_size=config.dataset_size)
+        check("dataset_size", config.dataset_size, config.dataset_size <= count, allowed)
     # Shuffled, so that the first rows are a fair share of both groups.
     rows = order_rng.permutation(count)[: config.dataset_size]
     ids = np.concatenate(list(ids.values()))

@@ -41,12 +41,14 @@ def render(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     Raises:
         InputError: count is below 1 or size below 8.
     """
-    check(count >= 1, "must be at least 1", count=count)
-    check(size >= 8, "must be at least 8", size=size)
+    check("count", count, count >= 1, "must be at least 1")
+    check("size", size, size >= 8, "must be at least 8")
     pictures = np.empty((count, size, size, 3), np.uint8)
     for row in range(count):
         while True:
-            visits, tone = _frame(*_play(*_random_system(rng), rng), size * _SUPERSAMPLING, rng)
+            maps, shares = _random_system(rng)
+            points, tones = _play(maps, shares, rng)
+            visits, tone = _frame(points, tones, size * _SUPERSAMPLING, rng)
             if np.count_nonzero(visits) < _MIN_FILLED * visits.size:
                 continue
             pictures[row] = _develop(visits, tone, rng)
@@ -55,7 +57,7 @@ def render(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     return pictures
 
 
-def _random_system(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _random_system(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(3, K) complex: maps z -> a z + b conj(z) + c of the plane; and (K,) shares of the area. K is 2 to 6."""
     while True:
         count = rng.integers(2, 7)

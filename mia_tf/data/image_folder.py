@@ -50,5 +50,5 @@ def _read(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
             image = np.asarray(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises on damage
         raise InputError(f"Cannot read {path}: it is not a whole image ({error})", "data_dir", path) from None
-    check(image.shape == shape, f"must have shape {shape}", **{part_of("data_dir", str(path)): f"shape {image.shape}"})
+    check(part_of("data_dir", str(path)), f"shape {image.shape}", image.shape == shape, f"must have shape {shape}")
     return image

@@ -18,7 +18,7 @@ OWN_PREFIX = "npz:"
 def load(config: DataConfig, extract_features: selection.FeatureExtractor | None = None) -> Dataset:
     """Loads the examples that `config` names: a mixture of `MIXTURES`, or "npz:PATH" for a user's own arrays.
 
-    The examples and their order depend on the pixels and `config.seed`, not on the order of rows in the source.
+    The examples and their order depend on the pixels and `config.data_seed`, not on the order of rows in the source.
 
     Args:
         config: which examples.
@@ -37,18 +37,19 @@ def load(config: DataConfig, extract_features: selection.FeatureExtractor | None
 
 def _load_mixture(config: DataConfig) -> Dataset:
     """The random mixture that `config` names."""
-    check_choice([*MIXTURES, OWN_PREFIX + "PATH"], dataset=config.dataset)
+    check_choice("dataset", config.dataset, [*MIXTURES, OWN_PREFIX + "PATH"])
     mixture = MIXTURES[config.dataset]
     num_under = mixture.num_under if config.num_under is None else config.num_under
     check(
+        "num_under",
+        num_under,
         mixture.under is not None or not num_under,
         f"must be 0 or not given: `{mixture.name}` has no under-represented group",
-        num_under=num_under,
     )
     names, change = [mixture.over], Change()
-    if num_under:
+    if num_under and mixture.under:
         pooled = config.pool_test and mixture.under_from == "test"
-        check(not pooled, f"leaves no test images, of which `{mixture.name}` takes its group", pool_test=True)
+        check("pool_test", True, not pooled, f"leaves no test images, of which `{mixture.name}` takes its group")
         names.append(mixture.under)
         embedded = config.data_source == "embedded"  # needs no folder, so none is looked for
         change = mixture.change_under(None if embedded else sources.folder_of_archives(config.data_dir))
@@ -59,7 +60,7 @@ def _load_mixture(config: DataConfig) -> Dataset:
     over = read[mixture.over]
     pools = {OVER: _over_pool(mixture, over, config.num_over or mixture.num_over)}
     stand_ins = [over.stand_in, ""]
-    if num_under:
+    if num_under and mixture.under:
         under = read[mixture.under]
         pools[UNDER] = _under_pool(mixture, under, pools[OVER], num_under, change)
         stand_ins[UNDER] = under.stand_in
@@ -71,7 +72,7 @@ def _load_mixture(config: DataConfig) -> Dataset:
         num_classes=mixture.num_classes,
         group_names=tuple(name + " (stand-in)" * bool(sentence) for name, sentence in group_names),
         stand_in=" ".join(dict.fromkeys(filter(None, stand_ins))),
-        sources={name: _described(source) for name, source in read.items()} | change.sources,
+        sources={**{name: _described(source) for name, source in read.items()}, **change.sources},
     )
 
 

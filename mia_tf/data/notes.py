@@ -17,7 +17,9 @@ def with_notes(dataset: Dataset) -> Dataset:
     """
     counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
     present = np.flatnonzero(counts)
-    check(len(present) >= 2, "must hold at least two classes", dataset=f"{len(dataset.labels)} examples of one class")
+    check(
+        "dataset", f"{len(dataset.labels)} examples of one class", len(present) >= 2, "must hold at least two classes"
+    )
     notes = {COPIES: [_copies(dataset), dataset.sources.get(COPIES, "")]}
     if len(present) < dataset.num_classes:
         empty = [dataset.classes[c] if dataset.classes else c for c in np.flatnonzero(counts == 0)]

@@ -55,16 +55,16 @@ def identity(path: str) -> dict[str, str]:
     Raises:
         InputError: there is no such file.
     """
-    path = _existing(path)
-    with open(path, "rb") as file:
+    archive = _existing(path)
+    with open(archive, "rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return {"dataset": f"npz:{path.name}", "dataset_digest": digest.hexdigest()}
+    return {"dataset": f"npz:{archive.name}", "dataset_digest": digest.hexdigest()}
 
 
 def _existing(path: str) -> Path:
     """The path of a user's archive, which must exist."""
     found = expanded(path)
-    check(found.is_file(), "must be npz:PATH with the path of a file", dataset=f"npz:{path}")
+    check("dataset", f"npz:{path}", found.is_file(), "must be npz:PATH with the path of a file")
     return found
 
 
@@ -79,12 +79,13 @@ class _OwnArchive(Archive):
             names = (*_MEDMNIST.values(), *(name for name in _NAMES if name not in _MEDMNIST), *_VALIDATION)
         unknown = sorted(self.keys.difference(names))
         check(
+            part_of("dataset", str(path)),
+            ", ".join(unknown),
             not unknown,
             "must hold no arrays but " + ", ".join(names),
-            **{part_of("dataset", str(path)): ", ".join(unknown)},
         )
         both = {"group", "group_train"} <= self.keys
-        check(not both, "must not hold both group and group_train", **{part_of("dataset", str(path)): "both"})
+        check(part_of("dataset", str(path)), "both", not both, "must not hold both group and group_train")
 
     def key(self, name: str) -> str:
         """What this archive calls one of our arrays."""
@@ -151,7 +152,8 @@ def _read(archive: _OwnArchive, pooled: bool) -> tuple[_Examples, _Examples, dic
     ids = _ids(archive, *counts, pooled)
     if pooled:
         joined = ((images, test_images), (labels, test_labels), (groups, test_groups))
-        examples = _Examples(*map(np.concatenate, joined), ids)
+        images, labels, groups = map(np.concatenate, joined)
+        examples = _Examples(images, labels, groups, ids)
         return examples, examples.none(), about
     return _Examples(images, labels, groups, ids), _Examples(test_images, test_labels, test_groups), about
 
@@ -159,13 +161,13 @@ def _read(archive: _OwnArchive, pooled: bool) -> tuple[_Examples, _Examples, dic
 def _pools(archive: _OwnArchive, examples: _Examples, test: _Examples, config: DataConfig) -> dict[int, Pool]:
     """What each group is chosen from."""
     groupless = UNDER in test.groups and UNDER not in examples.groups
-    check(not groupless, "must hold no group that training lacks", **{archive.title("group_test"): "group 1"})
+    check(archive.title("group_test"), "group 1", not groupless, "must hold no group that training lacks")
     counts = {OVER: config.num_over, UNDER: config.num_under}
     if UNDER not in examples.groups:
         allowed = f"must be 0 or not given: {archive.path} has no group 1"
-        check(not config.num_under, allowed, num_under=config.num_under)
+        check("num_under", config.num_under, not config.num_under, allowed)
         counts[UNDER] = 0
-    check(OVER in examples.groups, "must have examples of group 0", **{archive.title("group_train"): "only group 1"})
+    check(archive.title("group_train"), "only group 1", OVER in examples.groups, "must have examples of group 0")
     pools = {}
     for group in (group for group, count in counts.items() if count != 0):
         chosen, tests = examples.of(group), test.of(group)
@@ -203,17 +205,17 @@ def _labels(archive: _OwnArchive, count: int, test_count: int, pooled: bool):
     if test_count:
         test_labels, test_names, num_test_labels = _one_split(archive, "y_test", test_count, given)
         kinds = ["numbers" if n is None else "strings" for n in (names, test_names)]
-        check(kinds[0] == kinds[1], f"must be {kinds[0]}, as y_train", **{archive.title("y_test"): kinds[1]})
+        check(archive.title("y_test"), kinds[1], kinds[0] == kinds[1], f"must be {kinds[0]}, as y_train")
         num_labels = max(num_labels, num_test_labels)
-        if names is not None:
+        if names is not None and test_names is not None:
             places, both = normalize_labels([*names, *test_names], classes=given)
             labels, test_labels = places[: len(names)][labels], places[len(names) :][test_labels]
-            names, num_labels = both, len(both)
+            names, num_labels = both, len(both or ())
     examples = np.concatenate([labels, test_labels]) if pooled else labels
     values, classes = occurring_classes(examples, names, argument=archive.title("y_train"))
     unknown = [names[value] if names else value for value in np.setdiff1d(test_labels, values).tolist()]
     allowed = f"must hold no labels that {archive.key('y_train')} lacks"
-    check(not unknown, allowed, **{archive.title("y_test"): listed(unknown)})
+    check(archive.title("y_test"), listed(unknown), not unknown, allowed)
     note = _note_on_classes(values, classes, names, num_labels)
     return np.searchsorted(values, labels), np.searchsorted(values, test_labels), classes, note
 
@@ -242,7 +244,7 @@ def _one_split(archive: _OwnArchive, name: str, length: int, classes) -> tuple[n
     """(length,) int64 labels as the archive numbers them, the class names, and how many classes there may be."""
     array, title = archive.array(archive.key(name)), archive.title(name)
     labels, names = normalize_labels(array, argument=title, classes=classes)
-    check_shape((length,), **{title: labels})
+    check_shape(title, labels, (length,))
     if names is not None:
         return labels, names, len(names)
     return labels, None, array.shape[1] if array.ndim == 2 and array.shape[1] > 1 else int(labels.max()) + 1
@@ -254,7 +256,7 @@ def _ids(archive: _OwnArchive, count: int, test_count: int, pooled: bool) -> np.
         return None
     title = archive.title("ids")
     ids = normalize_ids(archive.array("ids"), argument=title)
-    check_shape((count,), **{title: ids})
+    check_shape(title, ids, (count,))
     allowed = "must not be given with --pool_test, because the test pictures have none: put them into x_train"
-    check(not (pooled and test_count), allowed, **{title: f"{count:,} ids"})
+    check(title, f"{count:,} ids", not (pooled and test_count), allowed)
     return ids

@@ -46,7 +46,7 @@ def read_pictures(
     Raises:
         InputError: the array is anything else; the message says how to convert it.
     """
-    check(stored.dtype.kind in "uif", _how_to_convert_dtype(stored.dtype), **{name: f"dtype {stored.dtype}"})
+    check(name, f"dtype {stored.dtype}", stored.dtype.kind in "uif", _how_to_convert_dtype(stored.dtype))
     channels_last = _layout(stored, name)
     floats = stored.dtype.kind == "f"
     low, high = (0, 255) if stored.dtype == np.uint8 else _range(stored, name)
@@ -65,10 +65,10 @@ def read_pictures(
         start += len(block)
     if stored.dtype == np.uint8 and like is None:
         low, high = images.min(), images.max()
-        check(high > 1, _clearer(high), **{name: f"pixels from {low} to {high}"})
+        check(name, f"pixels from {low} to {high}", high > 1, _clearer(high))
     wanted = shape if like is None else like.images.shape[1:]
     if wanted is not None:
-        check_shape((None, *wanted), **{name: images})
+        check_shape(name, images, (None, *wanted))
     changes = [f"{stored.dtype} from 0 to {255 // scale} rounded to 256 levels"] * floats
     changes += ["reordered from (N, C, H, W) to (N, H, W, C)"] * (channels_last is _from_channels_first)
     return Pictures(images, scale, floats, " and ".join(changes))
@@ -104,7 +104,7 @@ def _layout(stored: StoredArray, name: str) -> Callable[[np.ndarray], np.ndarray
     elif len(shape) == 4 and shape[2] in (1, 3):
         convert = ": bring the axis of the examples to the front with np.moveaxis(x, -1, 0)"
     allowed = "must have shape (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W)"
-    fail(allowed + convert, **{name: f"shape {shape}"})
+    fail(name, f"shape {shape}", allowed + convert)
 
 
 def _how_to_convert_dtype(dtype: np.dtype) -> str:
@@ -117,21 +117,21 @@ def _range(stored: StoredArray, name: str) -> tuple:
     ends = np.array([(block.min(), block.max()) for block in stored.blocks()])
     low, high = ends.min().item(), ends.max().item()  # NaN if one is
     finite = np.isfinite(low) and np.isfinite(high)
-    check(finite, "must be finite: leave such pictures out, or x = np.nan_to_num(x)", **{name: "NaN or infinity"})
+    check(name, "NaN or infinity", finite, "must be finite: leave such pictures out, or x = np.nan_to_num(x)")
     return low, high
 
 
 def _scale(low, high, floats: bool, name: str) -> int:
     """255 for pixels from 0 to 1, 1 for pixels from 0 to 255."""
-    received = {name: f"pixels from {low} to {high}"}
+    received = f"pixels from {low} to {high}"
     if floats and -_HALF < 255 * low and 255 * high < 255 + _HALF:
         return 255
     unit = floats and 255 * high < 255 + _HALF
     allowed = "must not be negative: take the change of range back, such as with (x + 1) / 2 or x * std + mean"
-    check(low > -_HALF and not unit, allowed, **received)
+    check(name, received, low > -_HALF and not unit, allowed)
     allowed = "must be at most 255: convert pixels of 16 bits with x / 65535"
-    check(high < 255 + _HALF, allowed, **received)
-    check(high > _DARKEST, _clearer(high), **received)
+    check(name, received, high < 255 + _HALF, allowed)
+    check(name, received, high > _DARKEST, _clearer(high))
     return 1
 
 
@@ -149,4 +149,4 @@ def _check_range_of_others(low, high, scale: int, floats: bool, name: str) -> No
     fits = -_HALF < scale * low and scale * high < 255 + _HALF
     fits &= not (floats and scale == 1 and high <= 1 + _HALF / 255)  # else they would be black
     allowed = f"must have pixels from 0 to {255 // scale}, as the training pictures have"
-    check(fits, allowed, **{name: f"pixels from {low} to {high}"})
+    check(name, f"pixels from {low} to {high}", fits, allowed)

@@ -52,15 +52,15 @@ def pixmix(
         InputError: shapes, dtypes or settings that are not as above.
     """
     channels = images.shape[3] if images.ndim == 4 else None
-    check(channels in (1, 3), "must have shape (n, H, W, 1) or (n, H, W, 3)", images=f"shape {images.shape}")
-    check_shape(images.shape, np.uint8, images=images)
-    check_shape((None, *images.shape[1:]), np.uint8, pictures=pictures)
-    check(len(pictures) > 0, "must not be empty", pictures=f"shape {pictures.shape}")
-    check_integer(0, k=k)
-    check_integer(0, least=least)
-    check(least <= k, f"must be at most k={k}", least=least)
-    check(beta > 0, "must be above 0", beta=beta)
-    check(0.1 <= severity <= _MAX_SEVERITY, f"must be in [0.1, {_MAX_SEVERITY:g}]", severity=severity)
+    check("images", f"shape {images.shape}", channels in (1, 3), "must have shape (n, H, W, 1) or (n, H, W, 3)")
+    check_shape("images", images, images.shape, np.uint8)
+    check_shape("pictures", pictures, (None, *images.shape[1:]), np.uint8)
+    check("pictures", f"shape {pictures.shape}", len(pictures) > 0, "must not be empty")
+    check_integer("k", k, 0)
+    check_integer("least", least, 0)
+    check("least", least, least <= k, f"must be at most k={k}")
+    check("beta", beta, beta > 0, "must be above 0")
+    check("severity", severity, 0.1 <= severity <= _MAX_SEVERITY, f"must be in [0.1, {_MAX_SEVERITY:g}]")
     key = int(rng.integers(2**63))
     mixed = np.empty_like(images)
     for row, image in enumerate(images):

@@ -121,7 +121,7 @@ def _view(width: int, rng: np.random.Generator) -> list[float]:
     linear = inverse + np.outer(centre, tilt)
     shift = centre * constant - inverse @ offset
     rows = [[*linear[i], shift[i]] for i in range(2)]
-    return [float(c) / constant for c in (*rows[0], *rows[1], *tilt)]
+    return [float(c / constant) for c in (*rows[0], *rows[1], *tilt)]
 
 
 def _colours(light: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +129,8 @@ def _colours(light: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
     contrast = np.clip(rng.gamma(3.6, 21.5), 32, 190)
     middle = np.clip(rng.normal(115, 42), 25 + contrast / 2, 248 - contrast / 2)
     sign = rng.choice([-1, 1])
-    return tuple(_tinted(middle + sign * half * contrast / 2, light, rng) for half in (-1, 1))
+    wall, digits = (_tinted(middle + sign * half * contrast / 2, light, rng) for half in (-1, 1))
+    return wall, digits
 
 
 def _tinted(level: float, light: np.ndarray, rng: np.random.Generator) -> np.ndarray:

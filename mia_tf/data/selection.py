@@ -46,7 +46,7 @@ def select(dataset: Dataset, config: DataConfig, extract_features: FeatureExtrac
     if config.under == "random":
         return dataset
     under = dataset.groups == UNDER
-    check(under.any(), f"needs an under-represented group, and {dataset.name} has none", under=config.under)
+    check("under", config.under, under.any(), f"needs an under-represented group, and {dataset.name} has none")
     if config.under == "subpopulation":
         chosen, how = _subpopulation(dataset, config, extract_features)
     else:
@@ -70,7 +70,7 @@ def identity(config: DataConfig) -> dict:
         found["without_digest"] = digest_of(_read_ids(config.without))
     if config.under == "subpopulation":
         found["features"] = config.features or EFFICIENTNET
-    if config.under == "singletons":
+    if config.under == "singletons" and config.scores_from is not None:
         found["threshold"] = _threshold(config)
         found["singletons_digest"] = digest_of(_above(scores.read(config.scores_from), found["threshold"]))
     return found
@@ -91,18 +91,18 @@ def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> Non
     Raises:
         InputError: the models could be the same, or the memorization is that of another data set.
     """
-    if config.under != "singletons":
+    if config.under != "singletons" or config.scores_from is None:
         return
     earlier = scores.open_run(config.scores_from)
     settings = earlier.config()
     own = earlier.logdir.resolve() == Path(logdir).resolve()
-    check(not own, "must not be --logdir: singletons are trained with new models", scores_from=config.scores_from)
+    check("scores_from", config.scores_from, not own, "must not be --logdir: singletons are trained with new models")
     for name in ("dataset", "dataset_digest"):
         then, now = settings.get(name), identity.get(name)
         allowed = f"must be of the same data: {name} is {then} there, {now} now"
-        check(then == now, allowed, scores_from=config.scores_from)
+        check("scores_from", config.scores_from, then == now, allowed)
     if identity["seed"] == settings.get("seed"):
-        fail(f"must differ from that of {earlier.logdir}, whose models chose the singletons", seed=identity["seed"])
+        fail("seed", identity["seed"], f"must differ from that of {earlier.logdir}, whose models chose the singletons")
 
 
 def smallest_cluster(features: np.ndarray, under: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,10 +127,10 @@ def smallest_cluster(features: np.ndarray, under: np.ndarray, seed: int) -> tupl
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
-    check_shape((len(under), None), features=features)
-    check(np.isfinite(features).all(), "must be finite", features="NaN or infinity")
+    check_shape("features", features, (len(under), None))
+    check("features", "NaN or infinity", np.isfinite(features).all(), "must be finite")
     different = len(np.unique(features, axis=0))
-    check(different >= CLUSTERS, f"must tell {CLUSTERS} examples apart", features=f"{different} different ones")
+    check("features", f"{different} different ones", different >= CLUSTERS, f"must tell {CLUSTERS} examples apart")
     with threadpool_limits(1):  # threads add up in any order, which is enough to move an example
         projected = PCA(min(COMPONENTS, *features.shape), random_state=seed).fit_transform(features.astype(np.float64))
         cluster = KMeans(CLUSTERS, n_init=10, random_state=seed).fit_predict(projected)
@@ -142,26 +142,26 @@ def smallest_cluster(features: np.ndarray, under: np.ndarray, seed: int) -> tupl
 def _subpopulation(dataset: Dataset, config: DataConfig, extract_features: FeatureExtractor | None):
     """(N,) bool of the chosen, and how they were chosen."""
     if extract_features is None:
-        fail("needs a function that computes features (mia_tf.training.features.extract)", under=config.under)
+        fail("under", config.under, "needs a function that computes features (mia_tf.training.features.extract)")
     network = config.features or EFFICIENTNET
-    features = extract_features(dataset, network, config.seed)
+    features = extract_features(dataset, network, config.data_seed)
     under = dataset.groups == UNDER
     clustered = under if config.clustered == "under" else np.ones_like(under)
     chosen = np.zeros_like(under)
-    chosen[clustered], clusters = smallest_cluster(features[clustered], under[clustered], config.seed)
+    chosen[clustered], clusters = smallest_cluster(features[clustered], under[clustered], config.data_seed)
     what = "D_U" if config.clustered == "under" else "the mixture"
     told = ", ".join(f"{of_under:,} of {size:,}" for size, of_under in clusters)
     if not chosen.any():
         remedy = f"({told}); --clustered=under takes clusters of D_U alone"
-        fail(f"finds none of D_U in the smallest cluster of {network}'s features {remedy}", under=config.under)
+        fail("under", config.under, f"finds none of D_U in the smallest cluster of {network}'s features {remedy}")
     return chosen, f"in the smallest cluster of {network}'s features (clusters of {what}: {told})"
 
 
 def _singletons(dataset: Dataset, config: DataConfig):
     """(N,) bool of the chosen, and how they were chosen."""
-    earlier, threshold = scores.read(config.scores_from), _threshold(config)
+    earlier, threshold = scores.read(config.scores_from or ""), _threshold(config)
     if bool(earlier.stand_in) != bool(dataset.stand_in):
-        fail("must be a run on the same data, not a stand-in for one of the two", scores_from=config.scores_from)
+        fail("scores_from", config.scores_from, "must be a run on the same data, not a stand-in for one of the two")
     under = dataset.groups == UNDER
     # Where labels are drawn at random, another mixture has the same pictures under other labels.
     known = earlier.under & np.isfinite(earlier.memorization)
@@ -169,11 +169,13 @@ def _singletons(dataset: Dataset, config: DataConfig):
     unknown = under & ~np.isin(ours, theirs[known])
     if unknown.any():
         which = f"{unknown.sum()} of its {under.sum()} have none there under their labels"
-        fail(f"must have the memorization of all of D_U's examples; {which}", scores_from=config.scores_from)
+        fail("scores_from", config.scores_from, f"must have the memorization of all of D_U's examples; {which}")
     chosen = under & np.isin(dataset.example_ids, _above(earlier, threshold))
     scored = earlier.under & np.isin(earlier.example_ids, dataset.example_ids[under])
     if not chosen.any():
-        fail(f"must be below {earlier.memorization[scored].max():.3g}, the highest memorization", threshold=threshold)
+        fail(
+            "threshold", threshold, f"must be below {earlier.memorization[scored].max():.3g}, the highest memorization"
+        )
     error = np.median(earlier.memorization_se[scored])
     measured = f"by {earlier.num_models} models of {earlier.logdir} (configuration {earlier.config_digest})"
     return chosen, f"with memorization above {threshold:g} {measured}, standard error {error:.2g} in the median"
@@ -190,7 +192,7 @@ def _threshold(config: DataConfig) -> float:
         return config.threshold
     over = MIXTURES[config.dataset].over if config.dataset in MIXTURES else None
     if over not in THRESHOLDS:
-        fail(f"must be given: there is no default for dataset={config.dataset}", threshold=None)
+        fail("threshold", None, f"must be given: there is no default for dataset={config.dataset}")
     return THRESHOLDS[over]
 
 
@@ -204,7 +206,7 @@ def _without(dataset: Dataset, path: str) -> Dataset:
     ids = _read_ids(path)
     unknown = sorted(set(ids) - set(dataset.example_ids.tolist()))
     if unknown:
-        fail(f"must name examples of {dataset.name}; {len(unknown)} are not, {unknown[0]} first", without=path)
+        fail("without", path, f"must name examples of {dataset.name}; {len(unknown)} are not, {unknown[0]} first")
     leave = np.isin(dataset.example_ids, ids)
     counts = f"{leave.sum():,} of {len(leave):,} examples, {leave[dataset.groups == UNDER].sum():,} of D_U,"
     return _keep(dataset, ~leave, {"without": f"{counts} left out as {path} says (ids {digest_of(ids)})"})
@@ -215,9 +217,9 @@ def _read_ids(path: str) -> list[str]:
     try:
         lines = expanded(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"must be a text file of example ids, one per line ({getattr(error, 'strerror', error)})", without=path)
+        fail("without", path, f"must be a text file of example ids, one per line ({getattr(error, 'strerror', error)})")
     ids = {line.strip() for line in lines} - {""}
-    check(bool(ids), "must name an example, one per line", without=path)
+    check("without", path, bool(ids), "must name an example, one per line")
     return sorted(ids)
 
 

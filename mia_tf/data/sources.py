@@ -68,7 +68,7 @@ def folder_of_archives(data_dir: str | None) -> Path | None:
     if not given:
         return None
     folder = expanded(given)
-    check(folder.is_dir(), f"(or {ENVIRONMENT_VARIABLE}) must be a folder that exists", data_dir=given)
+    check("data_dir", given, folder.is_dir(), f"(or {ENVIRONMENT_VARIABLE}) must be a folder that exists")
     return folder
 
 

@@ -1,6 +1,7 @@
 """Values with their intervals as dots in labelled rows, one colour a series."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.transforms import blended_transform_factory
 from mia_tf.figures import style
 from mia_tf.figures.style import GroupStyle
 
+_Row = TypeVar("_Row", bound=Hashable)
 _BAND = 0.76
 """Share of a row's height that the dots of all series spread over."""
 _PLACES = (("right", 0.98, (0.7, 1.0)), ("left", 0.02, (0.0, 0.3)), ("center", 0.5, (0.35, 0.65)))
@@ -17,9 +19,9 @@ _PLACES = (("right", 0.98, (0.7, 1.0)), ("left", 0.02, (0.0, 0.3)), ("center", 0
 
 def draw_dots(
     ax: Axes,
-    rows: Mapping[str, str],
+    rows: Mapping[_Row, str],
     series: Mapping[str, tuple[str, GroupStyle]],
-    values: Mapping[tuple[str, str], tuple[float, float, float]],
+    values: Mapping[tuple[_Row, str], tuple[float, float, float]],
     smallest: float = -np.inf,
 ) -> None:
     """Draws a row for each name, first on top, and in it a dot with its interval for each series.
@@ -44,7 +46,7 @@ def draw_dots(
             across = blended_transform_factory(ax.transAxes, ax.transData)
             patch = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             where = {"transform": across, "ha": side, "va": "center", "bbox": patch}
-            ax.text(x, y[place], style.UNRESOLVED, fontsize=8, color=look.colour, **where)
+            ax.text(x, float(y[place]), style.UNRESOLVED, fontsize=8, color=look.colour, **where)
         ax.hlines(y, table[:, 1], table[:, 2], color=look.colour, linewidth=1.6)
         below = table[:, 0] < smallest
         shown = np.where(below, np.nan, table[:, 0])

@@ -86,9 +86,10 @@ def _memorization(comparison) -> dict[str, np.ndarray]:
     return {label: each.column("memorization") for label, each in comparison.audits.items()}
 
 
-def _triples(table: pd.DataFrame, keys: list[str], value: str) -> dict[tuple, list[float]]:
+def _triples(table: pd.DataFrame, keys: list[str], value: str) -> dict[tuple, tuple[float, float, float]]:
     """These columns of each row -> its value and interval."""
-    return table.set_index(keys)[[value, "ci_low", "ci_high"]].T.to_dict("list")
+    columns = zip(table[value], table["ci_low"], table["ci_high"], strict=True)
+    return dict(zip(table[keys].itertuples(index=False, name=None), columns, strict=True))
 
 
 def _upper_bounds(comparison) -> dict[str, float]:

@@ -29,7 +29,9 @@ _SPLITS = {"train": "members", "out": "non-members", "test": "test images"}
 
 def run_series(labels: Sequence[str]) -> Series:
     """The looks of at most MAX_RUNS runs, in order, the first without DP. Raises InputError if there are more."""
-    check(len(labels) <= MAX_RUNS, f"must be at most {MAX_RUNS} to be told apart in figures", labels=", ".join(labels))
+    check(
+        "labels", ", ".join(labels), len(labels) <= MAX_RUNS, f"must be at most {MAX_RUNS} to be told apart in figures"
+    )
     return {label: (label, look) for label, look in zip(labels, _LOOKS, strict=False)}
 
 

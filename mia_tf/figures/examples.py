@@ -1,5 +1,7 @@
 """The images at memorization near 0, 0.5 and 1, one row a class (Choi et al., Figure 2b)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -51,7 +53,7 @@ def draw_examples(
     images: np.ndarray,
     memorization: np.ndarray,
     groups: np.ndarray,
-    names: tuple[str, str],
+    names: Sequence[str],
 ) -> None:
     """Draws the chosen images, each with its memorization under it and a frame that tells its group.
 

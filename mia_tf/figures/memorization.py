@@ -1,6 +1,6 @@
 """Memorization against privacy score (Choi et al., Figure 2a), and its distribution (Figure 6)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ def draw_memorization(
     memorization: np.ndarray,
     scores: np.ndarray,
     groups: np.ndarray,
-    names: tuple[str, str],
+    names: Sequence[str],
     spearman: Mapping[int | str, tuple[float, float]],
 ) -> None:
     """Draws one point an example, with the rank correlations in the legend.
@@ -63,7 +63,7 @@ def histogram_edges(memorization: np.ndarray, models_per_side: int) -> np.ndarra
 
 
 def draw_memorization_histogram(
-    ax: Axes, memorization: np.ndarray, groups: np.ndarray, names: tuple[str, str], edges: np.ndarray
+    ax: Axes, memorization: np.ndarray, groups: np.ndarray, names: Sequence[str], edges: np.ndarray
 ) -> None:
     """Draws how many examples of each group have which memorization.
 

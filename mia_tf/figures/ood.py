@@ -1,6 +1,6 @@
 """A score of the examples against how far out of distribution they lie (Choi et al., Figures 1b, 5, 9 and 10)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def draw_against_ood(
     scores: np.ndarray,
     label: str,
     groups: np.ndarray,
-    names: tuple[str, str],
+    names: Sequence[str],
     spearman: Mapping[int | str, tuple[float, float]],
 ) -> None:
     """Draws one point an example, with the rank correlations and the paper's words for them in the legend.

@@ -142,7 +142,7 @@ def draw_panel(ax: Axes, audit, name: str) -> None:
     missing |= {"attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
     missing |= dict.fromkeys(_missing_without_logits(audit), True)
     check_choice(
-        [known for known in (*NAMES, *ON_REQUEST) if known != "examples" and not missing.get(known)], figure=name
+        "figure", name, [known for known in (*NAMES, *ON_REQUEST) if known != "examples" and not missing.get(known)]
     )
     match name:
         case "roc" | "roc_all":
@@ -238,7 +238,7 @@ def class_ids(audit) -> np.ndarray:
 def by_group_id(audit, x: str, y: str) -> dict[int | str, tuple[float, float]]:
     """Group id, or "all" -> Spearman's (rho, p) of two columns of the records."""
     ids = {name: position for position, name in enumerate(audit.groups)}
-    return {ids.get(name, name): pair for name, pair in audit.correlation(x, y).items()}
+    return {ids.get(str(name), str(name)): pair for name, pair in audit.correlation(x, y).items()}
 
 
 def scale(audit) -> str:

@@ -1,5 +1,7 @@
 """Histogram of privacy scores per group (Choi et al., Figure 1a)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -8,7 +10,7 @@ from mia_tf.figures import style
 BINS = 50
 
 
-def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names: tuple[str, str]) -> None:
+def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names: Sequence[str]) -> None:
     """Draws how many examples of each group have which privacy score.
 
     Args:
@@ -24,7 +26,7 @@ def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names:
 
 
 def draw_group_histograms(
-    ax: Axes, values: np.ndarray, groups: np.ndarray, names: tuple[str, str], edges: np.ndarray
+    ax: Axes, values: np.ndarray, groups: np.ndarray, names: Sequence[str], edges: np.ndarray
 ) -> None:
     """Draws one histogram of counts per group that is there, on a log scale so that a small group shows."""
     for group in np.unique(groups):
@@ -39,7 +41,7 @@ def draw_group_histograms(
             "hatch": look.hatch,
         }
         ax.stairs(
-            counts, edges, fill=True, facecolor=(look.colour, 0.3), label=count_label(mine, names[group]), **shared
+            counts, edges, fill=True, facecolor=(look.colour, 0.3), label=count_label(mine, names[int(group)]), **shared
         )
     ax.set_yscale("log")
     # One example must be a visible bar, so the axis starts below one.

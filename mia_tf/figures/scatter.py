@@ -1,6 +1,6 @@
 """One point an example, by group: what several figures are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ def draw_groups(
     x: np.ndarray,
     y: np.ndarray,
     groups: np.ndarray,
-    names: tuple[str, str],
+    names: Sequence[str],
     words: Callable[[int | str], str] | None = None,
 ) -> None:
     """Draws the points; a group's entry in the legend has its number of points.
@@ -33,7 +33,7 @@ def draw_groups(
     for group in present:
         mine = groups == group
         look = style.group_style(group)
-        label = count_label(x[mine] + y[mine], names[group])
+        label = count_label(x[mine] + y[mine], names[int(group)])
         # Rasterized: 61,000 points would make a slow vector file. The small group comes last, on top.
         ax.scatter(
             x[mine],
@@ -52,11 +52,11 @@ def draw_groups(
 
 def legend_below(ax: Axes) -> None:
     """The legend below the axes, its markers opaque; if an entry is long, all have two lines."""
-    style.legend_below(ax, handlelength=1.5)
-    texts = ax.get_legend().get_texts()
-    inches = ax.figure.get_figwidth() / ax.get_gridspec().ncols
+    legend, grid = style.legend_below(ax, handlelength=1.5), ax.get_gridspec()
+    texts = legend.get_texts()
+    inches = ax.figure.bbox.width / ax.figure.dpi / (grid.ncols if grid else 1)
     if max(len(text.get_text()) for text in texts) > _PER_INCH * inches:
         for text in texts:
             text.set_text(text.get_text().replace(": ", ":\n", 1))
-    for handle in ax.get_legend().legend_handles:
+    for handle in filter(None, legend.legend_handles):
         handle.set_alpha(1)

@@ -50,4 +50,5 @@ def spearman_interval(rho: float, n: int) -> tuple[float, float]:
     if abs(rho) >= 1:
         return rho, rho
     half = _NORMAL * np.sqrt((1 + rho**2 / 2) / (n - 3))
-    return tuple(float(np.tanh(np.arctanh(rho) + side * half)) for side in (-1, 1))
+    low, high = np.tanh(np.arctanh(rho) + half * np.array([-1, 1])).tolist()
+    return low, high

@@ -5,15 +5,17 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from mia_tf.files import replacing
 
-RC = {
+RC: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -162,12 +164,12 @@ def remove(folder: Path, name: str) -> None:
         (folder / f"{name}.{kind}").unlink(missing_ok=True)
 
 
-def legend_below(ax: Axes, **options) -> None:
-    """Puts the legend under the axis label, where it hides no data."""
+def legend_below(ax: Axes, **options) -> Legend:
+    """Puts the legend under the axis label, where it hides no data, and returns it."""
     label_height = 36 / 72  # tick labels and axis label, in inches
     anchor = ax.transAxes + ScaledTranslation(0, -label_height, ax.figure.dpi_scale_trans)
     options = {"loc": "upper center", "handlelength": 3.5, "borderpad": 0, "borderaxespad": 0, **options}
-    ax.legend(bbox_to_anchor=(0.5, 0), bbox_transform=anchor, **options)
+    return ax.legend(bbox_to_anchor=(0.5, 0), bbox_transform=anchor, **options)
 
 
 def percent_axis(axis) -> None:

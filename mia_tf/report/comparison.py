@@ -35,7 +35,7 @@ def compared(logdir: Path, others: Sequence[Path], seed: int, attacks: Sequence[
     private = [bool(ShadowModels.open(path).models[0].hparams().get("dp")) for path in logdirs]
     if private.count(False) != 1:
         wanted = "must name runs of which, with --logdir, exactly one was trained without DP"
-        fail(f"{wanted}; {private.count(False)} were", compare=", ".join(map(str, others)))
+        fail("compare", ", ".join(map(str, others)), f"{wanted}; {private.count(False)} were")
     plain = private.index(False)
     dp = [path for position, path in enumerate(logdirs) if position != plain]
     names = _names([logdirs[plain], *dp])

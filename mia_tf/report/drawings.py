@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -24,7 +25,7 @@ _COLOURS = {
     "grey": style.GREY,
 }
 """Name of a colour in the page's style -> the colour that figures are drawn in."""
-_RC = {"svg.fonttype": "none", "svg.hashsalt": "mia_tf", "hatch.linewidth": 0.6}
+_RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "mia_tf", "hatch.linewidth": 0.6}
 
 
 def drawings(audit) -> Iterator[tuple[str, str, str]]:

@@ -41,8 +41,8 @@ def _parse(text: str) -> Limit:
         numbers = [float(match[name]) for name in ("fpr", "limit") if match and match[name] is not None]
     except ValueError:
         numbers = []
-    if not numbers or not all(0 < number < 1 for number in numbers):
-        fail("must be tpr@FPR:LIMIT or auroc:LIMIT with numbers in (0, 1), such as tpr@0.01:0.05", fail_above=text)
+    if match is None or not numbers or not all(0 < number < 1 for number in numbers):
+        fail("fail_above", text, "must be tpr@FPR:LIMIT or auroc:LIMIT with numbers in (0, 1), such as tpr@0.01:0.05")
     metric = "auroc" if match["area"] else f"tpr_at_fpr_{numbers[0]:g}"
     return Limit(text, metric, numbers[-1])
 
@@ -70,7 +70,7 @@ def checked(limits: Sequence[Limit], headline: Mapping | None) -> list[dict]:
         if limit.metric not in resolved:
             names = ", ".join(_written(name) for name in resolved if _written(name)) or "none"
             state = "is not resolved by this audit" if limit.metric in metrics else "was not measured by this audit"
-            fail(f"names what {state}; resolved are: {names}", fail_above=limit.text)
+            fail("fail_above", limit.text, f"names what {state}; resolved are: {names}")
         value, low, high = resolved[limit.metric]
         exceeded = low > limit.value
         kept = "kept" if high <= limit.value else "undecided, because the interval holds it"

@@ -89,8 +89,9 @@ def _answer(head: Mapping | None) -> dict:
     measured, level = head["measured"][ALL], head["fpr"]
     triple = None if level is None else measured["metrics"][f"tpr_at_fpr_{level:g}"]
     smallest = None
-    if triple is not None:
-        smallest = smallest_visible_rate(level, *triple, measured["num_members"], measured["num_nonmembers"])
+    if level is not None and triple is not None:
+        tpr, low, high = triple
+        smallest = smallest_visible_rate(level, tpr, low, high, measured["num_members"], measured["num_nonmembers"])
     return {
         "sentences": words.answer(head, smallest, level if triple else None),
         "attack": head["attack"],

@@ -48,7 +48,7 @@ def write_report(
         InputError: the path is a JSON file's, or its folder cannot be written.
     """
     path = Path(path)
-    check(path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it", path=path)
+    check("path", path, path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it")
     if source is None:
         call = f"mia_tf.audit(shadows, {_arguments(audit)}).report({path.name!r})"
         source = Source(written=datetime.date.today().isoformat(), commands=[call])
@@ -58,7 +58,7 @@ def write_report(
         with folder_to_fill(path.parent):
             write_texts(path.parent, texts)
     except OSError as error:
-        fail(f"must be a file that can be written ({error.strerror or error})", path=path)
+        fail("path", path, f"must be a file that can be written ({error.strerror or error})")
     return path
 
 
@@ -75,15 +75,16 @@ def as_json(numbers: Mapping) -> str:
 
 def page(audit, numbers: Mapping, images: np.ndarray | None = None) -> str:
     """The HTML of a report. Arguments are those of `write_report`, and `report_numbers`."""
+    loader = PackageLoader("mia_tf.report")
     environment = Environment(
-        loader=PackageLoader("mia_tf.report"),
+        loader=loader,
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": words.percent, "number": words.number}
-    style = environment.loader.get_source(environment, "style.css")[0]
+    style = loader.get_source(environment, "style.css")[0]
     figures = [{"name": name, "svg": Markup(svg), "words": text} for name, svg, text in drawings(audit)]
     pictures = (
         {} if images is None else {row["row"]: picture(images[row["row"]]) for row in numbers["records"]["shown"]}

@@ -57,8 +57,8 @@ def _levels(audit) -> Iterator[dict]:
 
 
 def _memorization(audit) -> Iterator[dict]:
-    columns = (audit.records[name].to_numpy() for name in ("n_in", "n_out", "memorization", "memorization_se"))
-    needed = planning.models_for_memorization(*columns, HALF_WIDTH)
+    n_in, n_out, value, error = (audit.column(name) for name in ("n_in", "n_out", "memorization", "memorization_se"))
+    needed = planning.models_for_memorization(n_in, n_out, value, error, HALF_WIDTH)
     needed = needed[np.isfinite(needed)]
     if not len(needed):
         return

@@ -101,5 +101,5 @@ def check_fits(model: Answers, shape: tuple[int, int, int], num_examples: int) -
             f"must have examples, queries, classes = ({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the "
             "first model say"
         )
-        fail(allowed, **{part_of(model.argument, f"the logits of {model.name}"): model.shape})
-    check_shape((num_examples,), bool, **{part_of(model.argument, f"keep.npy of {model.name}"): model.member})
+        fail(part_of(model.argument, f"the logits of {model.name}"), model.shape, allowed)
+    check_shape(part_of(model.argument, f"keep.npy of {model.name}"), model.member, (num_examples,), bool)

@@ -21,6 +21,9 @@ _BLOCK_LOGITS = 1 << 25
 _PIECE = 1 << 16
 """Values of phi attacked at a time: half a megabyte an array, so that the dozen this takes stay in the caches."""
 
+_ALL = Lineup.of_one_logdir(0)
+"""Stands for the line-up in which every model is a target and a shadow model, however many there are."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -42,10 +45,10 @@ class Block:
     phi: np.ndarray
     read_logits: Callable[[int], np.ndarray]
     chosen: np.ndarray | None = None
-    lineup: Lineup | None = None
+    lineup: Lineup = _ALL
 
     def __post_init__(self):
-        if self.lineup is None:
+        if self.lineup is _ALL:
             object.__setattr__(self, "lineup", Lineup.of_one_logdir(self.keep.shape[1]))
 
     @cached_property
@@ -116,7 +119,7 @@ class Recording:
         """
         complete = " ".join([f"{len(shadows)} complete models", *(f"({note})" for note in shadows.about.notes)])
         allowed = f"must hold at least {MIN_MODELS} complete models to analyze"
-        check(len(shadows) >= MIN_MODELS, allowed, **{shadows.about.argument: complete})
+        check(shadows.about.argument, complete, len(shadows) >= MIN_MODELS, allowed)
         records = [targets, shadows] if targets else [shadows]
         self._models = [(record, k) for record in records for k in range(len(record))]
         self._labels = shadows.labels

@@ -28,7 +28,7 @@ class Kept:
             self._pieces.setdefault(name, []).append(piece)
             return
         with open(self._folder / name, "ab") as file:  # not tofile, whose errors do not say that the disk is full
-            file.write(np.ascontiguousarray(piece))
+            file.write(np.ascontiguousarray(piece).data)
         self._rows[name] = self._rows.get(name, 0) + len(piece)
         self._like[name] = np.empty((0, *piece.shape[1:]), piece.dtype)
 

@@ -72,10 +72,10 @@ class Lineup:
         target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)
         if agreement[target, shadow] > _RELATED or any(len(found) > 1 for found in same):
             like = f"a subset of shadow model {shadow} that is too much like that of target {target}"
-            fail(_APART, **{argument: like})
+            fail(argument, like, _APART)
         counted = _agreement(targets[rows].sum(axis=1, keepdims=True), num_in[rows, None])
         if (twins == NONE).all() and abs(counted.item()) > _RELATED:
-            fail(_APART, **{argument: "other models of the targets' own plan"})
+            fail(argument, "other models of the targets' own plan", _APART)
         return cls(num_targets, num_targets, twins)
 
     @property

@@ -28,7 +28,7 @@ def probability_floor(read: Iterable[Callable[[], np.ndarray]]) -> float:
         outputs = np.asarray(one(), np.float64)
         if outputs.shape[-1] == 1:
             outputs = np.concatenate([outputs, 1 - outputs], axis=-1)
-        smallest = min(smallest, np.min(outputs, where=outputs > 0, initial=1.0))
+        smallest = min(smallest, float(np.min(outputs, where=outputs > 0, initial=1.0)))
     return max(smallest / 2, SMALLEST_FLOOR)
 
 
@@ -86,20 +86,20 @@ def check_outputs(
         kind: one of OUTPUTS.
         argument: the name of the outputs in error messages.
     """
-    check_choice(OUTPUTS, outputs=kind)
+    check_choice("outputs", kind, OUTPUTS)
     if kind == "sigmoid":
-        check(num_outputs == 1, 'must have one output with outputs="sigmoid"', **{argument: f"{num_outputs} outputs"})
+        check(argument, f"{num_outputs} outputs", num_outputs == 1, 'must have one output with outputs="sigmoid"')
     elif kind == "logits" and num_outputs < 2:
         allowed = 'must have at least 2 outputs; one output of two classes needs outputs="sigmoid"'
-        check(num_outputs > 1, allowed, **{argument: f"{num_outputs} output"})
+        check(argument, f"{num_outputs} output", num_outputs > 1, allowed)
     if kind == "probabilities":
         for one in read:
             outputs = one()
             if (fault := _not_probabilities(outputs)) is not None:
-                fail('must be probabilities with outputs="probabilities"', **{argument: fault})
+                fail(argument, fault, 'must be probabilities with outputs="probabilities"')
     elif all(_not_probabilities(one()) is None for one in read):
         advice = 'looks like probabilities: give outputs="probabilities" (--outputs=probabilities)'
-        fail(f'must be logits with outputs="{kind}", but {advice}', **{argument: "values in [0, 1] that sum to 1"})
+        fail(argument, "values in [0, 1] that sum to 1", f'must be logits with outputs="{kind}", but {advice}')
 
 
 def _not_probabilities(outputs: np.ndarray) -> str | None:

@@ -76,14 +76,14 @@ class ShadowModels:
         members = _membership(members, (num_models, num_examples))
         for index, array in enumerate(arrays):
             if not np.isfinite(array).all():
-                fail("must be finite", logits=f"NaN or infinity in model {index}")
+                fail("logits", f"NaN or infinity in model {index}", "must be finite")
         check_outputs([lambda array=array: array for array in arrays], num_outputs, outputs)
         self.outputs = outputs
         self.labels, self.classes = normalize_labels(labels, classes=classes)
         num_classes = 2 if num_outputs == 1 else num_outputs
         _check_labels(self.labels, self.classes, num_examples, num_classes)
         self.ids = np.arange(num_examples).astype(str) if ids is None else normalize_ids(ids)
-        check_shape((num_examples,), ids=self.ids)
+        check_shape("ids", self.ids, (num_examples,))
         self.groups = None if groups is None else normalize_groups(groups, num_examples)
         self.about = About(group_titles={name: name for name in self.populations if name != ALL})
         shape = (num_examples, num_queries, num_outputs)
@@ -115,7 +115,7 @@ class ShadowModels:
             `shadows = ShadowModels.open("runs/mine")`
         """
         store = Store.open(logdir, argument)
-        check_integer(0, optional=True, epoch=epoch)
+        check_integer("epoch", epoch, 0, optional=True)
         config = store.config()
         models = [answers_of(model, cut_keep=not store.ours) for model in store.models(epoch)]
         notes = store.left_out()
@@ -123,7 +123,7 @@ class ShadowModels:
             wanted = (
                 "must hold complete models: folders experiment* with keep.npy and logits/EPOCH.npy or scores/EPOCH.npy"
             )
-            fail(wanted, **{argument: f"{logdir} ({' '.join(notes) or 'it has no folder experiment*'})"})
+            fail(argument, f"{logdir} ({' '.join(notes) or 'it has no folder experiment*'})", wanted)
         num_examples = models[0].shape[0]
         examples = store.examples() if store.has_labels else Examples.unlabelled(store.about()["name"], num_examples)
         if not store.ours and num_examples < len(examples.labels):  # LiRA's --dataset_size
@@ -159,8 +159,8 @@ class ShadowModels:
             check_outputs(readers, models[0].shape[2], self.outputs, part)
         low, high = self.labels.min(), self.labels.max()
         if low < 0 or high >= self.shape[2]:
-            received = {part_of(argument, "the labels"): f"values from {low} to {high}"}
-            fail(f"must lie in [0, {self.shape[2] - 1}]", **received)
+            name, received = part_of(argument, "the labels"), f"values from {low} to {high}"
+            fail(name, received, f"must lie in [0, {self.shape[2] - 1}]")
         return self
 
     def __len__(self) -> int:
@@ -208,7 +208,7 @@ class ShadowModels:
         """
         answers = self.models[model]
         allowed = "must hold logits, not only scores"
-        check(answers.has_outputs, allowed, **{part_of(answers.argument, answers.name): answers.source})
+        check(part_of(answers.argument, answers.name), answers.source, answers.has_outputs, allowed)
         outputs = answers.read(start, len(self.labels) if stop is None else stop)
         floor = {"floor": self.floor} if self.outputs == "probabilities" else {}
         logits = as_logits(outputs, self.outputs, **floor)
@@ -251,14 +251,16 @@ class ShadowModels:
         Raises:
             InputError: the answers do not fit the shadow models.
         """
-        check(self.has_logits, "must not be given with shadow models of which only scores were kept", target="an array")
+        check(
+            "target", "an array", self.has_logits, "must not be given with shadow models of which only scores were kept"
+        )
         array = answers_of_one_model(answers)
         num_examples, num_queries, num_outputs = self.models[0].shape
         wanted = num_examples, num_queries, num_outputs
         words = f"must have the shape of one shadow model's answers, {wanted} (or without the axis of one query)"
-        check(array.shape == wanted, words, target=f"shape {np.shape(answers)}")
-        check(array.dtype.kind in "fiu", "must be numbers", target=f"dtype {array.dtype}")
-        check(np.isfinite(array).all(), "must be finite", target="NaN or infinity")
+        check("target", f"shape {np.shape(answers)}", array.shape == wanted, words)
+        check("target", f"dtype {array.dtype}", array.dtype.kind in "fiu", "must be numbers")
+        check("target", "NaN or infinity", np.isfinite(array).all(), "must be finite")
         check_outputs([lambda: array], num_outputs, self.outputs, "target")
         known = member is not None
         membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
@@ -274,36 +276,36 @@ class ShadowModels:
 def _as_four_axes(logits, outputs: str) -> np.ndarray:
     """The outputs as (M, N, Q, C)."""
     array = np.asarray(logits)
-    check(array.dtype.kind in "fiu", "must be numbers", logits=f"dtype {array.dtype}")
+    check("logits", f"dtype {array.dtype}", array.dtype.kind in "fiu", "must be numbers")
     if array.ndim == 2 and outputs in ("sigmoid", "probabilities"):
         array = array[..., None]
     if array.ndim == 3:
         array = array[:, :, None]
-    check(array.ndim == 4, "must have shape (M, N, C) or (M, N, Q, C)", logits=f"shape {np.shape(logits)}")
-    check(array.size > 0, "must hold at least one model, example and query", logits=f"shape {np.shape(logits)}")
+    check("logits", f"shape {np.shape(logits)}", array.ndim == 4, "must have shape (M, N, C) or (M, N, Q, C)")
+    check("logits", f"shape {np.shape(logits)}", array.size > 0, "must hold at least one model, example and query")
     return array
 
 
 def _membership(members, shape: tuple[int, ...], argument: str = "members") -> np.ndarray:
     """Membership of a shape as bool."""
     array = np.asarray(members)
-    check_shape(shape, **{argument: array})
-    check(array.dtype.kind in "biuf", "must be bool, or 0 and 1", **{argument: f"dtype {array.dtype}"})
-    check(np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1", **{argument: "other values"})
+    check_shape(argument, array, shape)
+    check(argument, f"dtype {array.dtype}", array.dtype.kind in "biuf", "must be bool, or 0 and 1")
+    check(argument, "other values", np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1")
     return array.astype(bool)
 
 
 def _check_finite(values: np.ndarray, kind: str, answers: Answers) -> None:
     """Raises InputError if what was read of a model is not finite."""
     part = part_of(answers.argument, f"the {kind} of {answers.name}")
-    check(np.isfinite(values).all(), "must be finite", **{part: f"NaN or infinity in {answers.source}"})
+    check(part, f"NaN or infinity in {answers.source}", np.isfinite(values).all(), "must be finite")
 
 
 def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None, num_examples: int, num_classes: int) -> None:
     """Raises InputError if labels or class names do not fit the outputs."""
-    check(len(labels) == num_examples, f"must be one for each of the {num_examples} examples", labels=len(labels))
+    check("labels", len(labels), len(labels) == num_examples, f"must be one for each of the {num_examples} examples")
     if classes is not None:
         one_each = f"must name as many classes as there are outputs, {num_classes}"
-        check(len(classes) == num_classes, one_each, classes=f"{len(classes)} classes")
+        check("classes", f"{len(classes)} classes", len(classes) == num_classes, one_each)
     limit = f"must lie in [0, {num_classes - 1}], as the models have {num_classes} outputs (labels from 1: subtract 1)"
-    check(labels.max() < num_classes, limit, labels=f"values from {labels.min()} to {labels.max()}")
+    check("labels", f"values from {labels.min()} to {labels.max()}", labels.max() < num_classes, limit)

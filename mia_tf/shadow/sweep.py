@@ -37,9 +37,12 @@ class Sweep:
         self._seed = seed
         most = most_shadow_models(keep)
         for size in self.sizes:
-            check_integer(1, num_shadow=size)
+            check_integer("num_shadow", size, 1)
             check(
-                size <= most, f"must be at most {most}: a target leaves no more models on both sides", num_shadow=size
+                "num_shadow",
+                size,
+                size <= most,
+                f"must be at most {most}: a target leaves no more models on both sides",
             )
 
     def blocks(self, block: Block) -> Iterator[tuple[int, Block]]:

@@ -100,12 +100,13 @@ def guarantee_of(privacy: PrivacyConfig, batch: int, epochs: int, num_members: i
         InputError: the target epsilon cannot be reached, the batch exceeds the nominal training set, or delta is
             too small for the chosen accountant.
     """
-    check(batch <= num_members, f"must not exceed the {num_members} examples that a model trains on", batch=batch)
+    check("batch", batch, batch <= num_members, f"must not exceed the {num_members} examples that a model trains on")
     if privacy.accountant == "pld":
-        check(privacy.delta >= _PLD_DELTA, f"must be at least {_PLD_DELTA} with accountant=pld", delta=privacy.delta)
+        check("delta", privacy.delta, privacy.delta >= _PLD_DELTA, f"must be at least {_PLD_DELTA} with accountant=pld")
     run = _Run(batch / num_members, epochs * num_members // batch, privacy.delta)
-    target = privacy.target_epsilon
-    noise = privacy.noise_multiplier if target is None else _calibrated_noise(run, target, privacy.accountant)
+    noise, target = privacy.noise_multiplier or 0.0, privacy.target_epsilon
+    if target is not None:
+        noise = _calibrated_noise(run, target, privacy.accountant)
     epsilon_rdp = run.epsilon_rdp(noise)
     epsilon_pld = run.epsilon_pld(noise, epsilon_rdp if target is None else target)
     return PrivacyGuarantee(
@@ -173,11 +174,11 @@ def _search(
     low = high = start
     while (epsilon := epsilon_of(high)) > target:
         limit = f"must be at least {epsilon:.3g}, {name}'s epsilon at the largest noise multiplier ({highest:g})"
-        check(high < highest, limit, target_epsilon=target)
+        check("target_epsilon", target, high < highest, limit)
         low, high = high, min(high * _BRACKET_FACTOR, highest)
     while (epsilon := epsilon_of(low)) <= target:
         limit = f"must be below {epsilon:.3g}, {name}'s epsilon at the smallest noise multiplier ({lowest:g})"
-        check(low > lowest, limit, target_epsilon=target)
+        check("target_epsilon", target, low > lowest, limit)
         low, high = max(low / _BRACKET_FACTOR, lowest), low
     bracket, tolerance = ExplicitBracketInterval(low, high), _NOISE_TOLERANCE * high
     noise = dp_accounting.calibrate_dp_mechanism(make_accountant, run.event, target, run.delta, bracket, tol=tolerance)

@@ -25,7 +25,8 @@ from mia_tf.training import measured
 
 _TRIALS, _REPEATS = 3, 4
 """Measurements of each way, the best of which counts, and convolutions in each."""
-_recomputed = functools.partial(jax.checkpoint, static_argnums=(2, 3))
+# JAX documents the function, and its types leave it out.
+_recomputed = functools.partial(jax.checkpoint, static_argnums=(2, 3))  # pyright: ignore[reportPrivateImportUsage]
 
 
 def grouped(inputs, kernel, strides, padding):
@@ -49,7 +50,7 @@ def shifted(inputs, kernel, strides, padding):
         jnp.matmul(view, weights, preferred_element_type=jnp.float32)
         for view, weights in zip(views, kernel.reshape(-1, *kernel.shape[2:]), strict=True)
     )
-    return sum(products).astype(inputs.dtype)
+    return functools.reduce(jnp.add, products).astype(inputs.dtype)
 
 
 @_recomputed
@@ -57,7 +58,8 @@ def depthwise(inputs, kernel, strides, padding):
     """A convolution of each channel by itself, as sums of elementwise products; kernel (h, w, C, 1)."""
     views = _shifted_views(inputs, kernel.shape, strides, padding)
     kernel = kernel.reshape(-1, kernel.shape[2]).astype(jnp.float32)
-    return sum(view * weights for view, weights in zip(views, kernel, strict=True)).astype(inputs.dtype)
+    products = (view * weights for view, weights in zip(views, kernel, strict=True))
+    return functools.reduce(jnp.add, products).astype(inputs.dtype)
 
 
 def max_pool_by_two(inputs):
@@ -146,7 +148,7 @@ class Fastest:
 
     def __call__(self, layer: keras.layers.Conv2D) -> str:
         seconds = self.measure(layer)
-        return min(seconds, key=seconds.get)
+        return min(seconds, key=seconds.__getitem__)
 
     def measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:
         """Name of each formulation -> seconds of one convolution and its backward pass, infinite where the device

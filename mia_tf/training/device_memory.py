@@ -35,7 +35,7 @@ def group_size_that_fits(
         return on_cpu
     stats = device.memory_stats() or {}
     if "bytes_limit" not in stats:
-        fail(f"must be a number, as {device.platform} does not tell how much memory it has", ensemble_size="auto")
+        fail("ensemble_size", "auto", f"must be a number, as {device.platform} does not tell how much memory it has")
     free = stats["bytes_limit"] - stats.get("bytes_in_use", 0) + data_bytes
     # What is compiled is the candidate itself: other sizes are other programs, with other needs.
     return next(size for size in sizes(num_models) if size == 1 or max(map(_bytes, lower(size))) <= _SHARE * free)

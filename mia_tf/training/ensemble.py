@@ -64,8 +64,8 @@ class Ensemble:
         # Room for the steps of any epoch of any model, whatever its subset: the epoch is compiled once.
         self._steps = schedules.most_steps_of_an_epoch(config, guarantee, len(dataset.images))
         self._formulation, self.formulations = formulation, None
-        self.group_size = group_size
-        if group_size is None:
+        self.group_size = group_size or 0  # 0 until it is known
+        if not self.group_size:
             self.group_size = group_size_that_fits(self._lowered, dataset.images.nbytes, num_models or LARGEST_GROUP)
         self.set_weights(self._asked.get_weights())
 
@@ -75,9 +75,10 @@ class Ensemble:
             return
         group, batch, _ = _trial()
         # In private training each example of a microbatch has a gradient of its own.
-        shares = (self.config.privacy.microbatch, 1) if self.guarantee else (1, min(batch, self.config.batch))
+        shares = (self.config.microbatch, 1) if self.guarantee else (1, min(batch, self.config.batch))
         fastest = Fastest(min(group, self.group_size or group), *shares, self.config.precision)
-        choose = fastest if self._formulation is None else lambda _: self._formulation
+        formulation = self._formulation
+        choose = fastest if formulation is None else lambda _: formulation
         formulate(self._asked, choose)
         self.formulations = formulate(self._trained, choose)
 
@@ -93,7 +94,7 @@ class Ensemble:
         state = State(weights, zeros, averages, statistics, np.zeros(count, np.int32), np.ones(count, bool))
         return jax.device_put(state)
 
-    def run_epoch(self, state: State, keys: Keys, orders: list, totals: np.ndarray):
+    def run_epoch(self, state: State, keys: Keys, orders: Sequence, totals: np.ndarray):
         """One epoch of all models: (state, (K,) sums of losses), still being computed; `state` is given away.
 
         Args:
@@ -116,7 +117,7 @@ class Ensemble:
         """Rows to keep ready for a step: whole microbatches in private training, where sizes vary."""
         if not self.guarantee:
             return batch
-        microbatch = self.config.privacy.microbatch
+        microbatch = self.config.microbatch
         room = spare * batch**0.5 if self.guarantee.sampling == "poisson" else 0
         return -(-int(batch + room) // microbatch) * microbatch
 
@@ -160,7 +161,8 @@ class Ensemble:
 
     def query(self, queries: int) -> np.ndarray:
         """(N, 1, Q, C) float32 logits that the model whose weights were set last gives to Q views of every example."""
-        (logits,) = self.logits(*self._weights, queries)
+        weights, statistics = self._weights
+        (logits,) = self.logits(weights, statistics, queries)
         return logits
 
     @property
@@ -172,12 +174,12 @@ class Ensemble:
         """Takes the weights that a ModelRecord's checkpoint holds."""
         self._weights = jax.device_put(self._split([w[None] for w in weights]))
 
-    def logits(self, weights: list, statistics: list, queries: int) -> Iterator[np.ndarray]:
+    def logits(self, weights: Sequence, statistics: Sequence, queries: int) -> Iterator[np.ndarray]:
         """For each of K models (N, 1, Q, C) float32 logits for Q views of every example."""
         for answers in self._answers(weights, statistics, self._data.images, views.query_views(queries)):
             yield answers[:, None]
 
-    def test_logits(self, weights: list, statistics: list) -> Iterator[np.ndarray]:
+    def test_logits(self, weights: Sequence, statistics: Sequence) -> Iterator[np.ndarray]:
         """For each of K models (T, C) float32 logits of the test images."""
         for answers in self._answers(weights, statistics, self._test_images, [(0, 0, False)]):
             yield answers[:, 0]
@@ -208,7 +210,8 @@ class Ensemble:
     def _split(self, arrays: list) -> tuple[list, list]:
         """Arrays in the order of Keras' weights as those of variables that are trained, and of the others."""
         at = {id(v): a for v, a in zip(self._trained.weights, arrays, strict=True)}
-        return tuple([at[id(v)] for v in variables] for variables in self._variables())
+        trained, others = ([at[id(v)] for v in variables] for variables in self._variables())
+        return trained, others
 
     def join(self, weights: list, statistics: list) -> list[np.ndarray]:
         """The arrays in the order of Keras' weights."""

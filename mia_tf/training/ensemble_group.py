@@ -34,8 +34,8 @@ class EnsembleEngine(Ensemble):
             Course(k, keep, seed, self.dataset, self.config, self.guarantee)
             for k, (keep, seed) in enumerate(zip(members, seeds, strict=True))
         ]
-        seeds, totals = [course.seed for course in courses], np.array([course.total_steps for course in courses])
-        state, keys = self.initial_state(seeds), make_keys(seeds)
+        drawn, totals = [course.seed for course in courses], np.array([course.total_steps for course in courses])
+        state, keys = self.initial_state(drawn), make_keys(drawn)
         orders = zip(*(course.orders for course in courses), strict=True)
         order = next(orders, None)
         while order is not None:

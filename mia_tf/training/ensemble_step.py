@@ -5,7 +5,7 @@ gathers its own batches from it.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from mia_tf.training.private_jax import clipped_sum, noised
 
 
 class State(NamedTuple):
-    """K models in training; every array has K as its first axis.
+    """K models in training; every array has K as its first axis. Arrays of NumPy or JAX, or their shapes and types.
 
     Attributes:
         weights, momenta: float32, one array a trainable variable.
@@ -32,12 +32,12 @@ class State(NamedTuple):
         running: (K,) bool, false from the step on whose loss was not finite, or where training has stopped.
     """
 
-    weights: Sequence[jax.Array]
-    momenta: Sequence[jax.Array]
-    averages: Sequence[jax.Array]
-    statistics: Sequence[jax.Array]
-    steps: jax.Array
-    running: jax.Array
+    weights: Sequence[Any]
+    momenta: Sequence[Any]
+    averages: Sequence[Any]
+    statistics: Sequence[Any]
+    steps: Any
+    running: Any
 
 
 class Keys(NamedTuple):
@@ -52,7 +52,7 @@ def make_keys(seeds: Sequence[int]) -> Keys:
 
     def draw(stream: int):
         words = [np.random.default_rng([seed, stream]).integers(2**32, size=2, dtype=np.uint32) for seed in seeds]
-        return jax.random.wrap_key_data(np.stack(words), impl="threefry2x32")
+        return jax.random.wrap_key_data(jnp.asarray(np.stack(words)), impl="threefry2x32")
 
     return Keys(draw(schedules.AUGMENTATION), draw(schedules.NOISE))
 
@@ -116,10 +116,11 @@ class EnsembleStep:
         if self._config.augment != "none":
             draws = jax.random.uniform(jax.random.fold_in(keys.augmentation, state.steps), (3, len(rows)))
             images = views.augment(images, self._config.augment, draws)
-        if self._guarantee:
+        guarantee = self._guarantee
+        if guarantee:
             noise_key = jax.random.fold_in(keys.noise, state.steps)
             loss, gradients = self._private_gradients(
-                state.weights, images, data.labels[rows], count, noise_key, largest_count
+                guarantee, state.weights, images, data.labels[rows], count, noise_key, largest_count
             )
             statistics = state.statistics
         else:
@@ -148,10 +149,10 @@ class EnsembleStep:
         (loss, statistics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.weights)
         return loss, gradients, statistics
 
-    def _private_gradients(self, weights, images, labels, count, key, largest_count):
+    def _private_gradients(self, guarantee: PrivacyGuarantee, weights, images, labels, count, key, largest_count):
         """DP-SGD (Abadi et al. 2016): the mean loss of `count` examples and, as gradients, the noised sum of theirs,
         each clipped, over the EXPECTED batch size."""
-        guarantee, size = self._guarantee, self._config.privacy.microbatch
+        size = self._config.microbatch
 
         def loss_of(weights, example):
             image, label = example

@@ -42,7 +42,7 @@ def extract(dataset: Dataset, network: str, seed: int) -> np.ndarray:
         InputError: the images are too small for the network, or its training failed.
     """
     if network != EFFICIENTNET:
-        check_arch_fits(dataset.images.shape[1:], features=network)
+        check_arch_fits("features", network, dataset.images.shape[1:])
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     pipe, other = context.Pipe()
     arguments = (other, dataset.images, dataset.labels, dataset.num_classes, network, seed)
@@ -62,16 +62,16 @@ def extract(dataset: Dataset, network: str, seed: int) -> np.ndarray:
     finally:
         progress.close()
         process.terminate()
-    check(np.isfinite(features).all(), "diverged in training: another network may not", features=network)
+    check("features", network, np.isfinite(features).all(), "diverged in training: another network may not")
     return features
 
 
-def _work(pipe: Connection, *arguments) -> None:
+def _work(pipe: Connection, images: np.ndarray, labels: np.ndarray, num_classes: int, network: str, seed: int) -> None:
     """Sends a message after every epoch of `_train`, and at last what it returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     print_all_text()
     with native_messages_held_back():
-        found = _train(*arguments, lambda: pipe.send(None))
+        found = _train(images, labels, num_classes, network, seed, lambda: pipe.send(None))
     pipe.send(found)
 
 
@@ -97,7 +97,7 @@ def _train(
     return found, float((logits.argmax(axis=1) == labels).mean())
 
 
-def _build(network: str, shape: tuple[int, int, int], num_classes: int, seed: int):
+def _build(network: str, shape: tuple[int, ...], num_classes: int, seed: int):
     """The tensor of features and the model to train, of (B, H, W, C) pixels in [0, 255]."""
     import keras
 

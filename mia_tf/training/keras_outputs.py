@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 
@@ -24,7 +25,7 @@ class Outputs:
     kind: str
     units: int
     note: str
-    layer: object = field(default=None, repr=False)
+    layer: Any = field(default=None, repr=False)
 
     @contextlib.contextmanager
     def exact(self) -> Iterator[None]:
@@ -53,7 +54,7 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
     """
     if kind is not None:
         fits = units == 1 if kind == "sigmoid" else units > 1 or kind == "probabilities"
-        check(fits, f"must fit the {units} outputs of the model", outputs=kind)
+        check("outputs", kind, fits, f"must fit the {units} outputs of the model")
         return Outputs(kind, units, f"The model returns {kind}, as stated.")
     layer = _last_layer(model)
     if layer is None:
@@ -74,7 +75,7 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
         "must return a model whose last layer has no activation, or a softmax, or one output with a sigmoid; "
         "or give `outputs`"
     )
-    return fail(allowed, build=f"a model whose last layer {layer.name} has {units} outputs and activation {name}")
+    return fail("build", f"a model whose last layer {layer.name} has {units} outputs and activation {name}", allowed)
 
 
 _WORDS = {"logits": "logits", "sigmoid": "the logit of the second class"}
@@ -95,9 +96,10 @@ def _last_layer(model: keras.Model):
 def _by_loss(model: keras.Model, units: int) -> Outputs:
     loss = model.loss if model.compiled else None
     loss = keras.losses.get(loss) if isinstance(loss, str) else loss
-    from_logits = loss.get_config().get("from_logits") if isinstance(loss, keras.losses.Loss) else None
+    settings = loss.get_config() if loss is not None and isinstance(loss, keras.losses.Loss) else None
+    from_logits = settings and settings.get("from_logits")
     if from_logits is None:
-        fail("must be given, because neither the last layer nor the loss of a subclassed model tells", outputs=None)
+        fail("outputs", None, "must be given, because neither the last layer nor the loss of a subclassed model tells")
     kind = "probabilities" if not from_logits else "logits" if units > 1 else "sigmoid"
     return Outputs(kind, units, f"The model returns {_WORDS.get(kind, kind)}: its loss says so.")
 

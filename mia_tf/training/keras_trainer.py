@@ -104,7 +104,7 @@ class KerasTrainer:
     def outputs(self, model: keras.Model) -> Outputs:
         """Returns what a model of this network returns."""
         shape = tuple(model(self.first()).shape)
-        check(len(shape) == 2, "must return a model whose output has shape (B, C)", build=f"output of shape {shape}")
+        check("build", f"output of shape {shape}", len(shape) == 2, "must return a model whose output has shape (B, C)")
         return outputs_of(model, shape[1], self._kind)
 
     def _build_metrics(self, model: keras.Model) -> None:
@@ -125,7 +125,7 @@ class KerasTrainer:
             from mia_tf.training.keras_steps_jax import JaxSteps
 
             return JaxSteps(*arguments)
-        if promise is None:
+        if promise is None or self.config.dp is None:
             from mia_tf.training.keras_steps import TensorFlowSteps
 
             return TensorFlowSteps(*arguments)
@@ -169,11 +169,11 @@ def inspect(
     try:
         model = build()
     except Exception as error:  # whatever a user's code raises
-        fail(f"must return a Keras model; it raised {told(error)}", build=getattr(build, "__name__", build))
-    check(isinstance(model, keras.Model), "must return a Keras model", build=type(model).__name__)
+        fail("build", getattr(build, "__name__", build), f"must return a Keras model; it raised {told(error)}")
+    check("build", type(model).__name__, isinstance(model, keras.Model), "must return a Keras model")
     allowed = "must return a model that is compiled with a loss and an optimizer, or not compiled"
     compiled = not model.compiled or (model.loss is not None and model.optimizer is not None)
-    check(compiled, allowed, build="a model compiled without one of them")
+    check("build", "a model compiled without one of them", compiled, allowed)
     trainer = KerasTrainer(build, x, labels, config, kind)
     try:
         model = trainer.fresh(seed=0)
@@ -181,7 +181,7 @@ def inspect(
     except InputError:
         raise
     except Exception as error:
-        fail(f"must return a model that takes x; it raised {told(error)}", build=getattr(build, "__name__", build))
+        fail("build", getattr(build, "__name__", build), f"must return a model that takes x; it raised {told(error)}")
     if config.dp is not None:
         check_private(model, outputs)
         if _on_jax():

@@ -69,7 +69,7 @@ class PrivateEngine(SingleEngine):
         """The sum of the losses, and the (D,) sum of the clipped gradients of all weights, over a batch."""
         images = views.augment(tf.gather(self._images, rows), self.config.augment, augmentation_draws(rows, seed))
         inputs = tf.ensure_shape(views.to_input(images), [None, *self._shape])
-        return self._clipped.of_batch(inputs, tf.gather(self._labels, rows), self.config.privacy.microbatch)
+        return self._clipped.of_batch(inputs, tf.gather(self._labels, rows), self.config.microbatch)
 
     @tf.function(input_signature=[tf.TensorSpec([None]), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)])
     def _private_update(self, noised: tf.Tensor, step: tf.Tensor, total_steps: tf.Tensor) -> None:

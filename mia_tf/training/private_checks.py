@@ -39,15 +39,17 @@ def check_private(model: keras.Model, outputs: Outputs) -> None:
             if variable.regularizer is not None:
                 refuse(layer, f"the regularizer of its {variable.name} is not part of the clipped loss")
     if outputs.kind == "probabilities":
-        check(False, "must end in logits, or in an activation that can be left out, with dp", build=outputs.note)
+        check("build", outputs.note, False, "must end in logits, or in an activation that can be left out, with dp")
     loss = model.loss
     name = loss if isinstance(loss, str) else _CROSS_ENTROPIES.get(type(loss).__name__, type(loss).__name__)
     plain = name in _CROSS_ENTROPIES.values()
-    check(plain, "must be compiled with a cross-entropy, because dp clips its gradients", build=f"loss {name}")
+    check("build", f"loss {name}", plain, "must be compiled with a cross-entropy, because dp clips its gradients")
     smooth = 0.0 if isinstance(loss, str) else loss.get_config().get("label_smoothing", 0.0)
-    check(smooth == 0, "must have a loss without label smoothing with dp", build=f"label_smoothing={smooth}")
+    check("build", f"label_smoothing={smooth}", smooth == 0, "must have a loss without label smoothing with dp")
     scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)  # it would divide the clipped gradient
-    check(not scaled, "must not scale its loss with dp, as mixed_float16 does", build="a model with LossScaleOptimizer")
+    check(
+        "build", "a model with LossScaleOptimizer", not scaled, "must not scale its loss with dp, as mixed_float16 does"
+    )
 
 
 def class_numbers(targets: np.ndarray, outputs: Outputs) -> np.ndarray:

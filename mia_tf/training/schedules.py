@@ -41,7 +41,7 @@ def most_steps_of_an_epoch(config: TrainingConfig, guarantee: PrivacyGuarantee |
 
 def orders(
     config: TrainingConfig, guarantee: PrivacyGuarantee | None, members: np.ndarray, seed: int
-) -> Iterator[Sequence[np.ndarray]]:
+) -> Iterator[Sequence[np.ndarray] | np.ndarray]:
     """For each epoch, the rows of the data set that each of its steps sees.
 
     Args:

@@ -110,7 +110,7 @@ class TaskEngine:
         answers = self._task.answers(returned)
         self._shape = self._shape or answers.shape
         same = answers.shape == self._shape
-        check(same, f"must have the shape of the models before, {self._shape}", **{ANSWERS: f"shape {answers.shape}"})
+        check(ANSWERS, f"shape {answers.shape}", same, f"must have the shape of the models before, {self._shape}")
         return answers
 
 
@@ -139,10 +139,10 @@ def start_task_engine(
     except InputError:
         raise
     except Exception as error:
-        fail(f"must be one that another process can load; it raised {told(error)}", task=identity["task"])
+        fail("task", identity["task"], f"must be one that another process can load; it raised {told(error)}")
     own = task.identity()
     differ = [name for name in {**own, **identity} if own.get(name) != identity.get(name)]
-    check(not differ, f"must be the same in each process; it differs in {', '.join(differ)}", task=identity["task"])
+    check("task", identity["task"], not differ, f"must be the same in each process; it differs in {', '.join(differ)}")
     return TaskEngine(task, num_members, ensemble_size, num_models)
 
 

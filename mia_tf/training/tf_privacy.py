@@ -6,10 +6,12 @@ where it finds this attribute.
 
 import sys
 
-sys.skip_tf_privacy_import = True
+sys.__dict__["skip_tf_privacy_import"] = True
 
-from tensorflow_privacy.privacy.dp_query.gaussian_query import GaussianSumQuery  # noqa: E402
-from tensorflow_privacy.privacy.fast_gradient_clipping import layer_registry  # noqa: E402
-from tensorflow_privacy.privacy.fast_gradient_clipping.clip_grads import compute_clip_weights  # noqa: E402
+from tensorflow_privacy.privacy.dp_query import gaussian_query  # noqa: E402
+from tensorflow_privacy.privacy.fast_gradient_clipping import clip_grads  # noqa: E402
+from tensorflow_privacy.privacy.fast_gradient_clipping import layer_registry as registry  # noqa: E402
 
-__all__ = ["GaussianSumQuery", "compute_clip_weights", "layer_registry"]
+GaussianSumQuery = gaussian_query.GaussianSumQuery
+compute_clip_weights = clip_grads.compute_clip_weights
+layer_registry = registry

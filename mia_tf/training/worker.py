@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf import subsets
-from mia_tf.config import ExperimentConfig, PlanConfig
+from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.quiet import print_all_text
 from mia_tf.records import ModelFailure, ModelRecord
 from mia_tf.store import Store
@@ -29,7 +29,7 @@ from mia_tf.training.engines import start_engine
 from mia_tf.validation import InputError
 
 
-def run(pipe: Connection, logdir: Path, config: PlanConfig, start: Callable) -> None:
+def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, start: Callable) -> None:
     """Trains models with the engine that `start(dataset)` gives until the parent sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     print_all_text()
@@ -59,7 +59,11 @@ def _train_claimed(pipe, store, engine, config, plan, indices) -> None:
 
 
 def train_group(
-    engine, config: PlanConfig, members: np.ndarray, indices: Sequence[int], on_epoch: Callable[[], None]
+    engine,
+    config: ExperimentConfig | TaskConfig,
+    members: np.ndarray,
+    indices: Sequence[int],
+    on_epoch: Callable[[], None],
 ) -> Iterator[ModelRecord | ModelFailure]:
     """Trains models of an experiment in one call of an engine.
 

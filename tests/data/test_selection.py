@@ -90,7 +90,7 @@ def clustered_features(dataset, network, seed):
     return np.eye(5)[cluster] + np.random.default_rng(0).normal(scale=0.01, size=(len(cluster), 5))
 
 
-SUBPOPULATION = DataConfig(under="subpopulation", features="cnn8-3-max", seed=7)
+SUBPOPULATION = DataConfig(under="subpopulation", features="cnn8-3-max", data_seed=7)
 
 
 def test_a_subpopulation_takes_the_place_of_the_under_represented():
@@ -354,7 +354,7 @@ def test_settings_that_do_not_go_together(settings, refusal):
 def test_what_is_not_selected_is_not_written(tmp_path):
     """config.json of a LOGDIR from before there was a selection, which must go on: these fields and no others."""
     assert {name for name in ExperimentConfig().to_dict() if name in DataConfig.__dataclass_fields__} == {
-        "dataset", "data_source", "num_over", "num_under", "dataset_size", "seed"
+        "dataset", "data_source", "num_over", "num_under", "dataset_size", "data_seed"
     }  # fmt: skip
     assert identity(DataConfig()) == {}
     found = ExperimentConfig(data=SUBPOPULATION).to_dict()

@@ -28,7 +28,7 @@ def opened(options: RunOptions, task: Task | None = None, source: Callable[[], T
         InputError: it cannot be had, or no machine of it could ever run what is asked for.
     """
     if options.executor == "local":
-        yield LocalExecutor(options) if task is None else TaskExecutor(options, source)
+        yield LocalExecutor(options) if source is None else TaskExecutor(options, source)
         return
     from mia_tf.training.executors.ray_executor import connected
 

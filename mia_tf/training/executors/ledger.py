@@ -31,7 +31,7 @@ class Ledger:
         self._todo, self._elsewhere = deque(indices), set()
         self._times_lost = Counter()
         self._look_again, self._waiting_said = 0.0, False
-        self._answered: dict[str, int] | None = None  # digest of answers -> the model that gave them
+        self._answered: dict[str | None, int | None] | None = None  # digest of answers -> the model that gave them
         self._twins_said = False
         self._progress = Progress(len(indices), epochs)
 
@@ -85,11 +85,13 @@ class Ledger:
 
     def _compare_answers(self, index: int, digest: str) -> None:
         """Warns once if two models of the LOGDIR gave the same answers."""
-        if self._answered is None:  # models of earlier calls count, too
+        answered = self._answered
+        if answered is None:  # models of earlier calls count, too
             others = [model for model in self._store.models() if model.index != index]
-            self._answered = {model.metrics().get("answers_digest"): model.index for model in reversed(others)}
-        twin = self._answered.setdefault(digest, index)
-        if twin != index and not self._twins_said:
+            answered = {model.metrics().get("answers_digest"): model.index for model in reversed(others)}
+            self._answered = answered
+        twin = answered.setdefault(digest, index)
+        if twin is not None and twin != index and not self._twins_said:
             self._twins_said = True
             models = f"models {min(twin, index)} and {max(twin, index)}"
             advice = "does the task train on the rows that it gets, and use its seed?"

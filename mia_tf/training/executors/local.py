@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mia_tf import backend
-from mia_tf.config import ExperimentConfig, PlanConfig
+from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.training import worker
@@ -44,7 +44,7 @@ _spawned = functools.partial(multiprocessing.get_context("spawn").Process, daemo
 
 def train_models(
     store: Store,
-    config: PlanConfig,
+    config: ExperimentConfig | TaskConfig,
     indices: Sequence[int],
     start: Callable,
     workers: int,
@@ -121,7 +121,7 @@ class _Run:
         elif event == "ready":
             self.ledger.lost(member.indices, "its engine said nothing of it", tries=1)
             member.group_size, member.idle, member.indices = detail, True, set()
-        else:
+        elif index is not None:
             member.indices.remove(index)
             self.ledger.hear(event, index, detail)
 
@@ -155,6 +155,6 @@ def _heard(pool: list[_Worker]) -> list[_Worker]:
 
 def _cause_of_death(process: multiprocessing.Process) -> str:
     process.join()
-    code = process.exitcode
+    code = process.exitcode or 0
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return f"its worker process {how}"

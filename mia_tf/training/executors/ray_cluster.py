@@ -30,7 +30,7 @@ def connected() -> Iterator[str]:
         InputError: Ray is not installed, or no cluster answers at $RAY_ADDRESS.
     """
     if importlib.util.find_spec("ray") is None:
-        fail("must be local where Ray is not installed: pip install 'mia_tf[ray]'", executor="ray")
+        fail("executor", "ray", "must be local where Ray is not installed: pip install 'mia_tf[ray]'")
     import ray
 
     where = _connect()
@@ -59,7 +59,7 @@ def _connect() -> str:
                 line = f"Ray cannot connect to the running cluster: {first_line(error)}"
                 raise InputError(line, "executor", "ray") from error
             if address:
-                fail(_ANSWERS, RAY_ADDRESS=address)
+                fail("RAY_ADDRESS", address, _ANSWERS)
             os.environ.setdefault("RAY_worker_niceness", "0")  # they are the work, not what is done beside it
             ray.init(address="local", num_cpus=joblib.cpu_count(), include_dashboard=False, **quiet)
             return "started on this machine"
@@ -71,7 +71,7 @@ def _check_answers(address: str | None) -> None:
         try:
             socket.create_connection((found[1], int(found[2])), timeout=_SECONDS_TO_ANSWER).close()
         except (OSError, OverflowError):
-            fail(_ANSWERS, RAY_ADDRESS=address)
+            fail("RAY_ADDRESS", address, _ANSWERS)
 
 
 def head_answers() -> bool:

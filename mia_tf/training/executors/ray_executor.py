@@ -11,12 +11,13 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 
 import mia_tf
 from mia_tf import backend, subsets
-from mia_tf.config import PlanConfig
+from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.records import Dataset
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -72,16 +73,18 @@ class RayExecutor:
             most_of_one = f"{most['CPU']:g} CPUs and {most['GPU']:g} GPUs"
             allowed = f"must be what a machine of the cluster has: at most {most_of_one}"
             if self._cpus > most["CPU"]:
-                fail(allowed, threads_per_worker=self._cpus)
-            fail(allowed, gpus_per_task=self._gpus)
+                fail("threads_per_worker", self._cpus, allowed)
+            fail("gpus_per_task", self._gpus, allowed)
         self._workers = options.workers or room
         each = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
         print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {each}.", flush=True)
 
-    def train_models(self, store: Store, config: PlanConfig, indices: Sequence[int]) -> dict[int, str]:
+    def train_models(
+        self, store: Store, config: ExperimentConfig | TaskConfig, indices: Sequence[int]
+    ) -> dict[int, str]:
         """Trains models; see `mia_tf.training.executors`."""
         workers = min(self._workers, len(indices))
-        if self._source is None:
+        if isinstance(config, ExperimentConfig):
             start = functools.partial(
                 start_engine,
                 config=config,
@@ -90,10 +93,11 @@ class RayExecutor:
                 num_models=-(-len(indices) // workers),
             )
         else:
+            source = cast(Callable[[], Task], self._source)  # a TaskConfig comes with a task
             num_members = subsets.nominal_size(config, len(store.examples().labels))
             start = functools.partial(
                 start_task_engine,
-                source=self._source,
+                source=source,
                 identity=dict(config.task),
                 num_members=num_members,
                 ensemble_size=self._options.ensemble_size,
@@ -104,7 +108,7 @@ class RayExecutor:
 
 def train_models(
     store: Store,
-    config: PlanConfig,
+    config: ExperimentConfig | TaskConfig,
     indices: Sequence[int],
     start: Callable,
     workers: int,
@@ -146,8 +150,8 @@ def train_models(
 
 @dataclass
 class _Worker:
-    actor: object
-    reply: object  # the ObjectRef that is waited for; None where it is idle
+    actor: Any
+    reply: Any  # the ObjectRef that is waited for; None where it is idle
     place: int  # how many were lost here, one after the other, before they were ready
     machine: str = ""
     group_size: int = 0  # models that it trains at the same time, once it is ready

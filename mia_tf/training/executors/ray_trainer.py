@@ -10,7 +10,7 @@ import numpy as np
 
 import mia_tf
 from mia_tf import backend
-from mia_tf.config import PlanConfig
+from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.records import Dataset, Examples
 from mia_tf.training.worker import train_group
 
@@ -23,7 +23,12 @@ class Trainer:
         return mia_tf.__version__, socket.gethostname()
 
     def start(
-        self, dataset: Dataset | Examples, config: PlanConfig, start: Callable, keras_backend: str, memory: float | None
+        self,
+        dataset: Dataset | Examples,
+        config: ExperimentConfig | TaskConfig,
+        start: Callable,
+        keras_backend: str,
+        memory: float | None,
     ) -> int:
         """Starts the engine that `start(dataset)` gives; tells how many models it trains at the same time.
 

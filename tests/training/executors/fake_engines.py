@@ -83,4 +83,4 @@ def refuse(dataset):
 
 def refuse_a_flag(dataset):
     """As `refuse`, because of how it was asked."""
-    fail("must be a number", ensemble_size="auto")
+    fail("ensemble_size", "auto", "must be a number")
