@@ -63,7 +63,7 @@ def binned_metrics(members: np.ndarray, nonmembers: np.ndarray, levels: tuple[fl
         (R, 2 + len(levels)) float64: AUROC, advantage, and TPR at each level, linear within a range. NaN
         where a ROC has no members or no non-members.
     """
-    return _cumulated_metrics(*(_cumulated(weights) for weights in (members, nonmembers)), levels)
+    return _cumulated_metrics(_cumulated(members), _cumulated(nonmembers), levels)
 
 
 def _cumulated(weights: np.ndarray) -> np.ndarray:

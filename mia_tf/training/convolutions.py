@@ -162,11 +162,12 @@ class Fastest:
         if key not in self._known:
             setting = {"layer": key, "shares": self._shares, "dtype": self._dtype, "names": list(FORMULATIONS)}
             setting |= {"device": jax.local_devices()[0].device_kind, "jax": jax.__version__}
-            self._known[key] = measured.recall("convolution", setting)
-            if self._known[key] is None:
-                self._known[key] = seconds = self._measure(layer)
+            seconds = measured.recall("convolution", setting)
+            if seconds is None:
+                seconds = self._measure(layer)
                 if max(seconds.values()) < math.inf:  # where memory was short, another process may have more of it
                     measured.keep("convolution", setting, seconds)
+            self._known[key] = seconds
         return self._known[key]
 
     def _measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:

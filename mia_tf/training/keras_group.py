@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import jax
 import keras
@@ -11,6 +12,7 @@ from mia_tf.task import told
 from mia_tf.training import schedules, views
 from mia_tf.training.device_memory import group_size_that_fits
 from mia_tf.training.keras_group_jax import GroupSteps, PrivateGroupSteps
+from mia_tf.training.keras_steps_jax import JaxSteps
 from mia_tf.training.keras_trainer import KerasTrainer
 from mia_tf.training.task_engine import say_one_at_a_time
 
@@ -33,7 +35,8 @@ class KerasGroup:
 
     def __init__(self, trainer: KerasTrainer, num_members: int, size: int | None, num_models: int | None):
         self._trainer, self._promise = trainer, trainer.config.guarantee(num_members)
-        one = self._one = trainer.prepared(0, num_members, self._promise)
+        # Groups are made on JAX alone.
+        one = self._one = cast(JaxSteps, trainer.prepared(0, num_members, self._promise))
         batch, steps = trainer.config.batch_size, PrivateGroupSteps if self._promise else GroupSteps
         self._steps = steps(one, batch, -(-len(trainer.targets) // batch))
         if size is None:
@@ -58,7 +61,7 @@ class KerasGroup:
         outcomes, states = dict.fromkeys(range(len(seeds))), {}
         for k, (some, seed) in enumerate(zip(rows, seeds, strict=True)):
             try:
-                states[k] = self._trainer.prepared(seed, len(some), self._promise).state
+                states[k] = cast(JaxSteps, self._trainer.prepared(seed, len(some), self._promise)).state
             except (Exception, SystemExit) as error:  # whatever a user's `build` raises, it costs this model alone
                 outcomes[k] = error
         if states:
@@ -81,7 +84,7 @@ class KerasGroup:
     def _answers(self, trained: list[int], outcomes: dict) -> Iterator[np.ndarray | Exception]:
         for k, outcome in outcomes.items():
             if outcome is None:
-                self._one.state = self._steps.state_of(trained.index(k))
+                self._one.state = list(self._steps.state_of(trained.index(k)))
                 outcome = self._one.answers(views.query_views(self._trainer.config.queries))
             yield outcome
 

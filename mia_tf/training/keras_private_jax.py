@@ -66,7 +66,7 @@ class JaxPrivateSteps(JaxSteps):
             self._taken += 1
         return float(losses) / max(len(batches), 1)
 
-    def microbatch(self, rows: np.ndarray, drawn: np.ndarray, start: int) -> tuple:
+    def microbatch(self, rows: np.ndarray, drawn: np.ndarray | None, start: int) -> tuple:
         """The rows of one microbatch and their draws, filled up; the number of its first row, and of all rows."""
         some = slice(start, start + self.size)
         rows_of_part, drawn, _ = fill_up(rows[some], None if drawn is None else drawn[:, some], self.size)

@@ -118,7 +118,7 @@ class KerasTrainer:
         """What computes steps and answers on this backend."""
         arguments = model, self.x, self.targets, self.config.augment, self.outputs(model)
         if _on_jax():
-            if promise is not None:
+            if promise is not None and self.config.dp is not None:
                 from mia_tf.training.keras_private_jax import JaxPrivateSteps
 
                 return JaxPrivateSteps(*arguments, promise, self.config.dp.microbatch)

@@ -5,6 +5,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from mia_tf.records import Examples, ModelFailure, ModelRecord
 from mia_tf.task import ANSWERS, Task, told
 from mia_tf.training import accuracy
 from mia_tf.validation import InputError, check, fail
+
+if TYPE_CHECKING:
+    from mia_tf.training.keras_group import KerasGroup
 
 
 class TaskEngine:
@@ -50,7 +54,7 @@ class TaskEngine:
         """
         models = [(np.asarray(keep, bool), int(seed)) for keep, seed in zip(members, seeds, strict=True)]
         if len(models) > 1 and self._group is not None:
-            yield from self._train_at_once(models, on_epoch)
+            yield from self._train_at_once(self._group, models, on_epoch)
             return
         for index, (keep, seed) in enumerate(models):
             outcome = self._train_one(index, keep, seed)
@@ -65,19 +69,21 @@ class TaskEngine:
             returned = error
         return self._outcome(index, keep, seed, returned, time.perf_counter() - started)
 
-    def _train_at_once(self, models: list, on_epoch: Callable[[], None]) -> Iterator[ModelRecord | ModelFailure]:
+    def _train_at_once(
+        self, group: "KerasGroup", models: list[tuple[np.ndarray, int]], on_epoch: Callable[[], None]
+    ) -> Iterator[ModelRecord | ModelFailure]:
         """Trains models at once; one at a time if that raises an error, so that it costs no other model."""
         started = time.perf_counter()
         try:
-            returned = self._group.train([np.flatnonzero(keep) for keep, _ in models], [seed for _, seed in models])
+            returned = group.train([np.flatnonzero(keep) for keep, _ in models], [seed for _, seed in models])
         except Exception as error:
             say_one_at_a_time(self._task.told(error))
-            outcomes = (self._train_one(index, *model) for index, model in enumerate(models))
+            outcomes = (self._train_one(index, keep, seed) for index, (keep, seed) in enumerate(models))
         else:
             seconds, metrics = (time.perf_counter() - started) / len(models), {"group_size": len(models)}
             outcomes = (
-                self._outcome(index, *model, some, seconds, **metrics)
-                for index, (model, some) in enumerate(zip(models, returned, strict=True))
+                self._outcome(index, keep, seed, some, seconds, **metrics)
+                for index, ((keep, seed), some) in enumerate(zip(models, returned, strict=True))
             )
         on_epoch()
         yield from outcomes

@@ -39,7 +39,7 @@ def share_cores(store: Store, config: ExperimentConfig, options: RunOptions, num
     if not tried:
         raise _not_started()
     speeds = {way: speed for way, (speed, _) in tried.items()}
-    workers, threads = max(speeds, key=speeds.get)
+    workers, threads = max(speeds, key=speeds.__getitem__)
     text = ", ".join(f"{w} x {t} threads: {speed:,.0f} images/s" for (w, t), speed in speeds.items())
     print(f"Measured workers ({text}); taking {workers} x {threads}.", flush=True)
     return workers, threads
