@@ -18,6 +18,7 @@ from mia_tf.analysis.headline import headline
 from mia_tf.analysis.notes import notes
 from mia_tf.analysis.one_run import epsilon_one_run
 from mia_tf.analysis.passes import Progress
+from mia_tf.analysis.planning import HALF_WIDTH, models_for_memorization
 from mia_tf.analysis.pooling import populations
 from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
@@ -164,6 +165,8 @@ def audit(
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
+        measured = (columns[name] for name in ("n_in", "n_out", "memorization", "memorization_se"))
+        columns["models_needed"] = models_for_memorization(*measured, HALF_WIDTH)
         about = {
             **_about(shadows, attacked),
             "num_targets": num_targets,

@@ -28,7 +28,7 @@ FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_onl
 HEADERS = {
     "attacks": "attack,population,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note",
     "examples": "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,"
-    "lira_evidence,exposure,exposure_low,exposure_high,rank",
+    "lira_evidence,exposure,exposure_low,exposure_high,rank,models_needed",
     "accuracy": "split,group,mean,ci_low,ci_high,num_models",
     "curves": "attack,population,fpr,tpr",
     "correlations": "x,y,group,spearman,p_value,n",
