@@ -276,6 +276,14 @@ class Store:
             sources=about.get("sources", {}),
         )
 
+    def x(self, num_examples: int) -> np.ndarray | None:
+        """The first N examples themselves, (N, ...) memory-mapped; None if x_train.npy is not of numbers of all."""
+        if not self.has_images:
+            return None
+        array = load_array(self.logdir / _ARRAYS["images"], "r", self._argument)
+        usable = array.ndim >= 2 and array.dtype.kind in "biuf" and len(array) >= num_examples
+        return array[:num_examples] if usable else None
+
     def pool(self) -> Dataset | Examples:
         """What models train on: the data set, or only the examples if the LOGDIR is of a user's task."""
         return self.dataset() if self.made_with_images else self.examples()

@@ -84,6 +84,7 @@ def test_arrays_give_the_tables_of_a_logdir_of_the_same_arrays(tmp_path, under, 
         labels=dataset.labels,
         ids=dataset.example_ids,
         groups=dataset.groups,
+        x=dataset.images,
     )
     settings = {"num_shadow": (1,), "delta": 1e-5, "attacks": None if under else QUICK}
     found = mia_tf.audit(shadows, **settings)

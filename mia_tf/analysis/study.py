@@ -105,10 +105,7 @@ def audit(
     targets, known = _targets(shadows, target, target_members)
     attacked = shadows if targets is None else targets
     recording = Recording(shadows, targets, known)
-    named, attacks = attacks is not None, chosen if recording.has_logits else without_logits(chosen)
-    if named and attacks != chosen:
-        impossible = ",".join(name for name in chosen if name not in attacks)
-        fail("must be attacks that need no logits, because only scores were kept", attacks=impossible)
+    attacks = _possible(chosen, recording, named=attacks is not None)
     num_targets = min(num_targets or len(attacked), len(attacked))
     lineup, num_models = recording.lineup, recording.keep.shape[1]
     recommended = recommended_online(len(shadows))
@@ -177,7 +174,7 @@ def audit(
             "headline": head,
             "delta": delta,
             "seed": seed,
-            "notes": [*remarks, *_not_possible(recording, chosen, attacks)],
+            "notes": [*remarks, *_not_possible(recording, chosen)],
         }
         found = {
             "attacks": tables.attack_table(evaluations, about["stand_in"]),
@@ -257,16 +254,26 @@ def _bounds(
     return {name: epsilon_one_run(scores[mask, 0], members[mask, 0], delta, seed=seed) for name, mask in masks.items()}
 
 
-def without_logits(attacks: Iterable[str]) -> list[str]:
-    """Those of the attacks that need phi alone."""
-    return [name for name in attacks if not attack_classes()[name].needs_logits]
+def _possible(chosen: Sequence[str], recording: Recording, named: bool) -> list[str]:
+    """The attacks that the record has enough for. Raises InputError for another one that the user named."""
+    possible = list(chosen)
+    for need, there, reason in (
+        ("logits", recording.has_logits, "must be attacks that need no logits, because only scores were kept"),
+        ("x", recording.has_x, "must be attacks that do not see x, because the record has none (ShadowModels(x=...))"),
+    ):
+        impossible = [name for name in possible if need in attack_classes()[name].needs and not there]
+        if named and impossible:
+            fail(reason, attacks=",".join(impossible))
+        possible = [name for name in possible if name not in impossible]
+    return possible
 
 
-def _not_possible(recording: Recording, chosen: Sequence[str], run: Sequence[str]) -> list[str]:
+def _not_possible(recording: Recording, chosen: Sequence[str]) -> list[str]:
     """Says what could not be computed if only scores were kept."""
     if recording.has_logits:
         return []
-    missing = [*(name for name in chosen if name not in run), "memorization", "OOD scores", "accuracy"]
+    attacks = [name for name in chosen if "logits" in attack_classes()[name].needs]
+    missing = [*attacks, "memorization", "OOD scores", "accuracy"]
     return [f"Only scores were kept and no logits, without which there can be no {', '.join(missing)}."]
 
 

@@ -67,8 +67,9 @@ COLUMNS = {
     "correlations": ("x", "y", "group", "spearman", "p_value", "n"),
 }
 """Table -> columns of its CSV, in order. Columns are added at the end, never renamed: other programs read them."""
-_FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only")
-"""The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA and the attacks on labels alone."""
+_FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile")
+"""The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA, the attacks on labels alone,
+and those that see x."""
 
 
 _KINDS = {

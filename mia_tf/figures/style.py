@@ -114,6 +114,7 @@ _ATTACKS = {
     "rmia_offline": AttackStyle("RMIA offline", VERMILLION, _DOTTED),
     "label_only": AttackStyle("Label only", GREY, _DASHED),
     "label_only_gap": AttackStyle("Label only, gap", GREY, _DOTTED),
+    "quantile_regression": AttackStyle("Quantile regression", GREEN, _DOTTED),
 }
 _COLOURS = (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)
 # Neighbours differ in their dashes too.

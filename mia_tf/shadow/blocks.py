@@ -34,6 +34,7 @@ class Block:
         read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
         chosen: (n, M) bool, K + 1 models a side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
         lineup: which are targets and which shadow models; by default every model is both.
+        read_x: returns the examples themselves, (n, ...) numbers; None if the record has none.
     """
 
     start: int
@@ -43,6 +44,7 @@ class Block:
     read_logits: Callable[[int], np.ndarray]
     chosen: np.ndarray | None = None
     lineup: Lineup | None = None
+    read_x: Callable[[], np.ndarray] | None = None
 
     def __post_init__(self):
         if self.lineup is None:
@@ -67,6 +69,11 @@ class Block:
         """(n, Q, M, C) float32 logits of all models, by example, query, model and class; for small blocks."""
         return np.stack([self.read_logits(model) for model in range(self.keep.shape[1])], axis=2)
 
+    @cached_property
+    def x(self) -> np.ndarray:
+        """(n, ...) numbers, the examples themselves, for attacks that need "x"."""
+        return self.read_x()
+
     def pieces(self) -> Iterator[tuple[slice, "Block"]]:
         """Small blocks that make up this one, and which of its rows each has."""
         rows = max(1, _PIECE // (self.phi.shape[1] * self.phi.shape[2]))
@@ -82,6 +89,7 @@ class Block:
                     lambda model, part=part: self.read_logits(model)[part],
                     None if self.chosen is None else self.chosen[part],
                     self.lineup,
+                    None if self.read_x is None else lambda part=part: self.x[part],
                 ),
             )
 
@@ -123,6 +131,9 @@ class Recording:
         self.shape = shadows.shape
         self.has_logits = all(record.has_logits for record in records)
         """Whether logits can be read of all models; else there is phi alone."""
+        self._x = next((record.x for record in records[::-1] if record.x is not None), None)
+        self.has_x = self._x is not None
+        """Whether the examples themselves can be read."""
         self.keep = np.column_stack([model.member for record in records for model in record.models])
         """(N, M) bool."""
         if targets is None:
@@ -181,4 +192,6 @@ class Recording:
             record, model = self._models[position]
             return record.read_logits(model, start, stop)
 
-        return Block(start, self._labels[start:stop], self.keep[start:stop], phi, cache(read), lineup=self.lineup)
+        x = {"read_x": lambda: np.asarray(self._x[start:stop])} if self.has_x else {}
+        labels, keep = self._labels[start:stop], self.keep[start:stop]
+        return Block(start, labels, keep, phi, cache(read), lineup=self.lineup, **x)

@@ -30,6 +30,7 @@ class ShadowModels:
         outputs: "logits", "probabilities" or "sigmoid": what the models return.
         about: what tables and figures say besides numbers.
         models: the M models.
+        x: (N, ...) numbers, the examples themselves, for attacks that see them; None if the record has none.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -50,6 +51,7 @@ class ShadowModels:
         ids=None,
         groups=None,
         classes=None,
+        x=None,
     ):
         """Takes arrays in memory. They are read when an audit needs them, and never changed.
 
@@ -67,6 +69,7 @@ class ShadowModels:
             groups: a name for each example (N,), each of which becomes a population of the audit; or 1 for the
                 under- and 0 for the over-represented group. Default: one group.
             classes: C names of the classes.
+            x: the examples themselves, numbers (N, ...), for attacks that see them (`quantile_regression`).
 
         Raises:
             InputError: an argument has another shape, type or range; the message names it.
@@ -85,6 +88,7 @@ class ShadowModels:
         self.ids = np.arange(num_examples).astype(str) if ids is None else normalize_ids(ids)
         check_shape((num_examples,), ids=self.ids)
         self.groups = None if groups is None else normalize_groups(groups, num_examples)
+        self.x = None if x is None else _as_x(x, num_examples)
         self.about = About(group_titles={name: name for name in self.populations if name != ALL})
         shape = (num_examples, num_queries, num_outputs)
         self.models = [
@@ -133,6 +137,7 @@ class ShadowModels:
         self = cls.__new__(cls)
         self.outputs = config.get("outputs", "logits") if outputs is None else outputs
         self.labels, self.ids = examples.labels, examples.example_ids
+        self.x = store.x(num_examples)
         self.classes = examples.classes if store.has_labels else ("unknown",)
         self.groups = normalize_groups(np.array(examples.populations)[examples.groups], len(self.labels))
         titles = dict(zip(examples.populations, examples.group_names, strict=True))
@@ -238,6 +243,7 @@ class ShadowModels:
         """The same record with all its outputs and metrics in memory: the files that it was read from may go."""
         copy = self.subset([])
         copy.models = [in_memory(model) for model in self.models]
+        copy.x = None if self.x is None else np.array(self.x)
         return copy
 
     def target(self, answers: np.ndarray, member: np.ndarray | None = None) -> ShadowModels:
@@ -281,6 +287,16 @@ def _as_four_axes(logits, outputs: str) -> np.ndarray:
         array = array[:, :, None]
     check(array.ndim == 4, "must have shape (M, N, C) or (M, N, Q, C)", logits=f"shape {np.shape(logits)}")
     check(array.size > 0, "must hold at least one model, example and query", logits=f"shape {np.shape(logits)}")
+    return array
+
+
+def _as_x(x, num_examples: int) -> np.ndarray:
+    """The examples as numbers (N, ...)."""
+    array = np.asarray(x)
+    check(array.dtype.kind in "biuf", "must be numbers", x=f"dtype {array.dtype}")
+    one_each = f"must hold one row of numbers for each of the {num_examples} examples"
+    check(array.ndim >= 2 and len(array) == num_examples, one_each, x=f"shape {array.shape}")
+    check(np.isfinite(array).all(), "must be finite", x="NaN or infinity")
     return array
 
 

@@ -24,7 +24,7 @@ from mia_tf.shadow.kept import Kept
 from mia_tf.store import Store
 
 MODELS, QUERIES = 12, 2
-FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only"]
+FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile"]
 HEADERS = {
     "attacks": "attack,population,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note",
     "examples": "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,"
@@ -258,6 +258,7 @@ def test_a_logdir_of_liras_published_code(analyzed, tmp_path):
     """It has y_train.npy, keep.npy and logits, and neither config.json nor groups; unfinished runs have no logits."""
     logdir, dataset, keep, logits = analyzed
     np.save(tmp_path / "y_train.npy", dataset.labels)
+    np.save(tmp_path / "x_train.npy", dataset.images)
     for index in range(MODELS):
         folder = tmp_path / f"experiment-{index}_{MODELS + 1}"
         (folder / "logits").mkdir(parents=True)
