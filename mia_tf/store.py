@@ -336,6 +336,10 @@ class Store:
         """
         return self._folders.models(epoch)
 
+    def epochs(self) -> list[int]:
+        """The epochs, rising, whose logits each complete model has."""
+        return self._folders.epochs()
+
     def left_out(self) -> list[str]:
         """One sentence per reason why folders are not in `models`, such as those of LiRA's unfinished runs."""
         return self._folders.left_out()

@@ -260,6 +260,7 @@ def _possible(chosen: Sequence[str], recording: Recording, named: bool) -> list[
     for need, there, reason in (
         ("logits", recording.has_logits, "must be attacks that need no logits, because only scores were kept"),
         ("x", recording.has_x, "must be attacks that do not see x, because the record has none (ShadowModels(x=...))"),
+        ("epochs", recording.has_epochs, 'must be attacks that see one epoch, unless the record has epoch="all"'),
     ):
         impossible = [name for name in possible if need in attack_classes()[name].needs and not there]
         if named and impossible:

@@ -20,8 +20,8 @@ class Attack:
     Attributes:
         limitable: whether all that it takes from shadow models comes from `Block.fits` or `Block.leave_one_out`,
             so that `analyze --num_shadow` can limit how many they are.
-        needs: what it looks at besides phi, which may be all that was kept: "logits" (`Block.logits`), or "x"
-            (`Block.x`), the examples themselves.
+        needs: what it looks at besides phi, which may be all that was kept: "logits" (`Block.logits`); "x" (`Block.x`),
+            the examples themselves; "epochs" (`Block.trajectory`), phi at several epochs.
     """
 
     limitable = False

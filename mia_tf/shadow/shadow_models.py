@@ -14,9 +14,11 @@ from mia_tf.shadow import signals
 from mia_tf.shadow.answers import About, Answers, answers_of, check_fits, in_memory
 from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
-from mia_tf.validation import check, check_integer, check_shape, fail, part_of
+from mia_tf.validation import check, check_integer, check_shape, fail, listed, part_of
 
 _SAMPLE = 1000
+ALL_EPOCHS = "all"
+"""As an epoch: all that the models have."""
 
 
 class ShadowModels:
@@ -31,6 +33,7 @@ class ShadowModels:
         about: what tables and figures say besides numbers.
         models: the M models.
         x: (N, ...) numbers, the examples themselves, for attacks that see them; None if the record has none.
+        earlier: the records of the same models at earlier epochs, rising, for attacks that see them.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -89,6 +92,7 @@ class ShadowModels:
         check_shape((num_examples,), ids=self.ids)
         self.groups = None if groups is None else normalize_groups(groups, num_examples)
         self.x = None if x is None else _as_x(x, num_examples)
+        self.earlier: list[ShadowModels] = []
         self.about = About(group_titles={name: name for name in self.populations if name != ALL})
         shape = (num_examples, num_queries, num_outputs)
         self.models = [
@@ -98,7 +102,7 @@ class ShadowModels:
 
     @classmethod
     def open(
-        cls, logdir, outputs: str | None = None, epoch: int | None = None, *, argument: str = "logdir"
+        cls, logdir, outputs: str | None = None, epoch: int | str | None = None, *, argument: str = "logdir"
     ) -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
 
@@ -109,7 +113,8 @@ class ShadowModels:
             logdir: the folder.
             outputs: what the models' files of logits hold, as for arrays in memory; None for what the LOGDIR says of
                 itself, or "logits" if it does not say.
-            epoch: the epoch whose logits are taken; None for the last one of each model.
+            epoch: the epoch whose logits are taken; None for the last one of each model; "all" for the last one that
+                all models have, and with it the earlier ones that all have.
             argument: the name of `logdir` in error messages.
 
         Raises:
@@ -119,6 +124,8 @@ class ShadowModels:
             `shadows = ShadowModels.open("runs/mine")`
         """
         store = Store.open(logdir, argument)
+        if epoch == ALL_EPOCHS:
+            return cls._open_all(logdir, outputs, store.epochs(), argument)
         check_integer(0, optional=True, epoch=epoch)
         config = store.config()
         models = [answers_of(model, cut_keep=not store.ours) for model in store.models(epoch)]
@@ -137,7 +144,7 @@ class ShadowModels:
         self = cls.__new__(cls)
         self.outputs = config.get("outputs", "logits") if outputs is None else outputs
         self.labels, self.ids = examples.labels, examples.example_ids
-        self.x = store.x(num_examples)
+        self.x, self.earlier = store.x(num_examples), []
         self.classes = examples.classes if store.has_labels else ("unknown",)
         self.groups = normalize_groups(np.array(examples.populations)[examples.groups], len(self.labels))
         titles = dict(zip(examples.populations, examples.group_names, strict=True))
@@ -167,6 +174,20 @@ class ShadowModels:
             received = {part_of(argument, "the labels"): f"values from {low} to {high}"}
             fail(f"must lie in [0, {self.shape[2] - 1}]", **received)
         return self
+
+    @classmethod
+    def _open_all(cls, logdir, outputs: str | None, epochs: list[int], argument: str) -> ShadowModels:
+        """The record at the last of the epochs that all models have, with the earlier ones."""
+        allowed = (
+            "must be one epoch, unless all models have logits of several (train --save_steps, then mia_tf.inference)"
+        )
+        check(len(epochs) > 1, allowed, epoch=f"{ALL_EPOCHS}; all have {listed(epochs) or 'none'}")
+        *earlier, record = (cls.open(logdir, outputs, epoch, argument=argument) for epoch in epochs)
+        for other, epoch in zip(earlier, epochs[:-1], strict=True):
+            same = f"must have as many queries at each epoch, {record.shape[1]} (python -m mia_tf.inference)"
+            check(other.shape == record.shape, same, epoch=f"{other.shape[1]} at epoch {epoch}")
+        record.earlier = earlier
+        return record
 
     def __len__(self) -> int:
         """Number of models M."""
@@ -235,8 +256,9 @@ class ShadowModels:
 
     def subset(self, models: Iterable[int]) -> ShadowModels:
         """The same record with only these of its models, by position."""
-        chosen = object.__new__(ShadowModels)
+        models, chosen = list(models), object.__new__(ShadowModels)
         chosen.__dict__ = {**self.__dict__, "models": [self.models[model] for model in models]}
+        chosen.earlier = [record.subset(models) for record in self.earlier]
         return chosen
 
     def in_memory(self) -> ShadowModels:
@@ -244,6 +266,7 @@ class ShadowModels:
         copy = self.subset([])
         copy.models = [in_memory(model) for model in self.models]
         copy.x = None if self.x is None else np.array(self.x)
+        copy.earlier = [record.in_memory() for record in self.earlier]
         return copy
 
     def target(self, answers: np.ndarray, member: np.ndarray | None = None) -> ShadowModels:
@@ -269,6 +292,7 @@ class ShadowModels:
         known = member is not None
         membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
         one = self.subset([])
+        one.earlier = []
         read = {"read": lambda a, b: array[a:b], "argument": "target"}
         one.models = [Answers("the target", "target", membership, wanted, **read)]
         if self.outputs == "probabilities":

@@ -24,7 +24,7 @@ from mia_tf.shadow.kept import Kept
 from mia_tf.store import Store
 
 MODELS, QUERIES = 12, 2
-FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile"]
+FAMILIES = ["yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile", "trajectory"]
 HEADERS = {
     "attacks": "attack,population,metric,value,ci_low,ci_high,num_targets,num_members,num_nonmembers,note",
     "examples": "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,"

@@ -35,7 +35,8 @@ def examples(count):
 def make_block(phi, keep, start=0, x=None):
     """A block of phi (n, Q, M) whose logits say the same: phi + log 2 for the label, 0 for two other classes.
 
-    x (N, ...) is of all examples, from row 0; default `examples`.
+    There is an earlier epoch, whose phi is a function of phi. x (N, ...) is of all examples, from row 0; default
+    `examples`.
     """
     stop = start + len(phi)
     x = (examples(stop) if x is None else x)[start:stop]
@@ -45,7 +46,9 @@ def make_block(phi, keep, start=0, x=None):
         logits[..., 0] = phi[:, :, model] + np.log(2)
         return logits
 
-    return Block(start, np.zeros(len(phi), np.int64), keep, phi, read_logits, read_x=lambda: x)
+    earlier = (phi / 2 + np.sin(2 * phi))[None]
+    labels = np.zeros(len(phi), np.int64)
+    return Block(start, labels, keep, phi, read_logits, read_x=lambda: x, earlier=earlier)
 
 
 def run(name, phi, keep, rows_at_once=None, x=None):

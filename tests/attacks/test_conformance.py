@@ -11,7 +11,7 @@ from mia_tf.attacks.base import register
 
 every_attack = pytest.mark.parametrize("name", attack_classes())
 seeds = st.integers(0, 2**32 - 1)
-COMPARE_WITH_NONMEMBERS = {"rmia", "rmia_offline", "quantile_regression"}
+COMPARE_WITH_NONMEMBERS = {"rmia", "rmia_offline", "quantile_regression", "trajectory_rmia"}
 """Attacks that, by definition, hold the target's answer against its answers on examples it did not train on."""
 
 
