@@ -19,6 +19,7 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 import mia_tf
 from experiments import commands
@@ -113,6 +114,8 @@ def draw(table: Iterable[Mapping]) -> Figure:
                     ax.axhspan(row["ci_low"], row["ci_high"], color=look.colour, alpha=0.12, linewidth=0)
         ax.axhline(drawn_attacks.chance(metric), color=style.GREY, linewidth=0.8)
         ax.set(xlabel="epoch", ylabel=drawn_attacks.label(metric), xticks=epochs)
+        if metric != "auroc":
+            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     words = f"{table[0]['dataset']}, {table[0]['num_models']} models, all examples; grey: random guess. 95% intervals."
     style.footnote(figure, words)

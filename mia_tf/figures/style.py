@@ -115,7 +115,7 @@ _ATTACKS = {
     "label_only": AttackStyle("Label only", GREY, _DASHED),
     "label_only_gap": AttackStyle("Label only, gap", GREY, _DOTTED),
     "quantile_regression": AttackStyle("Quantile regression", GREEN, _DOTTED),
-    "trajectory_lira": AttackStyle("LiRA on epochs", BLUE, _LONG),
+    "trajectory_lira": AttackStyle("LiRA on epochs", SKY, _LONG),
     "trajectory_rmia": AttackStyle("RMIA on epochs", VERMILLION, _LONG),
 }
 _COLOURS = (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)
