@@ -41,8 +41,12 @@ def source(audit, store: Store, folder: Path, options: str, command: str, writte
 def _options(audit, has_x: bool) -> Iterator[str]:
     """The flags of the analysis that are not as they are by default."""
     attacks = audit.attacks["attack"].unique().tolist()
-    usual = {name for name, attack in attack_classes().items() if has_x or "x" not in attack.needs}
-    if attacks and set(attacks) != usual:
+    needs = {name: set(attack.needs) for name, attack in attack_classes().items()}
+    there = {"logits"} | ({"x"} if has_x else set())
+    if any("epochs" in needs.get(name, ()) for name in attacks):
+        yield "--epoch=all"
+        there.add("epochs")
+    if attacks and set(attacks) != {name for name in needs if needs[name] <= there}:
         yield f"--attacks={','.join(attacks)}"
     metrics = [name for name in audit.attacks["metric"].unique() if name.startswith("tpr_") and name != METRIC]
     levels = tuple(map(rate_of, metrics))

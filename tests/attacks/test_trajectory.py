@@ -28,12 +28,23 @@ def scores(name, epochs, keep):
     return attack.score(block)
 
 
-def test_rmia_on_one_epoch_is_rmia():
+def test_rmia_takes_epochs_as_it_takes_queries():
     rng = np.random.default_rng(1)
     keep = membership(rng, 40, 12)
-    phi = rng.normal(size=(1, 40, 3, 12)) + keep[:, None]
-    of_one = [scores(name, phi, keep) for name in ("trajectory_rmia", "rmia")]
-    np.testing.assert_allclose(*of_one, rtol=1e-9, atol=1e-9)
+    epochs = rng.normal(size=(3, 40, 1, 12)) + keep[:, None]
+    of_queries = scores("rmia", epochs.transpose(2, 1, 0, 3), keep)
+    np.testing.assert_allclose(scores("trajectory_rmia", epochs, keep), of_queries, rtol=1e-9, atol=1e-9)
+
+
+def test_pieces_of_a_block_have_their_own_examples_at_every_epoch(monkeypatch):
+    monkeypatch.setattr("mia_tf.shadow.blocks._PIECE", 8 * 3)
+    phi = np.random.default_rng(6).normal(size=(10, 1, 8))
+    block = make_block(phi, phi[:, 0] > 0)
+    pieces = list(block.pieces())
+    assert len(pieces) == 4
+    for part, piece in pieces:
+        np.testing.assert_array_equal(piece.trajectory, block.trajectory[:, part])
+        np.testing.assert_array_equal(piece.x, block.x[part])
 
 
 def test_the_score_is_the_ratio_of_normals_refitted_without_the_target():
