@@ -1,6 +1,7 @@
 """What a report says: its numbers are those of the audit, and its sentences say them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from report_helpers import CLASSES, SCRIPT, make_audit, make_shadows
 
 import mia_tf
 from mia_tf.report import words
-from mia_tf.report.numbers import Source, report_numbers
+from mia_tf.report.numbers import Source, _settled, report_numbers
 from mia_tf.report.page import as_json, page
 
 QUICK = ["yeom", "lira_online_fixed", "rmia"]
@@ -175,3 +176,9 @@ def test_too_few_non_members_are_no_rate():
 )
 def test_percent(value, text):
     assert words.percent(value) == text
+
+
+def test_a_record_that_needs_as_many_models_as_there_are_is_settled():
+    needed = np.array([11, 12, 13, np.nan])
+    counts = _settled(SimpleNamespace(num_models=12, column={"models_needed": needed}.get))
+    assert (counts["settled"], counts["known"], counts["more_models"]) == (2, 3, 1)
