@@ -7,8 +7,10 @@ While training still goes on, it takes the models that are complete. With --num_
 also measured with only so many shadow models a side (sweep.csv), and with --delta=1e-5 they bound epsilon from
 below (epsilon.csv); these two tables of an earlier analysis go, so that all tables are always of the same models.
 
-A model's last epoch counts; --epoch=20 takes another one of all models. Where the files of logits hold what the models
-return after a softmax, or one output of two classes, --outputs=probabilities or --outputs=sigmoid says so.
+A model's last epoch counts; --epoch=20 takes another one of all models. --epoch=all takes the last one that all models
+have, and attacks also the trajectory of all epochs that they have (train --save_steps, then mia_tf.inference). Where
+the files of logits hold what the models return after a softmax, or one output of two classes, --outputs=probabilities
+or --outputs=sigmoid says so.
 
 With --shadow_logdir=SHADOWS the models of LOGDIR are attacked with those of SHADOWS, such as another architecture's,
 which saw the same examples; the tables go to LOGDIR/analysis/shadow_SHADOWS/, by the path from LOGDIR's folder.
@@ -26,7 +28,7 @@ from absl import flags
 from mia_tf import command_line
 from mia_tf.files import folder_to_fill
 from mia_tf.progress import show_steps
-from mia_tf.validation import check, check_integer, fail
+from mia_tf.validation import check, check_integer, fail, listed
 
 FLAGS = flags.FLAGS
 
@@ -54,9 +56,8 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "What the models' files of logits hold: logits, probabilities or sigmoid; default what LOGDIR says, or logits."
     )
     flags.DEFINE_string("outputs", None, what, flag_values=values)
-    flags.DEFINE_integer(
-        "epoch", None, "Take the logits of this epoch; default the last one of each model.", flag_values=values
-    )
+    what = "Take the logits of this epoch, or of all; default the last one of each model."
+    flags.DEFINE_string("epoch", None, what, flag_values=values)
     flags.DEFINE_float(
         "delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.", flag_values=values
     )
@@ -80,7 +81,7 @@ def main() -> int:
         command_line.path_flag("shadow_logdir"),
         _rates(FLAGS.fpr),
         FLAGS.outputs,
-        FLAGS.epoch,
+        _epoch(FLAGS.epoch),
         command_line.path_flag("out"),
     )
     return 0
@@ -93,6 +94,14 @@ def _whole_numbers(cells: list[str]) -> list[int]:
             "num_shadow", cell, cell.isdecimal() and int(cell) > 0, "must be whole numbers above 0, with commas between"
         )
     return [int(cell) for cell in cells]
+
+
+def _epoch(cell: str | None) -> int | str | None:
+    """The epoch of --epoch. Raises InputError if it is neither a whole number nor "all"."""
+    if cell in (None, "all"):
+        return cell
+    check("epoch", cell, cell.isdecimal(), "must be a whole number from 0, or all")
+    return int(cell)
 
 
 def _rates(cells: list[str] | None) -> list[float] | None:
@@ -115,7 +124,7 @@ def analyze(
     shadow_logdir: Path | None = None,
     fpr: Sequence[float] | None = None,
     outputs: str | None = None,
-    epoch: int | None = None,
+    epoch: int | str | None = None,
     out: Path | None = None,
 ) -> None:
     """Writes LOGDIR/analysis/*.csv, or OUT/*.csv, and prints the summary and the paths.
@@ -141,6 +150,7 @@ def analyze(
     if shadow_logdir is not None:
         shadows, target = ShadowModels.open(shadow_logdir, outputs, epoch, argument="shadow_logdir"), targets
         _check_same_examples(targets, shadows, shadow_logdir)
+        _check_same_epochs(targets, shadows, shadow_logdir)
     try:
         with folder_to_fill(folder):
             found = study.audit(
@@ -191,6 +201,13 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
         f"must have answered as many queries of as many classes as --logdir, {asked[0]} and {asked[1]}, "
         f"not {answered[0]} and {answered[1]}",
     )
+
+
+def _check_same_epochs(targets, shadows, shadow_logdir: Path) -> None:
+    """Raises InputError if two LOGDIRs were opened with epochs of their own."""
+    epochs, others = ([one.models[0].epoch for one in record.earlier] for record in (targets, shadows))
+    allowed = f"must have the epochs of --logdir, {listed(epochs)} and the last, for --epoch=all, not {listed(others)}"
+    check("shadow_logdir", shadow_logdir, epochs == others, allowed)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,12 @@ class KerasTask(Task):
         check("build", f"a model with {returned.units} outputs", fits, allowed)
         self.note, self._config, self._units, self._x_digest = returned.note, config, returned.units, _digest(x)
 
+    @property
+    def x(self) -> np.ndarray | None:
+        """The examples as the model takes them, if they are one array (N, ...); else None."""
+        x = self.train_and_predict.x
+        return x if isinstance(x, np.ndarray) and x.ndim > 1 else None
+
     def ask(self, model) -> np.ndarray:
         """Returns what a finished Keras model answers for all examples, as the shadow models are asked.
 

@@ -76,6 +76,12 @@ class ModelFolders:
             models.append(StoredModel(name, index, path, taken, files[taken], keep, self._argument))
         return models
 
+    def epochs(self) -> list[int]:
+        """The epochs, rising, whose logits each complete model has."""
+        kind = self.kind
+        complete = [path for _, path in self._readable() if not self._lacks(path, kind)]
+        return sorted(set.intersection(*(set(self._files(path, kind)) for path in complete))) if complete else []
+
     @property
     def kind(self) -> str:
         """Whether models are read from their logits, or from scores: if those are all that was kept."""

@@ -277,6 +277,14 @@ class Store:
             sources=about.get("sources", {}),
         )
 
+    def x(self, num_examples: int) -> np.ndarray | None:
+        """The first N examples themselves, (N, ...) memory-mapped; None if x_train.npy is not of numbers of all."""
+        if not self.has_images:
+            return None
+        array = load_array(self.logdir / _ARRAYS["images"], "r", self._argument)
+        usable = array.ndim >= 2 and array.dtype.kind in "biuf" and len(array) >= num_examples
+        return array[:num_examples] if usable else None
+
     def pool(self) -> Dataset | Examples:
         """What models train on: the data set, or only the examples if the LOGDIR is of a user's task."""
         return self.dataset() if self.made_with_images else self.examples()
@@ -328,6 +336,10 @@ class Store:
             InputError: a complete model has no logits of this epoch; the message names the models and the epochs.
         """
         return self._folders.models(epoch)
+
+    def epochs(self) -> list[int]:
+        """The epochs, rising, whose logits each complete model has."""
+        return self._folders.epochs()
 
     def left_out(self) -> list[str]:
         """One sentence per reason why folders are not in `models`, such as those of LiRA's unfinished runs."""

@@ -83,6 +83,11 @@ class Task:
     name: str = field(init=False)
     digest: str = field(init=False)
 
+    @property
+    def x(self) -> np.ndarray | None:
+        """The examples themselves, (N, ...) numbers, for attacks that see them; None if only the function knows."""
+        return None
+
     def __post_init__(self):
         function = self.train_and_predict
         check("train_and_predict", function, callable(function), "must be a function of rows and seed")

@@ -97,4 +97,6 @@ def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callab
         raise RuntimeError(f"none of {config.num_experiments} models could be trained; model {index}: {reason}")
     for index, reason in sorted(failures.items()):
         warnings.warn(f"model {index} failed: {reason}", stacklevel=3)
-    return ShadowModels.open(options.logdir)
+    record = ShadowModels.open(options.logdir)
+    record.x = task.x
+    return record

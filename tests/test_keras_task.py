@@ -24,6 +24,7 @@ def test_it_is_a_task_with_the_models_own_settings():
     task = mia_tf.KerasTask(build, X, Y, epochs=2, batch_size=8, ids=np.arange(40) + 100)
     assert isinstance(task, mia_tf.Task) and task.name == "test_keras_task.build" and task.outputs == "logits"
     assert task.note.startswith("The model is asked for logits: the softmax of ")
+    np.testing.assert_array_equal(task.x, X.astype(np.float32))
     assert task.statement(20) == task.note and task.hparams(20) == {}
     identity = task.identity()
     assert identity["epochs"] == 2 and identity["batch_size"] == 8
@@ -97,7 +98,7 @@ def test_what_private_training_cannot_train_is_refused_by_name(changes, words):
 def test_private_models_are_trained_and_recorded_with_their_guarantee(tmp_path, capsys):
     task = mia_tf.KerasTask(build, X, Y, epochs=2, batch_size=8, dp=mia_tf.PrivacyConfig(1.0, delta=1e-3))
     shadows = mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path)
-    assert len(shadows) == 2
+    assert len(shadows) == 2 and shadows.x is task.x
     hparams = json.loads((tmp_path / "experiment-1_2" / "hparams.json").read_text())
     assert hparams["dp"] is True and hparams["noise_multiplier"] == 1.0 and hparams["steps"] == 5
     assert f"epsilon {hparams['epsilon']:.3f} by RDP" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from toys import make_dataset
 
 import mia_tf
 from mia_tf.analysis import tables
+from mia_tf.analysis.planning import models_for_memorization
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
 
@@ -91,6 +92,7 @@ def test_arrays_give_the_tables_of_a_logdir_of_the_same_arrays(tmp_path, under, 
         labels=dataset.labels,
         ids=dataset.example_ids,
         groups=dataset.groups,
+        x=dataset.images,
     )
     settings = {"num_shadow": (1,), "delta": 1e-5, "attacks": None if under else QUICK}
     found = mia_tf.audit(shadows, **settings)
@@ -276,6 +278,8 @@ def test_records_are_in_the_users_order_with_the_users_ids_and_classes():
     threshold = min(score for score in scores[keep] if np.mean(nonmembers >= score) <= 0.1)
     expected = (keep & (scores >= threshold)).sum(axis=1) / keep.sum(axis=1)
     np.testing.assert_allclose(records["exposure"], expected)
+    columns = (records[name].to_numpy() for name in ("n_in", "n_out", "memorization", "memorization_se"))
+    np.testing.assert_array_equal(audit.column("models_needed"), models_for_memorization(*columns, 0.1))
     assert (records["exposure_low"] <= expected).all() and (expected <= records["exposure_high"]).all()
     order = records.sort_values("rank")
     assert order["exposure"].is_monotonic_decreasing

@@ -10,6 +10,8 @@ from mia_tf.analysis.statistics import CONFIDENCE
 
 _Z = float(ndtri((1 + CONFIDENCE) / 2))
 _MOST_MODELS = 1e9
+HALF_WIDTH = 0.1
+"""How well the memorization of one record is to be known, either way; then the record is settled."""
 
 
 def smallest_visible_rate(

@@ -46,7 +46,8 @@ class Audit:
         records: per example, in the user's order: row, id, label, group, n_in and n_out (models trained with and
             without it), memorization, memorization_se, privacy_score, ood_msp, ood_energy, lira_evidence; exposure, the
             share of the targets trained on the example in which the recommended attack recognises it at the headline's
-            false positive rate, with its 95% interval exposure_low and exposure_high; and rank, 1 for the most exposed.
+            false positive rate, with its 95% interval exposure_low and exposure_high; rank, 1 for the most exposed; and
+            models_needed, how many models make the 95% interval of the memorization 0.1 wide either way.
         accuracy: per split and group, the models' mean accuracy.
         curves: points of the ROC curves.
         correlations: Spearman's rank correlations of columns of `records`.
@@ -220,7 +221,7 @@ class Audit:
 
     def column(self, name: str) -> np.ndarray:
         """(N,) float64, a column of numbers of `records`."""
-        return self.records[name].to_numpy(np.float64)
+        return self.records[name].to_numpy(np.float64, na_value=np.nan)
 
     @property
     def shown_metrics(self) -> list[str]:

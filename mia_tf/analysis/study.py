@@ -18,6 +18,7 @@ from mia_tf.analysis.headline import headline
 from mia_tf.analysis.notes import notes
 from mia_tf.analysis.one_run import epsilon_one_run
 from mia_tf.analysis.passes import Progress
+from mia_tf.analysis.planning import HALF_WIDTH, models_for_memorization
 from mia_tf.analysis.pooling import populations
 from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
@@ -106,10 +107,7 @@ def audit(
     targets, known = _targets(shadows, target, target_members)
     attacked = shadows if targets is None else targets
     recording = Recording(shadows, targets, known)
-    named, attacks = attacks is not None, chosen if recording.has_logits else without_logits(chosen)
-    if named and attacks != chosen:
-        impossible = ",".join(name for name in chosen if name not in attacks)
-        fail("attacks", impossible, "must be attacks that need no logits, because only scores were kept")
+    attacks = _possible(chosen, recording, named=attacks is not None)
     num_targets = min(num_targets or len(attacked), len(attacked))
     lineup, num_models = recording.lineup, recording.keep.shape[1]
     recommended = recommended_online(len(shadows))
@@ -169,6 +167,9 @@ def audit(
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
+        columns["models_needed"] = models_for_memorization(
+            columns["n_in"], columns["n_out"], columns["memorization"], columns["memorization_se"], HALF_WIDTH
+        )
         about = {
             **_about(shadows, attacked),
             "num_targets": num_targets,
@@ -179,7 +180,7 @@ def audit(
             "headline": head,
             "delta": delta,
             "seed": seed,
-            "notes": [*remarks, *_not_possible(recording, chosen, attacks)],
+            "notes": [*remarks, *_not_possible(recording, chosen)],
         }
         found = {
             "attacks": tables.attack_table(evaluations, about["stand_in"]),
@@ -259,16 +260,27 @@ def _bounds(
     return {name: epsilon_one_run(scores[mask, 0], members[mask, 0], delta, seed=seed) for name, mask in masks.items()}
 
 
-def without_logits(attacks: Iterable[str]) -> list[str]:
-    """Those of the attacks that need phi alone."""
-    return [name for name in attacks if not attack_classes()[name].needs_logits]
+def _possible(chosen: Sequence[str], recording: Recording, named: bool) -> list[str]:
+    """The attacks that the record has enough for. Raises InputError for another one that the user named."""
+    possible = list(chosen)
+    for need, there, reason in (
+        ("logits", recording.has_logits, "must be attacks that need no logits, because only scores were kept"),
+        ("x", recording.has_x, "must be attacks that do not see x, because the record has none (ShadowModels(x=...))"),
+        ("epochs", recording.has_epochs, 'must be attacks that see one epoch, unless the record has epoch="all"'),
+    ):
+        impossible = [name for name in possible if need in attack_classes()[name].needs and not there]
+        if named and impossible:
+            fail("attacks", ",".join(impossible), reason)
+        possible = [name for name in possible if name not in impossible]
+    return possible
 
 
-def _not_possible(recording: Recording, chosen: Sequence[str], run: Sequence[str]) -> list[str]:
+def _not_possible(recording: Recording, chosen: Sequence[str]) -> list[str]:
     """Says what could not be computed if only scores were kept."""
     if recording.has_logits:
         return []
-    missing = [*(name for name in chosen if name not in run), "memorization", "OOD scores", "accuracy"]
+    attacks = [name for name in chosen if "logits" in attack_classes()[name].needs]
+    missing = [*attacks, "memorization", "OOD scores", "accuracy"]
     return [f"Only scores were kept and no logits, without which there can be no {', '.join(missing)}."]
 
 

@@ -60,14 +60,16 @@ COLUMNS = {
         "exposure_low",
         "exposure_high",
         "rank",
+        "models_needed",
     ),
     "accuracy": ("split", "group", "mean", "ci_low", "ci_high", "num_models"),
     "curves": ("attack", "population", "fpr", "tpr"),
     "correlations": ("x", "y", "group", "spearman", "p_value", "n", "note"),
 }
 """Table -> columns of its CSV, in order. Columns are added at the end, never renamed: other programs read them."""
-_FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only")
-"""The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA and the attacks on labels alone."""
+_FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile", "trajectory")
+"""The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA, the attacks on labels alone,
+and those that see x or several epochs."""
 
 
 _KINDS = {
@@ -75,20 +77,18 @@ _KINDS = {
     **dict.fromkeys(("example_id", "label", "group", "x", "y"), "text"),
     **dict.fromkeys(("index", "rank", "n_in", "n_out", "n", "num_models", "num_targets"), "integer"),
     **dict.fromkeys(("num_members", "num_nonmembers"), "integer"),
-    **dict.fromkeys(("num_shadow", "other_num_shadow"), "maybe_integer"),
+    **dict.fromkeys(("num_shadow", "other_num_shadow", "models_needed"), "maybe_integer"),
     **dict.fromkeys(("privacy_score", "ood_msp", "ood_energy", "lira_evidence", "threshold"), "number"),
 }
 """Column -> its kind for `files.read_csv`; the others are finite, as rates are. num_shadow is missing if all models
-are used."""
+are used, and models_needed if the memorization is unknown."""
 _RECORDS = {"index": "row", "example_id": "id"}
 """Column of examples.csv -> column of `Audit.records`."""
 
 
 def table(name: str, rows: Iterable[Sequence]) -> pd.DataFrame:
     """The rows of a table of COLUMNS as a DataFrame."""
-    frame = pd.DataFrame(list(rows), columns=list(COLUMNS[name]))
-    maybe = [column for column in frame if _KINDS.get(column) == "maybe_integer"]
-    return frame.astype(dict.fromkeys(maybe, "Int64"))
+    return _with_missing(pd.DataFrame(list(rows), columns=list(COLUMNS[name])))
 
 
 def attack_table(evaluations: Mapping[tuple[str, int | None, str], Evaluation], stand_in: str) -> pd.DataFrame:
@@ -132,7 +132,14 @@ def record_table(shadows: ShadowModels, columns: Mapping[str, np.ndarray]) -> pd
     labels = shadows.labels if shadows.classes is None else np.array(shadows.classes)[shadows.labels]
     groups = np.full(len(labels), ALL) if shadows.groups is None else shadows.groups
     about = {"index": np.arange(len(labels)), "example_id": shadows.ids, "label": labels, "group": groups}
-    return pd.DataFrame({_RECORDS.get(name, name): {**about, **columns}[name] for name in COLUMNS["examples"]})
+    values = {**about, **columns}
+    return _with_missing(pd.DataFrame({_RECORDS.get(name, name): values[name] for name in COLUMNS["examples"]}))
+
+
+def _with_missing(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table, whose whole numbers may be missing."""
+    maybe = [column for column in frame if _KINDS.get(column) == "maybe_integer"]
+    return frame.astype(dict.fromkeys(maybe, "Int64"))
 
 
 def _noted(frame: pd.DataFrame, stand_in: str) -> pd.DataFrame:

@@ -20,11 +20,12 @@ class Attack:
     Attributes:
         limitable: whether all that it takes from shadow models comes from `Block.fits` or `Block.leave_one_out`,
             so that `analyze --num_shadow` can limit how many they are.
-        needs_logits: whether it looks at logits; the others need phi alone, which may be all that was kept.
+        needs: what it looks at besides phi, which may be all that was kept: "logits" (`Block.logits`); "x" (`Block.x`),
+            the examples themselves; "epochs" (`Block.trajectory`), phi at several epochs.
     """
 
     limitable = False
-    needs_logits = False
+    needs: tuple[str, ...] = ()
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         """An attack on `num_models` models; one that draws at random takes its draws from `rng`."""

@@ -28,7 +28,7 @@ class LabelOnly(Attack):
     """
 
     limitable = True
-    needs_logits = True
+    needs = ("logits",)
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)
@@ -54,7 +54,7 @@ class LabelOnly(Attack):
 class Gap(Attack):
     """The share of correct views: with one view the gap attack, which takes correct for member (Yeom et al., 2018)."""
 
-    needs_logits = True
+    needs = ("logits",)
 
     def score(self, block: Block) -> np.ndarray:
         return correct_share(block)

@@ -57,7 +57,7 @@ class Shokri(Attack):
     depends on whether the target is one of them, tells the label.
     """
 
-    needs_logits = True
+    needs = ("logits",)
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)

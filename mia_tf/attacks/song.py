@@ -27,7 +27,7 @@ class _Song(Attack):
     the surest examples of the class with the highest threshold are one tie in the float32 of `analyze`.
     """
 
-    needs_logits = True
+    needs = ("logits",)
 
     def __init__(self, num_models: int, rng: np.random.Generator):
         super().__init__(num_models, rng)

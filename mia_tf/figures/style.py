@@ -116,6 +116,9 @@ _ATTACKS = {
     "rmia_offline": AttackStyle("RMIA offline", VERMILLION, _DOTTED),
     "label_only": AttackStyle("Label only", GREY, _DASHED),
     "label_only_gap": AttackStyle("Label only, gap", GREY, _DOTTED),
+    "quantile_regression": AttackStyle("Quantile regression", GREEN, _DOTTED),
+    "trajectory_lira": AttackStyle("LiRA on epochs", SKY, _LONG),
+    "trajectory_rmia": AttackStyle("RMIA on epochs", VERMILLION, _LONG),
 }
 _COLOURS = (GREEN, PURPLE, VERMILLION, BLUE, BLACK, SKY)
 # Neighbours differ in their dashes too.

@@ -31,17 +31,22 @@ def source(audit, store: Store, folder: Path, options: str, command: str, writte
     return Source(
         title=about["name"],
         written=written,
-        commands=[" ".join([f"python -m mia_tf.analyze {options}", *_options(audit)]), command],
+        commands=[" ".join([f"python -m mia_tf.analyze {options}", *_options(audit, store.has_images)]), command],
         settings={name: str(value) for name, value in settings.items()},
         data_notes=[sources[name] for name in _NOTES if sources.get(name)],
         table=str(folder / "examples.csv"),
     )
 
 
-def _options(audit) -> Iterator[str]:
+def _options(audit, has_x: bool) -> Iterator[str]:
     """The flags of the analysis that are not as they are by default."""
     attacks = audit.attacks["attack"].unique().tolist()
-    if attacks and set(attacks) != set(attack_classes()):
+    needs = {name: set(attack.needs) for name, attack in attack_classes().items()}
+    there = {"logits"} | ({"x"} if has_x else set())
+    if any("epochs" in needs.get(name, ()) for name in attacks):
+        yield "--epoch=all"
+        there.add("epochs")
+    if attacks and set(attacks) != {name for name in needs if needs[name] <= there}:
         yield f"--attacks={','.join(attacks)}"
     metrics = [name for name in audit.attacks["metric"].unique() if name.startswith("tpr_") and name != METRIC]
     levels = tuple(map(rate_of, metrics))

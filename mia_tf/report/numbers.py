@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mia_tf import __version__
-from mia_tf.analysis.planning import smallest_visible_rate
+from mia_tf.analysis.planning import HALF_WIDTH, smallest_visible_rate
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.attacks import attack_classes
 from mia_tf.records import ALL
@@ -154,8 +154,24 @@ def _records(audit, table: str) -> dict:
         "known": len(known),
         "total": len(audit.records),
         "could_change_places": alike,
+        "settled": _settled(audit),
         "table": table,
     }
+
+
+def _settled(audit) -> dict | None:
+    """How many records have a settled memorization, and what the others take; None if no memorization is known."""
+    needed = audit.column("models_needed")
+    needed = needed[np.isfinite(needed)]
+    if not len(needed):
+        return None
+    counts = {
+        "half_width": HALF_WIDTH,
+        "settled": int(np.count_nonzero(needed <= audit.num_models)),
+        "known": len(needed),
+        "more_models": max(int(needed.max()) - audit.num_models, 0),
+    }
+    return {"sentence": words.settled(counts, audit.num_models), **counts}
 
 
 def _groups(audit, head: Mapping | None) -> list[dict]:

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from mia_tf.analysis import planning
+from mia_tf.analysis.planning import HALF_WIDTH
 from mia_tf.analysis.tables import rate_of
 from mia_tf.records import ALL
-from mia_tf.report.words import counted, percent
+from mia_tf.report.words import percent
 
-HALF_WIDTH = 0.1
-"""How well the memorization of one record is to be known, either way."""
 _MOST_RECORDS = 0.95
 
 
@@ -57,16 +56,14 @@ def _levels(audit) -> Iterator[dict]:
 
 
 def _memorization(audit) -> Iterator[dict]:
-    n_in, n_out, value, error = (audit.column(name) for name in ("n_in", "n_out", "memorization", "memorization_se"))
-    needed = planning.models_for_memorization(n_in, n_out, value, error, HALF_WIDTH)
+    needed = audit.column("models_needed")
     needed = needed[np.isfinite(needed)]
     if not len(needed):
         return
     most = int(np.quantile(needed, _MOST_RECORDS, method="higher"))
-    already = int(np.count_nonzero(needed <= audit.num_models))
     if most > audit.num_models:
         yield {
             "question": f"The memorization of {_MOST_RECORDS:.0%} of the records, each to {HALF_WIDTH} either way",
             "models": most,
-            "note": f"Known so well now: {already:,} of {counted(len(needed), 'record')}.",
+            "note": "",
         }

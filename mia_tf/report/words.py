@@ -100,6 +100,25 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def settled(counts: Mapping, num_models: int) -> str:
+    """Which records are settled with the models there are, and how many more would settle the others.
+
+    Args:
+        counts: half_width, settled, known and more_models, as in the numbers of a report.
+        num_models: number of models that there are.
+    """
+    first = (
+        f"With {counted(num_models, 'model')} the memorization of {counts['settled']:,} of "
+        f"{counted(counts['known'], 'record')} is settled: its 95% interval is at most {counts['half_width']} wide "
+        "either way."
+    )
+    if not counts["more_models"]:
+        return first
+    rest = counts["known"] - counts["settled"]
+    others = "the other one" if rest == 1 else f"the other {rest:,}" if counts["settled"] else "them"
+    return f"{first} {counted(counts['more_models'], 'more model')} would settle {others}."
+
+
 def not_tested(attacks: Sequence[str], known: Sequence[str]) -> list[str]:
     """What no audit of this kind tests, and the attacks that this one left out."""
     left_out = [attack_label(name) for name in known if name not in attacks]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import cast
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Block:
         read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
         chosen: (n, M) bool, K + 1 models a side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
         lineup: which are targets and which shadow models; by default every model is both.
+        earlier: (E - 1, n, Q, M) float64, phi at earlier epochs, rising; None if the record is of one epoch.
+        read_x: returns the examples themselves, (n, ...) numbers; None if the record has none.
     """
 
     start: int
@@ -46,6 +49,8 @@ class Block:
     read_logits: Callable[[int], np.ndarray]
     chosen: np.ndarray | None = None
     lineup: Lineup = _ALL
+    read_x: Callable[[], np.ndarray] | None = None
+    earlier: np.ndarray | None = None
 
     def __post_init__(self):
         if self.lineup is _ALL:
@@ -70,6 +75,16 @@ class Block:
         """(n, Q, M, C) float32 logits of all models, by example, query, model and class; for small blocks."""
         return np.stack([self.read_logits(model) for model in range(self.keep.shape[1])], axis=2)
 
+    @cached_property
+    def x(self) -> np.ndarray:
+        """(n, ...) numbers, the examples themselves, for attacks that need "x"."""
+        return cast(Callable[[], np.ndarray], self.read_x)()
+
+    @cached_property
+    def trajectory(self) -> np.ndarray:
+        """(E, n, Q, M) float64, phi at every epoch, `phi` last, for attacks that need "epochs"."""
+        return np.concatenate([cast(np.ndarray, self.earlier), self.phi[None]])
+
     def pieces(self) -> Iterator[tuple[slice, "Block"]]:
         """Small blocks that make up this one, and which of its rows each has."""
         rows = max(1, _PIECE // (self.phi.shape[1] * self.phi.shape[2]))
@@ -85,6 +100,8 @@ class Block:
                     lambda model, part=part: self.read_logits(model)[part],
                     None if self.chosen is None else self.chosen[part],
                     self.lineup,
+                    None if self.read_x is None else lambda part=part: self.x[part],
+                    None if self.earlier is None else self.earlier[:, part],
                 ),
             )
 
@@ -126,6 +143,12 @@ class Recording:
         self.shape = shadows.shape
         self.has_logits = all(record.has_logits for record in records)
         """Whether logits can be read of all models; else there is phi alone."""
+        self._x = next((record.x for record in records[::-1] if record.x is not None), None)
+        self.has_x = self._x is not None
+        """Whether the examples themselves can be read."""
+        epochs = [[earlier.models[0].epoch for earlier in record.earlier] for record in records]
+        self.has_epochs = len(epochs[0]) > 0 and all(one == epochs[0] for one in epochs)
+        """Whether all models' answers at the same earlier epochs can be read."""
         self.keep = np.column_stack([model.member for record in records for model in record.models])
         """(N, M) bool."""
         if targets is None:
@@ -145,7 +168,8 @@ class Recording:
     @property
     def num_bytes(self) -> int:
         """Bytes that `read` keeps."""
-        return 8 * len(self._labels) * self.shape[1] * len(self._models)
+        epochs = 1 + (len(self._models[0][0].earlier) if self.has_epochs else 0)
+        return 8 * len(self._labels) * self.shape[1] * len(self._models) * epochs
 
     def read(self, kept: Kept) -> Iterator[tuple[Block, PlainView | None]]:
         """Blocks in order, from the models' answers; keeps phi. Without logits there is no PlainView.
@@ -159,8 +183,7 @@ class Recording:
             if not self.has_logits:
                 for k, (record, model) in enumerate(self._models):
                     phi[:, :, k] = record.read_phi(model, start, stop)
-                kept.append(f"phi-{start}", phi)
-                yield self._block(start, stop, phi), None
+                yield self._kept_block(kept, start, stop, phi), None
                 continue
             view = PlainView(np.empty(shape, bool), np.empty(shape), np.empty(shape))
             labels = self._labels[start:stop]
@@ -171,17 +194,30 @@ class Recording:
                 view.correct[:, k] = signals.correct(plain, labels)
                 view.ood_msp[:, k] = ood.max_softmax(plain)
                 view.ood_energy[:, k] = ood.energy(plain)
-            kept.append(f"phi-{start}", phi)
-            yield self._block(start, stop, phi), view
+            yield self._kept_block(kept, start, stop, phi), view
 
     def reread(self, kept: Kept) -> Iterator[Block]:
         """The same blocks again, once `read` has come to its end."""
         for start, stop in self._ranges:
-            yield self._block(start, stop, np.array(kept.read(f"phi-{start}")))
+            earlier = np.array(kept.read(f"earlier-{start}")) if self.has_epochs else None
+            yield self._block(start, stop, np.array(kept.read(f"phi-{start}")), earlier)
 
-    def _block(self, start: int, stop: int, phi: np.ndarray) -> Block:
+    def _kept_block(self, kept: Kept, start: int, stop: int, phi: np.ndarray) -> Block:
+        """The block of a range of examples, whose phi is kept; reads their phi at earlier epochs."""
+        kept.append(f"phi-{start}", phi)
+        if not self.has_epochs:
+            return self._block(start, stop, phi)
+        models = [[record.read_phi(model, start, stop) for record in of.earlier] for of, model in self._models]
+        earlier = np.stack(models, axis=-1)
+        kept.append(f"earlier-{start}", earlier)
+        return self._block(start, stop, phi, earlier)
+
+    def _block(self, start: int, stop: int, phi: np.ndarray, earlier: np.ndarray | None = None) -> Block:
         def read(position: int) -> np.ndarray:
             record, model = self._models[position]
             return record.read_logits(model, start, stop)
 
-        return Block(start, self._labels[start:stop], self.keep[start:stop], phi, cache(read), lineup=self.lineup)
+        x = self._x
+        read_x = None if x is None else lambda: np.asarray(x[start:stop])
+        labels, keep = self._labels[start:stop], self.keep[start:stop]
+        return Block(start, labels, keep, phi, cache(read), None, self.lineup, read_x, earlier)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from mia_tf.shadow import signals
 from mia_tf.shadow.answers import About, Answers, answers_of, check_fits, in_memory
 from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
-from mia_tf.validation import check, check_integer, check_shape, fail, part_of
+from mia_tf.validation import check, check_integer, check_shape, fail, listed, part_of
 
 _SAMPLE = 1000
+ALL_EPOCHS = "all"
+"""As an epoch: all that the models have."""
 
 
 class ShadowModels:
@@ -30,6 +33,8 @@ class ShadowModels:
         outputs: "logits", "probabilities" or "sigmoid": what the models return.
         about: what tables and figures say besides numbers.
         models: the M models.
+        x: (N, ...) numbers, the examples themselves, for attacks that see them; None if the record has none.
+        earlier: the records of the same models at earlier epochs, rising, for attacks that see them.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -50,6 +55,7 @@ class ShadowModels:
         ids=None,
         groups=None,
         classes=None,
+        x=None,
     ):
         """Takes arrays in memory. They are read when an audit needs them, and never changed.
 
@@ -67,6 +73,7 @@ class ShadowModels:
             groups: a name for each example (N,), each of which becomes a population of the audit; or 1 for the
                 under- and 0 for the over-represented group. Default: one group.
             classes: C names of the classes.
+            x: the examples themselves, numbers (N, ...), for attacks that see them (`quantile_regression`).
 
         Raises:
             InputError: an argument has another shape, type or range; the message names it.
@@ -85,6 +92,8 @@ class ShadowModels:
         self.ids = np.arange(num_examples).astype(str) if ids is None else normalize_ids(ids)
         check_shape("ids", self.ids, (num_examples,))
         self.groups = None if groups is None else normalize_groups(groups, num_examples)
+        self.x = None if x is None else _as_x(x, num_examples)
+        self.earlier: list[ShadowModels] = []
         self.about = About(group_titles={name: name for name in self.populations if name != ALL})
         shape = (num_examples, num_queries, num_outputs)
         self.models = [
@@ -94,7 +103,7 @@ class ShadowModels:
 
     @classmethod
     def open(
-        cls, logdir, outputs: str | None = None, epoch: int | None = None, *, argument: str = "logdir"
+        cls, logdir, outputs: str | None = None, epoch: int | str | None = None, *, argument: str = "logdir"
     ) -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
 
@@ -105,7 +114,8 @@ class ShadowModels:
             logdir: the folder.
             outputs: what the models' files of logits hold, as for arrays in memory; None for what the LOGDIR says of
                 itself, or "logits" if it does not say.
-            epoch: the epoch whose logits are taken; None for the last one of each model.
+            epoch: the epoch whose logits are taken; None for the last one of each model; "all" for the last one that
+                all models have, and with it the earlier ones that all have.
             argument: the name of `logdir` in error messages.
 
         Raises:
@@ -115,7 +125,10 @@ class ShadowModels:
             `shadows = ShadowModels.open("runs/mine")`
         """
         store = Store.open(logdir, argument)
+        if epoch == ALL_EPOCHS:
+            return cls._open_all(logdir, outputs, store.epochs(), argument)
         check_integer("epoch", epoch, 0, optional=True)
+        epoch = cast(int | None, epoch)
         config = store.config()
         models = [answers_of(model, cut_keep=not store.ours) for model in store.models(epoch)]
         notes = store.left_out()
@@ -133,6 +146,7 @@ class ShadowModels:
         self = cls.__new__(cls)
         self.outputs = config.get("outputs", "logits") if outputs is None else outputs
         self.labels, self.ids = examples.labels, examples.example_ids
+        self.x, self.earlier = store.x(num_examples), []
         self.classes = examples.classes if store.has_labels else ("unknown",)
         self.groups = normalize_groups(np.array(examples.populations)[examples.groups], len(self.labels))
         titles = dict(zip(examples.populations, examples.group_names, strict=True))
@@ -162,6 +176,20 @@ class ShadowModels:
             name, received = part_of(argument, "the labels"), f"values from {low} to {high}"
             fail(name, received, f"must lie in [0, {self.shape[2] - 1}]")
         return self
+
+    @classmethod
+    def _open_all(cls, logdir, outputs: str | None, epochs: list[int], argument: str) -> ShadowModels:
+        """The record at the last of the epochs that all models have, with the earlier ones."""
+        allowed = (
+            "must be one epoch, unless all models have logits of several (train --save_steps, then mia_tf.inference)"
+        )
+        check("epoch", f"{ALL_EPOCHS}; all have {listed(epochs) or 'none'}", len(epochs) > 1, allowed)
+        *earlier, record = (cls.open(logdir, outputs, epoch, argument=argument) for epoch in epochs)
+        for other, epoch in zip(earlier, epochs[:-1], strict=True):
+            same = f"must have as many queries at each epoch, {record.shape[1]} (python -m mia_tf.inference)"
+            check("epoch", f"{other.shape[1]} at epoch {epoch}", other.shape == record.shape, same)
+        record.earlier = earlier
+        return record
 
     def __len__(self) -> int:
         """Number of models M."""
@@ -230,14 +258,17 @@ class ShadowModels:
 
     def subset(self, models: Iterable[int]) -> ShadowModels:
         """The same record with only these of its models, by position."""
-        chosen = object.__new__(ShadowModels)
+        models, chosen = list(models), object.__new__(ShadowModels)
         chosen.__dict__ = {**self.__dict__, "models": [self.models[model] for model in models]}
+        chosen.earlier = [record.subset(models) for record in self.earlier]
         return chosen
 
     def in_memory(self) -> ShadowModels:
         """The same record with all its outputs and metrics in memory: the files that it was read from may go."""
         copy = self.subset([])
         copy.models = [in_memory(model) for model in self.models]
+        copy.x = None if self.x is None else np.array(self.x)
+        copy.earlier = [record.in_memory() for record in self.earlier]
         return copy
 
     def target(self, answers: np.ndarray, member: np.ndarray | None = None) -> ShadowModels:
@@ -265,6 +296,7 @@ class ShadowModels:
         known = member is not None
         membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
         one = self.subset([])
+        one.earlier = []
         read = {"read": lambda a, b: array[a:b], "argument": "target"}
         one.models = [Answers("the target", "target", membership, wanted, **read)]
         if self.outputs == "probabilities":
@@ -283,6 +315,16 @@ def _as_four_axes(logits, outputs: str) -> np.ndarray:
         array = array[:, :, None]
     check("logits", f"shape {np.shape(logits)}", array.ndim == 4, "must have shape (M, N, C) or (M, N, Q, C)")
     check("logits", f"shape {np.shape(logits)}", array.size > 0, "must hold at least one model, example and query")
+    return array
+
+
+def _as_x(x, num_examples: int) -> np.ndarray:
+    """The examples as numbers (N, ...)."""
+    array = np.asarray(x)
+    check("x", f"dtype {array.dtype}", array.dtype.kind in "biuf", "must be numbers")
+    one_each = f"must hold one row of numbers for each of the {num_examples} examples"
+    check("x", f"shape {array.shape}", array.ndim >= 2 and len(array) == num_examples, one_each)
+    check("x", "NaN or infinity", np.isfinite(array).all(), "must be finite")
     return array
 
 

@@ -71,7 +71,7 @@ def test_targets_of_another_logdir_are_attacked_with_all_shadow_models(dataset, 
     analyze.analyze(tmp_path / "a" / "targets", None, num_targets, shadow_logdir=tmp_path / "b" / "shadows")
     folder = tmp_path / "a" / "targets" / "analysis" / "shadow_..+b+shadows"
     found = aurocs(folder)
-    assert set(found) == set(attack_classes())
+    assert set(found) == {name for name, attack in attack_classes().items() if "epochs" not in attack.needs}
     assert min(found.values()) > 0.7
     rows = read_table(folder / "attacks.csv")
     members = int(keep[:num_targets].sum())

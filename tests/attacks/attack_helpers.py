@@ -27,25 +27,38 @@ def left_for(keep, example, target):
     return [[m for m in side if m not in (target, partner)] for side in sides]
 
 
-def make_block(phi, keep, start=0):
-    """A block of phi (n, Q, M) whose logits say the same: phi + log 2 for the label, 0 for two other classes."""
+def examples(count):
+    """(N, 3) the examples themselves, which have nothing to do with what models say of them; the first are the same."""
+    return np.random.default_rng(0).normal(size=(count, 3))
+
+
+def make_block(phi, keep, start=0, x=None):
+    """A block of phi (n, Q, M) whose logits say the same: phi + log 2 for the label, 0 for two other classes.
+
+    There is an earlier epoch, whose phi is a function of phi. x (N, ...) is of all examples, from row 0; default
+    `examples`.
+    """
+    stop = start + len(phi)
+    x = (examples(stop) if x is None else x)[start:stop]
 
     def read_logits(model):
         logits = np.zeros((*phi.shape[:2], CLASSES), np.float32)
         logits[..., 0] = phi[:, :, model] + np.log(2)
         return logits
 
-    return Block(start, np.zeros(len(phi), np.int64), keep, phi, read_logits)
+    earlier = (phi / 2 + np.sin(2 * phi))[None]
+    labels = np.zeros(len(phi), np.int64)
+    return Block(start, labels, keep, phi, read_logits, read_x=lambda: x, earlier=earlier)
 
 
-def run(name, phi, keep, rows_at_once=None):
+def run(name, phi, keep, rows_at_once=None, x=None):
     """(N, M) scores of an attack, shown the examples in one block, or in several."""
     attack = attack_classes()[name](keep.shape[1], np.random.default_rng(0))
     rows_at_once = rows_at_once or len(phi)
     blocks = [slice(start, start + rows_at_once) for start in range(0, len(phi), rows_at_once)]
     for rows in blocks:
-        attack.observe(make_block(phi[rows], keep[rows], rows.start))
-    return np.concatenate([attack.score(make_block(phi[rows], keep[rows], rows.start)) for rows in blocks])
+        attack.observe(make_block(phi[rows], keep[rows], rows.start, x))
+    return np.concatenate([attack.score(make_block(phi[rows], keep[rows], rows.start, x)) for rows in blocks])
 
 
 def members_three_higher(rng, keep, name):

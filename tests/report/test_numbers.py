@@ -1,6 +1,7 @@
 """What a report says: its numbers are those of the audit, and its sentences say them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from report_helpers import CLASSES, SCRIPT, make_audit, make_shadows
 
 import mia_tf
 from mia_tf.report import words
-from mia_tf.report.numbers import Source, report_numbers
+from mia_tf.report.numbers import Source, _settled, report_numbers
 from mia_tf.report.page import as_json, page
 
 QUICK = ["yeom", "lira_online_fixed", "rmia"]
@@ -92,6 +93,27 @@ def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
     assert "360 tests of non-members are there, 1,000 are needed" in level["note"]
 
 
+def test_settled_records_are_those_that_need_no_more_models(audit, numbers):
+    needed = audit.records["models_needed"]
+    counts = numbers["records"]["settled"]
+    assert counts["settled"] == (needed <= 12).sum() and counts["known"] == 200
+    assert counts["more_models"] == needed.max() - 12
+    assert counts["sentence"] in page(audit, numbers)
+
+
+def test_the_sentence_on_settled_records():
+    counts = {"half_width": 0.1, "settled": 1200, "known": 1500, "more_models": 36}
+    assert words.settled(counts, 64) == (
+        "With 64 models the memorization of 1,200 of 1,500 records is settled: its 95% interval is at most 0.1 wide "
+        "either way. 36 more models would settle the other 300."
+    )
+    assert words.settled(counts | {"settled": 0}, 64).endswith("36 more models would settle them.")
+    assert words.settled(counts | {"settled": 1499, "more_models": 1}, 64).endswith(
+        "1 more model would settle the other one."
+    )
+    assert words.settled(counts | {"settled": 1500, "more_models": 0}, 64).endswith("either way.")
+
+
 def test_what_went_wrong_and_was_not_run_is_said(numbers):
     assert "3 records are copies." in numbers["went_wrong"]
     assert any("Shokri" in sentence for sentence in numbers["not_tested"])
@@ -154,3 +176,9 @@ def test_too_few_non_members_are_no_rate():
 )
 def test_percent(value, text):
     assert words.percent(value) == text
+
+
+def test_a_record_that_needs_as_many_models_as_there_are_is_settled():
+    needed = np.array([11, 12, 13, np.nan])
+    counts = _settled(SimpleNamespace(num_models=12, column={"models_needed": needed}.get))
+    assert (counts["settled"], counts["known"], counts["more_models"]) == (2, 3, 1)

@@ -1,0 +1,108 @@
+"""What does an attacker gain who sees the examples and trains no shadow model? Quantile regression (Bertran, 2023).
+
+    python -m experiments.open_questions.sees_x --logdirs runs/mnist_svhn_cpu
+
+Beside quantile regression stand Yeom's attack, which has no shadow models either, and RMIA offline with 1, 2 and 4
+shadow models that were not trained on the example. The last rows have all shadow models.
+Writes sees_x.csv and a figure for each LOGDIR into experiments/results/open_questions.
+Cost: half a minute per LOGDIR of 32 models and 2,625 examples on one core, besides its training.
+Measured: experiments/results/open_questions/sees_x.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+import mia_tf
+from experiments import commands
+from mia_tf.analysis.tables import write_rows
+from mia_tf.attacks.lira import recommended_online
+from mia_tf.figures import attacks as drawn_attacks
+from mia_tf.figures import style
+from mia_tf.figures.dots import draw_dots
+from mia_tf.validation import check, part_of
+
+OUT = Path(__file__).parent.parent / "results" / "open_questions"
+NUM_SHADOW = (1, 2, 4)
+WITHOUT_SHADOW_MODELS = ("yeom", "quantile_regression")
+METRICS = ("auroc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001")
+COLUMNS = (
+    *("dataset", "num_models", "attack", "num_shadow", "population", "metric", "value", "ci_low", "ci_high"),
+    *("num_targets", "num_members", "num_nonmembers", "seed", "note"),
+)
+
+
+def rows(shadows: mia_tf.ShadowModels, seed: int) -> list[tuple]:
+    """Rows of the CSV, of one record; num_shadow is 0 without shadow models and "all" with all of them."""
+    attacks = (*WITHOUT_SHADOW_MODELS, "rmia_offline", recommended_online(len(shadows)))
+    audit = mia_tf.audit(shadows, attacks=attacks, num_shadow=NUM_SHADOW, fpr=(0.01, 0.001), seed=seed)
+    limited = audit.sweep[audit.sweep["attack"] == "rmia_offline"]
+    measured = []
+    for table in (audit.attacks, limited):
+        for row in table[table["metric"].isin(METRICS)].itertuples(index=False):
+            size = getattr(row, "num_shadow", 0 if row.attack in WITHOUT_SHADOW_MODELS else "all")
+            triple = row.value, row.ci_low, row.ci_high
+            counts = row.num_targets, row.num_members, row.num_nonmembers
+            who = shadows.about.name, len(shadows), row.attack, size, row.population
+            measured.append((*who, row.metric, *triple, *counts, seed, row.note))
+    return measured
+
+
+def draw(table: Iterable[Mapping]) -> Figure:
+    """Draws AUROC and TPR at 0.1% FPR of one record, by attack and population."""
+    table = list(table)
+    labels = style.attack_styles(row["attack"] for row in table)
+    names = {}
+    for row in sorted(
+        table, key=lambda row: (row["num_shadow"] == "all", row["num_shadow"] or 0, row["attack"] != "yeom")
+    ):
+        models = {0: "", "all": ", all models"}.get(row["num_shadow"], f", {row['num_shadow']} models")
+        names[row["attack"], row["num_shadow"]] = labels[row["attack"]].label + models.replace("1 models", "1 model")
+    populations = dict.fromkeys(row["population"] for row in table if row["population"] != "over")
+    series = {name: (f"{name} examples", style.group_style(place)) for place, name in enumerate(populations)}
+    figure = style.new_figure(9.6, 3.8)
+    axes = figure.subplots(1, 2, sharey=True)
+    for ax, metric in zip(axes, ("auroc", "tpr_at_fpr_0.001"), strict=True):
+        values = {
+            ((row["attack"], row["num_shadow"]), row["population"]): (row["value"], row["ci_low"], row["ci_high"])
+            for row in table
+            if row["metric"] == metric and row["population"] in populations
+        }
+        if metric != "auroc":
+            ax.set_xscale("log", nonpositive="clip")
+            ax.set_xlim(1e-4, 1)
+            style.percent_axis(ax.xaxis)
+        draw_dots(ax, names, series, values, smallest=1e-4)
+        ax.axvline(drawn_attacks.chance(metric), color=style.GREY, linewidth=0.8, zorder=0)
+        ax.set(xlabel=drawn_attacks.label(metric))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    words = f"{table[0]['dataset']}, {table[0]['num_models']} models; grey: random guess. 95% intervals."
+    style.footnote(figure, words)
+    return figure
+
+
+def main() -> None:
+    """Attacks every LOGDIR."""
+    parser = commands.Parser(__doc__)
+    parser.add_argument("--logdirs", type=commands.folder, nargs="+", required=True, help="runs of pictures")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the random units")
+    parser.add_argument("--out", type=commands.folder_to_write, default=OUT, help="folder of the CSV and the figures")
+    options = parser.parse_args()
+    records = [mia_tf.ShadowModels.open(folder, argument="logdirs") for folder in options.logdirs]
+    for folder, shadows in zip(options.logdirs, records, strict=True):
+        check(part_of("logdirs", str(folder)), "no pictures", shadows.x is not None, "must hold x_train.npy")
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = []
+    for shadows in records:
+        part = rows(shadows, options.seed)
+        table += part
+        with matplotlib.rc_context(style.RC):
+            figure = draw([dict(zip(COLUMNS, row, strict=True)) for row in part])
+            figure.savefig(options.out / f"sees_x_{shadows.about.name}.png", dpi=150)
+    print(write_rows(options.out / "sees_x.csv", COLUMNS, table))
+
+
+if __name__ == "__main__":
+    commands.run(main)
