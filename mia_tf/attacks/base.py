@@ -1,5 +1,7 @@
 """What an attack is, and the table that each attack's file enters itself in."""
 
+from typing import TypeVar
+
 import numpy as np
 
 from mia_tf.shadow.blocks import Block
@@ -44,6 +46,9 @@ class Attack:
         raise NotImplementedError
 
 
+AnyAttack = TypeVar("AnyAttack", bound=Attack)
+
+
 def register(name: str):
     """Class decorator: enters an Attack in the table under `name`, as the command line and the CSVs call it.
 
@@ -51,7 +56,7 @@ def register(name: str):
         ValueError: another attack has that name.
     """
 
-    def enter(attack: type[Attack]) -> type[Attack]:
+    def enter(attack: type[AnyAttack]) -> type[AnyAttack]:
         if name in ATTACKS:
             raise ValueError(f"Attack {name!r} of {attack.__module__} is already that of {ATTACKS[name].__module__}")
         ATTACKS[name] = attack
