@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import commands, runs
+from experiments.reproduction.kept_rows import Place, with_kept
 from experiments.reproduction.measured import Measured, read
 from experiments.reproduction.paper_numbers import statements
 from mia_tf import command_line
@@ -95,17 +96,28 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
 
 
 def write(build: Build, found: dict[str, Measured], out: Path, scale: str) -> Path:
-    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; gives the main CSV's path."""
+    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; gives the main CSV's path.
+
+    A CSV keeps its rows of runs that are not there now. The figures would lack them, and are then left as they are.
+    """
     out.mkdir(parents=True, exist_ok=True)
+    present = {(run.run.mixture, run.run.selection) for run in found.values()}
+    kept: dict[Place, None] = {}
     with matplotlib.rc_context(style.RC):
         outcome = build(found)
-        for ending, figure in outcome.figures.items():
+        for ending, rows in outcome.tables.items():
+            path = out / f"{scale}{ending}.csv"
+            merged, places = with_kept(path, rows, present)
+            kept |= dict.fromkeys(places)
+            if merged:
+                write_rows(path, merged)
+                print(path)
+        if kept:
+            names = ", ".join(" ".join(filter(None, place)) for place in kept)
+            print(f"Kept the numbers of runs that are not there: {names}. Figures without them are not drawn.")
+        for ending, figure in () if kept else outcome.figures.items():
             figure.savefig(out / f"{scale}{ending}.png", dpi=130)
             print(out / f"{scale}{ending}.png")
-        for ending, rows in outcome.tables.items():
-            if rows:
-                write_rows(out / f"{scale}{ending}.csv", rows)
-                print(out / f"{scale}{ending}.csv")
     return out / f"{scale}.csv"
 
 

@@ -1,0 +1,46 @@
+"""Rows of an earlier CSV whose runs are elsewhere: a table that is made anew keeps them."""
+
+import csv
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+Place = tuple[str, str]
+"""Mixture and selection; the selection is "" in a table of one selection alone."""
+_VALUE = "ours"
+"""The column that is empty in rows of runs that were not there."""
+
+
+def place_of(row: Mapping) -> Place:
+    """Returns where a row's numbers are from; two selections that are compared stand as "MORE - LESS"."""
+    return str(row.get("mixture", "")), str(row.get("selection", ""))
+
+
+def with_kept(path: Path, rows: Sequence[Mapping], present: Collection[Place]) -> tuple[list[Mapping], list[Place]]:
+    """Returns the rows to write, and the places whose rows are taken from the CSV as it is.
+
+    Args:
+        path: the CSV, which may not be there.
+        rows: the new rows, all with the same keys.
+        present: the places whose runs the new rows are made of.
+
+    Only rows of places that are not present are kept, and only if they hold a number. They take the place of the new
+    rows of these places, which hold none. New columns are empty in them.
+    """
+    if not path.exists() or not rows or "mixture" not in rows[0]:
+        return list(rows), []
+    with open(path, newline="") as file:
+        old = list(csv.DictReader(file))
+    mixtures = {mixture for mixture, _ in present}
+
+    def is_present(place: Place) -> bool:
+        mixture, selection = place
+        if not selection:
+            return mixture in mixtures
+        return any((mixture, one) in present for one in selection.split(" - "))
+
+    kept = [row for row in old if not is_present(place_of(row)) and row.get(_VALUE, "any") != ""]
+    places = list(dict.fromkeys(map(place_of, kept)))
+    fresh = [row for row in rows if place_of(row) not in places]
+    order = {place: number for number, place in enumerate(dict.fromkeys(map(place_of, (*old, *rows))))}
+    merged = [*fresh, *({key: row.get(key, "") for key in rows[0]} for row in kept)]
+    return sorted(merged, key=lambda row: order[place_of(row)]), places
