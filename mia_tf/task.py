@@ -296,3 +296,9 @@ def _digest(content: bytes | str) -> str:
     """16 hexadecimal digits."""
     content = content.encode() if isinstance(content, str) else content
     return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def say_one_at_a_time(reason: str) -> None:
+    """Says that models are trained one at a time, and why."""
+    line = f"Models of this network cannot be trained at once, so they take turns: {reason}"
+    print(line, file=sys.stderr, flush=True)

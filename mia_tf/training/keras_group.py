@@ -8,13 +8,12 @@ import jax
 import keras
 import numpy as np
 
-from mia_tf.task import told
+from mia_tf.task import say_one_at_a_time, told
 from mia_tf.training import schedules, views
 from mia_tf.training.device_memory import group_size_that_fits
 from mia_tf.training.keras_group_jax import GroupSteps, PrivateGroupSteps
 from mia_tf.training.keras_steps_jax import JaxSteps
 from mia_tf.training.keras_trainer import KerasTrainer
-from mia_tf.training.task_engine import say_one_at_a_time
 
 _CPU_GROUP, _SMALL = 8, 50_000
 """Models at once on a CPU, and most weights of a network for it: beyond that a step is no longer mostly overhead."""

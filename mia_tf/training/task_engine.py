@@ -2,7 +2,6 @@
 
 import hashlib
 import multiprocessing
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mia_tf.records import Examples, ModelFailure, ModelRecord
-from mia_tf.task import ANSWERS, Task, told
+from mia_tf.task import ANSWERS, Task, say_one_at_a_time, told
 from mia_tf.training import accuracy
 from mia_tf.validation import InputError, check, fail
 
@@ -150,9 +149,3 @@ def start_task_engine(
     differ = [name for name in {**own, **identity} if own.get(name) != identity.get(name)]
     check("task", identity["task"], not differ, f"must be the same in each process; it differs in {', '.join(differ)}")
     return TaskEngine(task, num_members, ensemble_size, num_models)
-
-
-def say_one_at_a_time(reason: str) -> None:
-    """Says that models are trained one at a time, and why."""
-    line = f"Models of this network cannot be trained at once, so they take turns: {reason}"
-    print(line, file=sys.stderr, flush=True)

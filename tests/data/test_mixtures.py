@@ -141,11 +141,11 @@ def test_counts_are_balanced_over_labels(mixture, load_mixture):
 
 
 def test_equal_seeds_agree_and_different_seeds_differ(load_mixture):
-    first, again, other = (load_mixture(num_over=40, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (load_mixture(num_over=40, data_seed=seed) for seed in (1, 1, 2))
     assert _rows(first) == _rows(again)
     assert np.array_equal(first.images, again.images)
     assert set(first.example_ids) != set(other.example_ids)
-    shuffled = [load_mixture(num_under=0, seed=seed) for seed in (1, 2)]
+    shuffled = [load_mixture(num_under=0, data_seed=seed) for seed in (1, 2)]
     assert _rows(shuffled[0]) != _rows(shuffled[1])
     assert set(_rows(shuffled[0])) == set(_rows(shuffled[1]))
 

@@ -120,7 +120,7 @@ def test_selections_that_leave_a_class_empty_say_so_and_one_class_is_refused(own
     assert dataset.num_classes == 3
     assert dataset.sources["empty classes"] == f"None of the chosen examples is of class {'abc'[left]}."
     with refuses("dataset", "2 examples of one class"):
-        own(np.resize([0] * 39 + [1], COUNT), settings={"dataset_size": 2, "seed": 1})
+        own(np.resize([0] * 39 + [1], COUNT), settings={"dataset_size": 2, "data_seed": 1})
 
 
 def test_a_users_ids_name_the_examples(own, tmp_path):

@@ -86,7 +86,7 @@ def test_tfds_and_npz_choose_the_same_examples(tfds, nothing_probed, tmp_path):
             order = np.random.default_rng(0).permutation(200)
             arrays = {"x_train": data.images[order], "y_train": data.labels[order]}
             np.savez(tmp_path / f"{name}.npz", x_test=data.test_images, y_test=data.test_labels, **arrays)
-        config = {"num_over": 50, "num_under": 30, "seed": 3}
+        config = {"num_over": 50, "num_under": 30, "data_seed": 3}
         first = load(DataConfig(data_source="tfds", **config))
     second = load(DataConfig(data_source="npz", data_dir=str(tmp_path), **config))
     assert np.array_equal(first.example_ids, second.example_ids)

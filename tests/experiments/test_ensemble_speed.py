@@ -14,7 +14,7 @@ def test_operations_are_those_of_the_published_counts():
 
 def test_a_model_of_the_paper_is_100_passes_over_70_percent_of_the_mixture():
     assert ensemble_speed.EXAMPLES_OF_A_MODEL == {"cnn32-3-max": 42_700, "resnet18": 35_700}
-    assert set(ensemble_speed.EXAMPLES_OF_A_MODEL) == set(ensemble_measure.SHAPES)
+    assert set(ensemble_speed.EXAMPLES_OF_A_MODEL) <= set(ensemble_measure.SHAPES)
 
 
 def test_every_method_is_measured_by_a_function_that_there_is():
