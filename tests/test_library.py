@@ -258,6 +258,11 @@ def test_settings_of_an_audit_are_checked_before_any_work(settings, refusal):
         mia_tf.audit(shadows, **settings)
 
 
+def test_a_folder_is_no_record_of_shadow_models():
+    with refuses("shadows", "str", "such as ShadowModels.open(LOGDIR)"):
+        mia_tf.audit("runs/mine")
+
+
 # ---- records and populations
 
 

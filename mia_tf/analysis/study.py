@@ -97,6 +97,10 @@ def audit(
         >>> bool(found.attacks.query("metric == 'auroc'")["value"].iloc[0] > 0.8)
         True
     """
+    kind = type(shadows).__name__
+    check(
+        "shadows", kind, isinstance(shadows, ShadowModels), "must be a ShadowModels, such as ShadowModels.open(LOGDIR)"
+    )
     chosen = check_attacks(attacks)
     levels = check_levels(fpr)
     check_integer("num_targets", num_targets, 1, optional=True)
