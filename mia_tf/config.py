@@ -18,6 +18,8 @@ SUBSET_PLANS = ("balanced", "bernoulli")
 SELECTIONS = ("random", "subpopulation", "singletons")
 """How the under-represented examples are selected (Choi et al., section 6)."""
 CLUSTERED = ("mixture", "under")
+PIXMIX = ("choi", "published")
+"""Readings of how Choi et al. make augMNIST and augCIFAR-10, the default first."""
 AUGMENTATIONS = ("none", "mirror", "weak")
 NORMS = ("batch", "group")
 PRECISIONS = ("float32", "bfloat16")
@@ -62,6 +64,12 @@ class DataConfig:
     pool_test: bool = setting(False, "Use the test images as examples too; none are left to test with.")
     dataset_size: int | None = setting(None, "Keep this many examples of the mixture; default all.", lira=True)
     data_seed: int = setting(0, "Chooses the examples, and trains the network of `features`.")
+    pixmix: str | None = setting(
+        None,
+        "With mnist_augmnist or cifar10_augcifar10: how PixMix augments. choi (default): with all operations that the "
+        "images allow. published: as in PixMix's own code, with nine operations, after random mirroring and a random "
+        "crop of 4 pixels.",
+    )
     under: str = setting("random", f"How the under-represented examples are selected: {', '.join(SELECTIONS)}.")
     features: str | None = setting(
         None,
@@ -89,6 +97,8 @@ class DataConfig:
         check_integer("num_under", self.num_under, 0, optional=True)
         check_integer("dataset_size", self.dataset_size, 2, optional=True)
         check_integer("data_seed", self.data_seed, 0)
+        if self.pixmix is not None:
+            check_choice("pixmix", self.pixmix, PIXMIX)
         check_choice("under", self.under, SELECTIONS)
         needed_by = {"features": "subpopulation", "scores_from": "singletons", "threshold": "singletons"}
         for name, under in needed_by.items():
@@ -292,4 +302,6 @@ class ExperimentConfig(PlanConfig):
         for name in ("pool_test", "under", "features", "clustered", "threshold"):
             if data[name] == getattr(DataConfig, name):
                 del data[name]
+        if data["pixmix"] in (None, PIXMIX[0]):  # earlier versions had only the first
+            del data["pixmix"]
         return {**data, **training, **nested}

@@ -16,6 +16,17 @@ def test_a_normalisation_is_written_only_where_it_is_not_the_usual_one():
     assert ExperimentConfig(training=group).to_dict()["norm"] == group.to_dict()["norm"] == "group"
 
 
+def test_the_reading_of_pixmix_is_written_only_where_earlier_versions_could_not_have_it():
+    written = [
+        ExperimentConfig(data=DataConfig(dataset="mnist_augmnist", pixmix=reading)).to_dict()
+        for reading in (None, "choi", "published")
+    ]
+    assert written[0] == written[1] and "pixmix" not in written[0]
+    assert written[2] == {**written[0], "pixmix": "published"}
+    with refuses("pixmix", "paper", "must be one of choi, published"):
+        DataConfig(pixmix="paper")
+
+
 @pytest.mark.parametrize(
     "config",
     [

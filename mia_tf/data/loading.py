@@ -26,8 +26,10 @@ def load(config: DataConfig, extract_features: selection.FeatureExtractor | None
 
     Raises:
         InputError: the data set is unknown, its data cannot be had (with the commands that would
-            help) or are not images and labels, or fewer examples exist than were asked for.
+            help) or are not images and labels, or fewer examples exist than were asked for; or `config.pixmix` is
+            given for a data set that is not augmented.
     """
+    _check_pixmix(config)
     if config.dataset.startswith(OWN_PREFIX):
         dataset = own_arrays.load(config.dataset.removeprefix(OWN_PREFIX), config)
     else:
@@ -52,7 +54,8 @@ def _load_mixture(config: DataConfig) -> Dataset:
         check("pool_test", True, not pooled, f"leaves no test images, of which `{mixture.name}` takes its group")
         names.append(mixture.under)
         embedded = config.data_source == "embedded"  # needs no folder, so none is looked for
-        change = mixture.change_under(None if embedded else sources.folder_of_archives(config.data_dir))
+        folder = None if embedded else sources.folder_of_archives(config.data_dir)
+        change = mixture.change_under(folder, config.pixmix)
     names = list(dict.fromkeys(names))
     read = dict(zip(names, sources.read(names, config.data_source, config.data_dir), strict=True))
     if config.pool_test:
@@ -74,6 +77,13 @@ def _load_mixture(config: DataConfig) -> Dataset:
         stand_in=" ".join(dict.fromkeys(filter(None, stand_ins))),
         sources={**{name: _described(source) for name, source in read.items()}, **change.sources},
     )
+
+
+def _check_pixmix(config: DataConfig) -> None:
+    """Raises InputError if `pixmix` is given for a data set that PixMix does not make."""
+    augmented = [name for name, mixture in MIXTURES.items() if mixture.pixmix]
+    allowed = f"needs --dataset={' or '.join(augmented)}"
+    check("pixmix", config.pixmix, config.pixmix is None or config.dataset in augmented, allowed)
 
 
 def _with_test_images(source: SourceData) -> SourceData:
@@ -121,8 +131,9 @@ def identity(config: DataConfig) -> dict:
     """What config.json has of the data besides the settings: what tells files apart whose paths it does not hold.
 
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such file, or `config.pixmix` is given for a data set that is not augmented.
     """
+    _check_pixmix(config)
     own = config.dataset.startswith(OWN_PREFIX)
     archive = own_arrays.identity(config.dataset.removeprefix(OWN_PREFIX)) if own else {}
     return {**archive, **selection.identity(config)}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mia_tf.config import PIXMIX
 from mia_tf.data import mixing_pictures
 from mia_tf.data.relabelling import random_labels, wrong_labels
 from mia_tf.data.resampling import resize_by_area, to_grey
@@ -51,8 +52,9 @@ class Mixture:
         group_names: what figures call the two groups.
         transform_over, transform_under: source images (n, H, W, C) uint8 -> images of the mixture, one for
             one; both groups must come out in one shape.
-        change_under: the folder of data, or None, -> the Change of the under-represented group; it is asked
-            before any data are read, so that it can say (InputError) what it lacks.
+        change_under: (folder of data or None, value of `--pixmix` or None) -> the Change of the under-represented
+            group. It is called before any data are read, so that it can say (InputError) what it lacks.
+        pixmix: whether `--pixmix` says how `change_under` augments.
         under_from: the split that the under-represented group is chosen from, "train" or "test".
         num_test_under: the most test images of the under-represented group; None for all there are, 0 where
             its labels are random, so that no model can know them.
@@ -69,7 +71,8 @@ class Mixture:
     group_names: tuple[str, str] = ("over-represented", "under-represented")
     transform_over: Callable[[np.ndarray], np.ndarray] = np.asarray
     transform_under: Callable[[np.ndarray], np.ndarray] = np.asarray
-    change_under: Callable[[Path | None], Change] = lambda folder: Change()
+    change_under: Callable[[Path | None, str | None], Change] = lambda folder, pixmix: Change()
+    pixmix: bool = False
     under_from: str = "train"
     num_test_under: int | None = None
     num_classes: int = 10
@@ -81,24 +84,25 @@ def like_mnist(images: np.ndarray) -> np.ndarray:
     return resize_by_area(to_grey(images), 28)
 
 
-def _relabelled(new_labels: Callable) -> Callable[[Path | None], Change]:
+def _relabelled(new_labels: Callable) -> Callable[[Path | None, str | None], Change]:
     """The Change of labels only, by a function of `relabelling`, to any of ten."""
-    return lambda folder: Change(lambda images, labels, rng: (images, new_labels(labels, 10, rng)))
+    return lambda folder, pixmix: Change(lambda images, labels, rng: (images, new_labels(labels, 10, rng)))
 
 
-def _augmented(data_folder: Path | None) -> Change:
+def _augmented(data_folder: Path | None, pixmix: str | None) -> Change:
     """The Change of pictures by PixMix, as Choi et al. make augMNIST and augCIFAR-10 (Appendix C)."""
     pictures = mixing_pictures.find(data_folder)
+    reading = PIXMIX[0] if pixmix is None else pixmix
 
     def apply(images, labels, rng):
-        from mia_tf.data.pixmix import pixmix_until_changed
+        from mia_tf.data.pixmix import READINGS, pixmix_until_changed
 
         in_colour = pictures.in_colour(images.shape[1])
         grey = images.shape[3] == 1
         to_mix = resize_by_area(to_grey(in_colour), images.shape[1]) if grey else in_colour
-        return pixmix_until_changed(images, to_mix, rng), labels
+        return pixmix_until_changed(images, to_mix, rng, **READINGS[reading]), labels
 
-    return Change(apply, sources={"mixing pictures": pictures.provenance})
+    return Change(apply, sources={"mixing pictures": pictures.provenance, "PixMix": f"as --pixmix={reading} says"})
 
 
 # Choi et al. name the networks (CNN32, CNN64, ResNet-9, ResNet-18) and train each model on 70% of the mixture (Table
@@ -151,6 +155,7 @@ MIXTURES = {
             num_under=1000,
             group_names=("MNIST", "augMNIST"),
             change_under=_augmented,
+            pixmix=True,
             num_test_under=1000,
             recipe=_CHOI_MNIST,
         ),
@@ -161,6 +166,7 @@ MIXTURES = {
             num_under=1000,
             group_names=("CIFAR-10", "augCIFAR-10"),
             change_under=_augmented,
+            pixmix=True,
             num_test_under=1000,
             recipe={"arch": "resnet18", **_CHOI},
         ),

@@ -40,7 +40,9 @@ def _enhance(kind: type) -> Callable:
     return lambda picture, strength, rng: kind(picture).enhance(0.1 + 1.8 * strength)
 
 
-OPERATIONS: dict[str, Callable[[Image.Image, float, np.random.Generator], Image.Image]] = {
+_Operation = Callable[[Image.Image, float, np.random.Generator], Image.Image]
+
+NINE: dict[str, _Operation] = {
     "autocontrast": lambda picture, strength, rng: ImageOps.autocontrast(picture),
     "equalize": lambda picture, strength, rng: ImageOps.equalize(picture),
     "posterize": lambda picture, strength, rng: ImageOps.posterize(picture, max(1, 4 - int(4 * strength))),
@@ -50,6 +52,11 @@ OPERATIONS: dict[str, Callable[[Image.Image, float, np.random.Generator], Image.
     "shear_y": _shear_y,
     "translate_x": _translate_x,
     "translate_y": _translate_y,
+}
+"""Those that PixMix's published code takes unless it is called with --all-ops."""
+
+OPERATIONS: dict[str, _Operation] = {
+    **NINE,
     "color": _enhance(ImageEnhance.Color),
     "contrast": _enhance(ImageEnhance.Contrast),
     "brightness": _enhance(ImageEnhance.Brightness),

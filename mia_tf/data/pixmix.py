@@ -4,13 +4,21 @@ An image is mixed again and again, each time with an augmented copy of itself or
 structure, such as a fractal. Choi et al. (appendix C) make augMNIST and augCIFAR-10 with it.
 """
 
+import functools
 import hashlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 
-from mia_tf.data.operations import OPERATIONS, apply
-from mia_tf.validation import check, check_integer, check_shape
+from mia_tf.config import PIXMIX
+from mia_tf.data.operations import NINE, OPERATIONS, apply
+from mia_tf.validation import check, check_choice, check_integer, check_shape
 
+READINGS: Mapping[str, Mapping[str, Any]] = dict(
+    zip(PIXMIX, ({}, {"operations": tuple(NINE), "pad": 4, "mirror": True}), strict=True)
+)
+"""Value of `--pixmix` -> settings of `pixmix`."""
 _MAX_SEVERITY = 10.0
 _BLACK = 1e-37  # stands for 0 where 0 would divide
 
@@ -24,6 +32,9 @@ def pixmix(
     least: int = 0,
     beta: float = 2.0,
     severity: float = 4.0,
+    operations: Collection[str] = tuple(OPERATIONS),
+    pad: int = 0,
+    mirror: bool = False,
 ) -> np.ndarray:
     """Augments each image by PixMix, in a fifth of a millisecond each (28 x 28 or 32 x 32, one core).
 
@@ -31,7 +42,8 @@ def pixmix(
     with another augmented copy of the image or, as often, with the one of `pictures` that was drawn for it: by
     `add` or `multiply`, with new `weights`, clipped to the grey levels that there are. An augmented copy is the
     image under one of the `operations`, all equally likely, of a strength between 0.01 and severity / 10. The
-    defaults are those of Choi et al., appendix C.
+    defaults are those of Choi et al., appendix C. PixMix's published code has nine operations, and mirrors and crops
+    each image before it mixes (`READINGS`).
 
     What an image becomes depends on its pixels, on `pictures` and on `rng`, not on the other images or on
     their order; equal images become equal.
@@ -44,9 +56,12 @@ def pixmix(
         least: the fewest; none in PixMix, while the "4 iterations" of Choi et al. may be no fewer.
         beta: of the weights; the larger, the less is mixed in.
         severity: of the operations, in [0.1, 10].
+        operations: names of `operations.OPERATIONS`. Grey images leave out "color", which would not change them.
+        pad: if above 0, each image is first padded with this many black pixels and cropped at random to its size.
+        mirror: whether each image is first mirrored, left to right, with probability 1/2.
 
     Returns:
-        (n, H, W, C) uint8. More than a tenth come out as they went in by default: they start so, and are never mixed.
+        (n, H, W, C) uint8. By default more than a tenth come out as they went in: they start so, and are never mixed.
 
     Raises:
         InputError: shapes, dtypes or settings that are not as above.
@@ -61,16 +76,24 @@ def pixmix(
     check("least", least, least <= k, f"must be at most k={k}")
     check("beta", beta, beta > 0, "must be above 0")
     check("severity", severity, 0.1 <= severity <= _MAX_SEVERITY, f"must be in [0.1, {_MAX_SEVERITY:g}]")
+    for name in operations:
+        check_choice("operations", name, OPERATIONS)
+    names = [name for name in operations if channels == 3 or name != "color"]
+    check("operations", tuple(operations), len(names) > 0, "must not be empty for these images")
+    check_integer("pad", pad, 0)
+    augment = functools.partial(_augment, names, severity)
     key = int(rng.integers(2**63))
     mixed = np.empty_like(images)
     for row, image in enumerate(images):
         digest = hashlib.blake2b(image.tobytes(), digest_size=8).digest()
         own_rng = np.random.default_rng([key, int.from_bytes(digest, "big")])
-        mixed[row] = _mix(image, pictures, own_rng, (least, k), beta, severity)
+        mixed[row] = _mix(_moved(image, pad, mirror, own_rng), pictures, own_rng, (least, k), beta, augment)
     return mixed
 
 
-def pixmix_until_changed(images: np.ndarray, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def pixmix_until_changed(
+    images: np.ndarray, pictures: np.ndarray, rng: np.random.Generator, **settings: Any
+) -> np.ndarray:
     """PixMix, again for the images that came out as they went in, a hundred times at most.
 
     Args and result are those of `pixmix`. A data set that has the originals too would have such an image twice.
@@ -81,7 +104,7 @@ def pixmix_until_changed(images: np.ndarray, pictures: np.ndarray, rng: np.rando
         if not same.any():
             break
         mixed = mixed.copy()
-        mixed[same] = pixmix(images[same], pictures, rng)
+        mixed[same] = pixmix(images[same], pictures, rng, **settings)
     return mixed
 
 
@@ -113,19 +136,36 @@ def multiply(image: np.ndarray, other: np.ndarray, a: float, b: float) -> np.nda
     return (2 * image) ** a * np.maximum(2 * other, _BLACK) ** b / 2
 
 
-def _mix(image, pictures, rng, rounds, beta, severity) -> np.ndarray:
+def _moved(image: np.ndarray, pad: int, mirror: bool, rng: np.random.Generator) -> np.ndarray:
+    """The image mirrored or not, and then cropped at random from its padded self, (H, W, C) uint8."""
+    if mirror and rng.random() < 0.5:
+        image = image[:, ::-1]
+    if pad:
+        height, width = image.shape[:2]
+        y, x = rng.integers(0, 2 * pad + 1, 2)
+        image = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))[y : y + height, x : x + width]
+    return image
+
+
+def _mix(
+    image: np.ndarray,
+    pictures: np.ndarray,
+    rng: np.random.Generator,
+    rounds: tuple[int, int],
+    beta: float,
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray],
+) -> np.ndarray:
     """PixMix of one image, (H, W, C) uint8, in rounds[0] to rounds[1] rounds."""
     picture = pictures[rng.integers(len(pictures))]
-    start = _augment(image, severity, rng) if rng.random() < 0.5 else image
+    start = augment(image, rng) if rng.random() < 0.5 else image
     mixed = start / 255
     for _ in range(rng.integers(rounds[0], rounds[1] + 1)):
-        other = _augment(image, severity, rng) if rng.random() < 0.5 else picture
+        other = augment(image, rng) if rng.random() < 0.5 else picture
         mixing = add if rng.random() < 0.5 else multiply
         mixed = np.clip(mixing(mixed, other / 255, *weights(beta, rng)), 0, 1)
     return np.round(mixed * 255).astype(np.uint8)
 
 
-def _augment(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """A copy under one operation, (H, W, C) uint8; a grey picture has no colour to change."""
-    names = [name for name in OPERATIONS if image.shape[2] == 3 or name != "color"]
+def _augment(names: list[str], severity: float, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy under one of the operations named, (H, W, C) uint8."""
     return apply(names[rng.integers(len(names))], image, rng.uniform(0.1, severity) / _MAX_SEVERITY, rng)

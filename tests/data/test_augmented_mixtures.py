@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refuses
 
-from mia_tf.config import DataConfig
-from mia_tf.data import embedded, load
+from mia_tf.config import PIXMIX, DataConfig
+from mia_tf.data import embedded, identity, load
 from mia_tf.data.assembly import example_ids
 from mia_tf.data.mixing_pictures import find
 from mia_tf.data.mixtures import MIXTURES, Change
-from mia_tf.data.pixmix import pixmix_until_changed
+from mia_tf.data.pixmix import READINGS, pixmix_until_changed
 from mia_tf.data.resampling import resize_by_area, to_grey
 from mia_tf.records import OVER, UNDER
 
@@ -35,7 +36,7 @@ def originals(monkeypatch):
         return images, labels
 
     for name in NAMES:
-        monkeypatch.setitem(MIXTURES, name, replace(MIXTURES[name], change_under=lambda folder: Change(apply)))
+        monkeypatch.setitem(MIXTURES, name, replace(MIXTURES[name], change_under=lambda *_: Change(apply)))
     return chosen
 
 
@@ -57,28 +58,33 @@ def test_every_picture_is_changed(load_augmented):
     assert len(set(tested)) == 2 * TEST_COUNT and under.isdisjoint(tested)
 
 
-def test_another_number_of_examples_changes_none_of_the_pictures(load_augmented):
-    few, many = (load_augmented(num_over=40, num_under=n) for n in (10, COUNT))
+@pytest.mark.parametrize("reading", PIXMIX)
+def test_another_number_of_examples_changes_none_of_the_pictures(load_augmented, reading):
+    few, many = (load_augmented(num_over=40, num_under=n, pixmix=reading) for n in (10, COUNT))
     few, many = (set(dataset.example_ids[dataset.groups == UNDER]) for dataset in (few, many))
     assert few < many
 
 
 def test_sources_say_what_is_mixed_in(load_augmented, tmp_path):
     said = "3 fractals rendered by mia_tf.data.fractals, not PixMix's 14,248"
-    assert load_augmented(num_under=10).sources["mixing pictures"] == said
+    sources = load_augmented(num_under=10, pixmix="published").sources
+    assert sources["mixing pictures"] == said and "--pixmix=published" in sources["PixMix"]
     (tmp_path / "pixmix").mkdir()
     Image.fromarray(np.full((50, 50, 3), 128, np.uint8)).save(tmp_path / "pixmix" / "grey.png")
     dataset = load_augmented(num_under=10)
     assert dataset.sources["mixing pictures"] == "1 of the 1 pictures in the folder pixmix"
-    assert dataset.stand_in == ""
+    assert dataset.stand_in == "" and "--pixmix=choi" in dataset.sources["PixMix"]
 
 
-def test_grey_images_are_mixed_with_grey_pictures():
+@pytest.mark.parametrize("reading", [None, *PIXMIX])
+def test_grey_images_are_mixed_with_grey_pictures_by_the_reading(reading):
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), dtype=np.uint8)
     labels = np.arange(20)
-    changed, same_labels = MIXTURES["mnist_augmnist"].change_under(None).apply(images, labels, np.random.default_rng(1))
+    change = MIXTURES["mnist_augmnist"].change_under(None, reading)
+    changed, same_labels = change.apply(images, labels, np.random.default_rng(1))
     pictures = resize_by_area(to_grey(find(None).in_colour(28)), 28)
-    assert np.array_equal(changed, pixmix_until_changed(images, pictures, np.random.default_rng(1)))
+    settings = READINGS[reading or "choi"]
+    assert np.array_equal(changed, pixmix_until_changed(images, pictures, np.random.default_rng(1), **settings))
     assert np.array_equal(same_labels, labels)
 
 
@@ -88,3 +94,10 @@ def test_embedded_digits_can_be_augmented(monkeypatch, embedded_digits):
     assert dataset.group_names == ("MNIST (stand-in)", "augMNIST (stand-in)")
     assert np.bincount(dataset.labels[dataset.groups == UNDER]).tolist() == [10] * 10
     assert np.bincount(dataset.test_groups).tolist() == [1000, 1000]
+
+
+@pytest.mark.parametrize("dataset", ["mnist_svhn", "cifar10", "npz:own.npz"])
+@pytest.mark.parametrize("function", [load, identity])
+def test_a_reading_of_pixmix_is_refused_where_nothing_is_augmented(dataset, function):
+    with refuses("pixmix", "choi", "needs --dataset=mnist_augmnist or cifar10_augcifar10"):
+        function(DataConfig(dataset=dataset, pixmix="choi"))

@@ -42,7 +42,7 @@ def _labels_before(mixture, dataset):
 
 def _change(mixture):
     """The change of the under-represented group."""
-    return mixture.change_under(None)
+    return mixture.change_under(None, None)
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def noisy(monkeypatch):
         return images ^ noise, labels
 
     change = Change(apply, sources={"noise": "drawn"})
-    mixture = Mixture("noisy", "cifar10", "cifar10", num_under=40, change_under=lambda folder: change, num_test_under=5)
+    mixture = Mixture("noisy", "cifar10", "cifar10", num_under=40, change_under=lambda *_: change, num_test_under=5)
     monkeypatch.setitem(MIXTURES, "noisy", mixture)
     return calls
 
@@ -289,7 +289,7 @@ def test_changes_that_give_one_picture_in_training_and_in_testing(monkeypatch, w
     def wiped(images, labels, rng):
         return np.where((labels == 7)[:, None, None, None], 0, images ^ 255).astype(np.uint8), labels
 
-    mixture = Mixture("wiped", "cifar10", "cifar10", num_under=40, change_under=lambda folder: Change(wiped))
+    mixture = Mixture("wiped", "cifar10", "cifar10", num_under=40, change_under=lambda *_: Change(wiped))
     monkeypatch.setitem(MIXTURES, "wiped", mixture)
     dataset = load(DataConfig(dataset="wiped", data_dir=write_archives(["cifar10"])))
     assert set(dataset.example_ids).isdisjoint(example_ids(dataset.test_images))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from refusals import refuses
 
 from mia_tf.data import pixmix as module
+from mia_tf.data.operations import NINE
 from mia_tf.data.pixmix import add, multiply, pixmix, pixmix_until_changed, weights
 
 
@@ -112,18 +113,43 @@ def test_operations_get_strengths_up_to_the_severity_and_colour_only_for_colour(
 
 @settings(max_examples=25, deadline=None)
 @given(
+    reading=st.sampled_from(list(module.READINGS.values())),
     seed=st.integers(0, 2**32),
     channels=st.sampled_from([1, 3]),
     order=st.permutations(range(8)),
     keep=st.integers(1, 8),
 )
-def test_an_image_does_not_depend_on_the_others(seed, channels, order, keep):
+def test_an_image_does_not_depend_on_the_others(reading, seed, channels, order, keep):
     images, pictures = _images(8, channels, seed), _images(3, channels, seed + 1)
     before = images.copy(), pictures.copy()
-    mixed = _mix(images, pictures, seed)
+    mixed = _mix(images, pictures, seed, **reading)
     assert mixed.shape == images.shape and mixed.dtype == np.uint8
-    assert np.array_equal(_mix(images[order[:keep]], pictures, seed), mixed[order[:keep]])
+    assert np.array_equal(_mix(images[order[:keep]], pictures, seed, **reading), mixed[order[:keep]])
     assert np.array_equal(images, before[0]) and np.array_equal(pictures, before[1])
+
+
+def test_pictures_are_mirrored_and_moved_before_they_are_mixed():
+    one = np.zeros((500, 28, 28, 1), np.uint8)
+    one[:, 10, 5] = np.arange(255, 205, -0.1).astype(np.uint8)[:, None]
+    one[:, 0, 20:] = np.arange(500)[:, None, None] // 2 % 256  # makes all different; it may be cropped away
+    moved = _mix(one, one[:1], 2, k=0, operations=["translate_x"], severity=0.1, pad=4, mirror=True)
+    _, rows, columns, _ = np.nonzero(np.where(moved > 204, moved, 0) * (np.arange(28) > 4)[:, None, None])
+    assert set(rows) == set(range(6, 15))  # 10, four pixels up or down at most
+    assert set(columns) == {*range(1, 10), *range(27 - 9, 27)}  # 5, moved as far, or the same from the right
+    still = _mix(one, one[:1], 2, k=0, operations=["translate_x"], severity=0.1)
+    assert np.array_equal(still, one)
+
+
+def test_the_published_reading_takes_nine_operations_evenly(monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "apply", lambda name, image, strength, rng: seen.append(name) or image)
+    assert module.READINGS["choi"] == {}
+    assert (module.READINGS["published"]["pad"], module.READINGS["published"]["mirror"]) == (4, True)
+    for channels in (1, 3):
+        seen.clear()
+        _mix(_images(500, channels, size=8), _images(1, channels, size=8), **module.READINGS["published"])
+        assert set(seen) == set(NINE) and "color" not in NINE and len(NINE) == 9
+        assert min(map(seen.count, NINE)) > 0.5 * len(seen) / 9
 
 
 def test_seeds_agree_and_differ():
@@ -173,6 +199,9 @@ def test_a_larger_beta_mixes_less():
         ({"k": 2, "least": 3}, ("least", 3)),
         ({"beta": 0}, ("beta", 0)),
         ({"severity": 11}, ("severity", 11)),
+        ({"operations": ["flip"]}, ("operations", "flip")),
+        ({"operations": ["color"]}, ("operations", ("color",))),
+        ({"pad": -1}, ("pad", -1)),
     ],
 )
 def test_bad_input(arguments, refusal):

@@ -1,36 +1,21 @@
-"""The readings of augMNIST: what is done to the pictures, and to which."""
+"""The readings of augMNIST: which pictures are augmented, and which rows stay in the table."""
 
 import numpy as np
 import pytest
 
 from experiments import augmnist_readings as module
-from experiments.augmnist_readings import READINGS, Reading, augmented, write_archive
-from mia_tf.data.pixmix import pixmix
+from experiments.augmnist_readings import READINGS, merged, write_archive
+from mia_tf.data.pixmix import READINGS as OF_THE_LIBRARY
 
 
-def images(count=40):
-    return np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
+def test_both_readings_of_the_library_are_among_them():
+    assert [READINGS["at most 4 rounds"], READINGS["published"]] == [*OF_THE_LIBRARY.values()]
 
 
-def test_the_first_reading_is_that_of_the_mixture():
-    assert next(iter(READINGS.values())) == Reading()
-    found = augmented(images(), images(3), Reading(), np.random.default_rng(1))
-    assert np.array_equal(found, pixmix(images(), images(3), np.random.default_rng(1)))
-
-
-def test_pictures_are_moved_and_mirrored_before_they_are_mixed(monkeypatch):
-    monkeypatch.setattr(module, "pixmix", lambda images, pictures, rng, least: images)
-    one = np.zeros((500, 28, 28, 1), np.uint8)
-    one[:, 10, 5] = 255
-    found = augmented(one, None, Reading(crop=True, mirror=True), np.random.default_rng(2))
-    _, rows, columns, _ = np.nonzero(found)
-    assert set(rows) == set(range(6, 15))  # 10, four pixels up or down at most
-    assert set(columns) == {*range(1, 10), *range(27 - 9, 27)}  # 5, moved as far, or the same from the right
-
-
-@pytest.mark.parametrize("reading", [Reading(), Reading(least=4, crop=True)])
+@pytest.mark.parametrize("reading", [{}, READINGS["published"]])
 def test_the_mixture_has_the_same_digits_under_every_reading_and_none_twice(tmp_path, monkeypatch, reading):
-    monkeypatch.setattr(module, "augmented", lambda images, *_: 255 - images)
+    settings = []
+    monkeypatch.setattr(module, "pixmix", lambda images, *_, **given: settings.append(given) or 255 - images)
     for name, size in (("NUM_OVER", 20), ("NUM_UNDER", 10), ("NUM_TEST", 8)):
         monkeypatch.setattr(module, name, size)
     mnist = {}
@@ -39,6 +24,7 @@ def test_the_mixture_has_the_same_digits_under_every_reading_and_none_twice(tmp_
         mnist[f"y_{split}"] = np.arange(count) % 10
     path = tmp_path / "made" / "mixture.npz"
     unseen = write_archive(path, mnist, reading, np.random.default_rng(3))
+    assert settings == [reading, reading]
     with np.load(path) as made:
         under = made["group_train"] == 1
         assert under.sum() == 10 and len(under) == 30 and made["group_test"].sum() == 8
@@ -47,3 +33,11 @@ def test_the_mixture_has_the_same_digits_under_every_reading_and_none_twice(tmp_
         expected = np.random.default_rng(3).permutation(50)[:30]
         assert np.array_equal(digits, expected)
         assert np.array_equal(unseen, made["x_test"][8:])
+
+
+def test_rows_of_readings_that_were_measured_elsewhere_stay():
+    old = [("at most 4 rounds", "over", 0.9), ("published", "over", 0.8), ("published", "under", 0.7)]
+    new = [("published", "over", 0.6), ("published", "under", 0.5)]
+    assert merged(old, new) == [old[0], *new]
+    assert merged([], new) == new
+    assert merged(old[1:], [old[0]]) == old
