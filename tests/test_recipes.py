@@ -24,7 +24,7 @@ def config(*arguments):
 def test_a_recipe_has_only_what_differs_from_the_default_values(name):
     ours, liras = (config(f"--dataset={name}", f"--recipe={recipe}") for recipe in recipes.RECIPES)
     found, default = (
-        {**dataclasses.asdict(each.training), "pkeep": each.pkeep, "num_experiments": each.num_experiments}
+        {**dataclasses.asdict(each.training), **dataclasses.asdict(each.data), "pkeep": each.pkeep}
         for each in (ours, liras)
     )
     follows = {"queries"} if "augment" in MIXTURES[name].recipe else set()
