@@ -66,7 +66,7 @@ def findings(results: Path, scale: str) -> list[Finding]:
         summary, learning = (f"theory/{name}.csv" for name in ("summary", "learning"))
         read_theory = (summary, sources.rows(results, summary), learning, sources.rows(results, learning))
         judged += judged_theory.theory_findings(*read_theory)
-    found = [
+    scaled = [
         replace(
             finding,
             scale=scale,
@@ -74,7 +74,7 @@ def findings(results: Path, scale: str) -> list[Finding]:
         )
         for finding in judged
     ]
-    return sorted(found, key=lambda finding: list(CLAIMS).index(finding.claim))
+    return sorted(scaled, key=lambda finding: list(CLAIMS).index(finding.claim))
 
 
 def missing(results: Path, scale: str) -> list[str]:

@@ -25,12 +25,12 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_{kind}" for kind in KINDS for mixture in (*runs.MNIST, *runs.CIFAR10)]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Random under-represented data above, highly memorized below."""
-    rows = [row for run in found.values() for row in panels.sweep_rows(run, "auroc", "under")]
-    compared = [row for run in found.values() for row in comparisons.sweep_rows(run)]
+    rows = [row for run in measured.values() for row in panels.sweep_rows(run, "auroc", "under")]
+    compared = [row for run in measured.values() for row in comparisons.sweep_rows(run)]
     lines = [([(mixture, kind) for mixture in (*runs.MNIST, *runs.CIFAR10)], "under") for kind in KINDS]
-    figure = panels.sweep_page(lines, found, "auroc", "figure3", f"{CHALLENGES} {WORDS}")
+    figure = panels.sweep_page(lines, measured, "auroc", "figure3", f"{CHALLENGES} {WORDS}")
     return command.Outcome({"": beside("figure3", rows), "_comparisons": compared}, {"": figure})
 
 

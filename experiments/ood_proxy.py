@@ -57,13 +57,13 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_random" for mixture in (*runs.MNIST, *runs.CIFAR10)]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """A row for each score, reading, mixture and population; a figure of one reading, and one of all within D_U."""
-    found = {name: run for name, run in found.items() if highly_memorized(run, run.audit.mask("all")).any()}
-    if not found:
+    measured = {name: run for name, run in measured.items() if highly_memorized(run, run.audit.mask("all")).any()}
+    if not measured:
         return command.Outcome({})
     rows, correlations = [], []
-    for run in found.values():
+    for run in measured.values():
         scores = ood_readings.read(run.folder)
         rows += proxy_rows(run, scores)
         correlations += ood_readings.correlation_rows(run, scores)
@@ -72,7 +72,7 @@ def build(found) -> command.Outcome:
         "_readings": draw_readings(rows, correlations),
     }
     for ending, words in (("", WORDS), ("_readings", READINGS_WORDS)):
-        command.footnote(figures[ending], words, found, "ood_proxy")
+        command.footnote(figures[ending], words, measured, "ood_proxy")
     return command.Outcome({"": rows, "_readings": correlations}, figures)
 
 

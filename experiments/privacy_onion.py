@@ -29,9 +29,9 @@ def names(scale: str) -> list[str]:
     return [f"mnist_svhn_{pool}", "mnist_svhn_onion", "mnist_svhn_control"]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Memorization by group in all three, and what the removal changed; nothing without the two that are compared."""
-    shown = list(found.values())
+    shown = list(measured.values())
     by_selection = {run.run.selection: run for run in shown}
     if not {"onion", "control"} <= by_selection.keys():
         return command.Outcome({})

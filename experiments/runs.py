@@ -75,29 +75,29 @@ class Run:
 def runs(scale: str) -> dict[str, Run]:
     """Every run of a scale by its name, those that others are chosen by first."""
     size = SCALES[scale]
-    found = [_run(size, mixture, "none") for mixture in ("mnist", "cifar10")]
-    found += [_run(size, mixture, "again", mixture) for mixture in ("mnist", "cifar10")]
+    all_runs = [_run(size, mixture, "none") for mixture in ("mnist", "cifar10")]
+    all_runs += [_run(size, mixture, "again", mixture) for mixture in ("mnist", "cifar10")]
     for mixture in (*MNIST, *CIFAR10):
         pool = "candidates" if size.candidates else "random"
-        found.append(_run(size, mixture, "random"))
+        all_runs.append(_run(size, mixture, "random"))
         if size.candidates:
             chooser = _run(size, mixture, "candidates", num_under=size.candidates)
-            found.append(replace(chooser, flags=(*chooser.flags, *size.choosers)))
+            all_runs.append(replace(chooser, flags=(*chooser.flags, *size.choosers)))
         how = {"features": size.features, "clustered": size.clustered}
-        found.append(_run(size, mixture, "subpopulation", num_under=size.candidates, **how))
+        all_runs.append(_run(size, mixture, "subpopulation", num_under=size.candidates, **how))
         threshold = size.threshold or SINGLETON_THRESHOLDS[mixture.split("_")[0]]
-        found.append(_run(size, mixture, "singletons", f"{mixture}_{pool}", size.candidates, threshold=threshold))
+        all_runs.append(_run(size, mixture, "singletons", f"{mixture}_{pool}", size.candidates, threshold=threshold))
         if mixture == "mnist_svhn":
-            found += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
-    found += [_run(size, mixture, "random") for mixture in SHIFTS]
+            all_runs += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
+    all_runs += [_run(size, mixture, "random") for mixture in SHIFTS]
     for kind, (flagfile, *more) in size.defence.items():
         minutes = size.minutes.get(f"mnist_{kind}", size.minutes["mnist"])
         flags = (f"--flagfile={FLAGS / flagfile}.flags", *more)
-        found.append(Run(f"mnist_svhn_{kind}", "mnist_svhn", kind, flags, None, minutes))
+        all_runs.append(Run(f"mnist_svhn_{kind}", "mnist_svhn", kind, flags, None, minutes))
     for seed, arch in enumerate(size.architectures, _FIRST_ARCHITECTURE):
         run = _run(size, size.one_group, arch, arch=arch, pkeep=_PKEEP, seed=seed)
-        found.append(replace(run, flags=(*run.flags, *size.one_group_flags)))
-    return {run.name: run for run in found}
+        all_runs.append(replace(run, flags=(*run.flags, *size.one_group_flags)))
+    return {run.name: run for run in all_runs}
 
 
 def _run(
@@ -204,13 +204,15 @@ def _make(options: argparse.Namespace, run: Run) -> int:
     code = 0 if lost else code
     if not code and (analyzed(folder) != present(folder) or _is_chosen_anew(options, run)):
         sizes = ",".join(map(str, _sizes(folder, SCALES[options.scale].num_shadow)))
-        asked = [f"--logdir={folder}", f"--num_shadow={sizes}"]
+        arguments = [f"--logdir={folder}", f"--num_shadow={sizes}"]
         if run.selection == "again":
             threshold = SCALES[options.scale].threshold or ALONE_THRESHOLDS[run.mixture]
             chooser = logdir(options, run.scores_from)
-            code = _call(["experiments.memorized_alone", *asked, f"--chosen_by={chooser}", f"--threshold={threshold}"])
+            code = _call(
+                ["experiments.memorized_alone", *arguments, f"--chosen_by={chooser}", f"--threshold={threshold}"]
+            )
         else:
-            code = _call(["mia_tf.analyze", *asked])
+            code = _call(["mia_tf.analyze", *arguments])
     if not code and run.selection in SCALES[options.scale].architectures:
         code = _cross(options, run.name)
     return code or lost
@@ -243,9 +245,9 @@ def crossed(target: Path, shadow: Path) -> Path:
 
 def _cross(options: argparse.Namespace, name: str) -> int:
     """Attacks a run with the models of the other architectures that are there, and those with its own."""
-    mine = logdir(options, name)
+    own = logdir(options, name)
     others = [logdir(options, other) for other in architectures(options.scale) if other != name]
-    pairs = [pair for other in others if analyzed(other) for pair in ((mine, other), (other, mine))]
+    pairs = [pair for other in others if analyzed(other) for pair in ((own, other), (other, own))]
     commands = [
         ["mia_tf.analyze", f"--logdir={target}", f"--shadow_logdir={shadow}"]
         for target, shadow in pairs

@@ -153,7 +153,7 @@ def analyze(
         _check_same_epochs(targets, shadows, shadow_logdir)
     try:
         with folder_to_fill(folder):
-            found = study.audit(
+            audited = study.audit(
                 shadows,
                 target,
                 attacks=attacks,
@@ -165,13 +165,13 @@ def analyze(
                 progress=show_steps,
                 scratch=folder,
             )
-            paths = found.write(folder)
+            paths = audited.write(folder)
     except OSError as error:
         allowed = f"must be a folder that can be written ({error.strerror or error})"
         if out is not None:
             fail("out", out, allowed)
         fail("logdir", logdir, f"{allowed}, unless --out names another folder")
-    print(found)
+    print(audited)
     print("\n".join(map(str, paths)))
 
 
@@ -192,13 +192,13 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
             np.array_equal(getattr(targets, name), getattr(shadows, name)),
             f"must be of the same examples in the same order as --logdir; the {name} differ",
         )
-    asked, answered = targets.shape[1:], shadows.shape[1:]
+    expected, answered = targets.shape[1:], shadows.shape[1:]
     classes_known = targets.has_logits and shadows.has_logits  # scores do not tell them
     check(
         "shadow_logdir",
         shadow_logdir,
-        asked[0] == answered[0] and (asked[1] == answered[1] or not classes_known),
-        f"must have answered as many queries of as many classes as --logdir, {asked[0]} and {asked[1]}, "
+        expected[0] == answered[0] and (expected[1] == answered[1] or not classes_known),
+        f"must have answered as many queries of as many classes as --logdir, {expected[0]} and {expected[1]}, "
         f"not {answered[0]} and {answered[1]}",
     )
 

@@ -37,10 +37,11 @@ def test_a_configuration_that_lacks_a_setting_is_refused():
 
 
 @pytest.mark.parametrize(
-    "arch, norm, said", [("cnn8-3-max", "group", "has no normalisation"), ("resnet9", "layer", "one of batch, group")]
+    "arch, norm, message",
+    [("cnn8-3-max", "group", "has no normalisation"), ("resnet9", "layer", "one of batch, group")],
 )
-def test_a_normalisation_that_cannot_be_had_is_refused(arch, norm, said):
-    with refuses("norm", norm, said):
+def test_a_normalisation_that_cannot_be_had_is_refused(arch, norm, message):
+    with refuses("norm", norm, message):
         TrainingConfig(arch=arch, norm=norm)
 
 

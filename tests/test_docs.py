@@ -33,11 +33,11 @@ def blocks(text, language):
 
 def commands():
     """(page, command) of every command in a shell block of the manual, and in the README."""
-    found = [
+    lines = [
         (name, line) for name, text in PAGES.items() for block in blocks(text, "shell") for line in block.split("\n")
     ]
-    found += [("README.md", line.strip().removeprefix("$ ")) for line in README.read_text().split("\n")]
-    return [(name, line) for name, line in found if re.match(r"([A-Z_]+=\S+ )?python -m ", line)]
+    lines += [("README.md", line.strip().removeprefix("$ ")) for line in README.read_text().split("\n")]
+    return [(name, line) for name, line in lines if re.match(r"([A-Z_]+=\S+ )?python -m ", line)]
 
 
 def test_the_manual_builds_without_a_warning(tmp_path):

@@ -82,7 +82,7 @@ def draw_memorization_histogram(ax: Axes, run: Measured) -> None:
 
 def sweep_page(
     lines: Sequence[tuple[Sequence[tuple[str, str]], str]],
-    found: Mapping[str, Measured],
+    measured: Mapping[str, Measured],
     metric: str,
     item: str,
     words: str,
@@ -91,11 +91,11 @@ def sweep_page(
 
     Args:
         lines: per line of panels the mixture and selection of each, and the population that is attacked.
-        found: the runs that were made.
+        measured: the runs that were made.
         metric: of `Audit.swept`.
         item, words: as for `page`.
     """
-    made = {(run.run.mixture, run.run.selection): run for run in found.values()}
+    made = {(run.run.mixture, run.run.selection): run for run in measured.values()}
     across = max(len(places) for places, _ in lines)
     figure = style.new_figure(_SWEEP_WIDTH * across, 0.5 + _SWEEP_HEIGHT * len(lines))
     entries = {}
@@ -112,7 +112,7 @@ def sweep_page(
         for ax in axes[len(places) :]:
             ax.remove()
     figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries))
-    footnote(figure, words, found, item)
+    footnote(figure, words, measured, item)
     return figure
 
 

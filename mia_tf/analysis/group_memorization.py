@@ -102,8 +102,8 @@ def spread(memorization: np.ndarray, errors: np.ndarray) -> Mapping[str, float]:
 
 def _quantiles(replicates: np.ndarray) -> tuple[float, float]:
     """Both ends of the 95% interval; NaN where nothing is resolved."""
-    found = replicates[np.isfinite(replicates)]
-    if not len(found):
+    finite = replicates[np.isfinite(replicates)]
+    if not len(finite):
         return np.nan, np.nan
     tail = (1 - CONFIDENCE) / 2
-    return tuple(np.quantile(found, [tail, 1 - tail]).tolist())
+    return tuple(np.quantile(finite, [tail, 1 - tail]).tolist())

@@ -22,8 +22,8 @@ def spearman(x: np.ndarray, y: np.ndarray) -> tuple[float, float, int]:
     x, y = x[both], y[both]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return np.nan, np.nan, len(x)
-    found = spearmanr(x, y)
-    return float(found.statistic), float(found.pvalue), len(x)
+    correlation = spearmanr(x, y)
+    return float(correlation.statistic), float(correlation.pvalue), len(x)
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
@@ -143,7 +143,7 @@ def widest(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Zero lies inside: drawing again adds noise, which lifts every replicate of a maximum such as the advantage.
     """
-    ends = np.array([offset_interval(each) for each in offsets])
+    ends = np.array([offset_interval(of_units) for of_units in offsets])
     widths = ends[:, 1] - ends[:, 0]
     wider = np.argmax(np.where(np.isnan(widths), -1, widths), axis=0)
     low, high = (ends[wider, end, np.arange(ends.shape[2])] for end in (0, 1))

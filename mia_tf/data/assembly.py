@@ -93,10 +93,10 @@ def choose_balanced(
     largest = int(len(present) * fewest + np.sum(available > fewest))
     everything = f", or {len(labels)} for all" if largest < len(labels) else ""
     check(argument, count, count <= largest, f"must be at most {largest}, balanced over the labels{everything}")
-    each, rest = divmod(count, len(present))
+    per_label, rest = divmod(count, len(present))
     order = rng.permutation(len(present))
-    with_one_more = order[available[order] > each][:rest]
-    wanted = np.full(len(present), each)
+    with_one_more = order[available[order] > per_label][:rest]
+    wanted = np.full(len(present), per_label)
     wanted[with_one_more] += 1
     orders = [rng.permutation(np.flatnonzero(labels == k))[:: -1 if from_end else 1] for k in present]
     return np.concatenate([order[:n] for order, n in zip(orders, wanted, strict=True)])

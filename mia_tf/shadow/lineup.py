@@ -62,7 +62,7 @@ class Lineup:
         for place, column in enumerate(np.packbits(shadows, axis=0).T):
             places.setdefault(column.tobytes(), []).append(place)
         same = [places.get(column.tobytes(), []) for column in np.packbits(targets, axis=0).T]
-        twins = np.array([found[0] if found else NONE for found in same])
+        twins = np.array([positions[0] if positions else NONE for positions in same])
         num_in = shadows.sum(axis=1)
         rows = np.flatnonzero((num_in > 0) & (num_in < shadows.shape[1]))[:_COMPARED]
         if not len(rows):  # shadow models trained on none of the examples, or on all: nothing to be alike in
@@ -70,7 +70,7 @@ class Lineup:
         agreement = _agreement(targets[rows], shadows[rows])
         agreement[twins != NONE, twins[twins != NONE]] = 0
         target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)
-        if agreement[target, shadow] > _RELATED or any(len(found) > 1 for found in same):
+        if agreement[target, shadow] > _RELATED or any(len(positions) > 1 for positions in same):
             like = f"a subset of shadow model {shadow} that is too much like that of target {target}"
             fail(argument, like, _APART)
         counted = _agreement(targets[rows].sum(axis=1, keepdims=True), num_in[rows, None])

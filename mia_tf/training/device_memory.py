@@ -57,10 +57,10 @@ def _bytes(lowered) -> float:
     """What a compiled function needs at most: arguments, what comes out beside them, and temporaries; infinite where
     already its compilation runs out of memory."""
     try:
-        found = lowered.compile().memory_analysis()
+        memory = lowered.compile().memory_analysis()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return math.inf
-    out = found.output_size_in_bytes - found.alias_size_in_bytes
-    return found.argument_size_in_bytes + out + found.temp_size_in_bytes
+    out = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return memory.argument_size_in_bytes + out + memory.temp_size_in_bytes

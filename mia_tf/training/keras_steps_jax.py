@@ -117,11 +117,11 @@ class JaxSteps:
         """Examples and targets of some rows."""
         return keras.tree.map_structure(lambda array: jnp.take(array, rows, axis=0), data)
 
-    def answers(self, asked: list[tuple[int, int, bool]]) -> np.ndarray:
+    def answers(self, queries: list[tuple[int, int, bool]]) -> np.ndarray:
         """(N, Q, C) float32 answers to Q views of every example, in inference mode."""
-        answers = np.empty((self._count, len(asked), self._outputs.units), np.float32)
+        answers = np.empty((self._count, len(queries), self._outputs.units), np.float32)
         size = min(_INFERENCE_BATCH, self._count)
-        for query, (down, right, mirrored) in enumerate(asked):
+        for query, (down, right, mirrored) in enumerate(queries):
             for start in range(0, self._count, size):
                 # The last batch begins earlier: of another size, it would be compiled for itself.
                 rows = np.arange(size, dtype=np.int32) + min(start, self._count - size)

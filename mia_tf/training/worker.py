@@ -51,10 +51,10 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, s
 
 
 def _train_claimed(pipe, store, engine, config, plan, indices) -> None:
-    with store.claim_group(indices) as mine:
-        for index in sorted(set(indices) - set(mine)):
+    with store.claim_group(indices) as claimed:
+        for index in sorted(set(indices) - set(claimed)):
             pipe.send(("elsewhere", index, None))
-        for outcome in train_group(engine, config, plan[mine], mine, lambda: pipe.send(("epoch", None, None))):
+        for outcome in train_group(engine, config, plan[claimed], claimed, lambda: pipe.send(("epoch", None, None))):
             pipe.send(keep(store, outcome))
 
 

@@ -32,13 +32,13 @@ def refitted_scores(name, phi, keep):
                 normals.append([scipy.stats.norm(np.median(s), d) for s, d in zip(samples, sigmas, strict=True)])
             judged = phi[example, :, target]
             if "online" in name:
-                each = [i.logpdf(x) - o.logpdf(x) for (i, o), x in zip(normals, judged, strict=True)]
-                scores[example, target] = np.mean(each)
+                per_query = [i.logpdf(x) - o.logpdf(x) for (i, o), x in zip(normals, judged, strict=True)]
+                scores[example, target] = np.mean(per_query)
             elif name == "lira_offline_two_sided":
                 scores[example, target] = -np.mean([o.logpdf(x) for (_, o), x in zip(normals, judged, strict=True)])
             else:
-                each = [o.logcdf(x) for (_, o), x in zip(normals, judged, strict=True)]
-                scores[example, target] = -np.log(-np.mean(each))
+                per_query = [o.logcdf(x) for (_, o), x in zip(normals, judged, strict=True)]
+                scores[example, target] = -np.log(-np.mean(per_query))
     return scores
 
 

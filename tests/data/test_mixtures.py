@@ -188,9 +188,9 @@ def test_no_under_represented_group(mixture, load_mixture, tmp_path):
     dataset = load_mixture(num_under=0)
     assert (dataset.groups == OVER).all() and (dataset.test_groups == OVER).all()
     if mixture.under and mixture.under != mixture.over:
-        found = tmp_path / mixture.under
+        archive = tmp_path / mixture.under
         # It is not needed, and not looked for.
-        found.rename(tmp_path / "away") if found.is_dir() else found.with_suffix(".npz").unlink()
+        archive.rename(tmp_path / "away") if archive.is_dir() else archive.with_suffix(".npz").unlink()
         assert _rows(load_mixture(num_under=0)) == _rows(dataset)
 
 

@@ -48,10 +48,10 @@ def test_privacy_score_histogram_counts_each_group(ax):
     draw_privacy_scores(ax, scores, groups, NAMES)
     for group, total in ((0, 5000), (1, 250)):
         counts, edges = _histogram(ax, group)
-        mine = scores[groups == group]
+        of_group = scores[groups == group]
         # The last bin holds its right edge, the largest score.
-        oracle = [np.sum((mine >= a) & (mine < b)) for a, b in itertools.pairwise(edges)]
-        oracle[-1] += np.sum(mine == edges[-1])
+        oracle = [np.sum((of_group >= a) & (of_group < b)) for a, b in itertools.pairwise(edges)]
+        oracle[-1] += np.sum(of_group == edges[-1])
         np.testing.assert_array_equal(counts, oracle)
         assert counts.sum() == total
     assert _legend(ax) == ["MNIST (5,000 examples)", "SVHN (250 examples)"]

@@ -113,9 +113,9 @@ def test_few_models_already_tell_members_and_more_tell_better(name):
     rng = np.random.default_rng(3)
     keep = membership(rng, 800, 32)
     phi = rng.normal(size=(800, 1, 32)) + 1.5 * keep[:, None] + 3 * rng.normal(size=(800, 1, 1))
-    found = {size: auroc(run(name, view), keep)[0] for size, view in views([2, 12], make_block(phi, keep)).items()}
-    assert found[2] > 0.55
-    assert found[12] > found[2]
+    auroc_of = {size: auroc(run(name, view), keep)[0] for size, view in views([2, 12], make_block(phi, keep)).items()}
+    assert auroc_of[2] > 0.55
+    assert auroc_of[12] > auroc_of[2]
 
 
 def test_with_one_model_a_side_the_nearer_mean_wins():

@@ -76,8 +76,8 @@ class RayExecutor:
                 fail("threads_per_worker", self._cpus, allowed)
             fail("gpus_per_task", self._gpus, allowed)
         self._workers = options.workers or room
-        each = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
-        print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {each}.", flush=True)
+        size = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
+        print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {size}.", flush=True)
 
     def train_models(
         self, store: Store, config: ExperimentConfig | TaskConfig, indices: Sequence[int]
@@ -274,14 +274,14 @@ class _Run:
     def hand_out(self) -> None:
         """Gives idle workers models; those that another process holds are waited for."""
         for member in [m for m in self.pool if m.reply is None]:
-            mine = []
-            while not mine and (group := self.ledger.next_group(member.group_size)):
-                mine = member.claims.enter_context(self.store.claim_group(group))
-                for index in sorted(set(group) - set(mine)):
+            claimed = []
+            while not claimed and (group := self.ledger.next_group(member.group_size)):
+                claimed = member.claims.enter_context(self.store.claim_group(group))
+                for index in sorted(set(group) - set(claimed)):
                     self.ledger.hear("elsewhere", index, None)
-            if mine:
-                member.indices = set(mine)
-                member.actor.train.remote(self.plan[mine], mine)
+            if claimed:
+                member.indices = set(claimed)
+                member.actor.train.remote(self.plan[claimed], claimed)
                 member.reply = member.actor.events.remote()
 
     def look_at_cluster(self) -> None:

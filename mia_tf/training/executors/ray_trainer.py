@@ -67,7 +67,7 @@ class Trainer:
             ("epoch", None) after an epoch of all models in hand, ("outcome", ModelRecord | ModelFailure) for each
             model, and at the end ("ready", None), or ("crashed", reason) where the engine broke off.
         """
-        found = [self._events.get()]
+        events = [self._events.get()]
         while not self._events.empty():
-            found.append(self._events.get())
-        return found
+            events.append(self._events.get())
+        return events
