@@ -7,7 +7,7 @@ again with each other seed. So the models are pairs with the same training sets 
 other views of the images. (Without augmentation they part by rounding alone, which the tests check.)
 Differences are of pairs of models, with Student's 95% intervals; the mean memorization of a group has that of Tukey's
 pseudo-values, which leave out one pair each. Correlations are over pairs of models, and for memorization over examples.
-Writes experiments/results/backends/backends.csv. About ten minutes a seed on two idle cores.
+Writes experiments/results/backends/backends.csv. About ten minutes per seed on two idle cores.
 """
 
 import os

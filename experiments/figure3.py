@@ -4,8 +4,8 @@
 
 Cost: that of the random and singletons' runs, which the tables share: smoke 15 minutes; cpu 2.5 hours for the
 MNIST mixtures and 3 for CIFAR-10's, on two cores; paper 10 x 2,000 models.
-The paper: less than 50 shadow models do as well as 2,000 on random data; on highly memorized data 5 do, and one a side
-reaches AUROC 1.0 (figure 3d). RMIA, which is newer than the paper, is drawn beside LiRA.
+The paper: less than 50 shadow models do as well as 2,000 on random data; on highly memorized data 5 do, and one per
+side reaches AUROC 1.0 (figure 3d). RMIA, which is newer than the paper, is drawn beside LiRA.
 """
 
 from experiments import runs

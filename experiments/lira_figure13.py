@@ -4,7 +4,7 @@
 
 CIFAR-10 with CINIC-10 (other photographs of the same things), with CIFAR-100 images under random labels, and with
 CIFAR-10's own test images under random labels. CINIC-10 is a folder of images that a user downloads.
-Cost: smoke 4 minutes; cpu 27 minutes a mixture and for CIFAR-10 alone on two cores; paper 4 x 2,000 models (LiRA:
+Cost: smoke 4 minutes; cpu 27 minutes per mixture and for CIFAR-10 alone on two cores; paper 4 x 2,000 models (LiRA:
 ResNets on 51,000 examples).
 The paper: mean privacy scores rise in this order; CIFAR-10's own lie tightly around 0.
 """

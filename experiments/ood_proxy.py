@@ -6,7 +6,7 @@ The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST
 many of the examples that it puts first, as many as are highly memorized, are so; over all examples, where it also tells
 the groups apart, and within the under-represented group.
 The paper does not say whose score it means, so three readings stand side by side. `out`: the mean over the models that
-were not trained on an example, which all other figures here have. `in`: the mean over those that were. `one`: one
+were not trained on an example, which all other figures here have. `in`: the mean over models that were. `one`: one
 model's score, which is likeliest; each model in turn has a correlation or AUROC of its own, and these are averaged.
 SCALE_readings.csv has the correlations with memorization and the privacy score within each group.
 Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 40 minutes for the MNIST mixtures and 1 hour

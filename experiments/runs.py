@@ -5,7 +5,7 @@
 
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
 `mia_tf.analyze`, which this command only calls. Whatever is interrupted goes on with the same command.
-Scales: smoke, a minute a run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
+Scales: smoke, a minute per run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
 cpu, about an hour a run on two cores at most; full, all of the papers' data with small networks, and many, hundreds of
 models of the cpu scale's size, for a GPU or a night; paper, for many GPUs.
 
@@ -73,7 +73,7 @@ class Run:
 
 
 def runs(scale: str) -> dict[str, Run]:
-    """Every run of a scale by its name, those that others are chosen by first."""
+    """Every run of a scale by its name; runs that choose the examples of others come first."""
     size = SCALES[scale]
     all_runs = [_run(size, mixture, "none") for mixture in ("mnist", "cifar10")]
     all_runs += [_run(size, mixture, "again", mixture) for mixture in ("mnist", "cifar10")]
@@ -177,7 +177,7 @@ def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
 
 
 def _make(options: argparse.Namespace, run: Run) -> int:
-    """Makes one run; gives the exit code of the first command that fails."""
+    """Makes one run; returns the exit code of the first command that fails."""
     folder = logdir(options, run.name)
     command = ["mia_tf.train", *run.flags, f"--logdir={folder}"]
     if run.scores_from:
@@ -227,7 +227,7 @@ def _is_chosen_anew(options: argparse.Namespace, run: Run) -> bool:
 
 
 def _sizes(folder: Path, wanted: Sequence[int]) -> list[int]:
-    """Those numbers of shadow models a side that the models of a run allow."""
+    """Those numbers of shadow models per side that the models of a run allow."""
     most = most_shadow_models(ShadowModels.open(folder).members.T)
     return [size for size in wanted if size <= most]
 
@@ -244,7 +244,7 @@ def crossed(target: Path, shadow: Path) -> Path:
 
 
 def _cross(options: argparse.Namespace, name: str) -> int:
-    """Attacks a run with the models of the other architectures that are there, and those with its own."""
+    """Attacks a run with the models of the other existing architectures, and those with its own."""
     own = logdir(options, name)
     others = [logdir(options, other) for other in architectures(options.scale) if other != name]
     pairs = [pair for other in others if analyzed(other) for pair in ((own, other), (other, own))]
@@ -264,7 +264,7 @@ def _is_crossed(target: Path, shadow: Path) -> bool:
 
 
 def _call(command: list[str]) -> int:
-    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop; gives its exit code."""
+    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop; returns its exit code."""
     process = subprocess.Popen([sys.executable, "-m", *command])
     try:
         return process.wait()

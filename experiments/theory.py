@@ -4,7 +4,7 @@
 
 Half a minute on one core for 64 models and 5,250 examples. Writes to --out, by default
 LOGDIR/analysis/theory: summary.csv (every check, by group), learning.csv (advantage against the number of shadow
-models), predicted_numbers.csv, models_needed.csv, theory_examples.csv (one row an example) and the figures.
+models), predicted_numbers.csv, models_needed.csv, theory_examples.csv (one row per example) and the figures.
 experiments/results/theory/README.md says what came out for MNIST with SVHN.
 """
 

@@ -52,7 +52,7 @@ class RunOptions:
             check("gpus_per_task", gpus, 0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number")
 
     def models(self, num_experiments: int) -> range:
-        """The models to train, of so many."""
+        """Returns the indices of the models to train, of `num_experiments` models."""
         return range(num_experiments) if self.expid is None else self.expid
 
 

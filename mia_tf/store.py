@@ -6,7 +6,7 @@
     LOGDIR/.work/        locks and folders being written; empty, and safe to delete, when nothing runs
 
 A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
-Locks are those of `mia_tf.locks`: whoever dies lets go of them, and what it left in .work is removed by the next run.
+Locks are those of `mia_tf.locks`: a process that dies releases them, and the next run removes what it left in .work.
 Machines may share a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with
 local_lock.
 """
@@ -381,7 +381,7 @@ class Store:
 
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
-        """Holds model `index` for this process; gives false where it is present or held by another."""
+        """Holds model `index` for this process; yields False if it is present or held by another."""
         with self._work.model_lock(index) as held:
             if not held or any(files_of_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False

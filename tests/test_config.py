@@ -45,7 +45,7 @@ def test_a_normalisation_that_cannot_be_had_is_refused(arch, norm, message):
         TrainingConfig(arch=arch, norm=norm)
 
 
-def test_privacy_is_written_only_where_there_is_any_and_without_what_changes_speed_only():
+def test_privacy_is_written_only_if_there_is_any_and_without_what_changes_speed_only():
     assert "dp" not in ExperimentConfig().to_dict() and "privacy" not in ExperimentConfig().to_dict()
     private = [
         TrainingConfig(clip_norm=0, privacy=PrivacyConfig(noise_multiplier=1.3, microbatch=size)) for size in (8, 64)

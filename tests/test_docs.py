@@ -73,7 +73,7 @@ def test_every_block_names_a_language_that_is_checked_or_is_output():
 
 
 @pytest.mark.parametrize("name, line", commands())
-def test_a_command_has_flags_that_there_are(name, line, monkeypatch):
+def test_a_command_has_existing_flags(name, line, monkeypatch):
     from reference_tables import command_flags
 
     monkeypatch.chdir(REPOSITORY)

@@ -73,7 +73,7 @@ def asleep(process, seconds=2):
     return processor_time(process) == before
 
 
-def test_kill_9_loses_only_the_models_in_hand(own_arrays, tmp_path):
+def test_kill_9_loses_only_models_in_training(own_arrays, tmp_path):
     first = subprocess.Popen(
         slow_run(own_arrays, tmp_path, workers=2), cwd=REPOSITORY, env=ENVIRONMENT, start_new_session=True
     )

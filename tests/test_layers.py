@@ -13,7 +13,7 @@ FORBIDDEN = {
     "data": ("shadow", "attacks", "analysis", "figures", "report"),
     "training": ("shadow", "attacks", "analysis", "figures", "report"),
 }
-"""Folder -> those that it must not import. An Audit draws itself, so figures import nothing of the analysis."""
+"""Folder -> modules that it must not import. An Audit draws itself, so figures import nothing of the analysis."""
 FRAMEWORKS = {"tensorflow", "keras", "jax", "optax", "sklearn"}
 """What takes long to import. scikit-learn takes a second, which each analysis would wait for."""
 

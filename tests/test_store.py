@@ -151,7 +151,7 @@ def test_epochs_are_numbers_however_many_digits_they_are_written_with(tmp_path):
     for epoch in (10, 9):
         np.savez(tmp_path / "experiment-0_1" / "ckpt" / f"{epoch}.npz", np.zeros(1))
     assert list(model.checkpoints()) == [9, 10]
-    Store.open(tmp_path).write_logits(model, 9, np.zeros((10, 1, 4, 3), np.float32))  # in the file that is there
+    Store.open(tmp_path).write_logits(model, 9, np.zeros((10, 1, 4, 3), np.float32))  # in the existing file
     assert model.queries(9) == 4 and len(list((tmp_path / "experiment-0_1" / "logits").iterdir())) == 4
     np.save(tmp_path / "experiment-0_1" / "logits" / "0000000009.npy", np.zeros((10, 1, 2, 3), "f"))
     with refuses("logdir", advice="9.npy are of one epoch: move one of them away"):

@@ -48,7 +48,7 @@ GOALS = (
 def measure(
     python: str, method: str, arch: str, processes: int, threads: int, seconds: float, microbatch: int
 ) -> tuple[float, int]:
-    """Images per second of so many processes together, which start when all are ready; the largest one's MiB."""
+    """Images per second of all processes together, which start when all are ready; the largest one's MiB."""
     arguments = [python, "-m", "experiments.benchmarks.dp_measure", method, arch, threads, seconds, microbatch]
     environment = {
         **os.environ,

@@ -3,7 +3,7 @@
     python -m experiments.benchmarks.ensemble_speed [--archs=..] [--sizes=1,4,16,64,256] [--rounds=3] [--out=FOLDER]
 
 cnn32-3 on images of MNIST's shape and resnet18 on CIFAR-10's, batches of 256 in memory. Every measurement has a
-process of its own, with the first GPU where there is one, else all cores; rounds go through all methods in turn, and
+process of its own, with the first GPU if there is one, else all cores; rounds go through all methods in turn, and
 ratios are taken within a round and a precision, because machines are noisy. A model is one of Choi et al.: 70% of
 60,000 + 1,000 (or 50,000 + 1,000) examples, here for 100 epochs, LiRA's number; Choi et al. give none. The limit is the
 rate of a large matrix product in the same precision.

@@ -40,7 +40,7 @@ def both_protocols(paper: list[dict]) -> list[dict]:
 
 
 def attack_rows(paper: list[dict], measured: dict[str, Measured]) -> list[dict]:
-    """One row a number: those of the paper, and of the further attacks of every run.
+    """One row per number: those of the paper, and of the further attacks of every run.
 
     Args:
         paper: of `paper_numbers.attack_numbers`.
@@ -80,7 +80,7 @@ def _noted(row: dict, selection: str) -> dict:
 
 
 def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
-    """A number of the paper with ours, or with empty cells where there is no run or no such population."""
+    """A number of the paper with ours, or with empty cells if there is no run or no such population."""
     key = attack, number["population"]
     triple = run.audit.metric(number["metric"]).get(key, (np.nan,) * 3) if run else (np.nan,) * 3
     counts = run.counts if run else {"over": "", "under": ""}

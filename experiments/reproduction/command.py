@@ -95,7 +95,7 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
 
 
 def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) -> Path:
-    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; gives the main CSV's path."""
+    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; returns the main CSV's path."""
     out.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(style.RC):
         outcome = build(measured)

@@ -38,7 +38,7 @@ def replace_part(text: str, name: str, lines: Sequence[str]) -> str:
 
 
 def runs_table(rows: Rows, missing: Sequence[str]) -> list[str]:
-    """Which runs the attack tables are made of, of their rows, and the names of those that nothing is made of."""
+    """Which runs the attack tables are made of, of their rows, and the names of the runs that nothing is made of."""
     cells_of = {}
     for row in rows:
         if row["ours"]:

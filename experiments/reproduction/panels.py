@@ -25,7 +25,7 @@ _LABELS = {"privacy_score": "privacy score", "memorization": "memorization"}
 def page(
     lines: Sequence[tuple[Sequence[Measured], Callable[[Axes, Measured], None]]], item: str, words: str, height: float
 ) -> Figure:
-    """A page with a line of panels, one a run, for each of `lines`.
+    """A page with a line of panels, one per run, for each of `lines`.
 
     Args:
         lines: the runs of each line, which may differ in number, and what draws the panel of one.
@@ -135,7 +135,7 @@ def _swept(run: Measured, metric: str, population: str) -> dict[str, dict[float,
 
 
 def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
-    """Spearman's correlation of two columns of examples.csv, a row a group, with a 95% interval."""
+    """Spearman's correlation of two columns of examples.csv, one row per group, with a 95% interval."""
     for group, (rho, p_value) in run.audit.correlation(x, y).items():
         n = np.count_nonzero(run.audit.mask(group))
         low, high = spearman_interval(rho, n)
@@ -177,7 +177,7 @@ def sweep_rows(run: Measured, metric: str, population: str) -> Iterator[dict]:
 
 
 def distribution_rows(run: Measured, column: str, levels: dict[str, float]) -> Iterator[dict]:
-    """Mean, quartiles and shares above levels of a column of examples.csv, a row a group.
+    """Mean, quartiles and shares above levels of a column of examples.csv, one row per group.
 
     Args:
         run: the run.

@@ -50,7 +50,7 @@ def _is(row: Mapping, wanted: Mapping[str, str]) -> bool:
 
 
 def attack_numbers(name: str) -> list[dict]:
-    """A table of attacks as one row a number.
+    """A table of attacks as one row per number.
 
     Returns:
         dicts of attack, mixture, selection, population ("all" | "under"), metric ("auroc" | "tpr_at_fpr_0.001") and
@@ -69,7 +69,7 @@ def attack_numbers(name: str) -> list[dict]:
 
 
 def accuracy_numbers(name: str) -> list[dict]:
-    """Table 1 or 4 as one row a number.
+    """Table 1 or 4 as one row per number.
 
     Returns:
         dicts of mixture, split ("train" | "test"), group ("over" | "under"), paper and paper_pm: the mean and half

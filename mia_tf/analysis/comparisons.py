@@ -8,7 +8,7 @@ from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import widest
 
 Key = tuple[str, int | None, str]
-"""(attack, shadow models a side or None for all, population)."""
+"""(attack, shadow models per side or None for all, population)."""
 
 
 def comparison_rows(evaluations: Mapping[Key, Evaluation], recommended: str) -> list[tuple]:

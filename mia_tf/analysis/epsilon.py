@@ -94,9 +94,9 @@ def draw_pairs(
     """Draws pairs of each example: first the side by a fair coin, then the target among those of that side.
 
     Args:
-        scores: (n, T) float, NaN where there is none.
+        scores: (n, T) float, NaN if there is none.
         member: (n, T) bool.
-        draws: pairs an example.
+        draws: pairs per example.
         rng: draws them.
 
     Returns:

@@ -114,7 +114,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
     Intervals are of a bootstrap over targets and of one over random blocks of examples, whichever is wider.
 
     A true positive rate of 0 or 1, or one that rests on a few examples, hardly changes when units are drawn again, and
-    its bootstrap interval is far too narrow: [0, 0] where no member was found. Where the members found, or those
+    its bootstrap interval is far too narrow: [0, 0] if no member is found. Where the members found, or those
     missed, lie in fewer than _FEW blocks of examples, the interval is therefore extended to hold Clopper-Pearson's
     for the same rate in as many trials as there are examples. An example is pooled once for every target, but these
     pairs agree much, as an attack finds the same odd examples in model after model; so an example counts as one

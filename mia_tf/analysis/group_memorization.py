@@ -21,7 +21,7 @@ class GroupMean:
     """Mean memorization of a group.
 
     Attributes:
-        value: the mean over the examples that have models on both sides; NaN where none has.
+        value: the mean over the examples that have models on both sides; NaN if no example has.
         replicates: (REPLICATES,) float64, the same for examples and models drawn again.
     """
 
@@ -76,7 +76,7 @@ def spread(memorization: np.ndarray, errors: np.ndarray) -> Mapping[str, float]:
     """How the estimates of a group spread, and how much of that is noise.
 
     Args:
-        memorization, errors: (n,) float64 estimates and standard errors of `memorization.memorization`; NaN where
+        memorization, errors: (n,) float64 estimates and standard errors of `memorization.memorization`; NaN if
             there is none.
 
     Returns:

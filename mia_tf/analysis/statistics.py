@@ -91,7 +91,7 @@ def _cumulated_metrics(tp: np.ndarray, fp: np.ndarray, levels: tuple[float, ...]
 
 
 def _first_above(rising: np.ndarray, level: float) -> np.ndarray:
-    """(R,) the first column of each row of (R, B) that exceeds a level, by bisection; B where none does."""
+    """(R,) the first column of each row of (R, B) that exceeds a level, by bisection; B if none does."""
     rows, low, high = np.arange(len(rising)), np.zeros(len(rising), np.int64), np.full(len(rising), rising.shape[1])
     for _ in range(rising.shape[1].bit_length()):
         middle = (low + high) // 2
@@ -131,7 +131,7 @@ def bootstrap_offsets(
 
 
 def offset_interval(offsets: np.ndarray) -> np.ndarray:
-    """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN where there is none."""
+    """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN if there is none."""
     tail = (1 - CONFIDENCE) / 2
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)

@@ -24,7 +24,7 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
     else:
         yield "Whether the target was trained on the examples is unknown: they have scores, and no attack was measured."
     if len(sweep):
-        heading = "shadow models a side"
+        heading = "shadow models per side"
         yield from metric_lines(sweep.rename(columns={"num_shadow": heading}), ["attack", heading])
     yield from about["notes"]
     if about["recommended_scores"]:

@@ -74,7 +74,7 @@ def choose_balanced(
     """Chooses `count` rows so that the numbers of any two labels differ by one at most.
 
     Args:
-        labels: (n,) integers; the labels to balance over are those that occur.
+        labels: (n,) integers; the choice is balanced over the labels that occur.
         count: how many rows; n itself takes every row, balanced or not.
         rng: chooses the rows, and the labels that have one more where `count` does not divide.
         argument: the name that a message gives to `count`.
@@ -84,7 +84,7 @@ def choose_balanced(
         (count,) int64 rows, grouped by label.
 
     Raises:
-        InputError: there are not so many; the message has the largest count.
+        InputError: `count` is too large; the message has the largest possible count.
     """
     if count == len(labels):
         return np.arange(count)

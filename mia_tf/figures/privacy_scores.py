@@ -28,7 +28,7 @@ def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names:
 def draw_group_histograms(
     ax: Axes, values: np.ndarray, groups: np.ndarray, names: Sequence[str], edges: np.ndarray
 ) -> None:
-    """Draws one histogram of counts per group that is there, on a log scale so that a small group shows."""
+    """Draws one histogram of counts per group that exists, on a log scale so that a small group shows."""
     for group in np.unique(groups):
         look = style.group_style(group)
         of_group = values[groups == group]

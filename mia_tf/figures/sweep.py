@@ -10,7 +10,7 @@ from mia_tf.figures import style
 from mia_tf.figures.attacks import chance, label
 
 CAPTION = (
-    "Each target is attacked with so many shadow models trained on the example and as many not trained on it. "
+    "Each target is attacked with that many shadow models trained on the example and as many not trained on it. "
     "Bands are 95% intervals; a line begins where the attack can be fitted."
 )
 

@@ -24,7 +24,7 @@ class Lineup:
         num_targets: T; the first T models are attacked.
         first_shadow: the models from this position on are shadow models: 0, or T where they are others.
         twins: (T,) int64, the place among the shadow models of the one that must not be used against a target, as
-            it is the target or was trained on the same subset; NONE where there is no such model.
+            it is the target or was trained on the same subset; NONE if there is no such model.
     """
 
     num_targets: int
@@ -44,8 +44,8 @@ class Lineup:
         says alike, and is on the target's side of every example: it would give membership away where nothing is
         remembered. So it is left out, as the target itself is where it is among the shadow models.
 
-        Different models of one balanced plan are no help either: an example is IN so many of them, so that the fewer
-        shadow models it is IN, the more targets it is IN.
+        Different models of one balanced plan are no help either: each example is IN a fixed number of them, so the
+        fewer shadow models it is IN, the more targets it is IN.
 
         Args:
             keep: (N, M) bool, membership in the training sets.

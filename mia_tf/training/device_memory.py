@@ -1,4 +1,4 @@
-"""How many models a device's memory takes at once."""
+"""The number of models that a device's memory takes at once."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,7 @@ def group_size_that_fits(
 
 
 def sizes(num_models: int) -> Iterator[int]:
-    """The sizes of equal shares of so many models, in as few rounds as LARGEST_GROUP allows, in twice as many, ...
+    """The sizes of equal shares of `num_models` models, in as few rounds as LARGEST_GROUP allows, in twice as many, ...
 
     They are what `mia_tf.training.executors.ledger` hands out to a worker that takes as many, down to 1.
     """

@@ -21,7 +21,7 @@ from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
 from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
 
 _INFERENCE_BATCH, _INFERENCE_MODELS = 256, 8
-"""Images and models that are asked at once; of twice so many models at most are there answers on the host."""
+"""Images and models that are asked at once. At most 2 * _INFERENCE_MODELS models' logits are on the host at once."""
 _SPARE_DEVIATIONS = 6
 """Room for Poisson-sampled batches above their expected size, in standard deviations; a larger one compiles anew."""
 _TRIAL = {"cpu": (2, 32, 4)}

@@ -31,7 +31,7 @@ class TensorFlowSteps:
         self._targets = tf.constant(targets)
 
     def reset(self, fresh: keras.Model, seed: int) -> None:
-        """Gives the compiled model the state of a fresh one: weights, statistics, seeds and the optimizer's."""
+        """Resets the compiled model to the state of a fresh one: weights, statistics, seeds and the optimizer's."""
         for variable, value in zip(_state(self._model), _state(fresh), strict=True):
             variable.assign(value)
 

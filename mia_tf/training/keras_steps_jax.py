@@ -87,7 +87,7 @@ class JaxSteps:
         return metrics
 
     def draw(self, draws: np.random.Generator, count: int) -> np.ndarray | None:
-        """Returns (3, count) float32 for the augmentation of so many examples; None if nothing is augmented."""
+        """Returns (3, count) float32 for the augmentation of `count` examples; None if nothing is augmented."""
         return None if self._augment == "none" else draws.random((3, count), np.float32)
 
     def mean_loss(self, metrics: list) -> float:
@@ -101,7 +101,7 @@ class JaxSteps:
         """Takes one step of one model: its weights, its other state, its optimizer's and its metrics'.
 
         Args:
-            rows: (B,); if `count` is given, only so many are examples, and the others fill up the batch.
+            rows: (B,); if `count` is given, only the first `count` are examples, and the others fill up the batch.
         """
         x, targets = self._take(data, rows)
         batch = views.augment(x, self._augment, draws), targets

@@ -230,7 +230,7 @@ def test_a_sweep_and_bounds_come_beside_the_same_tables(analyzed, tmp_path, caps
     assert len(bounds) == len(OF_ONE_EPOCH) * 3
     assert {(row["delta"], row["confidence"]) for row in bounds} == {("1e-05", "0.95")}
     assert all(int(row["num_members"]) + int(row["num_nonmembers"]) <= 210 for row in bounds)
-    assert "shadow models a side" in printed and "epsilon at least, under" in printed
+    assert "shadow models per side" in printed and "epsilon at least, under" in printed
     assert all(str(tmp_path / "analysis" / f"{name}.csv") in printed for name in ("sweep", "epsilon"))
     analyze.analyze(tmp_path, attacks=["lira_online_fixed"], delta=0.1)
     left = {path.name for path in (tmp_path / "analysis").glob("*.csv")}

@@ -1,4 +1,4 @@
-"""LOGDIRs with and without differential privacy: which are comparable, and the tables of those that are."""
+"""LOGDIRs with and without differential privacy: which are comparable, and the tables of comparable runs."""
 
 import dataclasses
 

@@ -8,7 +8,7 @@ from scipy.stats import binom
 from mia_tf.analysis.epsilon import draw_pairs, epsilon_bounds, lower_bound
 
 ALLOWED = int(binom.isf(1e-4, 400, 0.05))
-"""Of 400 bounds with 95% confidence, more than so many exceed the truth once in 10,000 times at most."""
+"""Of 400 bounds with 95% confidence, more than this number exceed the truth once in 10,000 times at most."""
 
 
 def bounds(draw, delta, rng, runs=400):

@@ -248,7 +248,7 @@ def test_scores_that_are_none_are_named(record, tmp_path, spoil, advice):
         analyze.analyze(tmp_path, ATTACKS)
 
 
-def test_where_there_is_no_model_the_message_says_what_was_looked_for(record, tmp_path):
+def test_without_a_model_the_message_says_what_was_looked_for(record, tmp_path):
     """It once said complete_models=0."""
     np.save(tmp_path / "y_train.npy", record[0])
     looked_for = "must hold complete models: folders experiment* with keep.npy and logits/EPOCH.npy"

@@ -20,7 +20,7 @@ QUERIES = 2
 
 
 def write_logdir(logdir, dataset, num_models, seed, queries=QUERIES, gain=3.0):
-    """A LOGDIR of models surer of their members, on subsets of the seed; gives keep (M, N)."""
+    """A LOGDIR of models surer of their members, on subsets of the seed; returns keep (M, N)."""
     rng = np.random.default_rng(seed)
     count = len(dataset.labels)
     keep = rng.random((num_models, count)).argsort(axis=0) < num_models // 2

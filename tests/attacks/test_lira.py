@@ -116,7 +116,7 @@ def test_without_equal_counts_pure_noise_looks_like_anti_membership(num_models, 
     assert abs(pooled(run("lira_online", phi, keep), keep).metrics["auroc"][0] - 0.5) < 0.01
 
 
-def test_an_example_needs_two_models_a_side_for_its_own_variance_and_one_for_the_fixed():
+def test_an_example_needs_two_models_per_side_for_its_own_variance_and_one_for_the_fixed():
     rng = np.random.default_rng(0)
     keep = membership(rng, 30, 12)
     for row, members in ((0, 1), (1, 2), (2, 3), (3, 9), (4, 10), (5, 11)):

@@ -28,7 +28,7 @@ def planted(sizes, dimensions=16, seed=0):
 
 
 def first_of_each(cluster, counts):
-    """(N,) bool: D_U has the first so many examples of each cluster."""
+    """(N,) bool: D_U has the first `counts` examples of each cluster."""
     under = np.zeros(len(cluster), bool)
     for k, count in enumerate(counts):
         under[np.flatnonzero(cluster == k)[:count]] = True

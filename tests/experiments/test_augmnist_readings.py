@@ -14,16 +14,16 @@ def images(count=40):
 
 def test_the_first_reading_is_that_of_the_mixture():
     assert next(iter(READINGS.values())) == Reading()
-    found = augmented(images(), images(3), Reading(), np.random.default_rng(1))
-    assert np.array_equal(found, pixmix(images(), images(3), np.random.default_rng(1)))
+    mixed = augmented(images(), images(3), Reading(), np.random.default_rng(1))
+    assert np.array_equal(mixed, pixmix(images(), images(3), np.random.default_rng(1)))
 
 
 def test_pictures_are_moved_and_mirrored_before_they_are_mixed(monkeypatch):
     monkeypatch.setattr(module, "pixmix", lambda images, pictures, rng, least: images)
     one = np.zeros((500, 28, 28, 1), np.uint8)
     one[:, 10, 5] = 255
-    found = augmented(one, None, Reading(crop=True, mirror=True), np.random.default_rng(2))
-    _, rows, columns, _ = np.nonzero(found)
+    mixed = augmented(one, None, Reading(crop=True, mirror=True), np.random.default_rng(2))
+    _, rows, columns, _ = np.nonzero(mixed)
     assert set(rows) == set(range(6, 15))  # 10, four pixels up or down at most
     assert set(columns) == {*range(1, 10), *range(27 - 9, 27)}  # 5, moved as far, or the same from the right
 

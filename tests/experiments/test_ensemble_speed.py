@@ -17,7 +17,7 @@ def test_a_model_of_the_paper_is_100_passes_over_70_percent_of_the_mixture():
     assert set(ensemble_speed.EXAMPLES_OF_A_MODEL) == set(ensemble_measure.SHAPES)
 
 
-def test_every_method_is_measured_by_a_function_that_there_is():
+def test_every_method_is_measured_by_an_existing_function():
     named = ensemble_speed.methods("resnet18", [1, 4], ["float32", "bfloat16"], 2.0)
     assert {columns["method"] for columns, *_ in named} == {"fit", "reference", "ensemble"}
     for _, _, (what, *arguments) in named:

@@ -33,7 +33,7 @@ def test_the_tasks_share_out_every_model_once(first, last, models):
     trained = []
     for number in range(first, last + 1):
         printed = task(number, first, last, "echo", "a.flags", "b", models)
-        if printed:  # none where there are more tasks than models
+        if printed:  # none if there are more tasks than models
             flags, expid = printed.split(" --expid=")
             assert flags == f"-m mia_tf.train --flagfile=a.flags --logdir=b --num_experiments={models}"
             begin, end = map(int, expid.split("-"))

@@ -75,7 +75,7 @@ def test_histogram_of_nothing_or_of_zeros(ax, scores):
 
 @given(st.integers(1, 1000))
 def test_memorization_bins_hold_equally_many_possible_values(models):
-    # Once 0.05-wide bins drew a comb from 32 models a side: one or two possible values in turn.
+    # Once 0.05-wide bins drew a comb from 32 models per side: one or two possible values in turn.
     possible = np.arange(-models, models + 1) / models
     figure = style.new_figure(5, 4)
     ax = figure.subplots()

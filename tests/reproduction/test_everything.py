@@ -72,7 +72,7 @@ def test_each_has_a_csv_a_figure_and_a_docstring_that_says_its_command_cost_and_
 
 @pytest.mark.parametrize("name", everything.NAMES)
 @pytest.mark.parametrize("scale", runs.SCALES)
-def test_each_asks_for_runs_that_there_are(name, scale):
+def test_each_asks_for_existing_runs(name, scale):
     wanted = importlib.import_module(f"experiments.{name}").names(scale)
     assert wanted and set(wanted) <= set(runs.runs(scale)), name
 

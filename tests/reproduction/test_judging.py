@@ -181,7 +181,7 @@ def test_cifar10_alone_counts_as_cifar10s_own_in_figure_13():
 
 
 @pytest.mark.parametrize("scale", ["cpu", "paper"])
-def test_the_few_shadow_models_are_among_those_that_are_swept(scale):
+def test_the_few_shadow_models_are_among_the_swept(scale):
     wanted = {1, *map(int, (judged_sweeps.FIVE, judged_sweeps.TWENTY, judged_sweeps.FIFTY))}
     assert scale == "paper" or wanted <= set(SCALES[scale].num_shadow)
 

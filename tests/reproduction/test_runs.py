@@ -29,7 +29,7 @@ def options(tmp_path, scale="smoke", **changes):
 
 @pytest.fixture(autouse=True)
 def sizes_without_models(request, monkeypatch):
-    """Most tests make no models; two shadow models a side stand for what these would allow."""
+    """Most tests make no models; two shadow models per side stand for what these would allow."""
     if "allows" not in request.node.name:
         monkeypatch.setattr(runs, "_sizes", lambda folder, wanted: wanted[:2])
 
@@ -130,7 +130,7 @@ def test_making_trains_and_analyzes_what_it_is_chosen_by_first(tmp_path, monkeyp
     assert "--workers=2" in scores and "--under=singletons" in singletons
 
 
-def test_a_data_set_alone_is_attacked_with_other_models_than_those_that_choose(tmp_path, monkeypatch):
+def test_a_data_set_alone_is_attacked_with_other_models_than_the_choosers(tmp_path, monkeypatch):
     called = []
     monkeypatch.setattr(runs, "_call", called.append)
     monkeypatch.setattr(runs, "present", lambda folder: 8)

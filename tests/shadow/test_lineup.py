@@ -51,7 +51,7 @@ def test_subsets_that_were_made_of_one_another_are_refused(pkeep):
 
 @pytest.mark.parametrize("subsets", ["balanced", "bernoulli"])
 def test_other_models_of_the_targets_balanced_plan_are_refused(subsets):
-    """On noise they gave LiRA an AUROC of 0.45: every example is IN so many models of the plan in all."""
+    """On noise they gave LiRA an AUROC of 0.45: every example is IN a fixed number of the plan's models."""
     keep = plan(600, 1, 16, subsets=subsets)
     if subsets == "bernoulli":  # each membership is drawn by itself
         assert (Lineup.of_two_logdirs(keep, 8).twins == NONE).all()

@@ -45,7 +45,7 @@ def auroc(scores, keep):
 
 
 @pytest.mark.parametrize("plan, pkeep", [("balanced", 0.5), ("balanced", 0.7), ("bernoulli", 0.5)])
-def test_every_target_is_judged_by_k_drawn_models_a_side_and_never_by_itself(plan, pkeep):
+def test_every_target_is_judged_by_k_drawn_models_per_side_and_never_by_itself(plan, pkeep):
     """The models that a fit rests on are read off from means of distinct powers of two."""
     rng = np.random.default_rng(0)
     keep = membership(rng, 40, 14, plan, pkeep)

@@ -129,7 +129,7 @@ def test_a_side_without_spread_has_a_floor():
 
 
 def test_bias_correction_of_the_fitted_distance():
-    # Equal normals, 10 models a side: fitted H^2 is (1/10 + 1/10)/4 = 0.05 and more, its truth 0.
+    # Equal normals, 10 models per side: fitted H^2 is (1/10 + 1/10)/4 = 0.05 and more, its truth 0.
     phi, keep = _phi(400, models=20, shift=0)
     weights = t.bootstrap_weights(300, 20, np.random.default_rng(0))
     plain = t.fit_normals(phi, keep, np.ones((1, 20))).hellinger[:, 0]
@@ -160,7 +160,7 @@ def test_correctness_distances():
     hellinger, mem = t.correctness_distances(correct, keep, np.ones((1, 30)))
     assert mem[0, 0] == pytest.approx(0.75)
     assert hellinger[0, 0] == pytest.approx(1 - np.sqrt(0.25))
-    # One imaginary right and one wrong model a side: 11/12 - 6/22.
+    # One imaginary right and one wrong model per side: 11/12 - 6/22.
     _, cautious = t.correctness_distances(correct, keep, np.ones((1, 30)), pseudo=np.ones((1, 2, 2)))
     assert cautious[0, 0] == pytest.approx(11 / 12 - 6 / 22)
 

@@ -115,7 +115,7 @@ def train_models(
     cpus: int,
     gpus: float,
 ) -> dict[int, str]:
-    """Trains models that are not present yet; waits for those that another process has in hand.
+    """Trains models that are not present yet; waits for models that another process is training.
 
     Args:
         store: where they go; only this process writes there.
@@ -184,7 +184,7 @@ class _Run:
         self.pool.append(_Worker(actor, actor.hello.remote(), place))
 
     def dismiss(self, member: _Worker) -> None:
-        """Ends a worker, and lets go of its models."""
+        """Ends a worker, and releases its models."""
         import ray
 
         self.pool.remove(member)
@@ -236,7 +236,7 @@ class _Run:
                 self.replace(member, detail)
                 return
             else:
-                self.ledger.lost(member.indices, "its engine said nothing of it", tries=1)
+                self.ledger.lost(member.indices, "the training engine returned no result for this model", tries=1)
                 member.claims.close()
                 member.indices, member.reply = set(), None
                 return
@@ -272,7 +272,7 @@ class _Run:
             self.hire(0 if ready else member.place + 1)
 
     def hand_out(self) -> None:
-        """Gives idle workers models; those that another process holds are waited for."""
+        """Hands models to idle workers; waits for models that another process holds."""
         for member in [m for m in self.pool if m.reply is None]:
             claimed = []
             while not claimed and (group := self.ledger.next_group(member.group_size)):

@@ -64,7 +64,7 @@ class Trainer:
         """All that has happened since the last call; waits until something has.
 
         Returns:
-            ("epoch", None) after an epoch of all models in hand, ("outcome", ModelRecord | ModelFailure) for each
+            ("epoch", None) after an epoch of all its models, ("outcome", ModelRecord | ModelFailure) for each
             model, and at the end ("ready", None), or ("crashed", reason) where the engine broke off.
         """
         events = [self._events.get()]

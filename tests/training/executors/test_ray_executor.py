@@ -173,7 +173,7 @@ def test_a_machine_with_another_version_is_not_used(connected, store, log, monke
     assert not list(log.iterdir())
 
 
-def test_an_interrupt_keeps_all_that_came_back_and_lets_go_of_the_rest(connected, store, log, monkeypatch):
+def test_an_interrupt_keeps_all_that_came_back_and_releases_the_rest(connected, store, log, monkeypatch):
     def finished(self, index, message):
         raise KeyboardInterrupt
 
