@@ -7,7 +7,7 @@ again with each other seed. So the models are pairs with the same training sets 
 other views of the images. (Without augmentation they part by rounding alone, which the tests check.)
 Differences are of pairs of models, with Student's 95% intervals; the mean memorization of a group has that of Tukey's
 pseudo-values, which leave out one pair each. Correlations are over pairs of models, and for memorization over examples.
-Writes experiments/results/backends/backends.csv. About ten minutes a seed on two idle cores.
+Writes experiments/results/backends/backends.csv. About ten minutes per seed on two idle cores.
 """
 
 import os
@@ -62,12 +62,12 @@ def compared(trained: dict[str, ShadowModels]) -> list[tuple]:
     rows = []
     metrics = {name: [model.metrics() for model in shadows.models] for name, shadows in trained.items()}
     for quantity in ACCURACIES:
-        values = [np.array([found[quantity] for found in metrics[name]]) for name in BACKENDS]
+        values = [np.array([record[quantity] for record in metrics[name]]) for name in BACKENDS]
         rows.append(_row(quantity, values, values))
-    found = [answers(trained[name]) for name in BACKENDS]
+    correct = [answers(trained[name]) for name in BACKENDS]
     for group in GROUPS:
         mask = trained["jax"].populations[group]
-        here = [[each[mask] for each in pair] for pair in found]
+        here = [[each[mask] for each in pair] for pair in correct]
         scores = [memorization(*pair)[0] for pair in here]
         rows.append(_row(f"memorization_{group}", [pseudo_values(*pair) for pair in here], scores))
     return rows

@@ -8,7 +8,7 @@ batch size, learning rate nor pooling. Each setting of the grid trains two model
 augmentation. Numbers of epochs are separate trainings, because the learning rate's schedule depends on the total.
 All settings share LiRA's peak rate of 0.1 and momentum of 0.9, and this project's warm-up (5%) and clipping (norm 1).
 Settings that are trained already are skipped; the results are rewritten from all settings under --runs, and keep the
-rows of those that were trained elsewhere.
+rows of settings that were trained elsewhere.
 
 Cost of the default grid on one CPU core (4096 matrix product: 198 GFLOP/s on two cores): 23 minutes for each pooling of
 cnn8-3, 1 hour of cnn16-3 and 3.5 hours of cnn32-3. An interrupted command resumes. Expected: cnn8-3-max comes within 4

@@ -1,4 +1,4 @@
-"""The claims of the papers judged on the results that are there, and the numbers of experiments/results/README.md.
+"""The claims of the papers judged on the existing results, and the numbers of experiments/results/README.md.
 
     python -m experiments.claims --scale=cpu
 
@@ -66,7 +66,7 @@ def findings(results: Path, scale: str) -> list[Finding]:
         summary, learning = (f"theory/{name}.csv" for name in ("summary", "learning"))
         read_theory = (summary, sources.rows(results, summary), learning, sources.rows(results, learning))
         judged += judged_theory.theory_findings(*read_theory)
-    found = [
+    scaled = [
         replace(
             finding,
             scale=scale,
@@ -74,11 +74,11 @@ def findings(results: Path, scale: str) -> list[Finding]:
         )
         for finding in judged
     ]
-    return sorted(found, key=lambda finding: list(CLAIMS).index(finding.claim))
+    return sorted(scaled, key=lambda finding: list(CLAIMS).index(finding.claim))
 
 
 def missing(results: Path, scale: str) -> list[str]:
-    """Names of the runs that no table or figure has a number of; those that others are chosen by show in these."""
+    """Names of the runs that are in no table or figure. Runs that choose the examples of others show in these."""
 
     def rows(name: str) -> list[Row]:
         return sources.rows(results, sources.path(name, scale))

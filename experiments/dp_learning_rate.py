@@ -39,14 +39,14 @@ def train(rate: float, num_models: int, data_dir: str, logdir: Path) -> list[dic
 
 def rows(rate: float, metrics: list[dict]) -> list[dict]:
     """Accuracy on each split and group, with its interval over models."""
-    found = []
+    table = []
     for split in ("train", "out", "test"):
         for group in ("over", "under"):
             values = [m[f"{split}_accuracy_{group}"] for m in metrics]
             numbers = dict(zip(("mean", "ci_low", "ci_high"), mean_interval(values), strict=True))
             rounded = {name: round(value, 4) for name, value in numbers.items()}
-            found.append({"lr": rate, "split": split, "group": group, **rounded, "num_models": len(values)})
-    return found
+            table.append({"lr": rate, "split": split, "group": group, **rounded, "num_models": len(values)})
+    return table
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Every table and figure, then the claims and the numbers of experiments/results/README.md.
 
     python -m experiments.everything --scale=cpu --data_dir=DATA            # trains what is missing
-    python -m experiments.everything --scale=cpu --present [--only=table2]  # from the runs that are there
+    python -m experiments.everything --scale=cpu --present [--only=table2]  # from the existing runs
 
 A table or figure none of whose runs is there is passed over. Exit code 1: some runs could not be made, each named.
 Cost: that of all runs (`experiments.runs --list`), then a minute or two.

@@ -19,9 +19,9 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_random" for mixture in runs.MNIST]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Histograms above, privacy score against MSP score below."""
-    shown = list(found.values())
+    shown = list(measured.values())
     lines = [(shown, panels.draw_histogram), (shown, panels.draw_ood("ood_msp", "privacy_score"))]
     correlations = [row for run in shown for row in panels.correlation_rows(run, "privacy_score", "ood_msp")]
     levels = {"share_above_1": 1, "share_above_2": 2}

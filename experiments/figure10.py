@@ -18,11 +18,13 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_{kind}" for kind in ("random", "singletons") for mixture in runs.MNIST]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Random D_U above, highly memorized D_U below."""
     draw = panels.draw_ood("ood_energy", "memorization")
-    lines = [([run for run in found.values() if run.run.selection == kind], draw) for kind in ("random", "singletons")]
-    rows = [row for run in found.values() for row in panels.correlation_rows(run, "memorization", "ood_energy")]
+    lines = [
+        ([run for run in measured.values() if run.run.selection == kind], draw) for kind in ("random", "singletons")
+    ]
+    rows = [row for run in measured.values() for row in panels.correlation_rows(run, "memorization", "ood_energy")]
     return command.Outcome({"": rows}, {"": panels.page(lines, "figure10", ood.WORDS, 3.5)})
 
 

@@ -22,9 +22,9 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_{kind}" for kind in KINDS for mixture in runs.MNIST]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Memorization against privacy score, and a page of examples for every mixture with random D_U."""
-    shown = list(found.values())
+    shown = list(measured.values())
     rows = [row for run in shown for row in panels.correlation_rows(run, "memorization", "privacy_score")]
     compared = [row for run in shown for row in comparisons.correlation_rows(run)]
     lines = [([run for run in shown if run.run.selection == kind], panels.draw_memorization) for kind in KINDS]

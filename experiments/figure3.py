@@ -4,8 +4,8 @@
 
 Cost: that of the random and singletons' runs, which the tables share: smoke 15 minutes; cpu 2.5 hours for the
 MNIST mixtures and 3 for CIFAR-10's, on two cores; paper 10 x 2,000 models.
-The paper: less than 50 shadow models do as well as 2,000 on random data; on highly memorized data 5 do, and one a side
-reaches AUROC 1.0 (figure 3d). RMIA, which is newer than the paper, is drawn beside LiRA.
+The paper: less than 50 shadow models do as well as 2,000 on random data; on highly memorized data 5 do, and one per
+side reaches AUROC 1.0 (figure 3d). RMIA, which is newer than the paper, is drawn beside LiRA.
 """
 
 from experiments import runs
@@ -25,12 +25,12 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_{kind}" for kind in KINDS for mixture in (*runs.MNIST, *runs.CIFAR10)]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Random under-represented data above, highly memorized below."""
-    rows = [row for run in found.values() for row in panels.sweep_rows(run, "auroc", "under")]
-    compared = [row for run in found.values() for row in comparisons.sweep_rows(run)]
+    rows = [row for run in measured.values() for row in panels.sweep_rows(run, "auroc", "under")]
+    compared = [row for run in measured.values() for row in comparisons.sweep_rows(run)]
     lines = [([(mixture, kind) for mixture in (*runs.MNIST, *runs.CIFAR10)], "under") for kind in KINDS]
-    figure = panels.sweep_page(lines, found, "auroc", "figure3", f"{CHALLENGES} {WORDS}")
+    figure = panels.sweep_page(lines, measured, "auroc", "figure3", f"{CHALLENGES} {WORDS}")
     return command.Outcome({"": beside("figure3", rows), "_comparisons": compared}, {"": figure})
 
 

@@ -20,13 +20,13 @@ def names(scale: str) -> list[str]:
     return runs.defence(scale)
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Every table and figure of `experiments.figure4_dp`; nothing unless both runs are there."""
-    if len(found) < 2:
+    if len(measured) < 2:
         return command.Outcome({})
-    plain, dp = (run.folder for run in found.values())
+    plain, dp = (run.folder for run in measured.values())
     compared = compare(plain, dp, labels=(PLAIN, "DP-SGD"), scratch=dp)
-    note = "stand-in data" if any(run.stand_in for run in found.values()) else ""
+    note = "stand-in data" if any(run.stand_in for run in measured.values()) else ""
     tables = {**compared.tables, "memorization_bins": figure4_dp.bins(compared)}
     return command.Outcome(
         {"" if name == "memorization" else f"_{name}": _rows(table, note) for name, table in tables.items()},

@@ -17,9 +17,9 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_random" for mixture in runs.MNIST]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Privacy score against energy score."""
-    shown = list(found.values())
+    shown = list(measured.values())
     rows = [row for run in shown for row in panels.correlation_rows(run, "privacy_score", "ood_energy")]
     lines = [(shown, panels.draw_ood("ood_energy", "privacy_score"))]
     return command.Outcome({"": rows}, {"": panels.page(lines, "figure5", ood.WORDS, 3.5)})

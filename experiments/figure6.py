@@ -28,9 +28,9 @@ def names(scale: str) -> list[str]:
     return ["cifar10", *(f"{mixture}_random" for mixture in runs.CIFAR10)]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """A histogram for every mixture."""
-    shown = list(found.values())
+    shown = list(measured.values())
     levels = {"share_above_0.5": 0.5, "share_above_0.6": 0.6, "share_above_0.8": 0.8}
     rows = [row for run in shown for row in panels.distribution_rows(run, "memorization", levels)]
     words = f"{WORDS} {verdict(rows)}".strip()

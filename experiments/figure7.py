@@ -18,15 +18,15 @@ def names(scale: str) -> list[str]:
     return ["mnist", "cifar10", *(f"{mixture}_random" for mixture in (*runs.MNIST, *runs.CIFAR10))]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """One data set above, mixtures below."""
     # Of one data set alone all examples are over-represented.
     challenges = {"none": "all", "random": "over"}
-    rows = [row for run in found.values() for row in panels.sweep_rows(run, "auroc", challenges[run.run.selection])]
+    rows = [row for run in measured.values() for row in panels.sweep_rows(run, "auroc", challenges[run.run.selection])]
     mixtures = {"none": ("mnist", "cifar10"), "random": (*runs.MNIST, *runs.CIFAR10)}
     lines = [([(mixture, kind) for mixture in mixtures[kind]], challenges[kind]) for kind in challenges]
     words = f"Challenges: over-represented examples. {WORDS}"
-    return command.Outcome({"": rows}, {"": panels.sweep_page(lines, found, "auroc", "figure7", words)})
+    return command.Outcome({"": rows}, {"": panels.sweep_page(lines, measured, "auroc", "figure7", words)})
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_{kind}" for kind in ("random", "singletons") for mixture in (*runs.MNIST, *runs.CIFAR10)]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Over-represented examples above, highly memorized ones below."""
     metric = "tpr_at_fpr_0.001"
     challenges = {"random": "over", "singletons": "under"}
     mixtures = (*runs.MNIST, *runs.CIFAR10)
     lines = [([(mixture, kind) for mixture in mixtures], population) for kind, population in challenges.items()]
-    rows = [row for run in found.values() for row in panels.sweep_rows(run, metric, challenges[run.run.selection])]
-    figure = panels.sweep_page(lines, found, metric, "figure8", f"{CHALLENGES} {WORDS}")
+    rows = [row for run in measured.values() for row in panels.sweep_rows(run, metric, challenges[run.run.selection])]
+    figure = panels.sweep_page(lines, measured, metric, "figure8", f"{CHALLENGES} {WORDS}")
     return command.Outcome({"": rows}, {"": figure})
 
 

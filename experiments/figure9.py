@@ -18,13 +18,15 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_{kind}" for kind in ("random", "singletons") for mixture in runs.MNIST]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Random D_U above, highly memorized D_U below."""
     draw = panels.draw_ood("ood_msp", "memorization")
-    lines = [([run for run in found.values() if run.run.selection == kind], draw) for kind in ("random", "singletons")]
-    rows = [row for run in found.values() for row in panels.correlation_rows(run, "memorization", "ood_msp")]
+    lines = [
+        ([run for run in measured.values() if run.run.selection == kind], draw) for kind in ("random", "singletons")
+    ]
+    rows = [row for run in measured.values() for row in panels.correlation_rows(run, "memorization", "ood_msp")]
     levels = {"share_above_0.5": 0.5, "share_above_0.8": 0.8}
-    spread = [row for run in found.values() for row in panels.distribution_rows(run, "memorization", levels)]
+    spread = [row for run in measured.values() for row in panels.distribution_rows(run, "memorization", levels)]
     return command.Outcome({"": rows, "_distribution": spread}, {"": panels.page(lines, "figure9", ood.MSP_WORDS, 3.5)})
 
 

@@ -1,4 +1,4 @@
-"""A contact sheet of the fractals that PixMix mixes in where there are no other pictures, and how they differ.
+"""A contact sheet of the fractals that PixMix mixes in if there are no other pictures, and how they differ.
 
 Command:  python -m experiments.fractal_sheet
 Cost:     ten seconds on one core.

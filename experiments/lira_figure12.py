@@ -23,9 +23,9 @@ def names(scale: str) -> list[str]:
     return runs.architectures(scale)
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """A row for every target and shadow architecture that have been attacked with each other."""
-    rows = [row for target in found.values() for shadow in found.values() for row in pair_rows(target, shadow)]
+    rows = [row for target in measured.values() for shadow in measured.values() for row in pair_rows(target, shadow)]
     rows = beside("lira_figure12", rows)
     pairs = len({(row["target"], row["shadow"]) for row in rows})
     figure = style.new_figure(9.6, 1.3 + 0.28 * pairs)
@@ -39,7 +39,7 @@ def build(found) -> command.Outcome:
         comparison.draw_comparison(ax, shown, attacks.LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(attacks.CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     words = "Rows: a target's architecture by the shadow models'. LiRA online with one variance; 95% intervals."
-    command.footnote(figure, words, found, "lira_figure12")
+    command.footnote(figure, words, measured, "lira_figure12")
     return command.Outcome({"": rows}, {"": figure})
 
 

@@ -4,7 +4,7 @@
 
 CIFAR-10 with CINIC-10 (other photographs of the same things), with CIFAR-100 images under random labels, and with
 CIFAR-10's own test images under random labels. CINIC-10 is a folder of images that a user downloads.
-Cost: smoke 4 minutes; cpu 27 minutes a mixture and for CIFAR-10 alone on two cores; paper 4 x 2,000 models (LiRA:
+Cost: smoke 4 minutes; cpu 27 minutes per mixture and for CIFAR-10 alone on two cores; paper 4 x 2,000 models (LiRA:
 ResNets on 51,000 examples).
 The paper: mean privacy scores rise in this order; CIFAR-10's own lie tightly around 0.
 """
@@ -35,26 +35,26 @@ def names(scale: str) -> list[str]:
     return ["cifar10", *(f"{mixture}_random" for mixture in runs.SHIFTS)]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """One panel with a histogram per kind of example."""
     levels = {"share_above_1": 1, "share_above_2": 2}
-    rows = [row for run in found.values() for row in panels.distribution_rows(run, "privacy_score", levels)]
+    rows = [row for run in measured.values() for row in panels.distribution_rows(run, "privacy_score", levels)]
     figure = style.new_figure(6.4, 5.2)
-    draw_overlaid(figure.subplots(), series(found))
-    command.footnote(figure, WORDS, found, "lira_figure13")
+    draw_overlaid(figure.subplots(), series(measured))
+    command.footnote(figure, WORDS, measured, "lira_figure13")
     return command.Outcome({"": rows}, {"": figure})
 
 
-def series(found: Mapping[str, Measured]) -> dict[str, np.ndarray]:
+def series(measured: Mapping[str, Measured]) -> dict[str, np.ndarray]:
     """Name -> (n,) privacy scores, NaN if not resolved; empty if the run was not made.
 
     CIFAR-10's own are those of the run on it alone, or if that was not made, those of the first mixture.
     """
-    first = found.get("cifar10", next(iter(found.values())))
+    first = measured.get("cifar10", next(iter(measured.values())))
     where = "alone" if first.run.mixture == "cifar10" else f"mixed with {INSERTED[first.run.mixture]}"
     kinds = {f"CIFAR-10, {where}": _scores(first, "over")}
     for mixture, name in INSERTED.items():
-        run = found.get(f"{mixture}_random")
+        run = measured.get(f"{mixture}_random")
         kinds[name] = _scores(run, "under") if run else np.empty(0)
     return kinds
 

@@ -61,8 +61,8 @@ def analyze(
     name = shadows.about.group_titles.get(ALL, "examples")
     shadows.groups = normalize_groups(chosen.astype(np.int64), len(chosen))
     titles = {"over": name, "under": f"{name} memorized above {threshold:g}"}
-    said = f"{chosen.sum():,} examples are memorized above {threshold:g} by {earlier.num_models} other models."
-    shadows.about = replace(shadows.about, group_titles=titles, notes=(*shadows.about.notes, said))
+    note = f"{chosen.sum():,} examples are memorized above {threshold:g} by {earlier.num_models} other models."
+    shadows.about = replace(shadows.about, group_titles=titles, notes=(*shadows.about.notes, note))
     folder = Path(logdir) / "analysis"
     with folder_to_fill(folder):
         audit = study.audit(shadows, attacks=attacks, num_shadow=num_shadow, progress=show_steps, scratch=folder)

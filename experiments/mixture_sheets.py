@@ -1,7 +1,7 @@
 """A contact sheet of each mixture: the pictures that models see, a row per label, both groups side by side.
 
 Command:  python -m experiments.mixture_sheets --data_dir=FOLDER [--dataset=mnist_svhn,mnist_cifar10]
-Cost:     up to a quarter of a minute a mixture on one core.
+Cost:     up to a quarter of a minute per mixture on one core.
 Writes:   NAME.png in --out (default experiments/results/mixtures) for each mixture whose data can be had.
 Expected: pictures of a row on the left belong to its label. On the right they do too, in the classes that the
           source has in the label's place; where labels are wrong or random, they are of other classes.

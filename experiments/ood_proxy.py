@@ -6,7 +6,7 @@ The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST
 many of the examples that it puts first, as many as are highly memorized, are so; over all examples, where it also tells
 the groups apart, and within the under-represented group.
 The paper does not say whose score it means, so three readings stand side by side. `out`: the mean over the models that
-were not trained on an example, which all other figures here have. `in`: the mean over those that were. `one`: one
+were not trained on an example, which all other figures here have. `in`: the mean over models that were. `one`: one
 model's score, which is likeliest; each model in turn has a correlation or AUROC of its own, and these are averaged.
 SCALE_readings.csv has the correlations with memorization and the privacy score within each group.
 Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 40 minutes for the MNIST mixtures and 1 hour
@@ -57,13 +57,13 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_random" for mixture in (*runs.MNIST, *runs.CIFAR10)]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """A row for each score, reading, mixture and population; a figure of one reading, and one of all within D_U."""
-    found = {name: run for name, run in found.items() if highly_memorized(run, run.audit.mask("all")).any()}
-    if not found:
+    measured = {name: run for name, run in measured.items() if highly_memorized(run, run.audit.mask("all")).any()}
+    if not measured:
         return command.Outcome({})
     rows, correlations = [], []
-    for run in found.values():
+    for run in measured.values():
         scores = ood_readings.read(run.folder)
         rows += proxy_rows(run, scores)
         correlations += ood_readings.correlation_rows(run, scores)
@@ -72,7 +72,7 @@ def build(found) -> command.Outcome:
         "_readings": draw_readings(rows, correlations),
     }
     for ending, words in (("", WORDS), ("_readings", READINGS_WORDS)):
-        command.footnote(figures[ending], words, found, "ood_proxy")
+        command.footnote(figures[ending], words, measured, "ood_proxy")
     return command.Outcome({"": rows, "_readings": correlations}, figures)
 
 

@@ -29,9 +29,9 @@ def names(scale: str) -> list[str]:
     return [f"mnist_svhn_{pool}", "mnist_svhn_onion", "mnist_svhn_control"]
 
 
-def build(found) -> command.Outcome:
+def build(measured) -> command.Outcome:
     """Memorization by group in all three, and what the removal changed; nothing without the two that are compared."""
-    shown = list(found.values())
+    shown = list(measured.values())
     by_selection = {run.run.selection: run for run in shown}
     if not {"onion", "control"} <= by_selection.keys():
         return command.Outcome({})
@@ -46,7 +46,7 @@ def effect_rows(onion: Measured, control: Measured) -> list[dict]:
     """What the removal changed in memorization, on examples that stay in both.
 
     Returns:
-        a row a group: the means in both runs and their mean difference with its 95% interval over examples.
+        one row per group: the means in both runs and their mean difference with its 95% interval over examples.
     """
     # Equal pictures share an id: one of them stands for all.
     records = [run.audit.records.drop_duplicates("id", keep="last").set_index("id") for run in (onion, control)]
@@ -76,7 +76,7 @@ def effect_rows(onion: Measured, control: Measured) -> list[dict]:
 
 
 def accuracy_rows(onion: Measured, control: Measured) -> list[dict]:
-    """What the removal changed in accuracy on test images, a row a group; the interval is over models."""
+    """What the removal changed in accuracy on test images, one row per group; the interval is over models."""
     accuracies = [run.audit.accuracies() for run in (onion, control)]
     rows = []
     for group in GROUPS:

@@ -5,7 +5,7 @@
 
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
 `mia_tf.analyze`, which this command only calls. Whatever is interrupted goes on with the same command.
-Scales: smoke, a minute a run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
+Scales: smoke, a minute per run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
 cpu, about an hour a run on two cores at most; full, all of the papers' data with small networks, and many, hundreds of
 models of the cpu scale's size, for a GPU or a night; paper, for many GPUs.
 
@@ -73,31 +73,31 @@ class Run:
 
 
 def runs(scale: str) -> dict[str, Run]:
-    """Every run of a scale by its name, those that others are chosen by first."""
+    """Every run of a scale by its name; runs that choose the examples of others come first."""
     size = SCALES[scale]
-    found = [_run(size, mixture, "none") for mixture in ("mnist", "cifar10")]
-    found += [_run(size, mixture, "again", mixture) for mixture in ("mnist", "cifar10")]
+    all_runs = [_run(size, mixture, "none") for mixture in ("mnist", "cifar10")]
+    all_runs += [_run(size, mixture, "again", mixture) for mixture in ("mnist", "cifar10")]
     for mixture in (*MNIST, *CIFAR10):
         pool = "candidates" if size.candidates else "random"
-        found.append(_run(size, mixture, "random"))
+        all_runs.append(_run(size, mixture, "random"))
         if size.candidates:
             chooser = _run(size, mixture, "candidates", num_under=size.candidates)
-            found.append(replace(chooser, flags=(*chooser.flags, *size.choosers)))
+            all_runs.append(replace(chooser, flags=(*chooser.flags, *size.choosers)))
         how = {"features": size.features, "clustered": size.clustered}
-        found.append(_run(size, mixture, "subpopulation", num_under=size.candidates, **how))
+        all_runs.append(_run(size, mixture, "subpopulation", num_under=size.candidates, **how))
         threshold = size.threshold or SINGLETON_THRESHOLDS[mixture.split("_")[0]]
-        found.append(_run(size, mixture, "singletons", f"{mixture}_{pool}", size.candidates, threshold=threshold))
+        all_runs.append(_run(size, mixture, "singletons", f"{mixture}_{pool}", size.candidates, threshold=threshold))
         if mixture == "mnist_svhn":
-            found += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
-    found += [_run(size, mixture, "random") for mixture in SHIFTS]
+            all_runs += [_run(size, mixture, kind, f"{mixture}_{pool}", size.candidates) for kind in REMOVALS]
+    all_runs += [_run(size, mixture, "random") for mixture in SHIFTS]
     for kind, (flagfile, *more) in size.defence.items():
         minutes = size.minutes.get(f"mnist_{kind}", size.minutes["mnist"])
         flags = (f"--flagfile={FLAGS / flagfile}.flags", *more)
-        found.append(Run(f"mnist_svhn_{kind}", "mnist_svhn", kind, flags, None, minutes))
+        all_runs.append(Run(f"mnist_svhn_{kind}", "mnist_svhn", kind, flags, None, minutes))
     for seed, arch in enumerate(size.architectures, _FIRST_ARCHITECTURE):
         run = _run(size, size.one_group, arch, arch=arch, pkeep=_PKEEP, seed=seed)
-        found.append(replace(run, flags=(*run.flags, *size.one_group_flags)))
-    return {run.name: run for run in found}
+        all_runs.append(replace(run, flags=(*run.flags, *size.one_group_flags)))
+    return {run.name: run for run in all_runs}
 
 
 def _run(
@@ -177,7 +177,7 @@ def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
 
 
 def _make(options: argparse.Namespace, run: Run) -> int:
-    """Makes one run; gives the exit code of the first command that fails."""
+    """Makes one run; returns the exit code of the first command that fails."""
     folder = logdir(options, run.name)
     command = ["mia_tf.train", *run.flags, f"--logdir={folder}"]
     if run.scores_from:
@@ -204,13 +204,15 @@ def _make(options: argparse.Namespace, run: Run) -> int:
     code = 0 if lost else code
     if not code and (analyzed(folder) != present(folder) or _is_chosen_anew(options, run)):
         sizes = ",".join(map(str, _sizes(folder, SCALES[options.scale].num_shadow)))
-        asked = [f"--logdir={folder}", f"--num_shadow={sizes}"]
+        arguments = [f"--logdir={folder}", f"--num_shadow={sizes}"]
         if run.selection == "again":
             threshold = SCALES[options.scale].threshold or ALONE_THRESHOLDS[run.mixture]
             chooser = logdir(options, run.scores_from)
-            code = _call(["experiments.memorized_alone", *asked, f"--chosen_by={chooser}", f"--threshold={threshold}"])
+            code = _call(
+                ["experiments.memorized_alone", *arguments, f"--chosen_by={chooser}", f"--threshold={threshold}"]
+            )
         else:
-            code = _call(["mia_tf.analyze", *asked])
+            code = _call(["mia_tf.analyze", *arguments])
     if not code and run.selection in SCALES[options.scale].architectures:
         code = _cross(options, run.name)
     return code or lost
@@ -225,7 +227,7 @@ def _is_chosen_anew(options: argparse.Namespace, run: Run) -> bool:
 
 
 def _sizes(folder: Path, wanted: Sequence[int]) -> list[int]:
-    """Those numbers of shadow models a side that the models of a run allow."""
+    """Those numbers of shadow models per side that the models of a run allow."""
     most = most_shadow_models(ShadowModels.open(folder).members.T)
     return [size for size in wanted if size <= most]
 
@@ -242,10 +244,10 @@ def crossed(target: Path, shadow: Path) -> Path:
 
 
 def _cross(options: argparse.Namespace, name: str) -> int:
-    """Attacks a run with the models of the other architectures that are there, and those with its own."""
-    mine = logdir(options, name)
+    """Attacks a run with the models of the other existing architectures, and those with its own."""
+    own = logdir(options, name)
     others = [logdir(options, other) for other in architectures(options.scale) if other != name]
-    pairs = [pair for other in others if analyzed(other) for pair in ((mine, other), (other, mine))]
+    pairs = [pair for other in others if analyzed(other) for pair in ((own, other), (other, own))]
     commands = [
         ["mia_tf.analyze", f"--logdir={target}", f"--shadow_logdir={shadow}"]
         for target, shadow in pairs
@@ -262,7 +264,7 @@ def _is_crossed(target: Path, shadow: Path) -> bool:
 
 
 def _call(command: list[str]) -> int:
-    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop; gives its exit code."""
+    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop; returns its exit code."""
     process = subprocess.Popen([sys.executable, "-m", *command])
     try:
         return process.wait()

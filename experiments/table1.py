@@ -16,9 +16,9 @@ def names(scale: str) -> list[str]:
     return ["mnist", "cifar10", *(f"{mixture}_random" for mixture in (*runs.MNIST, *runs.CIFAR10))]
 
 
-def build(found):
+def build(measured):
     """The table."""
-    return accuracy_tables.build("table1", found)
+    return accuracy_tables.build("table1", measured)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ def names(scale: str) -> list[str]:
     return attack_tables.names(("mnist_augmnist", "mnist_svhn"), alone="mnist")
 
 
-def build(found):
+def build(measured):
     """The table."""
-    return attack_tables.build("table2", found)
+    return attack_tables.build("table2", measured)
 
 
 if __name__ == "__main__":

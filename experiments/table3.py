@@ -15,9 +15,9 @@ def names(scale: str) -> list[str]:
     return attack_tables.names(("cifar10_augcifar10", "cifar10_cifar100"), alone="cifar10")
 
 
-def build(found):
+def build(measured):
     """The table."""
-    return attack_tables.build("table3", found)
+    return attack_tables.build("table3", measured)
 
 
 if __name__ == "__main__":

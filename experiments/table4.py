@@ -16,9 +16,9 @@ def names(scale: str) -> list[str]:
     return [f"{mixture}_singletons" for mixture in (*runs.MNIST, *runs.CIFAR10)]
 
 
-def build(found):
+def build(measured):
     """The table."""
-    return accuracy_tables.build("table4", found)
+    return accuracy_tables.build("table4", measured)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ def names(scale: str) -> list[str]:
     return attack_tables.names(("mnist_cifar10",))
 
 
-def build(found):
+def build(measured):
     """The table."""
-    return attack_tables.build("table5", found)
+    return attack_tables.build("table5", measured)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Half a minute on one core for 64 models and 5,250 examples. Writes to --out, by default
 LOGDIR/analysis/theory: summary.csv (every check, by group), learning.csv (advantage against the number of shadow
-models), predicted_numbers.csv, models_needed.csv, theory_examples.csv (one row an example) and the figures.
+models), predicted_numbers.csv, models_needed.csv, theory_examples.csv (one row per example) and the figures.
 experiments/results/theory/README.md says what came out for MNIST with SVHN.
 """
 
@@ -43,11 +43,11 @@ def needed_rows(record: Record, needed: dict[float, np.ndarray]) -> Iterator[tup
     """Rows of models_needed.csv: how many of a group's examples can be decided, and quartiles of what these need."""
     for group, mask in record.masks.items():
         for error, column in needed.items():
-            mine = column[mask]
-            found = mine[np.isfinite(mine)]
-            quartiles = np.quantile(found, [0.25, 0.5, 0.75], method="higher") if len(found) else [np.nan] * 3
-            shares = (test(mine).mean() for test in (np.isfinite, np.isinf, np.isnan))
-            yield group, error, len(mine), *shares, *quartiles
+            in_group = column[mask]
+            decidable = in_group[np.isfinite(in_group)]
+            quartiles = np.quantile(decidable, [0.25, 0.5, 0.75], method="higher") if len(decidable) else [np.nan] * 3
+            shares = (test(in_group).mean() for test in (np.isfinite, np.isinf, np.isnan))
+            yield group, error, len(in_group), *shares, *quartiles
 
 
 def needed_cells(column: np.ndarray) -> list[str]:

@@ -4,7 +4,7 @@
 
 Reads what `mia_tf.train`, or LiRA's published code, wrote; writes LOGDIR/analysis/*.csv and prints a summary.
 While training still goes on, it takes the models that are complete. With --num_shadow=1,2,4,8,16 the attacks are
-also measured with only so many shadow models a side (sweep.csv), and with --delta=1e-5 they bound epsilon from
+also measured with only that many shadow models per side (sweep.csv), and with --delta=1e-5 they bound epsilon from
 below (epsilon.csv); these two tables of an earlier analysis go, so that all tables are always of the same models.
 
 A model's last epoch counts; --epoch=20 takes another one of all models. --epoch=all takes the last one that all models
@@ -41,12 +41,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     )
     flags.DEFINE_list("attacks", None, "Attacks to run, by the names of attacks.csv; default all.", flag_values=values)
     flags.DEFINE_integer(
-        "num_targets", None, "Attack only the first so many models; default every model in turn.", flag_values=values
+        "num_targets", None, "Number of models to attack (the first N); default: all.", flag_values=values
     )
     flags.DEFINE_list(
         "num_shadow",
         [],
-        "Also attack with only so many shadow models IN and OUT, such as 1,2,4,8,16.",
+        "Numbers N of shadow models per side, such as 1,2,4,8,16: also attack with only N IN and N OUT models.",
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -153,7 +153,7 @@ def analyze(
         _check_same_epochs(targets, shadows, shadow_logdir)
     try:
         with folder_to_fill(folder):
-            found = study.audit(
+            audited = study.audit(
                 shadows,
                 target,
                 attacks=attacks,
@@ -165,13 +165,13 @@ def analyze(
                 progress=show_steps,
                 scratch=folder,
             )
-            paths = found.write(folder)
+            paths = audited.write(folder)
     except OSError as error:
         allowed = f"must be a folder that can be written ({error.strerror or error})"
         if out is not None:
             fail("out", out, allowed)
         fail("logdir", logdir, f"{allowed}, unless --out names another folder")
-    print(found)
+    print(audited)
     print("\n".join(map(str, paths)))
 
 
@@ -192,13 +192,13 @@ def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
             np.array_equal(getattr(targets, name), getattr(shadows, name)),
             f"must be of the same examples in the same order as --logdir; the {name} differ",
         )
-    asked, answered = targets.shape[1:], shadows.shape[1:]
+    expected, answered = targets.shape[1:], shadows.shape[1:]
     classes_known = targets.has_logits and shadows.has_logits  # scores do not tell them
     check(
         "shadow_logdir",
         shadow_logdir,
-        asked[0] == answered[0] and (asked[1] == answered[1] or not classes_known),
-        f"must have answered as many queries of as many classes as --logdir, {asked[0]} and {asked[1]}, "
+        expected[0] == answered[0] and (expected[1] == answered[1] or not classes_known),
+        f"must have answered as many queries of as many classes as --logdir, {expected[0]} and {expected[1]}, "
         f"not {answered[0]} and {answered[1]}",
     )
 

@@ -17,14 +17,14 @@ def name() -> str:
     Raises:
         InputError: another backend is asked for, or a package of it is not installed.
     """
-    found = os.environ.get("KERAS_BACKEND") or _configured() or "tensorflow"
-    check_choice("KERAS_BACKEND", found, tuple(BACKENDS))
-    for package in BACKENDS[found]:
+    backend = os.environ.get("KERAS_BACKEND") or _configured() or "tensorflow"
+    check_choice("KERAS_BACKEND", backend, tuple(BACKENDS))
+    for package in BACKENDS[backend]:
         if importlib.util.find_spec(package) is None:
-            (other,) = set(BACKENDS) - {found}
+            (other,) = set(BACKENDS) - {backend}
             line = f"{package} is not installed: install it, or set KERAS_BACKEND={other}"
-            raise InputError(line, "KERAS_BACKEND", found)
-    return found
+            raise InputError(line, "KERAS_BACKEND", backend)
+    return backend
 
 
 def limit_memory(share: float) -> None:

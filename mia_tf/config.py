@@ -33,7 +33,7 @@ ARCHITECTURES = {
 }
 """Pattern of an architecture's name -> how the name is written for people."""
 WITHOUT_NORM = ("cnn",)
-"""How the names begin of those that do not normalise."""
+"""How the names of the architectures without normalisation begin."""
 EFFICIENTNET = "efficientnetb0"
 """The network of Choi et al. whose features tell subpopulations apart."""
 PAD = 4
@@ -202,7 +202,7 @@ class TrainingConfig:
 
 
 def check_architecture(arch: str, norm: str) -> None:
-    """Raises InputError for an architecture or a normalisation that there is not, and for groups where none is."""
+    """Raises InputError if `arch` or `norm` is unknown, or if norm="group" is set for an architecture without it."""
     check_arch("arch", arch)
     check_choice("norm", norm, NORMS)
     fits = norm == "batch" or has_norm(arch)

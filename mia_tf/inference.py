@@ -30,7 +30,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 def unanswered(model: StoredModel, queries: int) -> dict[int, Path]:
-    """Epoch -> weights, of the kept epochs whose logits are not of so many queries yet."""
+    """Epoch -> weights, of the kept epochs whose logits have fewer queries."""
     return {epoch: path for epoch, path in model.checkpoints().items() if model.queries(epoch) != queries}
 
 

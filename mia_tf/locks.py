@@ -1,6 +1,6 @@
-"""Locks that processes and machines share. A lock is a file, which is there only as long as somebody holds it.
+"""Locks that processes and machines share. A lock is a file that exists only while a process holds it.
 
-The kernel holds the lock (flock), so whoever dies, even by kill -9, lets go of it. The file of a process that died
+The kernel holds the lock (flock), so a process that dies, even by kill -9, releases it. The file of a process that died
 stays behind until the next process takes the lock.
 
 Windows has no flock and is refused in one line. It has locks of its own, but it does not rename a folder with an open

@@ -89,8 +89,8 @@ _CONSTANTS = {"bias": 0, "beta": 0, "gamma": 1, "moving_mean": 0, "moving_varian
 
 
 def _initializer_of(layer: keras.layers.Layer) -> "FanInNormal | None":
-    found = (getattr(layer, name, None) for name in ("kernel_initializer", "depthwise_initializer"))
-    return next((initializer for initializer in found if isinstance(initializer, FanInNormal)), None)
+    initializers = (getattr(layer, name, None) for name in ("kernel_initializer", "depthwise_initializer"))
+    return next((initializer for initializer in initializers if isinstance(initializer, FanInNormal)), None)
 
 
 def is_decayed(variable: keras.Variable) -> bool:

@@ -103,7 +103,7 @@ class Examples:
 
     def first(self, count: int) -> "Examples":
         """The first `count` examples."""
-        chosen = {each: getattr(self, each)[:count] for each in ("labels", "groups", "example_ids")}
+        chosen = {name: getattr(self, name)[:count] for name in ("labels", "groups", "example_ids")}
         return dataclasses.replace(self, **chosen)
 
 

@@ -52,7 +52,7 @@ class RunOptions:
             check("gpus_per_task", gpus, 0 <= gpus < float("inf") and whole, "must be in [0, 1] or a whole number")
 
     def models(self, num_experiments: int) -> range:
-        """The models to train, of so many."""
+        """Returns the indices of the models to train, of `num_experiments` models."""
         return range(num_experiments) if self.expid is None else self.expid
 
 
@@ -64,8 +64,8 @@ def parse_expid(text: str | None, num_experiments: int) -> range | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     check("expid", text, first <= last, "must be a model, such as 7, or a range of them, such as 0-63")
     check("expid", text, last < num_experiments, f"must be below --num_experiments={num_experiments}")
     return range(first, last + 1)

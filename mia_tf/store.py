@@ -6,7 +6,7 @@
     LOGDIR/.work/        locks and folders being written; empty, and safe to delete, when nothing runs
 
 A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
-Locks are those of `mia_tf.locks`: whoever dies lets go of them, and what it left in .work is removed by the next run.
+Locks are those of `mia_tf.locks`: a process that dies releases them, and the next run removes what it left in .work.
 Machines may share a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with
 local_lock.
 """
@@ -134,11 +134,11 @@ class Store:
 
         A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
-        found = [] if self._work.marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
+        files = [] if self._work.marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
         # A set-up has none of these yet, cut short or not.
-        found += [folder.name for folder in self._folders.by_index().values()]
-        if found:
-            fail("logdir", self.logdir, f"must be new or have a config.json; it has none, but {found[0]}")
+        files += [folder.name for folder in self._folders.by_index().values()]
+        if files:
+            fail("logdir", self.logdir, f"must be new or have a config.json; it has none, but {files[0]}")
 
     def _check_same(self, config: dict) -> bool:
         """Returns whether the configuration has more models than the LOGDIR's, and a plan that allows it.
@@ -146,21 +146,21 @@ class Store:
         Raises:
             InputError: the configurations differ in anything else; the message names it.
         """
-        found = self.config()
-        differ = [key for key in sorted(set(found) | set(config)) if found.get(key) != config.get(key)]
+        recorded = self.config()
+        differ = [key for key in sorted(set(recorded) | set(config)) if recorded.get(key) != config.get(key)]
         if not differ:
             return False
-        if differ == ["num_experiments"] and config["num_experiments"] > found.get("num_experiments", np.inf):
+        if differ == ["num_experiments"] and config["num_experiments"] > recorded.get("num_experiments", np.inf):
             if config.get("subsets") == "bernoulli":
                 return True
             fail(
                 "num_experiments",
                 config["num_experiments"],
-                f"must stay {found['num_experiments']} in {self.logdir}: in a balanced plan each example is in the "
+                f"must stay {recorded['num_experiments']} in {self.logdir}: in a balanced plan each example is in the "
                 "same number of all models, so models cannot be added later. Take a new --logdir; a plan of "
                 "--subsets=bernoulli can grow",
             )
-        values = ", ".join(f"{key} ({found.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
+        values = ", ".join(f"{key} ({recorded.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
         fail("logdir", self.logdir, f"must be new or hold the same configuration; it differs in {values}")
 
     def _check_files(self, attributes: Iterable[str] | None = None) -> None:
@@ -381,7 +381,7 @@ class Store:
 
     @contextlib.contextmanager
     def claim(self, index: int) -> Iterator[bool]:
-        """Holds model `index` for this process; gives false where it is present or held by another."""
+        """Holds model `index` for this process; yields False if it is present or held by another."""
         with self._work.model_lock(index) as held:
             if not held or any(files_of_logits(folder) for folder in self.logdir.glob(f"experiment-{index}_*")):
                 yield False

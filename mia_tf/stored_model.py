@@ -57,7 +57,7 @@ class StoredModel:
     argument: str = "logdir"
 
     def metrics(self) -> dict:
-        """The model's metrics.json, or {} where there is none (LiRA's own runs)."""
+        """The model's metrics.json, or {} if there is none (LiRA's own runs)."""
         return self._json("metrics.json", _METRICS)
 
     def hparams(self) -> dict:
@@ -101,7 +101,7 @@ class StoredModel:
         return self.file.parent.name == LOGITS
 
     def queries(self, epoch: int) -> int:
-        """How many queries its logits of one epoch answer; 0 where there are none."""
+        """How many queries its logits of one epoch answer; 0 if there are none."""
         path = self.logits().get(epoch)
         return 0 if path is None else load_array(path, mmap_mode="r", argument=self.argument).shape[2]
 

@@ -188,9 +188,9 @@ class Task:
         """Returns (N, Q, C) float32 logits whose softmax is what these answers (N, Q, K) say."""
         return as_logits(answers, self.outputs)
 
-    def told(self, error: BaseException) -> str:
+    def error_line(self, error: BaseException) -> str:
         """Returns one line about an error that the function raised: its kind, message and place in the user's file."""
-        return told(error, _code_of(self.train_and_predict))
+        return error_line(error, _code_of(self.train_and_predict))
 
 
 def load_task(spec: str) -> Task:
@@ -221,14 +221,14 @@ def load_task(spec: str) -> Task:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        fail("task", spec, f"must name a file that runs; it raised {told(error, str(file))}")
+        fail("task", spec, f"must name a file that runs; it raised {error_line(error, str(file))}")
     check("task", spec, hasattr(module, name), f"must name a mia_tf.Task of the file, which has no {name}")
     task = getattr(module, name)
     check("task", spec, isinstance(task, Task), f"must name a mia_tf.Task of the file: {name} is {type(task).__name__}")
     return task
 
 
-def told(error: BaseException, where: CodeType | str | None = None) -> str:
+def error_line(error: BaseException, where: CodeType | str | None = None) -> str:
     """Returns one line about an error: its kind, the first line of its message, and where it was raised.
 
     Args:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from mia_tf.task import Task, told
+from mia_tf.task import Task, error_line
 from mia_tf.validation import fail
 
 
@@ -24,7 +24,9 @@ def packed(task: Task) -> Callable[[], Task]:
     try:
         content = cloudpickle.dumps(task)
     except Exception as error:  # each object has its own
-        allowed = f"must be one that can be sent to another process ({told(error)}): make inside it what cannot be sent"
+        allowed = (
+            f"must be one that can be sent to another process ({error_line(error)}): make inside it what cannot be sent"
+        )
         fail("train_and_predict", task.name, allowed)
     return functools.partial(pickle.loads, content)
 

@@ -119,7 +119,7 @@ def read_config(values: flags.FlagValues = flags.FLAGS) -> tuple[ExperimentConfi
 
 
 def from_recipe(values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
-    """Returns the settings that --recipe decides, by the names of the flags: those that the user did not give.
+    """Returns the settings that --recipe decides, by the names of the flags that the user did not give.
 
     Raises:
         InputError: the recipe is unknown.
@@ -258,7 +258,7 @@ def _train(
 
 
 def _report(store: Store, config: PlanConfig, options: RunOptions, failures: dict[int, str], advice: str = "") -> int:
-    """Prints what became of the models, and what to do next; returns the exit code."""
+    """Prints how many models are present or failed, and what to do next; returns the exit code."""
     for index, reason in sorted(failures.items()):
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     wanted = options.models(config.num_experiments)

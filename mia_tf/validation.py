@@ -106,7 +106,7 @@ def check_shape(name: str, array: npt.ArrayLike, shape: tuple, dtype: npt.DTypeL
 
 
 def check_ids(name: str, ids: np.ndarray, limit: int | None = None) -> None:
-    """Raises InputError unless the array holds integers in [0, limit), or from 0 on where there is no limit."""
+    """Raises InputError unless the array holds integers in [0, limit), or from 0 on if `limit` is None."""
     check(name, f"dtype {ids.dtype}", ids.dtype.kind in "iu", "must be integers")
     low, high = (ids.min(), ids.max()) if ids.size else (0, 0)
     allowed = "must not be negative" if limit is None else f"must lie in [0, {limit - 1}]"

@@ -20,7 +20,7 @@ class WorkFolder:
         path: of the folder; made when a lock is taken.
 
     Attributes:
-        marker: a file that is there while the LOGDIR is set up, also if that was cut short.
+        marker: a file that exists while the LOGDIR is set up, also if that was cut short.
     """
 
     def __init__(self, path: Path):

@@ -28,7 +28,7 @@ settings.load_profile("patient")
 
 @pytest.fixture
 def nothing_measured(tmp_path, monkeypatch):
-    """A machine on which nothing was measured before; gives the folder of measurements."""
+    """A machine on which nothing was measured before; yields the folder of measurements."""
     folder = tmp_path / "measured"
     monkeypatch.setenv("MIA_TF_CACHE", str(folder))
     return folder

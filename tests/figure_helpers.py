@@ -31,12 +31,12 @@ NINE_ATTACKS = (
 
 def drawn_texts(figure):
     """[(text, its box in pixels)] of everything written when the figure is drawn, tick labels included."""
-    found = []
+    texts = []
     original = Text.draw
 
     def record(self, renderer):
         if self.get_visible() and self.get_text():
-            found.append((self, self.get_window_extent(renderer)))
+            texts.append((self, self.get_window_extent(renderer)))
         original(self, renderer)
 
     with pytest.MonkeyPatch.context() as patch, matplotlib.rc_context(style.RC):
@@ -45,7 +45,7 @@ def drawn_texts(figure):
         patch.setattr(Text, "draw", record)
         figure.canvas.draw()
     # Twice the same: a legend of a figure may be drawn by more than one parent.
-    return list({id(text): (text.get_text(), box) for text, box in found}.values())
+    return list({id(text): (text.get_text(), box) for text, box in texts}.values())
 
 
 def layout_faults(figure, annotated=False):

@@ -27,11 +27,13 @@ def test_tensorflow_is_the_default():
     assert backend.name() == "tensorflow"
 
 
-@pytest.mark.parametrize("found, package, other", [("jax", "optax", "tensorflow"), ("tensorflow", "tensorflow", "jax")])
-def test_a_backend_that_is_not_installed_is_one_line(monkeypatch, found, package, other):
+@pytest.mark.parametrize(
+    "backend_name, package, other", [("jax", "optax", "tensorflow"), ("tensorflow", "tensorflow", "jax")]
+)
+def test_a_backend_that_is_not_installed_is_one_line(monkeypatch, backend_name, package, other):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
-    monkeypatch.setenv("KERAS_BACKEND", found)
+    monkeypatch.setenv("KERAS_BACKEND", backend_name)
     with refuses("KERAS_BACKEND", advice=f"{package} is not installed: install it, or set KERAS_BACKEND={other}"):
         backend.name()
 

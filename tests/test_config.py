@@ -48,14 +48,15 @@ def test_a_configuration_that_lacks_a_setting_is_refused():
 
 
 @pytest.mark.parametrize(
-    "arch, norm, said", [("cnn8-3-max", "group", "has no normalisation"), ("resnet9", "layer", "one of batch, group")]
+    "arch, norm, message",
+    [("cnn8-3-max", "group", "has no normalisation"), ("resnet9", "layer", "one of batch, group")],
 )
-def test_a_normalisation_that_cannot_be_had_is_refused(arch, norm, said):
-    with refuses("norm", norm, said):
+def test_a_normalisation_that_cannot_be_had_is_refused(arch, norm, message):
+    with refuses("norm", norm, message):
         TrainingConfig(arch=arch, norm=norm)
 
 
-def test_privacy_is_written_only_where_there_is_any_and_without_what_changes_speed_only():
+def test_privacy_is_written_only_if_there_is_any_and_without_what_changes_speed_only():
     assert "dp" not in ExperimentConfig().to_dict() and "privacy" not in ExperimentConfig().to_dict()
     private = [
         TrainingConfig(clip_norm=0, privacy=PrivacyConfig(noise_multiplier=1.3, microbatch=size)) for size in (8, 64)

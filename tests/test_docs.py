@@ -33,11 +33,11 @@ def blocks(text, language):
 
 def commands():
     """(page, command) of every command in a shell block of the manual, and in the README."""
-    found = [
+    lines = [
         (name, line) for name, text in PAGES.items() for block in blocks(text, "shell") for line in block.split("\n")
     ]
-    found += [("README.md", line.strip().removeprefix("$ ")) for line in README.read_text().split("\n")]
-    return [(name, line) for name, line in found if re.match(r"([A-Z_]+=\S+ )?python -m ", line)]
+    lines += [("README.md", line.strip().removeprefix("$ ")) for line in README.read_text().split("\n")]
+    return [(name, line) for name, line in lines if re.match(r"([A-Z_]+=\S+ )?python -m ", line)]
 
 
 def test_the_manual_builds_without_a_warning(tmp_path):
@@ -73,7 +73,7 @@ def test_every_block_names_a_language_that_is_checked_or_is_output():
 
 
 @pytest.mark.parametrize("name, line", commands())
-def test_a_command_has_flags_that_there_are(name, line, monkeypatch):
+def test_a_command_has_existing_flags(name, line, monkeypatch):
     from reference_tables import command_flags
 
     monkeypatch.chdir(REPOSITORY)

@@ -68,9 +68,9 @@ def test_the_stand_in_is_said_everywhere(demo):
 def test_the_terminal_shows_our_lines_only(demo):
     logdir, trained, analyzed, plotted = demo
     for done in (trained, analyzed, plotted):
-        said = done.stdout + done.stderr
+        printed = done.stdout + done.stderr
         for noise in ("oneDNN", "cuda", "CUDA", "retracing", "Warning:", "WARNING", "absl", "I0000", "Traceback"):
-            assert noise not in said, said
+            assert noise not in printed, printed
     assert escaped(logdir) in trained.stdout and escaped(logdir) in analyzed.stdout
     figures = {"roc", "attacks", "privacy_scores", "memorization", "memorization_histogram", "examples"}
     drawn = {Path(line).stem for line in plotted.stdout.splitlines() if line.endswith(".png")}

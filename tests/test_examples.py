@@ -24,8 +24,8 @@ PUBLIC = [name for name in mia_tf.__all__ if name not in ("__version__", "Compar
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_docstrings_give_what_they_say(name):
     module = importlib.import_module(name)
-    found = doctest.testmod(module, extraglobs={"np": np, "mia_tf": mia_tf})
-    assert found.attempted and not found.failed
+    outcome = doctest.testmod(module, extraglobs={"np": np, "mia_tf": mia_tf})
+    assert outcome.attempted and not outcome.failed
 
 
 @pytest.mark.parametrize("name", [name for name in mia_tf.__all__ if name not in ("__version__", "Comparison")])

@@ -17,7 +17,7 @@ def test_weights_come_back_as_they_were_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("weights", "said"),
+    ("weights", "message"),
     [
         ([np.zeros((3, 2), "f")], r"5.npz must hold weights of the model's shapes\. Received: \(3, 2\)"),
         ([np.zeros((2, 3), "f"), np.zeros(2, "f")], "must hold weights of the model's shapes"),
@@ -26,8 +26,8 @@ def test_weights_come_back_as_they_were_kept(tmp_path):
         ([np.full((3, 2), {}), np.zeros(2)], r"Cannot read .*5.npz"),
     ],
 )
-def test_what_is_no_weights_of_the_model_is_refused(tmp_path, weights, said):
+def test_what_is_no_weights_of_the_model_is_refused(tmp_path, weights, message):
     """Weights of another shape were once a traceback of Keras, and NaN took the place of the logits."""
     np.savez(tmp_path / "5.npz", *weights)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_weights(tmp_path / "5.npz", SHAPES)

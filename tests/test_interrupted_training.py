@@ -16,8 +16,8 @@ def test_a_model_that_another_process_holds_is_waited_for_at_rest(own_arrays, tm
     arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
     assert run(*arguments, "--expid=1").returncode == 0
 
-    with Store(tmp_path).claim(0) as mine:
-        assert mine
+    with Store(tmp_path).claim(0) as claimed:
+        assert claimed
         waiting = subprocess.Popen(
             command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
         )
@@ -25,8 +25,8 @@ def test_a_model_that_another_process_holds_is_waited_for_at_rest(own_arrays, tm
         before = processor_time(waiting.pid)
         time.sleep(2)
         assert processor_time(waiting.pid) - before < 0.4  # looking without a rest would take both seconds
-    _, said = waiting.communicate(timeout=120)
-    assert waiting.returncode == 0 and "model 0: train" in said and Store(tmp_path).completed() == {0, 1}
+    _, printed = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0 and "model 0: train" in printed and Store(tmp_path).completed() == {0, 1}
 
 
 def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(own_arrays, tmp_path):
@@ -73,7 +73,7 @@ def asleep(process, seconds=2):
     return processor_time(process) == before
 
 
-def test_kill_9_loses_only_the_models_in_hand(own_arrays, tmp_path):
+def test_kill_9_loses_only_models_in_training(own_arrays, tmp_path):
     first = subprocess.Popen(
         slow_run(own_arrays, tmp_path, workers=2), cwd=REPOSITORY, env=ENVIRONMENT, start_new_session=True
     )
@@ -110,9 +110,9 @@ def test_a_worker_that_is_killed_costs_one_model(own_arrays, tmp_path):
 
     wait_for(in_the_middle)
     os.kill(worker, signal.SIGKILL)
-    _, said = run.communicate(timeout=200)
+    _, printed = run.communicate(timeout=200)
     victim, _ = states[-1]  # one worker trains them in order
-    assert run.returncode == 1 and f"model {victim} failed: its worker process was ended by SIGKILL" in said, said
+    assert run.returncode == 1 and f"model {victim} failed: its worker process was ended by SIGKILL" in printed, printed
     assert Store(tmp_path).completed() == {0, 1, 2} - {victim}
 
 
@@ -126,8 +126,8 @@ def test_a_worker_that_dies_while_it_has_no_model_costs_nothing(own_arrays, tmp_
     wait_for(lambda: asleep(worker))
     os.kill(worker, signal.SIGKILL)
     os.kill(run.pid, signal.SIGCONT)
-    _, said = run.communicate(timeout=200)
-    assert run.returncode == 0 and Store(tmp_path).completed() == {0, 1, 2}, said
+    _, printed = run.communicate(timeout=200)
+    assert run.returncode == 0 and Store(tmp_path).completed() == {0, 1, 2}, printed
 
 
 def test_two_processes_share_one_logdir(own_arrays, tmp_path):
@@ -137,10 +137,12 @@ def test_two_processes_share_one_logdir(own_arrays, tmp_path):
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=300)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    printed = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
     assert Store(tmp_path).completed() == set(range(8))
-    trained = [line.split("] ")[1].split(":")[0] for text in said for line in text.splitlines() if ": train " in line]
+    trained = [
+        line.split("] ")[1].split(":")[0] for text in printed for line in text.splitlines() if ": train " in line
+    ]
     assert sorted(trained) == [f"model {i}" for i in range(8)]  # each by one of the two, none twice
 
 
@@ -151,7 +153,7 @@ def test_ctrl_c_keeps_what_is_complete(own_arrays, tmp_path):
     )  # fmt: skip
     wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
     os.killpg(run.pid, signal.SIGINT)
-    _, said = run.communicate(timeout=60)
+    _, printed = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert said.splitlines()[-1].startswith("mia_tf.train: interrupted") and "Traceback" not in said
+    assert printed.splitlines()[-1].startswith("mia_tf.train: interrupted") and "Traceback" not in printed
     Store(tmp_path).check_whole()

@@ -110,12 +110,12 @@ def test_private_models_are_trained_and_recorded_with_their_guarantee(tmp_path, 
 def test_a_finished_model_is_asked_as_the_shadow_models_are_and_attacked():
     task = mia_tf.KerasTask(build, X, Y, epochs=30, batch_size=8)
     shadows = mia_tf.train_shadow_models(task, num_models=4)
-    mine = build()
-    mine.fit(X[:20], Y[:20], epochs=2, verbose=0)
-    answers = task.ask(mine)
+    model = build()
+    model.fit(X[:20], Y[:20], epochs=2, verbose=0)
+    answers = task.ask(model)
     powers = np.exp(answers[:, 0])
     probabilities = powers / powers.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(probabilities, mine.predict(X, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(probabilities, model.predict(X, verbose=0), atol=1e-5)
     audit = mia_tf.audit(shadows, target=answers, target_members=np.arange(40) < 20, attacks=["yeom"])
     assert audit.about["num_targets"] == 1 and audit.scores("yeom").shape == (40, 1)
     for other, words in ((build((4, "softmax")), "4 outputs"), (print, "Keras model")):

@@ -13,18 +13,18 @@ FORBIDDEN = {
     "data": ("shadow", "attacks", "analysis", "figures", "report"),
     "training": ("shadow", "attacks", "analysis", "figures", "report"),
 }
-"""Folder -> those that it must not import. An Audit draws itself, so figures import nothing of the analysis."""
+"""Folder -> modules that it must not import. An Audit draws itself, so figures import nothing of the analysis."""
 FRAMEWORKS = {"tensorflow", "keras", "jax", "optax", "sklearn"}
 """What takes long to import. scikit-learn takes a second, which each analysis would wait for."""
 
 
 def modules():
     """Name of every module of the package -> its file."""
-    found = {}
+    imports = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        imports[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return imports
 
 
 def imports(name, path, known):

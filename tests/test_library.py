@@ -95,13 +95,13 @@ def test_arrays_give_the_tables_of_a_logdir_of_the_same_arrays(tmp_path, under, 
         x=dataset.images,
     )
     settings = {"num_shadow": (1,), "delta": 1e-5, "attacks": None if under else QUICK}
-    found = mia_tf.audit(shadows, **settings)
-    assert same_tables(found, mia_tf.audit(mia_tf.ShadowModels.open(tmp_path / "run"), **settings)) == []
+    audited = mia_tf.audit(shadows, **settings)
+    assert same_tables(audited, mia_tf.audit(mia_tf.ShadowModels.open(tmp_path / "run"), **settings)) == []
     # And the same where the intermediate arrays go to files.
     monkeypatch.setattr("mia_tf.analysis.study.LARGEST_IN_MEMORY", 0)
     on_disk = mia_tf.audit(shadows, **settings)
-    assert on_disk == found
-    np.testing.assert_array_equal(on_disk.scores("rmia"), found.scores("rmia"))
+    assert on_disk == audited
+    np.testing.assert_array_equal(on_disk.scores("rmia"), audited.scores("rmia"))
 
 
 def test_an_audit_that_is_saved_and_loaded_is_equal(tmp_path):
@@ -136,8 +136,8 @@ def test_probabilities_are_the_logits_after_the_softmax():
     by_logits = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=QUICK)
     by_probabilities = mia_tf.audit(shadows, attacks=QUICK)
     for attack in QUICK:
-        expected, found = (audit.scores(attack) for audit in (by_logits, by_probabilities))
-        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)  # of logits in float32
+        expected, actual = (audit.scores(attack) for audit in (by_logits, by_probabilities))
+        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-4)  # of logits in float32
     assert "Probabilities below" in str(by_probabilities)
 
 
@@ -165,8 +165,8 @@ def test_one_sigmoid_output_is_two_classes(axes):
         atol=1e-6,
     )
     as_probability = mia_tf.ShadowModels(expit(one), members, labels, outputs="probabilities")
-    found = mia_tf.audit(as_probability, attacks=QUICK)
-    np.testing.assert_allclose(found.scores("yeom"), audit.scores("yeom"), rtol=1e-3, atol=1e-4)
+    audited = mia_tf.audit(as_probability, attacks=QUICK)
+    np.testing.assert_allclose(audited.scores("yeom"), audit.scores("yeom"), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_other_forms_of_the_same_arrays_give_the_same_audit(form):
 
 def test_two_classes_with_labels_of_truth_values():
     logits, members, labels = answers(num_classes=2)
-    found = mia_tf.ShadowModels(logits, members, labels.astype(bool))
-    np.testing.assert_array_equal(found.labels, labels)
+    shadows = mia_tf.ShadowModels(logits, members, labels.astype(bool))
+    np.testing.assert_array_equal(shadows.labels, labels)
 
 
 LOGITS, MEMBERS, LABELS = answers()

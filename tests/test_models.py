@@ -189,9 +189,9 @@ def test_unknown_architectures_are_refused(arch):
 def test_initial_weights_are_those_of_a_fresh_model_without_building_it(built):
     _, model = built
     fresh, other = model.get_weights(), models.initial_weights(model, BUILT_SEED + 1)
-    found = models.initial_weights(model, BUILT_SEED)
-    assert len(found) == len(other) == len(fresh)
-    for weights, expected, different in zip(found, fresh, other, strict=True):
+    built_weights = models.initial_weights(model, BUILT_SEED)
+    assert len(built_weights) == len(other) == len(fresh)
+    for weights, expected, different in zip(built_weights, fresh, other, strict=True):
         np.testing.assert_array_equal(weights, expected)
         assert (different != expected).any() == (expected.ndim > 1)  # kernels are drawn, all else is constant
 

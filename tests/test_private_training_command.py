@@ -24,7 +24,7 @@ def run(archive, logdir, *arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["--dp"], "`noise_multiplier`"),
         (["--dp", "--noise_multiplier=1", "--target_epsilon=3"], "`target_epsilon`"),
@@ -44,11 +44,11 @@ def run(archive, logdir, *arguments):
         (["--dry_run", "--logdir=/dev/null/x"], "`logdir`"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments, said, archive, tmp_path):
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, archive, tmp_path):
     done = run(archive, tmp_path / "run", *arguments)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith("mia_tf.train: ") and said in line
+    assert line.startswith("mia_tf.train: ") and message in line
     assert done.stdout == "" and not (tmp_path / "run").exists()
 
 
@@ -59,8 +59,8 @@ def test_a_dry_run_states_the_promise_and_the_cost_and_leaves_nothing(archive, t
     assert list(tmp_path.iterdir()) == []
     assert "toy: 80 examples, cnn2-1-max" in done.stdout and "0 of 4 models present, 4 to train." in done.stdout
     # Half of 80 examples: 6 * 40 // 8 steps, at rate 8 / 40.
-    for said in ("Each of 30 steps", "nominally 40 examples with probability 0.2", "epsilon", "by RDP", "by PLD"):
-        assert said in done.stdout, said
+    for part in ("Each of 30 steps", "nominally 40 examples with probability 0.2", "epsilon", "by RDP", "by PLD"):
+        assert part in done.stdout, part
     assert "Warning: delta=0.1 is above 1/40" in done.stdout  # and it went on
     # 80 examples, one query, four classes, four bytes.
     assert "A model: 30 steps of 8, 240 images; 0.0 MB of logits." in done.stdout

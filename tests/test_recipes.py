@@ -23,20 +23,20 @@ def config(*arguments):
 @pytest.mark.parametrize("name", WITH_RECIPE)
 def test_a_recipe_has_only_what_differs_from_the_default_values(name):
     ours, liras = (config(f"--dataset={name}", f"--recipe={recipe}") for recipe in recipes.RECIPES)
-    found, default = (
+    settings, default = (
         {**dataclasses.asdict(each.training), **dataclasses.asdict(each.data), "pkeep": each.pkeep}
         for each in (ours, liras)
     )
     follows = {"queries"} if "augment" in MIXTURES[name].recipe else set()
-    assert {key for key in found if found[key] != default[key]} == set(MIXTURES[name].recipe) | follows
+    assert {key for key in settings if settings[key] != default[key]} == set(MIXTURES[name].recipe) | follows
     assert liras.training == ExperimentConfig().training and liras.pkeep == ExperimentConfig().pkeep
 
 
 def test_the_command_of_the_readme_is_the_paper_s_mixture():
-    found = config()
-    assert (found.data.dataset, found.training.arch, found.pkeep) == ("mnist_svhn", "cnn32-3-max", 0.7)
-    assert (found.training.augment, found.training.queries) == ("none", 1)
-    assert (found.training.epochs, found.training.batch) == (16, 256)  # experiments/results/calibration
+    parsed = config()
+    assert (parsed.data.dataset, parsed.training.arch, parsed.pkeep) == ("mnist_svhn", "cnn32-3-max", 0.7)
+    assert (parsed.training.augment, parsed.training.queries) == ("none", 1)
+    assert (parsed.training.epochs, parsed.training.batch) == (16, 256)  # experiments/results/calibration
 
 
 def test_every_mixture_of_choi_et_al_has_the_network_of_their_table_1():
@@ -49,15 +49,15 @@ def test_every_mixture_of_choi_et_al_has_the_network_of_their_table_1():
 
 
 def test_a_flag_of_the_user_wins_even_where_it_has_the_default_value():
-    found = config("--dataset=mnist_svhn", "--epochs=100", "--augment=weak")
-    assert (found.training.epochs, found.training.augment, found.training.queries) == (100, "weak", 2)
-    assert found.training.arch == "cnn32-3-max"
+    parsed = config("--dataset=mnist_svhn", "--epochs=100", "--augment=weak")
+    assert (parsed.training.epochs, parsed.training.augment, parsed.training.queries) == (100, "weak", 2)
+    assert parsed.training.arch == "cnn32-3-max"
 
 
 @pytest.mark.parametrize("dataset", ["npz:own.npz", "cifar10_mislabeled", "mnits"])
 def test_what_has_no_recipe_is_trained_as_lira_trains(dataset):
-    found = config(f"--dataset={dataset}")
-    assert found.training == ExperimentConfig().training and found.pkeep == ExperimentConfig().pkeep
+    parsed = config(f"--dataset={dataset}")
+    assert parsed.training == ExperimentConfig().training and parsed.pkeep == ExperimentConfig().pkeep
 
 
 def test_a_logdir_of_explicit_flags_goes_on_by_the_recipe():

@@ -60,7 +60,7 @@ def test_singletons_make_a_new_mixture_with_new_models(earlier, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["--seed=0"], "`seed`"),
         (["--logdir={scores}"], "`scores_from`"),
@@ -68,12 +68,12 @@ def test_singletons_make_a_new_mixture_with_new_models(earlier, tmp_path):
         (["--without=/nowhere"], "`without`"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(arguments, said, earlier, tmp_path):
+def test_what_cannot_be_is_refused_in_one_line(arguments, message, earlier, tmp_path):
     archive, scores, _ = earlier
     settings = ["--under=singletons", f"--scores_from={scores}", "--threshold=0", "--seed=1", *TINY]
     arguments = [argument.format(scores=scores) for argument in arguments]
     done = run("train", f"--dataset=npz:{archive}", f"--logdir={tmp_path / 'new'}", *settings, *arguments)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith("mia_tf.train: ") and said.format(scores=scores) in line
+    assert line.startswith("mia_tf.train: ") and message.format(scores=scores) in line
     assert done.stdout == "" and not (tmp_path / "new").exists()

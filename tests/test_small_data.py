@@ -46,11 +46,11 @@ def test_a_batch_that_was_given_stays_and_a_begun_logdir_needs_no_data(tmp_path,
         load_dataset()
     settled, load_dataset = settle(config, tmp_path / "run", batch_given=False)
     smallest = membership(config, 300).sum(axis=1).min()
-    said = f"--batch=32, not the default of 256: a model's smallest training set has {smallest} examples.\n"
-    assert settled.training.batch == 32 and capsys.readouterr().out == said
+    note = f"--batch=32, not the default of 256: a model's smallest training set has {smallest} examples.\n"
+    assert settled.training.batch == 32 and capsys.readouterr().out == note
     Store.create(tmp_path / "run", settled.to_dict(), load_dataset)
     path.unlink()
-    assert settle(config, tmp_path / "run", batch_given=False)[0] == settled and capsys.readouterr().out == said
+    assert settle(config, tmp_path / "run", batch_given=False)[0] == settled and capsys.readouterr().out == note
 
 
 def test_a_small_archive_is_trained_with_the_defaults_and_all_is_said_before(tmp_path):
@@ -58,7 +58,7 @@ def test_a_small_archive_is_trained_with_the_defaults_and_all_is_said_before(tmp
     arguments = [f"--dataset=npz:{path}", f"--logdir={logdir}", "--num_experiments=3", *UNTRAINED]
     rehearsed = run(*arguments, "--dry_run")
     assert rehearsed.returncode == 0, rehearsed.stderr
-    said = [
+    notes = [
         "x_train: float32 from 0 to 1 rounded to 256 levels.",
         "2 classes, named cat, dog.",
         "4 of 300 examples have the pixels of another example, 4 of them under different labels: a model without one "
@@ -67,15 +67,15 @@ def test_a_small_archive_is_trained_with_the_defaults_and_all_is_said_before(tmp
         "--shadow_logdir.",
     ]
     assert rehearsed.stdout.startswith("--batch=16, not the default of 256")  # of three models, two thirds are out
-    assert all(line in rehearsed.stdout.splitlines() for line in said), rehearsed.stdout
+    assert all(line in rehearsed.stdout.splitlines() for line in notes), rehearsed.stdout
     assert not logdir.exists()
     trained = run(*arguments)
     assert trained.returncode == 0, trained.stderr
-    assert all(line in trained.stdout.splitlines() for line in said)
+    assert all(line in trained.stdout.splitlines() for line in notes)
     assert trained.stdout.endswith(f"Next: python -m mia_tf.analyze --logdir={logdir} --shadow_logdir=OTHER\n")
     assert json.loads((logdir / "config.json").read_text())["batch"] == 16
     sources = json.loads((logdir / "dataset.json").read_text())["sources"]
-    assert [sources[key] for key in ("pixels", "classes", "copies")] == said[:3]
+    assert [sources[key] for key in ("pixels", "classes", "copies")] == notes[:3]
     assert Store(logdir).models()[0].hparams()["batch"] == 16 and Store(logdir).models()[0].logits_shape()[2] == 2
     again = run(*arguments)
     assert again.returncode == 0 and "3 of 3 models present, 0 to train." in again.stdout

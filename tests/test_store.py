@@ -41,9 +41,9 @@ def store(tmp_path, dataset):
 def test_what_is_written_is_read_again(store, dataset):
     read = store.dataset()
     for field in dataclasses.fields(dataset):
-        expected, found = getattr(dataset, field.name), getattr(read, field.name)
-        np.testing.assert_array_equal(found, expected)
-        assert not isinstance(expected, np.ndarray) or found.dtype == expected.dtype
+        expected, actual = getattr(dataset, field.name), getattr(read, field.name)
+        np.testing.assert_array_equal(actual, expected)
+        assert not isinstance(expected, np.ndarray) or actual.dtype == expected.dtype
     assert store.write(make_record(dataset, 2))
     (model,) = Store.open(store.logdir).models()
     record = make_record(dataset, 2)
@@ -151,7 +151,7 @@ def test_epochs_are_numbers_however_many_digits_they_are_written_with(tmp_path):
     for epoch in (10, 9):
         np.savez(tmp_path / "experiment-0_1" / "ckpt" / f"{epoch}.npz", np.zeros(1))
     assert list(model.checkpoints()) == [9, 10]
-    Store.open(tmp_path).write_logits(model, 9, np.zeros((10, 1, 4, 3), np.float32))  # in the file that is there
+    Store.open(tmp_path).write_logits(model, 9, np.zeros((10, 1, 4, 3), np.float32))  # in the existing file
     assert model.queries(9) == 4 and len(list((tmp_path / "experiment-0_1" / "logits").iterdir())) == 4
     np.save(tmp_path / "experiment-0_1" / "logits" / "0000000009.npy", np.zeros((10, 1, 2, 3), "f"))
     with refuses("logdir", advice="9.npy are of one epoch: move one of them away"):
@@ -182,9 +182,9 @@ def test_every_folder_that_the_published_code_reads_is_a_model(tmp_path):
     (tmp_path / "experiment-11" / "ckpt").mkdir(parents=True)
     (tmp_path / "experiment.log").touch()
     store = Store.open(tmp_path)
-    found = {model.name: model.index for model in store.models()}
-    assert found == {"model 2": 2, "experiment-9": None, "experiment-10": None, "experiment_b": None}
-    assert list(found) == ["model 2", "experiment-9", "experiment-10", "experiment_b"]
+    indices = {model.name: model.index for model in store.models()}
+    assert indices == {"model 2": 2, "experiment-9": None, "experiment-10": None, "experiment_b": None}
+    assert list(indices) == ["model 2", "experiment-9", "experiment-10", "experiment_b"]
     assert store.left_out() == ["1 folder was left out with no logits/EPOCH.npy and no keep.npy: experiment-11."]
 
 
@@ -277,22 +277,22 @@ def test_a_folder_that_cannot_be_written_is_refused(dataset, logdir):
 def test_a_claim_is_exclusive_and_ends_with_its_process(store, dataset):
     script = (
         "import sys, time; from mia_tf.store import Store\n"
-        f"with Store({str(store.logdir)!r}).claim(0) as mine:\n"
-        "    print(mine, flush=True); time.sleep(60)"
+        f"with Store({str(store.logdir)!r}).claim(0) as claimed:\n"
+        "    print(claimed, flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "True\n"
-    with store.claim(0) as mine, store.claim(1) as free:
-        assert not mine and free
+    with store.claim(0) as claimed, store.claim(1) as free:
+        assert not claimed and free
     leftover = store.logdir / ".work" / "model-0-dead"
     leftover.mkdir()
     other.kill()
     other.wait()
-    with store.claim(0) as mine:
-        assert mine and not leftover.exists()
+    with store.claim(0) as claimed:
+        assert claimed and not leftover.exists()
     store.write(make_record(dataset, 0))
-    with store.claim(0) as mine:
-        assert not mine
+    with store.claim(0) as claimed:
+        assert not claimed
 
 
 def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(store, dataset):
@@ -312,8 +312,8 @@ def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(store, dat
     (work / "setting-up").touch()
     (work / "model-3-half").mkdir()  # without a lock
     store.write(make_record(dataset, 0))
-    with store.claim(2) as mine:
-        assert mine
+    with store.claim(2) as claimed:
+        assert claimed
         (work / "model-2-half").mkdir()
         store.sweep([0, 2])
         assert {path.name for path in work.iterdir()} == {

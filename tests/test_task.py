@@ -23,8 +23,8 @@ def answer(rows, seed):
 
 
 def test_the_example_of_its_docstring_runs():
-    found = doctest.testmod(task_file)
-    assert found.attempted > 0 and found.failed == 0
+    outcome = doctest.testmod(task_file)
+    assert outcome.attempted > 0 and outcome.failed == 0
 
 
 def test_its_arguments_are_normalized_once():

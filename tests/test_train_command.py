@@ -12,7 +12,7 @@ from mia_tf.store import Store
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["--dataset=mnist_imagenet"], "dataset=mnist_imagenet"),
         (["--arch=resnet51"], "`arch`"),
@@ -66,12 +66,12 @@ from mia_tf.store import Store
         (["--flagfile=/nowhere.flags"], "/nowhere.flags"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_exit_code_2(arguments, said, own_arrays, tmp_path):
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, own_arrays, tmp_path):
     logdir = tmp_path / "run"
     done = run(f"--dataset=npz:{own_arrays}", f"--logdir={logdir}", "--batch=8", *arguments)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith("mia_tf.train: ") and said in line
+    assert line.startswith("mia_tf.train: ") and message in line
     assert done.stdout == "" and not logdir.exists()
 
 
@@ -93,18 +93,18 @@ def changed_arrays(own_arrays, path, **changes):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["--augment=weak"], "`augment`"),
         (["--queries=18"], "`queries`"),
         (["--eval_steps=1", "--patience=2"], "`patience`"),
     ],
 )
-def test_a_configuration_that_does_not_fit_the_data_is_refused(arguments, said, own_arrays, tmp_path):
+def test_a_configuration_that_does_not_fit_the_data_is_refused(arguments, message, own_arrays, tmp_path):
     images = np.load(own_arrays)["x_train"][:, :4, :4]
     path = changed_arrays(own_arrays, tmp_path / "small.npz", x_train=images, x_test=None, y_test=None, group_test=None)
     done = run(f"--dataset=npz:{path}", f"--logdir={tmp_path / 'run'}", *TINY, *arguments)
-    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -242,8 +242,8 @@ def test_a_model_at_chance_is_kept_with_a_warning_and_the_cores_are_shared_out_b
     assert warned == {m.index for m in Store(tmp_path).models() if m.metrics()["at_chance"]} and len(warned) >= 6
     if os.cpu_count() > 1 and 8 >= 2 * os.cpu_count():
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("Measured workers (")]
-        found = re.findall(r"(\d+ x \d+) threads: ([\d,]+)", line)
-        speeds = {pair: float(speed.replace(",", "")) for pair, speed in found}
+        pairs = re.findall(r"(\d+ x \d+) threads: ([\d,]+)", line)
+        speeds = {pair: float(speed.replace(",", "")) for pair, speed in pairs}
         assert line.endswith(f"taking {max(speeds, key=speeds.get)}.") and min(speeds.values()) > 0
 
 
@@ -258,9 +258,9 @@ def test_inference_asks_kept_weights_again(own_arrays, tmp_path):
         # The first view is the image itself; another batch size or thread count only rounds otherwise.
         np.testing.assert_allclose(model.read_logits()[:, :1], logits, atol=1e-4)
         assert {p.name for p in (model.path / "logits").iterdir()} == {"0000000004.npy", "0000000006.npy"}
-    for arguments, said in ((["--queries=0"], "queries=0"), (["--logdir=/nowhere"], "logdir=/nowhere")):
+    for arguments, message in ((["--queries=0"], "queries=0"), (["--logdir=/nowhere"], "logdir=/nowhere")):
         refused = run(f"--logdir={tmp_path}", *arguments, module="mia_tf.inference")
-        assert refused.returncode == 2 and said in refused.stderr and len(refused.stderr.splitlines()) == 1
+        assert refused.returncode == 2 and message in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
 def test_inference_on_a_logdir_of_other_code_says_so(tmp_path):

@@ -83,9 +83,9 @@ def test_two_workers_and_an_interruption_change_nothing(forest, tmp_path):
         assert time.monotonic() < end and first.poll() is None
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGINT)
-    _, said = first.communicate(timeout=60)
-    assert first.returncode == 130 and "Traceback" not in said
-    assert said.splitlines()[-1].startswith("mia_tf.train: interrupted")
+    _, printed = first.communicate(timeout=60)
+    assert first.returncode == 130 and "Traceback" not in printed
+    assert printed.splitlines()[-1].startswith("mia_tf.train: interrupted")
     before = Store(tmp_path).completed()
     assert 1 <= len(before) < 8
     done = run(*arguments)
@@ -140,8 +140,8 @@ def test_one_model_at_a_time_and_a_dry_run(forest, tmp_path):
     assert not (tmp_path / "run").exists()
     alone = run(*arguments, "--expid=3")
     assert alone.returncode == 0 and Store(tmp_path / "run").completed() == {3}
-    found, expected = ShadowModels.open(tmp_path / "run").models[0], ShadowModels.open(logdir).models[3]
-    np.testing.assert_array_equal(found.read(0, len(found.member)), expected.read(0, len(expected.member)))
+    actual, expected = ShadowModels.open(tmp_path / "run").models[0], ShadowModels.open(logdir).models[3]
+    np.testing.assert_array_equal(actual.read(0, len(actual.member)), expected.read(0, len(expected.member)))
 
 
 SAME = """
@@ -162,7 +162,7 @@ def test_a_task_that_ignores_its_rows_is_warned_about_once(tmp_path):
     line = (
         "warning: models 0 and 1 gave the same answers: does the task train on the rows that it gets, and use its seed?"
     )
-    assert [said for said in done.stderr.splitlines() if "warning" in said] == [line]
+    assert [text for text in done.stderr.splitlines() if "warning" in text] == [line]
     later = run(*arguments, "--expid=5")  # compared with models of an earlier command, too
     assert later.returncode == 0 and "warning: models 0 and 5 gave the same answers" in later.stderr
 
@@ -214,7 +214,7 @@ def test_a_file_whose_task_differs_in_each_process_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--task=my_task.py"], "`task`"),
         (["--task=/nowhere/my_task.py:task"], "`task`"),
@@ -227,12 +227,12 @@ def test_a_file_whose_task_differs_in_each_process_is_named(tmp_path):
         (["--expid=64"], "`expid`"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments, said, tmp_path):
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     path = task_files.write(tmp_path, "constant", SAME)
     done = run(f"--task={path}:task", f"--logdir={tmp_path / 'run'}", *arguments)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith("mia_tf.train: ") and said in line
+    assert line.startswith("mia_tf.train: ") and message in line
     assert done.stdout == "" and not (tmp_path / "run").exists()
 
 

@@ -30,28 +30,28 @@ def run(environment, module, *arguments):
 @pytest.mark.parametrize("private", [[], ["--dp", "--noise_multiplier=1"]], ids=["plain", "private"])
 def test_training_analysis_and_plots(environment, tmp_path, private):
     logdir = f"--logdir={tmp_path / 'run'}"
-    code, said = run(environment, "mia_tf.train", *TINY, *private, "--keep_ckpt", "--ensemble_size=2", logdir)
-    assert code == 0 and "4 of 4 models present" in said, said
-    assert "On JAX each worker first measures how convolutions are fastest" in said  # or minutes pass in silence
+    code, printed = run(environment, "mia_tf.train", *TINY, *private, "--keep_ckpt", "--ensemble_size=2", logdir)
+    assert code == 0 and "4 of 4 models present" in printed, printed
+    assert "On JAX each worker first measures how convolutions are fastest" in printed  # or minutes pass in silence
     if not private:
         for command in (("mia_tf.inference", "--queries=2"), ("mia_tf.analyze",), ("mia_tf.plot",)):
-            code, said = run(environment, *command, logdir)
-            assert code == 0, said
+            code, printed = run(environment, *command, logdir)
+            assert code == 0, printed
 
 
 def test_the_guard_guards(environment):
-    code, said = run({**environment, "KERAS_BACKEND": "tensorflow"}, "keras.backend")
-    assert code != 0 and "tensorflow was imported" in said
+    code, printed = run({**environment, "KERAS_BACKEND": "tensorflow"}, "keras.backend")
+    assert code != 0 and "tensorflow was imported" in printed
 
 
 def test_a_backend_that_is_not_ours_is_one_line(environment, tmp_path):
     arguments = (*TINY, f"--logdir={tmp_path / 'run'}")
-    code, said = run({**environment, "KERAS_BACKEND": "torch"}, "mia_tf.train", *arguments)
+    code, printed = run({**environment, "KERAS_BACKEND": "torch"}, "mia_tf.train", *arguments)
     line = "Argument `KERAS_BACKEND` must be one of tensorflow, jax. Received: KERAS_BACKEND=torch"
-    assert code == 2 and said.strip().endswith(line), said
+    assert code == 2 and printed.strip().endswith(line), printed
 
 
 def test_low_precision_needs_jax(environment, tmp_path):
     arguments = (*TINY, "--precision=bfloat16", f"--logdir={tmp_path / 'run'}")
-    code, said = run({**environment, "KERAS_BACKEND": "tensorflow"}, "mia_tf.train", *arguments)
-    assert code == 2 and "`precision` needs KERAS_BACKEND=jax" in said, said
+    code, printed = run({**environment, "KERAS_BACKEND": "tensorflow"}, "mia_tf.train", *arguments)
+    assert code == 2 and "`precision` needs KERAS_BACKEND=jax" in printed, printed

@@ -53,13 +53,13 @@ def audit(name: str, num_models: int, seed: int) -> mia_tf.Audit:
     return mia_tf.audit(shadows, attacks=ATTACKS, seed=seed)
 
 
-def rows(name: str, found: mia_tf.Audit) -> list[tuple]:
+def rows(name: str, audited: mia_tf.Audit) -> list[tuple]:
     """Rows of the CSV."""
-    table = found.attacks[found.attacks["metric"].isin(METRICS)]
+    table = audited.attacks[audited.attacks["metric"].isin(METRICS)]
     columns = ["attack", "metric", "value", "ci_low", "ci_high"]
     counts = ["num_targets", "num_members", "num_nonmembers"]
     return [
-        (name, *row[:-1], found.about["seed"], row[-1])
+        (name, *row[:-1], audited.about["seed"], row[-1])
         for row in table[[*columns, *counts, "note"]].itertuples(index=False, name=None)
     ]
 
@@ -73,9 +73,9 @@ def main() -> None:
     options = parser.parse_args()
     table = []
     for name in MODELS:
-        found = audit(name, options.num_models, options.seed)
-        print(f"{name}\n{found}\n", flush=True)
-        table += rows(name, found)
+        audited = audit(name, options.num_models, options.seed)
+        print(f"{name}\n{audited}\n", flush=True)
+        table += rows(name, audited)
     options.out.mkdir(parents=True, exist_ok=True)
     print(write_rows(options.out / "breast_cancer.csv", COLUMNS, table))
 

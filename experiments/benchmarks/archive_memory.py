@@ -5,7 +5,7 @@
 Random pictures of 28x28 with ten labels, as uint8 and as float32, in a plain and in a compressed archive. A process of
 its own loads each of them (`load`), or loads it and writes it to a new LOGDIR, as training does first (`create`). Its
 memory is the most that it held, less what it held before. Expected: 2.3 times the pictures in uint8, whatever the
-archive: the pictures that are chosen from, those that were chosen, and their ids.
+archive: the pictures to choose from, the chosen pictures, and their ids.
 
 Writes archive_memory.csv to --out.
 """

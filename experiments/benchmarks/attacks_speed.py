@@ -99,11 +99,11 @@ def measure(sizes: tuple, names: list[str]) -> None:
                 f"--attacks={','.join(names)}",
             ]
             child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            found = json.loads(child.stdout.read() or "{}")
+            seconds = json.loads(child.stdout.read() or "{}")
             _, status, usage = os.wait4(child.pid, 0)
         if status:
             raise SystemExit(f"The attacks on {num_models} models x {num_examples} examples failed.")
-        columns.append({**found, "all together": sum(found.values()), "peak memory, MiB": usage.ru_maxrss / 1024})
+        columns.append({**seconds, "all together": sum(seconds.values()), "peak memory, MiB": usage.ru_maxrss / 1024})
         print(f"{num_models} models x {num_examples} examples done", file=sys.stderr)
     headings = [f"{models} x {examples}" for models, examples in sizes]
     print(f"{'seconds':<32}" + "".join(f"{heading:>14}" for heading in headings) + "   2x examples  2x models")

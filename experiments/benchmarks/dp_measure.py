@@ -47,7 +47,7 @@ def peak_mib() -> int:
 
 
 def repeated(run: Callable[[], None], images: int) -> Callable[[float], float]:
-    """Seconds -> images per second of a call that takes so many images."""
+    """Seconds -> images per second of a call that takes `images` images."""
 
     def measure(seconds: float) -> float:
         started = time.perf_counter()

@@ -48,7 +48,7 @@ GOALS = (
 def measure(
     python: str, method: str, arch: str, processes: int, threads: int, seconds: float, microbatch: int
 ) -> tuple[float, int]:
-    """Images per second of so many processes together, which start when all are ready; the largest one's MiB."""
+    """Images per second of all processes together, which start when all are ready; the largest one's MiB."""
     arguments = [python, "-m", "experiments.benchmarks.dp_measure", method, arch, threads, seconds, microbatch]
     environment = {
         **os.environ,
@@ -66,13 +66,13 @@ def measure(
         if process.poll() is None:
             process.stdin.write("\n")
             process.stdin.flush()
-    found = []
+    results = []
     for process in running:
         output, errors = process.communicate()
         if process.returncode:
             raise RuntimeError(f"{method} of {arch} failed:\n{errors}")
-        found.append(json.loads(output))
-    return sum(each["images_per_second"] for each in found), max(each["peak_mib"] for each in found)
+        results.append(json.loads(output))
+    return sum(each["images_per_second"] for each in results), max(each["peak_mib"] for each in results)
 
 
 def faster(speeds: dict[str, float], methods: tuple[str, ...]) -> float | None:
@@ -93,7 +93,7 @@ def goal_lines(arch: str, rounds: list[dict[str, float]], form: str) -> list[str
         pairs = [(speeds[method], faster(speeds, others)) for speeds in rounds]
         if any(other is None for _, other in pairs):
             continue
-        ratios = [other / mine if others == ("plain",) else mine / other for mine, other in pairs]
+        ratios = [other / speed if others == ("plain",) else speed / other for speed, other in pairs]
         by_round = ", ".join(f"{ratio:.2f}" for ratio in ratios)
         lines.append(f"{arch}, {form}: {words.format(statistics.median(ratios))}; rounds: {by_round}")
     return lines
@@ -120,15 +120,15 @@ def main() -> None:
     print(f"{cores} cores", flush=True)
     if not options.opacus_python:
         print("Opacus and PyTorch are left out: --opacus_python names no Python that has them")
-    one, each = f"one process of {cores} threads", f"{cores} processes of one thread"
+    one, many = f"one process of {cores} threads", f"{cores} processes of one thread"
     plan = [(method, one, 1, cores) for method in (*OURS, *TF_PRIVACY)]
     plan += [(method, one, 1, cores) for method in PYTORCH if options.opacus_python]
-    plan += [(method, each, cores, 1) for method in OURS]
+    plan += [(method, many, cores, 1) for method in OURS]
     rows, memory = [], []
     for arch in ARCHITECTURES:
-        rounds = {one: [], each: []}
+        rounds = {one: [], many: []}
         for round_ in range(options.rounds):
-            speeds = {one: {}, each: {}}
+            speeds = {one: {}, many: {}}
             for method, form, processes, threads in plan:
                 python = options.opacus_python if method in PYTORCH else sys.executable
                 how = processes, threads, options.seconds, options.microbatch
@@ -138,13 +138,16 @@ def main() -> None:
                 row |= {"images_per_second": round(speed), "plain_steps": round(speeds[form]["plain"] / speed, 3)}
                 rows.append({**row, "peak_mib": peak})
                 print(rows[-1], flush=True)
-            for form, found in speeds.items():
-                rounds[form].append(found)
-        print("\n".join(line for form, found in rounds.items() for line in goal_lines(arch, found, form)), flush=True)
+            for form, speed_of in speeds.items():
+                rounds[form].append(speed_of)
+        print(
+            "\n".join(line for form, speeds in rounds.items() for line in goal_lines(arch, speeds, form)),
+            flush=True,
+        )
         for microbatch in MICROBATCHES:
             speed, peak = measure(sys.executable, "dp", arch, 1, cores, options.seconds, microbatch)
-            found = {"images_per_second": round(speed), "peak_mib": peak}
-            memory.append({"arch": arch, "microbatch": microbatch, **found})
+            measured = {"images_per_second": round(speed), "peak_mib": peak}
+            memory.append({"arch": arch, "microbatch": microbatch, **measured})
             print(memory[-1], flush=True)
     if options.out:
         write(options.out / "dp_speed.csv", rows)

@@ -3,7 +3,7 @@
     python -m experiments.benchmarks.ensemble_speed [--archs=..] [--sizes=1,4,16,64,256] [--rounds=3] [--out=FOLDER]
 
 cnn32-3 on images of MNIST's shape and resnet18 on CIFAR-10's, batches of 256 in memory. Every measurement has a
-process of its own, with the first GPU where there is one, else all cores; rounds go through all methods in turn, and
+process of its own, with the first GPU if there is one, else all cores; rounds go through all methods in turn, and
 ratios are taken within a round and a precision, because machines are noisy. A model is one of Choi et al.: 70% of
 60,000 + 1,000 (or 50,000 + 1,000) examples, here for 100 epochs, LiRA's number; Choi et al. give none. The limit is the
 rate of a large matrix product in the same precision.
@@ -75,11 +75,11 @@ def methods(arch: str, sizes: list[int], precisions: list[str], seconds: float) 
 def measured_rows(arch: str, round_: int, options: argparse.Namespace, peaks: dict[str, dict]):
     """A row for each method of one round, as it is measured."""
     for columns, backend, arguments in methods(arch, options.sizes, options.precisions, options.seconds):
-        found = measure(backend, *arguments)
-        if found is None:
+        measured = measure(backend, *arguments)
+        if measured is None:
             continue
-        speed, limit = found["images_per_second"], peaks[columns["precision"]]
-        rate = speed * found["flops_per_image"]
+        speed, limit = measured["images_per_second"], peaks[columns["precision"]]
+        rate = speed * measured["flops_per_image"]
         row = {
             "arch": arch,
             "round": round_,
@@ -89,7 +89,7 @@ def measured_rows(arch: str, round_: int, options: argparse.Namespace, peaks: di
             "models_per_hour": round(3600 * speed / (EPOCHS * EXAMPLES_OF_A_MODEL[arch]), 3),
             "gflops": round(rate / 1e9, 1),
             "share_of_limit": round(rate / limit["flops"], 4),
-            "formulations": found.get("formulations", ""),
+            "formulations": measured.get("formulations", ""),
             "device": limit["device"],
         }
         print(", ".join(f"{name}={value}" for name, value in row.items() if value != ""), flush=True)
@@ -110,18 +110,18 @@ def ratio_lines(rows: list[dict]) -> list[str]:
             if at_once and alone:
                 ratios.append(max(at_once) / max(alone))
         if ratios:
-            told = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+            by_round = ", ".join(f"{ratio:.2f}" for ratio in ratios)
             lines.append(
                 f"{arch}, {precision}: the ensemble trains {statistics.median(ratios):.2f} times the models of the "
-                f"fastest one-by-one training (goal on an H200: {GOAL}; rounds: {told})"
+                f"fastest one-by-one training (goal on an H200: {GOAL}; rounds: {by_round})"
             )
     return lines
 
 
 def layer_rows(arch: str, models_at_once: int, batch: int, precision: str):
     """Milliseconds of each formulation of K convolutions, forward and backward, and the fastest, layer by layer."""
-    found = measure("jax", "convolutions", arch, models_at_once, batch, precision) or {}
-    for shape, seconds in found.items():
+    layers = measure("jax", "convolutions", arch, models_at_once, batch, precision) or {}
+    for shape, seconds in layers.items():
         times = {f"{way}_ms": round(1000 * seconds[way], 3) if seconds[way] < math.inf else "" for way in WAYS}
         named = {"arch": arch, "models_at_once": models_at_once, "batch": batch, "precision": precision}
         yield {**named, "layer": shape, **times, "fastest": min(seconds, key=seconds.get)}
@@ -158,8 +158,8 @@ def main() -> None:
     peaks = {precision: measure("jax", "peak", precision, options.seconds) for precision in options.precisions}
     if None in peaks.values():
         raise SystemExit("The limit could not be measured: the benchmark needs JAX (pip install .[jax])")
-    for precision, found in peaks.items():
-        print(f"{found['device']}, {precision}: measured limit {found['flops'] / 1e9:,.0f} GFLOP/s", flush=True)
+    for precision, peak in peaks.items():
+        print(f"{peak['device']}, {precision}: measured limit {peak['flops'] / 1e9:,.0f} GFLOP/s", flush=True)
     layers, speeds = (
         Table(options.out, name, columns)
         for name, columns in (("convolutions.csv", LAYER_COLUMNS), ("ensemble_speed.csv", COLUMNS))

@@ -81,7 +81,7 @@ def fastest(run, repeats: int) -> float:
 
 
 def compare_speed(num_models: int, num_examples: int, queries: int) -> None:
-    """Prints seconds a target of both, their ratio, and how near ours is to the memory's own speed."""
+    """Prints seconds per target of both, their ratio, and how near ours is to the memory's own speed."""
     rng = np.random.default_rng(0)
     keep = rng.random((num_models, num_examples)).argsort(axis=0) < num_models // 2
     phi = rng.normal(size=(num_models, num_examples, queries)) + keep[..., None]

@@ -31,7 +31,7 @@ from mia_tf.validation import check, part_of
 OUT = Path(__file__).parent.parent / "results" / "open_questions"
 TEMPERATURE = 5.0
 NOISE = 0.5
-"""Share of random confidences in those that the noise defence returns."""
+"""Share of random confidences in what the noise defence returns."""
 BESIDE_LIRA = ("yeom", "rmia", "label_only")
 """The attacks, besides the LiRA variant that the number of models recommends."""
 METRICS = ("auroc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001")
@@ -47,7 +47,7 @@ Defence = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 def top_confidence(digits: int) -> Defence:
     """The label and its confidence, rounded to `digits` decimals; the attacker spreads the rest evenly.
 
-    A confidence that is rounded to 1 counts as 1 - 10^-digits / 4, the middle of those that are.
+    A confidence that is rounded to 1 counts as 1 - 10^-digits / 4, the middle of such confidences.
     """
 
     def hide(logits: np.ndarray, rng: np.random.Generator) -> np.ndarray:

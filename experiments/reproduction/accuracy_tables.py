@@ -20,9 +20,9 @@ SPLITS = {"members": "members", "pool": "all of $D^{tr}$", "test": "test"}
 """What the rows say -> what the figure says."""
 
 
-def build(table: str, found: dict[str, Measured]) -> Outcome:
+def build(table: str, measured: dict[str, Measured]) -> Outcome:
     """The rows of a table, and its figure."""
-    runs = {run.run.mixture: run for run in found.values()}
+    runs = {run.run.mixture: run for run in measured.values()}
     rows = accuracy_rows(table, runs)
     shown = [row for row in rows if row["mixture"] in runs]
     figure = style.new_figure(6.2, 1.6 + 0.42 * len({(row["mixture"], row["split"]) for row in shown}))
@@ -47,12 +47,12 @@ def build(table: str, found: dict[str, Measured]) -> Outcome:
     words = (
         f"Ours is of the mean over models; the paper's, up to {100 * widest:.1f}% a side, can only be of single models."
     )
-    footnote(figure, f"{comparison.WORDS} {words}", found)
+    footnote(figure, f"{comparison.WORDS} {words}", measured)
     return Outcome({"": rows}, {"": figure})
 
 
 def accuracy_rows(table: str, runs: dict[str, Measured]) -> list[dict]:
-    """One row a number of the paper, with ours where the mixture has been run, and one for the members.
+    """One row per number of the paper, with ours where the mixture has been run, and one for the members.
 
     Args:
         table: "table1" or "table4".
@@ -68,8 +68,8 @@ def accuracy_rows(table: str, runs: dict[str, Measured]) -> list[dict]:
     rows = []
     for number in numbers:
         run = runs.get(number["mixture"])
-        mine = measured.get(number["mixture"], {}).get((number["split"], number["group"]), (np.nan, np.nan, np.nan))
-        ours = dict(zip(("ours", "ci_low", "ci_high"), mine, strict=True))
+        triple = measured.get(number["mixture"], {}).get((number["split"], number["group"]), (np.nan, np.nan, np.nan))
+        ours = dict(zip(("ours", "ci_low", "ci_high"), triple, strict=True))
         about = {"num_over": "", "num_under": "", "arch": "", "num_models": "", "note": ""}
         if run:
             sizes = {f"num_{group}": count for group, count in run.counts.items()}

@@ -23,12 +23,12 @@ def names(mixtures: tuple[str, ...], alone: str | None = None) -> list[str]:
     return [*own, *(f"{mixture}_{kind}" for mixture in mixtures for kind in SELECTIONS)]
 
 
-def build(table: str, found: dict[str, Measured]) -> Outcome:
+def build(table: str, measured: dict[str, Measured]) -> Outcome:
     """The rows of a table, and a figure for every mixture that has been run."""
-    rows = attack_rows(paper_numbers.attack_numbers(table), found)
-    mixtures = dict.fromkeys(run.run.mixture for run in found.values())
-    compared = [row for run in found.values() for row in comparisons.attack_rows(run)]
-    figures = {f"_{mixture}": _figure(table, rows, mixture, found) for mixture in mixtures}
+    rows = attack_rows(paper_numbers.attack_numbers(table), measured)
+    mixtures = dict.fromkeys(run.run.mixture for run in measured.values())
+    compared = [row for run in measured.values() for row in comparisons.attack_rows(run)]
+    figures = {f"_{mixture}": _figure(table, rows, mixture, measured) for mixture in mixtures}
     return Outcome({"": rows, "_comparisons": compared}, figures)
 
 
@@ -39,14 +39,14 @@ def both_protocols(paper: list[dict]) -> list[dict]:
     return [*paper, *copies]
 
 
-def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
-    """One row a number: those of the paper, and of the further attacks of every run.
+def attack_rows(paper: list[dict], measured: dict[str, Measured]) -> list[dict]:
+    """One row per number: those of the paper, and of the further attacks of every run.
 
     Args:
         paper: of `paper_numbers.attack_numbers`.
-        found: the runs by name.
+        measured: the runs by name.
     """
-    runs = {(run.run.mixture, run.run.selection): run for run in found.values()}
+    runs = {(run.run.mixture, run.run.selection): run for run in measured.values()}
     rows = []
     for number in both_protocols(paper):
         chosen = number["selection"] == "none" and number["population"] == "under"
@@ -59,14 +59,14 @@ def attack_rows(paper: list[dict], found: dict[str, Measured]) -> list[dict]:
     for (mixture, selection), run in runs.items():
         place = mixture, "none" if selection == "again" else selection
         populations = {"none": ["all"], "again": ["under"]}.get(selection, ["all", "under"])
-        told = {
+        listed = {
             row["our_attack"]
             for row in rows
             if (row["mixture"], row["selection"]) == place and row["population"] in populations
         }
         for metric in CHANCE:
             for attack, population in run.audit.metric(metric):
-                if attack not in told and population in populations:
+                if attack not in listed and population in populations:
                     about = {"attack": "", "mixture": mixture, "selection": place[1]}
                     number = {**about, "population": population, "metric": metric, "paper": np.nan}
                     rows.append(_noted(_row(number, run, attack), selection))
@@ -80,7 +80,7 @@ def _noted(row: dict, selection: str) -> dict:
 
 
 def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
-    """A number of the paper with ours, or with empty cells where there is no run or no such population."""
+    """A number of the paper with ours, or with empty cells if there is no run or no such population."""
     key = attack, number["population"]
     triple = run.audit.metric(number["metric"]).get(key, (np.nan,) * 3) if run else (np.nan,) * 3
     counts = run.counts if run else {"over": "", "under": ""}
@@ -95,10 +95,10 @@ def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
     }
 
 
-def _figure(table: str, rows: list[dict], mixture: str, found: dict[str, Measured]):
+def _figure(table: str, rows: list[dict], mixture: str, measured: dict[str, Measured]):
     """The five attacks of the paper on one mixture."""
-    mine = {name: run for name, run in found.items() if run.run.mixture == mixture}
-    selections = {run.run.selection.replace("again", "none") for run in mine.values()}
+    of_mixture = {name: run for name, run in measured.items() if run.run.mixture == mixture}
+    selections = {run.run.selection.replace("again", "none") for run in of_mixture.values()}
     shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
     labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
     figure = style.new_figure(9.6, 1.6 + 0.4 * len(labels))
@@ -119,5 +119,5 @@ def _figure(table: str, rows: list[dict], mixture: str, found: dict[str, Measure
         ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     title = f"Table {table.removeprefix('table')} of Choi et al.: attacks on {MIXTURES[mixture]}"
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
-    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%.", mine)
+    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%.", of_mixture)
     return figure

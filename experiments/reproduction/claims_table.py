@@ -21,7 +21,7 @@ def verdicts(findings: Sequence[Finding], scales: Sequence[str]) -> dict[str, st
 
 
 def num_models(scale: str) -> int:
-    """Returns how many models a run of a scale is planned with."""
+    """Returns the planned number of models of a run of a scale."""
     return run_settings.by_place(scale)["mnist_svhn", "random"].num_experiments
 
 

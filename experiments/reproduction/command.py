@@ -85,26 +85,26 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
         InputError: there is no row; the message names the runs that make them.
     """
     known = runs.runs(options.scale)
-    found = {name: runs.logdir(options, name) for name in wanted}
-    found = {name: read(known[name], folder) for name, folder in found.items() if runs.analyzed(folder)}
-    if missing := [name for name in wanted if name not in found]:
+    folders = {name: runs.logdir(options, name) for name in wanted}
+    folders = {name: read(known[name], folder) for name, folder in folders.items() if runs.analyzed(folder)}
+    if missing := [name for name in wanted if name not in folders]:
         print(f"Not there: {', '.join(missing)}", file=sys.stderr)
-    if not found:
+    if not folders:
         line = f"None of the runs is there: `python -m experiments.runs --scale={options.scale} {missing[0]}`"
         raise InputError(line, "runs", options.runs)
-    return found
+    return folders
 
 
-def write(build: Build, found: dict[str, Measured], out: Path, scale: str) -> Path:
-    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; gives the main CSV's path.
+def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) -> Path:
+    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; returns the main CSV's path.
 
     A CSV keeps its rows of runs that are not there now. The figures would lack them, and are then left as they are.
     """
     out.mkdir(parents=True, exist_ok=True)
-    present = {(run.run.mixture, run.run.selection) for run in found.values()}
+    present = {(run.run.mixture, run.run.selection) for run in measured.values()}
     kept: dict[Place, None] = {}
     with matplotlib.rc_context(style.RC):
-        outcome = build(found)
+        outcome = build(measured)
         for ending, rows in outcome.tables.items():
             path = out / f"{scale}{ending}.csv"
             merged, places = with_kept(path, rows, present)
@@ -132,8 +132,10 @@ def _six_digits(value):
     return float(f"{value:.6g}") if isinstance(value, float | np.floating) else value
 
 
-def footnote(figure: Figure, words: str, found: Mapping[str, Measured], item: str | None = None) -> None:
+def footnote(figure: Figure, words: str, measured: Mapping[str, Measured], item: str | None = None) -> None:
     """What a reader must know, what the paper says of it, the scale of every run, and what stands in for real data."""
     paper = [f"The paper: {row['says']}" for row in (statements(item) if item else ())]
-    stand_ins = dict.fromkeys(run.stand_in for run in found.values())
-    style.footnote(figure, "\n".join(filter(None, [words, *paper, *(run.scale for run in found.values()), *stand_ins])))
+    stand_ins = dict.fromkeys(run.stand_in for run in measured.values())
+    style.footnote(
+        figure, "\n".join(filter(None, [words, *paper, *(run.scale for run in measured.values()), *stand_ins]))
+    )

@@ -1,4 +1,4 @@
-"""Ours beside a paper's: a row a number, a filled dot with its interval for ours, a hollow one for the paper's."""
+"""Ours beside a paper's: one row per number, a filled dot with its interval for ours, a hollow one for the paper's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Pair:
         label: of its row; pairs with the same label share one.
         population: "all", "over" or "under".
         ours: (value, low, high) of its 95% interval; a NaN value could not be resolved, None was not measured.
-        paper: the same, NaN ends where no interval is given; None for no number.
+        paper: the same, NaN ends if no interval is given; None for no number.
     """
 
     label: str

@@ -55,15 +55,15 @@ def correlation_rows(run: Measured) -> Iterator[dict]:
 
 def _replicates(columns: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(REPLICATES, K) Spearman's correlations of the first of (1 + K, n) columns with the others, rows drawn anew."""
-    found = []
+    correlations = []
     for start in range(0, REPLICATES, _CHUNK):
         drawn = columns[:, rng.integers(0, columns.shape[1], (min(_CHUNK, REPLICATES - start), columns.shape[1]))]
         ranks = rankdata(drawn, axis=-1)
         ranks -= ranks.mean(axis=-1, keepdims=True)
         with np.errstate(invalid="ignore"):  # a replicate of one example only has no correlation
             ranks /= np.sqrt((ranks**2).sum(axis=-1, keepdims=True))
-        found.append((ranks[0] * ranks[1:]).sum(axis=-1).T)
-    return np.concatenate(found)
+        correlations.append((ranks[0] * ranks[1:]).sum(axis=-1).T)
+    return np.concatenate(correlations)
 
 
 def _about(run: Measured) -> dict[str, str]:

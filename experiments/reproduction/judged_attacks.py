@@ -134,7 +134,7 @@ def _perfect(cells: dict, run: Place, source: str) -> Iterator[Finding]:
 
 
 def _between(trained: dict) -> Iterator[Finding]:
-    """The claims that compare selections of one mixture, for equal epochs where there are runs of them."""
+    """The claims that compare selections of one mixture, for equal epochs if there are runs of them."""
     for mixture in dict.fromkeys(place[0] for place, _ in trained):
         for more, less in (*_PAIRS, ("subpopulation", "random")):
             a, b = (

@@ -9,7 +9,7 @@ from experiments.reproduction.judging import Finding, Row, difference, triple
 from experiments.reproduction.measured import LIRA_SWEPT
 
 FIVE, TWENTY, FIFTY = "2", "8", "16"
-"""Shadow models a side of which the paper's 5, "less than 20" and "less than 50" allow; half of them are a side's."""
+"""Shadow models per side of which the paper's 5, "less than 20" and "less than 50" allow; half of them are a side's."""
 CLOSE = 0.01
 """AUROCs that differ by less are the same: the last digit that the paper prints."""
 NEARLY = 0.985
@@ -47,7 +47,7 @@ def findings(
 
 
 def _limits(mixture: str, selection: str, population: str, metric: str) -> Iterator[tuple[str, str, float, bool]]:
-    """The claims about one number of a sweep: claim, number of models a side, threshold, above it."""
+    """The claims about one number of a sweep: claim, number of models per side, threshold, above it."""
     if population != "under":
         return
     if (selection, metric) == ("random", "auroc"):

@@ -121,7 +121,7 @@ class Finding:
         return "holds" if beyond else "fails" if short else "undecided"
 
     def among(self, number: int) -> "Finding":
-        """The same as one of so many comparisons: its interval as wide as Bonferroni asks of a normal estimate."""
+        """The same as one of `count` comparisons: its interval as wide as Bonferroni asks of a normal estimate."""
         factor = ndtri(1 - _TAIL / number) / ndtri(1 - _TAIL)
         return replace(self, value=tuple(self.value[0] + factor * (end - self.value[0]) for end in self.value))
 

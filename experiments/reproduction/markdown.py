@@ -38,15 +38,15 @@ def replace_part(text: str, name: str, lines: Sequence[str]) -> str:
 
 
 def runs_table(rows: Rows, missing: Sequence[str]) -> list[str]:
-    """Which runs the attack tables are made of, of their rows, and the names of those that nothing is made of."""
-    found = {}
+    """Which runs the attack tables are made of, of their rows, and the names of the runs that nothing is made of."""
+    cells_of = {}
     for row in rows:
         if row["ours"]:
             alone = "alone, memorized, by other models" if row["population"] == "under" else "alone"
             place = MIXTURES[row["mixture"]], alone if row["selection"] == "none" else row["selection"]
             sizes = [f"{int(row[key]):,}" for key in ("num_over", "num_under", "num_models")]
-            found[place] = [*sizes, row["note"]]
-    lines = [f"| {' | '.join([*place, *cells])} |" for place, cells in found.items()]
+            cells_of[place] = [*sizes, row["note"]]
+    lines = [f"| {' | '.join([*place, *cells])} |" for place, cells in cells_of.items()]
     head = ["| mixture | selection | over-represented | under-represented | models | |", "|---|---|---|---|---|---|"]
     absent = ["", f"Not run at this scale: {', '.join(f'`{name}`' for name in missing)}."] if missing else []
     return [*head, *lines, *absent] if lines else NOTHING
@@ -58,14 +58,14 @@ def attack_table(rows: Rows) -> list[str]:
     lines = []
     for mixture, selection in dict.fromkeys((row["mixture"], row["selection"]) for row in rows if row["ours"]):
         for attack, name in ATTACK_NAMES.items():
-            found = [
+            shown = [
                 _cell(cells[mixture, selection, attack, population, metric], metric)
                 for metric in ("auroc", "tpr_at_fpr_0.001")
                 for population in ("all", "under")
                 if (mixture, selection, attack, population, metric) in cells
             ]
             place = f"{MIXTURES[mixture]}, {selection}".removesuffix(", none")
-            lines.append(f"| {place} | {name} | {' | '.join(found)} |")
+            lines.append(f"| {place} | {name} | {' | '.join(shown)} |")
     head = [
         "| | attack | AUROC, all | AUROC, under | TPR at 0.1% FPR, all | TPR at 0.1% FPR, under |",
         "|---|---|---|---|---|---|",
@@ -79,8 +79,8 @@ def accuracy_table(rows: Rows) -> list[str]:
     for mixture in dict.fromkeys(row["mixture"] for row in rows if row["ours"]):
         cells = {(row["split"], row["group"]): row for row in rows if row["mixture"] == mixture}
         keys = [(split, group) for split in ("members", "pool", "test") for group in ("over", "under")]
-        found = [_cell(cells[key], "share") if key in cells else "" for key in keys]
-        lines.append(f"| {MIXTURES[mixture]} | {' | '.join(found)} |")
+        shown = [_cell(cells[key], "share") if key in cells else "" for key in keys]
+        lines.append(f"| {MIXTURES[mixture]} | {' | '.join(shown)} |")
     head = [
         "| | members, over | members, under | all of D^tr, over | all of D^tr, under | test, over | test, under |",
         "|---|---|---|---|---|---|---|",

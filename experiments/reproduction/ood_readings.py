@@ -55,9 +55,9 @@ def correlation_rows(run: Measured, scores: Scores) -> Iterator[dict]:
             values = run.audit.column(quantity)
             for name, group in groups.items():
                 mask = run.audit.mask(group)
-                found = [spearman(row[mask].astype(np.float64), values[mask]) for row in table]
-                n = min(row[2] for row in found)
-                numbers = averaged(np.array([row[0] for row in found]), spearman_interval, n)
+                correlations = [spearman(row[mask].astype(np.float64), values[mask]) for row in table]
+                n = min(row[2] for row in correlations)
+                numbers = averaged(np.array([row[0] for row in correlations]), spearman_interval, n)
                 yield {
                     "mixture": run.run.mixture,
                     "selection": run.run.selection,

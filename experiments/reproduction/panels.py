@@ -25,7 +25,7 @@ _LABELS = {"privacy_score": "privacy score", "memorization": "memorization"}
 def page(
     lines: Sequence[tuple[Sequence[Measured], Callable[[Axes, Measured], None]]], item: str, words: str, height: float
 ) -> Figure:
-    """A page with a line of panels, one a run, for each of `lines`.
+    """A page with a line of panels, one per run, for each of `lines`.
 
     Args:
         lines: the runs of each line, which may differ in number, and what draws the panel of one.
@@ -82,7 +82,7 @@ def draw_memorization_histogram(ax: Axes, run: Measured) -> None:
 
 def sweep_page(
     lines: Sequence[tuple[Sequence[tuple[str, str]], str]],
-    found: Mapping[str, Measured],
+    measured: Mapping[str, Measured],
     metric: str,
     item: str,
     words: str,
@@ -91,11 +91,11 @@ def sweep_page(
 
     Args:
         lines: per line of panels the mixture and selection of each, and the population that is attacked.
-        found: the runs that were made.
+        measured: the runs that were made.
         metric: of `Audit.swept`.
         item, words: as for `page`.
     """
-    made = {(run.run.mixture, run.run.selection): run for run in found.values()}
+    made = {(run.run.mixture, run.run.selection): run for run in measured.values()}
     across = max(len(places) for places, _ in lines)
     figure = style.new_figure(_SWEEP_WIDTH * across, 0.5 + _SWEEP_HEIGHT * len(lines))
     entries = {}
@@ -112,7 +112,7 @@ def sweep_page(
         for ax in axes[len(places) :]:
             ax.remove()
     figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries))
-    footnote(figure, words, found, item)
+    footnote(figure, words, measured, item)
     return figure
 
 
@@ -135,7 +135,7 @@ def _swept(run: Measured, metric: str, population: str) -> dict[str, dict[float,
 
 
 def correlation_rows(run: Measured, x: str, y: str) -> Iterator[dict]:
-    """Spearman's correlation of two columns of examples.csv, a row a group, with a 95% interval."""
+    """Spearman's correlation of two columns of examples.csv, one row per group, with a 95% interval."""
     for group, (rho, p_value) in run.audit.correlation(x, y).items():
         n = np.count_nonzero(run.audit.mask(group))
         low, high = spearman_interval(rho, n)
@@ -177,7 +177,7 @@ def sweep_rows(run: Measured, metric: str, population: str) -> Iterator[dict]:
 
 
 def distribution_rows(run: Measured, column: str, levels: dict[str, float]) -> Iterator[dict]:
-    """Mean, quartiles and shares above levels of a column of examples.csv, a row a group.
+    """Mean, quartiles and shares above levels of a column of examples.csv, one row per group.
 
     Args:
         run: the run.

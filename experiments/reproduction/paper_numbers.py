@@ -28,19 +28,19 @@ def statements(item: str) -> list[dict[str, str]]:
     Raises:
         KeyError: there is nothing of that name.
     """
-    found = [row for row in table("figures") if row["item"] == item]
-    if not found:
+    rows = [row for row in table("figures") if row["item"] == item]
+    if not rows:
         raise KeyError(item)
-    return found
+    return rows
 
 
 def beside(item: str, rows: Iterable[Mapping]) -> list[dict]:
     """The rows of a figure's table with one more column, `paper`: what the text has for each, "" for nothing."""
     marked = []
-    for said in statements(item):
-        if said["where"]:
-            wanted = dict(pair.split("=") for pair in said["where"].split(";"))
-            marked.append((wanted, f"{said['relation']} {said['value']}".strip()))
+    for statement in statements(item):
+        if statement["where"]:
+            wanted = dict(pair.split("=") for pair in statement["where"].split(";"))
+            marked.append((wanted, f"{statement['relation']} {statement['value']}".strip()))
     return [{**row, "paper": next((text for wanted, text in marked if _is(row, wanted)), "")} for row in rows]
 
 
@@ -50,7 +50,7 @@ def _is(row: Mapping, wanted: Mapping[str, str]) -> bool:
 
 
 def attack_numbers(name: str) -> list[dict]:
-    """A table of attacks as one row a number.
+    """A table of attacks as one row per number.
 
     Returns:
         dicts of attack, mixture, selection, population ("all" | "under"), metric ("auroc" | "tpr_at_fpr_0.001") and
@@ -69,7 +69,7 @@ def attack_numbers(name: str) -> list[dict]:
 
 
 def accuracy_numbers(name: str) -> list[dict]:
-    """Table 1 or 4 as one row a number.
+    """Table 1 or 4 as one row per number.
 
     Returns:
         dicts of mixture, split ("train" | "test"), group ("over" | "under"), paper and paper_pm: the mean and half

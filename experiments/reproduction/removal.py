@@ -35,7 +35,7 @@ def removed(memorization: np.ndarray, groups: np.ndarray, selection: str, rng: n
 
 
 def write_ids(logdir: Path, selection: str, path: Path) -> None:
-    """Writes the ids of the examples that leave, one a line, by the analysis of LOGDIR."""
+    """Writes the ids of the examples that leave, one per line, by the analysis of LOGDIR."""
     earlier = scores.read(logdir)
     ids = earlier.example_ids[removed(earlier.memorization, earlier.under, selection, np.random.default_rng(0))]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -32,11 +32,11 @@ class Scale:
         architectures: of the LiRA excerpt's Figure 12.
         one_group: the data set that they are trained on, alone.
         one_group_flags: further flags of these runs.
-        num_shadow: numbers of shadow models a side that the attacks are also measured with.
+        num_shadow: numbers of shadow models per side that the attacks are also measured with.
         more: mixture -> further flags.
         singletons: further flags of the runs on singletons.
         defence: "private" or "plain" -> flagfile and further flags of MNIST with SVHN with and without DP-SGD (Choi et
-            al., section 8); where there is no "plain", the random run has the same examples and subsets.
+            al., section 8); if there is no "plain", the random run has the same examples and subsets.
     """
 
     flags: dict[str, str]

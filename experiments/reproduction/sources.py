@@ -64,7 +64,7 @@ def train_flags(name: str, scale: str) -> str:
 
 
 def minutes(names: Sequence[str], scale: str) -> float | None:
-    """Returns the estimated cost of runs, and of those that choose their examples, in minutes; None if not known."""
+    """Returns the estimated cost of runs, and of the runs that choose their examples, in minutes; None if not known."""
     known = runs.runs(scale)
     wanted = [known[name] for name in names]
     costs = [known[name].minutes for name in {*names, *(run.scores_from for run in wanted if run.scores_from)}]

@@ -42,7 +42,7 @@ class Disk:
         self._ballast = folder / "ballast"
 
     def leave(self, num_bytes: int) -> None:
-        """Fills the disk until only so many bytes are free."""
+        """Fills the disk until only that many bytes are free."""
         disk = os.statvfs(self.folder)
         with open(self._ballast, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - num_bytes))
@@ -91,7 +91,7 @@ def run(module: str, arguments: tuple[str, ...], log: Path) -> int:
 
 
 def train(disk: Disk, job: jobs.Job, free: int, reference: dict[int, bytes], log: Path) -> dict:
-    """Trains on a disk with so many bytes free, and again with room; returns a row of the table."""
+    """Trains with that many bytes free on the disk, and again with room; returns a row of the table."""
     logdir = disk.folder / "run"
     arguments = (*job.arguments, f"--logdir={logdir}")
     disk.leave(free)
@@ -107,7 +107,7 @@ def train(disk: Disk, job: jobs.Job, free: int, reference: dict[int, bytes], log
 
 
 def analysis(disk: Disk, module: str, arguments: tuple, free: int, before: dict, after: dict, log: Path) -> dict:
-    """Runs analyze or plot on a disk with so many bytes free, and again with room; returns a row of the table.
+    """Runs analyze or plot with that many bytes free on the disk, and again with room; returns a row of the table.
 
     Args:
         disk: holds the LOGDIR, run.
@@ -162,7 +162,7 @@ def rows(disk: Disk, draws: int, folder: Path, rng: np.random.Generator) -> Iter
 
 
 _FIRST = ("--attacks=yeom,lira_online_fixed", "--seed=0")
-"""Of the analysis that is there before the disk is full."""
+"""Of the analysis that exists before the disk is full."""
 
 
 def amounts(needed: int, draws: int, rng: np.random.Generator) -> list[int]:
@@ -179,7 +179,7 @@ def restore(folder: Path, content: dict[str, bytes]) -> None:
 
 
 def main() -> None:
-    """Fills the disk, and prints and writes what became of it."""
+    """Fills the disk, and prints and writes the outcome."""
     parser = commands.Parser(__doc__)
     parser.add_argument("--draws", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,10 +1,10 @@
-"""Gives the commands files that are truncated, of other types, NaN, huge, pickled, links, folders or of zero length.
+"""Runs the commands on files that are truncated, of other types, NaN, huge, pickled, links, folders or of zero length.
 
     python -m experiments.robustness.mutated_inputs [--inputs=100] [--seed=0] [--out=FOLDER]
 
 Each input is a LOGDIR or an archive of a user's in which one file is wrong in one way (`mutations`); train, analyze or
 plot is run on it. Allowed are the exit codes 0, 1 and 2, with exactly one line on stderr for 2, and never a traceback.
-Nothing may be unpickled, no other file of the LOGDIR may change but those that the command writes, and none may take
+Nothing may be unpickled, no other file of the LOGDIR may change but what the command writes, and none may take
 more than a minute of processor time or 8 GB.
 
 Each command runs in a process that is forked from this one, by `python -m`'s own way through `command_line.run`; models
@@ -207,7 +207,7 @@ def draw(inputs: int, commands: list[str], rng: np.random.Generator) -> Iterator
 
 
 def main() -> None:
-    """Gives the commands wrong inputs, and prints and writes the counts."""
+    """Runs the commands on wrong inputs, and prints and writes the counts."""
     parser = commands.Parser(__doc__)
     parser.add_argument("--inputs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

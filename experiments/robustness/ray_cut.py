@@ -95,7 +95,7 @@ def cut(job: Job, head: str, seconds: float, reference: dict[int, bytes], folder
 
 
 def main() -> None:
-    """Cuts, and prints and writes what became of it."""
+    """Cuts, and prints and writes the outcome."""
     parser = commands.Parser(__doc__)
     parser.add_argument("--seconds", default="60,0")
     parser.add_argument("--head", choices=("near", "far"), default="near")

@@ -48,26 +48,28 @@ def corollary1(record: Record, rng: np.random.Generator):
     measured, predicted = ({rule: np.concatenate(v) for rule, v in d.items()} for d in (measured, predicted))
     rows, curves = [], {rule: ({}, {}) for rule in measured}
     for stratum, (low, high) in STRATA.items():
-        mine = (mems > low) & (mems <= high)
+        in_stratum = (mems > low) & (mems <= high)
         for rule in measured:
-            mean = measured[rule][mine].mean(axis=0)
+            mean = measured[rule][in_stratum].mean(axis=0)
             # Each example is there twice, once for each half: the interval is over examples as if once.
-            reach = 1.96 * measured[rule][mine].std(axis=0) / np.sqrt(max(mine.sum() / 2, 1))
-            forecast = predicted[rule][mine].mean(axis=0)
+            reach = 1.96 * measured[rule][in_stratum].std(axis=0) / np.sqrt(max(in_stratum.sum() / 2, 1))
+            forecast = predicted[rule][in_stratum].mean(axis=0)
             curves[rule][0][stratum], curves[rule][1][stratum] = (mean, mean - reach, mean + reach), forecast
             columns = zip(models, mean, mean - reach, mean + reach, forecast, strict=True)
             rows += [
-                (stratum, rule, int(mine.sum()), *values) for values in columns if values[0] > 1 or rule == "fixed"
+                (stratum, rule, int(in_stratum.sum()), *values)
+                for values in columns
+                if values[0] > 1 or rule == "fixed"
             ]
     numbers, inverse = [], {}
     for name, distance in (("$H^2$", hellinger), ("memorization", mems)):
-        found = _needed_by_bin(distance, measured["fixed"], models)
-        inverse[name] = found[0], found[2]
+        bins = _needed_by_bin(distance, measured["fixed"], models)
+        inverse[name] = bins[0], bins[2]
         # For correctness as the only observation, where members are always right.
-        h2 = found[1] if name == "$H^2$" else 1 - np.sqrt(1 - np.minimum(found[1], 1))
+        h2 = bins[1] if name == "$H^2$" else 1 - np.sqrt(1 - np.minimum(bins[1], 1))
         bounds = shadow.observations_needed(h2, ADVANTAGE)
-        reached = [k if np.isfinite(k) else f">{models[-1]}" for k in found[2]]
-        columns = (found[1], found[0], *bounds, reached, found[4], found[3])
+        reached = [k if np.isfinite(k) else f">{models[-1]}" for k in bins[2]]
+        columns = (bins[1], bins[0], *bounds, reached, bins[4], bins[3])
         numbers += [(name.strip("$"), *values) for values in zip(*columns, strict=True)]
     return rows, numbers, curves, inverse, models
 
@@ -75,13 +77,13 @@ def corollary1(record: Record, rng: np.random.Generator):
 def _needed_by_bin(distance: np.ndarray, advantage: np.ndarray, models: tuple[int, ...], bins: int = 12):
     """Of bins: 1/mean distance, mean distance, smallest K with the mean advantage, size, advantage at the last K."""
     edges = np.geomspace(SMALLEST_DISTANCE, 1, bins + 1)
-    found = []
+    rows = []
     for low, high in pairwise(edges):
-        mine = (distance > low) & (distance <= high)
-        if mine.sum() < 10:
+        in_bin = (distance > low) & (distance <= high)
+        if in_bin.sum() < 10:
             continue
-        mean = advantage[mine].mean(axis=0)
+        mean = advantage[in_bin].mean(axis=0)
         enough = mean >= ADVANTAGE
         needed = models[enough.argmax()] if enough.any() else np.inf
-        found.append((1 / distance[mine].mean(), distance[mine].mean(), needed, int(mine.sum()), mean[-1]))
-    return tuple(np.array(column) for column in zip(*found, strict=True))
+        rows.append((1 / distance[in_bin].mean(), distance[in_bin].mean(), needed, int(in_bin.sum()), mean[-1]))
+    return tuple(np.array(column) for column in zip(*rows, strict=True))

@@ -104,7 +104,7 @@ def draw_predicted_numbers(
 
 
 def draw_models_needed(ax: Axes, ladder: Sequence[int], needed: Mapping[float, np.ndarray], title: str) -> None:
-    """Draws the share of examples on which so many shadow models per side decide with a given error.
+    """Draws the share of examples on which K shadow models per side decide with a given error.
 
     Args:
         ax: where to draw.

@@ -79,22 +79,24 @@ def equation8_by_stratum(record: Record, rng: np.random.Generator) -> list[tuple
     for label, keep in (("", record.keep), ("null: ", rng.permuted(record.keep, axis=1))):
         here = replace(record, keep=keep)
         half = halves(keep, rng)
-        found = []
+        of_halves = []
         for look in (half, ~half):
             hellinger = plain_fits(here, look).hellinger
             draws = t.fit_normals(here.phi, keep, weights, look).hellinger
             estimate, draws = t.corrected(hellinger, draws)
             mem = half_memorization(here, look)[0]
-            found.append((mem, estimate - mem, draws - t.correctness_distances(here.correct, keep, weights, look)[1]))
+            of_halves.append(
+                (mem, estimate - mem, draws - t.correctness_distances(here.correct, keep, weights, look)[1])
+            )
         chosen = {
-            f"memorization {s}": [(m > low) & (m <= high) for m, *_ in found] for s, (low, high) in STRATA.items()
+            f"memorization {s}": [(m > low) & (m <= high) for m, *_ in of_halves] for s, (low, high) in STRATA.items()
         }
-        chosen["largest tenth of hellinger - memorization"] = [e >= np.quantile(e, 0.9) for _, e, _ in found]
+        chosen["largest tenth of hellinger - memorization"] = [e >= np.quantile(e, 0.9) for _, e, _ in of_halves]
         for name, by_half in chosen.items():
             for group, mask in record.masks.items():
-                mine = [chosen_half & mask for chosen_half in by_half]
-                pairs = [(found[1][1:], mine[0]), (found[0][1:], mine[1])]
-                count = sum(int(m.sum()) for m in mine)
+                in_group = [chosen_half & mask for chosen_half in by_half]
+                pairs = [(of_halves[1][1:], in_group[0]), (of_halves[0][1:], in_group[1])]
+                count = sum(int(m.sum()) for m in in_group)
                 if count < 20:
                     continue
                 value = np.concatenate([e[m] for (e, _), m in pairs]).mean()

@@ -93,7 +93,7 @@ def own_error(fits: NormalFits, models: int, seed: int) -> np.ndarray:
 
 
 def expected_error(fits: NormalFits, models: int, rule: str, seed: int = 0) -> np.ndarray:
-    """(n,) mean error of either of RULES with so many shadow models per side; a guess where "own" has only one."""
+    """(n,) mean error of either of RULES with that many shadow models per side; a guess where "own" has only one."""
     if rule == "fixed":
         return fixed_error(fits, models)
     return own_error(fits, models, seed) if models > 1 else np.full(np.shape(fits.mean_in), 0.5)

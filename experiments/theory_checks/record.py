@@ -106,9 +106,9 @@ def mean_rows(
         yield check, group, quantity, estimate[mask].mean(), low, high, int(mask.sum())
 
 
-def share_rows(check: str, quantity: str, record: Record, found: np.ndarray) -> Iterator[tuple]:
+def share_rows(check: str, quantity: str, record: Record, chosen: np.ndarray) -> Iterator[tuple]:
     """A group's share of examples with its Clopper-Pearson interval: examples as drawn, models as they are."""
     for group, mask in record.masks.items():
-        count = int(found[mask].sum())
+        count = int(chosen[mask].sum())
         interval = binomtest(count, int(mask.sum())).proportion_ci(method="exact")
         yield check, group, quantity, count / mask.sum(), interval.low, interval.high, int(mask.sum())

@@ -21,8 +21,8 @@ class AccuracyTally:
         here = slice(block.start, block.start + len(block.keep))
         for split, side in (("train", block.keep), ("out", ~block.keep)):
             for name, mask in masks.items():
-                asked = side[mask[here]]
-                counts = np.array([(view.correct[mask[here]] & asked).sum(axis=0), asked.sum(axis=0)])
+                counted = side[mask[here]]
+                counts = np.array([(view.correct[mask[here]] & counted).sum(axis=0), counted.sum(axis=0)])
                 self._counts[split, name] = self._counts.get((split, name), 0) + counts
 
     def on_members(self) -> tuple[np.ndarray, np.ndarray]:
@@ -30,14 +30,14 @@ class AccuracyTally:
 
         T is 0 if nothing was counted.
         """
-        right, asked = self._counts.get(("train", ALL), np.zeros((2, 0), np.int64))
-        return right, asked
+        right, trained_on = self._counts.get(("train", ALL), np.zeros((2, 0), np.int64))
+        return right, trained_on
 
     def rows(self) -> list[tuple]:
         """Rows of accuracy.csv: the mean over models and its 95% interval."""
         rows = []
-        for (split, name), (right, asked) in self._counts.items():
-            accuracies = right[asked > 0] / asked[asked > 0]
+        for (split, name), (right, counted) in self._counts.items():
+            accuracies = right[counted > 0] / counted[counted > 0]
             if len(accuracies):
                 rows.append((split, name, *mean_interval(accuracies), len(accuracies)))
         return rows
@@ -48,7 +48,7 @@ def test_image_rows(shadows: ShadowModels) -> list[tuple]:
     metrics = [model.metrics() for model in shadows.models]
     rows = []
     for name in shadows.populations:
-        found = [each[key] for each in metrics if each.get(key := f"test_accuracy_{name}") is not None]
-        if found:
-            rows.append(("test", name, *mean_interval(np.array(found)), len(found)))
+        accuracies = [record[key] for record in metrics if record.get(key := f"test_accuracy_{name}") is not None]
+        if accuracies:
+            rows.append(("test", name, *mean_interval(np.array(accuracies)), len(accuracies)))
     return rows

@@ -8,21 +8,22 @@ from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.analysis.statistics import widest
 
 Key = tuple[str, int | None, str]
-"""(attack, shadow models a side or None for all, population)."""
+"""(attack, shadow models per side or None for all, population)."""
 
 
-def comparison_rows(found: Mapping[Key, Evaluation], recommended: str) -> list[tuple]:
+def comparison_rows(evaluations: Mapping[Key, Evaluation], recommended: str) -> list[tuple]:
     """Rows of comparisons.csv.
 
     A row is one of: an attack on one group less the same on all examples; the recommended LiRA less another attack;
     an attack with all shadow models less the same with few.
 
     Args:
-        found: of `evaluate` under one seed, with the same targets and pool of examples.
+        evaluations: of `evaluate` under one seed, with the same targets and pool of examples.
         recommended: the attack that the others are compared with; those with all shadow models, where it was run.
     """
     return [
-        (a[0], b[0], a[2], b[2], a[1], b[1], *difference(found[a], found[b])) for a, b in _pairs(found, recommended)
+        (a[0], b[0], a[2], b[2], a[1], b[1], *difference(evaluations[a], evaluations[b]))
+        for a, b in _pairs(evaluations, recommended)
     ]
 
 
@@ -39,14 +40,14 @@ def difference(a: Evaluation, b: Evaluation, metric: str = "auroc") -> tuple[flo
     return value, value + float(low[0]), value + float(high[0])
 
 
-def _pairs(found: Mapping[Key, Evaluation], recommended: str) -> Iterator[tuple[Key, Key]]:
+def _pairs(evaluations: Mapping[Key, Evaluation], recommended: str) -> Iterator[tuple[Key, Key]]:
     """What is compared with what, the first of which is thought to be the higher."""
-    for attack, size, population in found:
+    for attack, size, population in evaluations:
         whole = attack, None, population
         if size is not None:
             yield whole, (attack, size, population)
             continue
         if population != "all":
             yield whole, (attack, None, "all")
-        if attack != recommended and (recommended, None, population) in found:
+        if attack != recommended and (recommended, None, population) in evaluations:
             yield (recommended, None, population), whole

@@ -79,7 +79,7 @@ class Comparison:
     @property
     def upper_bounds(self) -> dict[str, dict[str, float]]:
         """Label of a run with DP -> accountant, "rdp" or "pld" -> its upper bound on epsilon."""
-        return {label: upper_bounds(found) for label, found in list(self.hparams.items())[1:]}
+        return {label: upper_bounds(hparams) for label, hparams in list(self.hparams.items())[1:]}
 
     def pages(self) -> dict:
         """Draws the figures; returns them by name: "memorization", "accuracy", "attacks", "epsilon".
@@ -169,7 +169,7 @@ def compare(
             group: group_memorization.mean_memorization(correct[mask], keep[mask], seed)
             for group, mask in run.populations.items()
         }
-    upper = pd.DataFrame({label: upper_bounds(found) for label, found in hparams.items()}).T.add_prefix("epsilon_")
+    upper = pd.DataFrame({label: upper_bounds(of_run) for label, of_run in hparams.items()}).T.add_prefix("epsilon_")
     epsilon = _stacked({label: audit.epsilon for label, audit in audits.items()}).join(upper, on="run")
     return Comparison(
         memorization=pd.DataFrame(_memorization_rows(audits, means), columns=COLUMNS["memorization"]),

@@ -78,9 +78,9 @@ def epsilon_bounds(
     parts = [[], []]
     for start, part in score_blocks(scores):
         member = keep[start : start + len(part)]
-        for found, targets, draws in zip(parts, halves, (_DRAWS, 1), strict=True):
-            found.append(draw_pairs(part[:, targets], member[:, targets], draws, rng))
-    held_out, tested = ([np.concatenate(each) for each in zip(*found, strict=True)] for found in parts)
+        for drawn, targets, draws in zip(parts, halves, (_DRAWS, 1), strict=True):
+            drawn.append(draw_pairs(part[:, targets], member[:, targets], draws, rng))
+    held_out, tested = ([np.concatenate(each) for each in zip(*drawn, strict=True)] for drawn in parts)
     bounds = {}
     for name, chosen in populations.items():
         pairs = [_sides(scores[chosen].ravel(), member[chosen].ravel()) for scores, member in (held_out, tested)]
@@ -94,9 +94,9 @@ def draw_pairs(
     """Draws pairs of each example: first the side by a fair coin, then the target among those of that side.
 
     Args:
-        scores: (n, T) float, NaN where there is none.
+        scores: (n, T) float, NaN if there is none.
         member: (n, T) bool.
-        draws: pairs an example.
+        draws: pairs per example.
         rng: draws them.
 
     Returns:
@@ -132,10 +132,10 @@ def lower_bound(
 
 
 def _epsilon(
-    found: npt.ArrayLike, false: npt.ArrayLike, num_members: int, num_nonmembers: int, delta: float
+    true: npt.ArrayLike, false: npt.ArrayLike, num_members: int, num_nonmembers: int, delta: float
 ) -> np.ndarray:
     """Lower bound on epsilon from true and false positives; -infinity or below 0 where they show nothing."""
-    least_tpr, _ = binomial_bounds(found, num_members)
+    least_tpr, _ = binomial_bounds(true, num_members)
     _, most_fpr = binomial_bounds(false, num_nonmembers)
     # Each of the two bounds fails with (1 - CONFIDENCE) / 2 at most, and both inequalities use the same two.
     ratios = (least_tpr - delta) / most_fpr, (1 - most_fpr - delta) / (1 - least_tpr)

@@ -114,7 +114,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
     Intervals are of a bootstrap over targets and of one over random blocks of examples, whichever is wider.
 
     A true positive rate of 0 or 1, or one that rests on a few examples, hardly changes when units are drawn again, and
-    its bootstrap interval is far too narrow: [0, 0] where no member was found. Where the members found, or those
+    its bootstrap interval is far too narrow: [0, 0] if no member is found. Where the members found, or those
     missed, lie in fewer than _FEW blocks of examples, the interval is therefore extended to hold Clopper-Pearson's
     for the same rate in as many trials as there are examples. An example is pooled once for every target, but these
     pairs agree much, as an attack finds the same odd examples in model after model; so an example counts as one
@@ -123,8 +123,8 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
     num_targets = population.keep.shape[1]
     pool = Pool(int(np.count_nonzero(population.pooled)) * num_targets)
     scored = np.zeros(len(population.examples), bool)
-    for found, member, sizes, rows, _ in population.pairs(scores):
-        pool.add(found, member, sizes)
+    for part, member, sizes, rows, _ in population.pairs(scores):
+        pool.add(part, member, sizes)
         scored[rows] = True
     needs = metric_names(levels)
     counts = num_targets, pool.num_members, pool.num_nonmembers
@@ -141,9 +141,9 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
     grid = np.union1d(drawn, np.union1d(np.geomspace(finest, 1, _BINS), np.linspace(0, 1, _BINS // 2)))
     roc = pool.roc(grid)
     del pool  # a gigabyte at full size
-    asked = [grid.tolist().index(level) for level in levels]
-    values = np.array([roc.auroc, roc.advantage, *roc.tpr[asked]])
-    offsets, few = _bootstrap(population, scores, levels, roc.threshold, roc.threshold[asked], seed)
+    columns = [grid.tolist().index(level) for level in levels]
+    values = np.array([roc.auroc, roc.advantage, *roc.tpr[columns]])
+    offsets, few = _bootstrap(population, scores, levels, roc.threshold, roc.threshold[columns], seed)
     low, high = widest(offsets)
     low, high = np.maximum(values + low, 0), np.minimum(values + high, 1)
     trials = min(int(np.count_nonzero(scored)), counts[1])
@@ -160,7 +160,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         notes[per_target.METRIC] = "; ".join(filter(None, (note, shortage)))
     moves = dict(zip(needs, np.moveaxis(offsets, 2, 0), strict=True))
     points = np.column_stack([roc.fpr, roc.tpr])[np.isin(grid, drawn)]
-    thresholds = dict(zip(levels, roc.threshold[asked].tolist(), strict=True))
+    thresholds = dict(zip(levels, roc.threshold[columns].tolist(), strict=True))
     return Evaluation(metrics, notes, np.unique(points, axis=0), thresholds, *counts, moves)
 
 
@@ -186,8 +186,8 @@ def _bootstrap(
     num_units = min(_EXAMPLE_BLOCKS, num_examples)
     unit_of_row = np.random.default_rng([seed, 0]).permutation(num_examples) % num_units
     weights = [np.zeros((2, units, len(descending))) for units in (population.keep.shape[1], num_units)]
-    for found, member, sizes, rows, targets in population.pairs(scores):
-        bins = np.searchsorted(descending, -found.astype(np.float64))
+    for part, member, sizes, rows, targets in population.pairs(scores):
+        bins = np.searchsorted(descending, -part.astype(np.float64))
         for table, units in zip(weights, (targets, unit_of_row[rows]), strict=True):
             cells = np.ravel_multi_index((member.astype(np.int64), units, bins), table.shape)
             table += np.bincount(cells, 1 / sizes, minlength=table.size).reshape(table.shape)

@@ -23,10 +23,10 @@ def exposure(scores: np.ndarray, keep: np.ndarray, threshold: float) -> tuple[np
     """
     counted = keep & ~np.isnan(scores) & ~np.isnan(threshold)
     trials = counted.sum(axis=1)
-    found = (counted & (scores >= threshold)).sum(axis=1)
+    times_flagged = (counted & (scores >= threshold)).sum(axis=1)
     known = trials > 0
-    low, high = binomial_bounds(found, np.where(known, trials, 1))
-    share = np.divide(found, trials, out=np.full(len(keep), np.nan), where=known)
+    low, high = binomial_bounds(times_flagged, np.where(known, trials, 1))
+    share = np.divide(times_flagged, trials, out=np.full(len(keep), np.nan), where=known)
     return share, np.where(known, low, np.nan), np.where(known, high, np.nan)
 
 

@@ -21,7 +21,7 @@ class GroupMean:
     """Mean memorization of a group.
 
     Attributes:
-        value: the mean over the examples that have models on both sides; NaN where none has.
+        value: the mean over the examples that have models on both sides; NaN if no example has.
         replicates: (REPLICATES,) float64, the same for examples and models drawn again.
     """
 
@@ -76,7 +76,7 @@ def spread(memorization: np.ndarray, errors: np.ndarray) -> Mapping[str, float]:
     """How the estimates of a group spread, and how much of that is noise.
 
     Args:
-        memorization, errors: (n,) float64 estimates and standard errors of `memorization.memorization`; NaN where
+        memorization, errors: (n,) float64 estimates and standard errors of `memorization.memorization`; NaN if
             there is none.
 
     Returns:
@@ -102,8 +102,8 @@ def spread(memorization: np.ndarray, errors: np.ndarray) -> Mapping[str, float]:
 
 def _quantiles(replicates: np.ndarray) -> tuple[float, float]:
     """Both ends of the 95% interval; NaN where nothing is resolved."""
-    found = replicates[np.isfinite(replicates)]
-    if not len(found):
+    finite = replicates[np.isfinite(replicates)]
+    if not len(finite):
         return np.nan, np.nan
     tail = (1 - CONFIDENCE) / 2
-    return tuple(np.quantile(found, [tail, 1 - tail]).tolist())
+    return tuple(np.quantile(finite, [tail, 1 - tail]).tolist())

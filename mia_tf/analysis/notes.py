@@ -13,27 +13,29 @@ _EACH_MODELS_OWN = {"seed", "expid", "num_experiments"}
 """Settings in which the models of a run may differ."""
 
 
-def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray, asked: np.ndarray) -> list[str]:
+def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray, trained_on: np.ndarray) -> list[str]:
     """One sentence for each thing that is not as it should be.
 
     Args:
         shadows: the shadow models.
         targets: the models that are attacked, if they are others.
         right: (T,) how many of its own training examples each attacked model classifies correctly.
-        asked: (T,) how many it was trained on; 0 if unknown.
+        trained_on: (T,) how many it was trained on; 0 if unknown.
     """
     attacked = shadows if targets is None else targets
-    found = list(_at_chance(attacked, right, asked))
+    sentences = list(_at_chance(attacked, right, trained_on))
     if shadows.outputs == "probabilities" and shadows.has_logits:
-        found.append(f"Probabilities below {shadows.floor:.3g} count as that: half the smallest that a model returned.")
+        sentences.append(
+            f"Probabilities below {shadows.floor:.3g} count as that: half the smallest that a model returned."
+        )
     records = {"models": shadows} if targets is None else {"targets": targets, "shadow models": shadows}
-    found += _epochs(records)
-    found += _settings(records)
+    sentences += _epochs(records)
+    sentences += _settings(records)
     for record in records.values():
-        found += record.about.notes
+        sentences += record.about.notes
         if record.about.planned and len(record) < record.about.planned:
-            found.append(f"{len(record)} of {record.about.planned} models are complete; these were analyzed.")
-    return found
+            sentences.append(f"{len(record)} of {record.about.planned} models are complete; these were analyzed.")
+    return sentences
 
 
 def _epochs(records: Mapping[str, ShadowModels]) -> Iterator[str]:
@@ -67,14 +69,14 @@ def _settings(records: Mapping[str, ShadowModels]) -> Iterator[str]:
             yield f"By their hparams.json the {name} differ in {', '.join(differ)}."
 
 
-def _at_chance(attacked: ShadowModels, right: np.ndarray, asked: np.ndarray) -> Iterator[str]:
+def _at_chance(attacked: ShadowModels, right: np.ndarray, trained_on: np.ndarray) -> Iterator[str]:
     """Says which models are no better on their own training examples than the most frequent label is."""
     share = np.bincount(attacked.labels).max() / len(attacked.labels)
     # A model that always gives the most frequent label is right that often, give or take the draw of its examples.
-    most = asked * share + _STANDARD_ERRORS * np.sqrt(asked * share * (1 - share))
-    names = [attacked.models[k].name for k in np.flatnonzero((asked > 0) & (right <= most))]
+    most = trained_on * share + _STANDARD_ERRORS * np.sqrt(trained_on * share * (1 - share))
+    names = [attacked.models[k].name for k in np.flatnonzero((trained_on > 0) & (right <= most))]
     if names:
         yield (
-            f"{len(names)} of {len(asked)} attacked models are no better than chance on their own training examples "
-            f"({listed(names, 5)}): what has learnt nothing leaks nothing, and this audit cannot tell."
+            f"{len(names)} of {len(trained_on)} attacked models are no better than chance on their own training "
+            f"examples ({listed(names, 5)}): what has learnt nothing leaks nothing, and this audit cannot tell."
         )

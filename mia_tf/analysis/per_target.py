@@ -41,7 +41,7 @@ def per_target_tpr(
     # The first are the examples as they are.
     weights = np.vstack([np.ones(_UNITS), redraws(_UNITS, seed, 3)[:_EXAMPLE_REPLICATES]])
     rates, nonmembers = [], []
-    found, missed = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+    recognised_once, missed = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for first in range(0, keep.shape[1], _TARGETS):
         targets = slice(first, first + _TARGETS)
         for column, member in zip(scores[rows, targets].T, keep[rows, targets].T, strict=True):
@@ -52,7 +52,7 @@ def per_target_tpr(
             rates.append(_rates(column, inside, outside, unit_of_row, weights))
             nonmembers.append(np.count_nonzero(outside))
             recognised = inside & (column > _excluded(column[outside]))
-            found |= recognised
+            recognised_once |= recognised
             missed |= inside & ~recognised
     if not rates:
         return (np.nan, np.nan, np.nan), "no target has both members and non-members"
@@ -64,8 +64,8 @@ def per_target_tpr(
     _, low, high = mean_interval(rates[:, 0])
     low, high = np.fmin(low, value - reach), np.fmax(high, value + reach)
     low, high = max(float(low), 0.0), min(float(high), 1.0)
-    if min(np.count_nonzero(found), np.count_nonzero(missed)) < _FEW:
-        trials = np.count_nonzero(found | missed)
+    if min(np.count_nonzero(recognised_once), np.count_nonzero(missed)) < _FEW:
+        trials = np.count_nonzero(recognised_once | missed)
         least, most = binomial_bounds(value * trials, trials)
         low, high = min(low, float(least)), max(high, float(most))
     typical = int(np.median(nonmembers))

@@ -22,7 +22,7 @@ def sides_of(lineup: Lineup, num_in: np.ndarray, targets: np.ndarray) -> tuple[n
     Args:
         lineup: who is attacked.
         num_in: (N,) int64, over all models of the LOGDIR.
-        targets: (N, T) bool, membership in the training sets of those that are attacked.
+        targets: (N, T) bool, membership in the training sets of the attacked models.
     """
     alone = lineup.twins == NONE
     if alone.all():

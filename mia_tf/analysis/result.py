@@ -254,10 +254,10 @@ class Audit:
     def swept(self, metric: str, population: str) -> dict[str, dict[int, tuple[float, float, float]]]:
         """Attack -> shadow models per side -> (value, ci_low, ci_high)."""
         rows = self.sweep[(self.sweep["metric"] == metric) & (self.sweep["population"] == population)]
-        found = {}
+        sweeps = {}
         for attack, size, triple in zip(rows["attack"], rows["num_shadow"], _tuples(rows, *_TRIPLE), strict=True):
-            found.setdefault(attack, {})[int(size)] = triple
-        return found
+            sweeps.setdefault(attack, {})[int(size)] = triple
+        return sweeps
 
     def accuracies(self) -> dict[tuple[str, str], tuple[float, float, float]]:
         """(split, group) -> (mean, ci_low, ci_high) over the models."""

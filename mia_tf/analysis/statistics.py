@@ -22,8 +22,8 @@ def spearman(x: np.ndarray, y: np.ndarray) -> tuple[float, float, int]:
     x, y = x[both], y[both]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return np.nan, np.nan, len(x)
-    found = spearmanr(x, y)
-    return float(found.statistic), float(found.pvalue), len(x)
+    correlation = spearmanr(x, y)
+    return float(correlation.statistic), float(correlation.pvalue), len(x)
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
@@ -91,7 +91,7 @@ def _cumulated_metrics(tp: np.ndarray, fp: np.ndarray, levels: tuple[float, ...]
 
 
 def _first_above(rising: np.ndarray, level: float) -> np.ndarray:
-    """(R,) the first column of each row of (R, B) that exceeds a level, by bisection; B where none does."""
+    """(R,) the first column of each row of (R, B) that exceeds a level, by bisection; B if none does."""
     rows, low, high = np.arange(len(rising)), np.zeros(len(rising), np.int64), np.full(len(rising), rising.shape[1])
     for _ in range(rising.shape[1].bit_length()):
         middle = (low + high) // 2
@@ -131,7 +131,7 @@ def bootstrap_offsets(
 
 
 def offset_interval(offsets: np.ndarray) -> np.ndarray:
-    """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN where there is none."""
+    """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN if there is none."""
     tail = (1 - CONFIDENCE) / 2
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
@@ -143,7 +143,7 @@ def widest(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Zero lies inside: drawing again adds noise, which lifts every replicate of a maximum such as the advantage.
     """
-    ends = np.array([offset_interval(each) for each in offsets])
+    ends = np.array([offset_interval(of_units) for of_units in offsets])
     widths = ends[:, 1] - ends[:, 0]
     wider = np.argmax(np.where(np.isnan(widths), -1, widths), axis=0)
     low, high = (ends[wider, end, np.arange(ends.shape[2])] for end in (0, 1))

@@ -186,7 +186,7 @@ def audit(
             "seed": seed,
             "notes": [*remarks, *_not_possible(recording, chosen)],
         }
-        found = {
+        frames = {
             "attacks": tables.attack_table(evaluations, about["stand_in"]),
             "examples": tables.record_table(shadows, columns),
             "accuracy": tables.table("accuracy", [*(tally.rows() if known else ()), *test_image_rows(attacked)]),
@@ -198,7 +198,7 @@ def audit(
         }
         whole = {(name, population): value for (name, size, population), value in evaluations.items() if size is None}
         scored = {name: arrays[name, None] for name in attacks}
-        return Audit(found, about, scored, columns.get("correct"), whole)
+        return Audit(frames, about, scored, columns.get("correct"), whole)
 
 
 def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModels | None, bool]:

@@ -24,7 +24,7 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
     else:
         yield "Whether the target was trained on the examples is unknown: they have scores, and no attack was measured."
     if len(sweep):
-        heading = "shadow models a side"
+        heading = "shadow models per side"
         yield from metric_lines(sweep.rename(columns={"num_shadow": heading}), ["attack", heading])
     yield from about["notes"]
     if about["recommended_scores"]:
@@ -63,8 +63,8 @@ def metric_lines(frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
         )
     )
     for row in dict.fromkeys(key[: len(keys)] for key in cells):
-        found = [cells[(*row, population, metric)] for metric in metrics for population in populations]
-        lines.append([*map(str, row), *("-" if np.isnan(value) else percent(value, *ends) for value, *ends in found)])
+        triples = [cells[(*row, population, metric)] for metric in metrics for population in populations]
+        lines.append([*map(str, row), *("-" if np.isnan(value) else percent(value, *ends) for value, *ends in triples)])
     return _aligned(lines)
 
 
@@ -81,8 +81,8 @@ def epsilon_lines(frame: pd.DataFrame) -> list[str]:
     bounds = frame.pivot(index="attack", columns="population", values="epsilon_lower")
     lines = [["attack", *(f"epsilon at least, {population}" for population in populations)]]
     for attack in frame["attack"].unique():
-        found = [bounds.loc[attack, population] for population in populations]
-        lines.append([attack, *("-" if np.isnan(value) else f"{value:.3f}" for value in found)])
+        values = [bounds.loc[attack, population] for population in populations]
+        lines.append([attack, *("-" if np.isnan(value) else f"{value:.3f}" for value in values)])
     delta = frame["delta"].iloc[0]
     pairs = "" if frame["note"].str.startswith("one run").all() else ", the pairs taken for independent trials"
     return [*_aligned(lines), f"Each at delta = {delta:g} with 95% confidence by itself{pairs}."]

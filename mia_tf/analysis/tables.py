@@ -69,7 +69,7 @@ COLUMNS = {
 """Table -> columns of its CSV, in order. Columns are added at the end, never renamed: other programs read them."""
 _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile", "trajectory")
 """The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA, the attacks on labels alone,
-and those that see x or several epochs."""
+and the attacks that see x or several epochs."""
 
 
 _KINDS = {
@@ -93,8 +93,10 @@ def table(name: str, rows: Iterable[Sequence]) -> pd.DataFrame:
 
 def attack_table(evaluations: Mapping[tuple[str, int | None, str], Evaluation], stand_in: str) -> pd.DataFrame:
     """The attacks that have all shadow models, of (attack, shadow models per side, population) -> Evaluation."""
-    found = {(name, population): each for (name, size, population), each in evaluations.items() if size is None}
-    return _noted(table("attacks", attack_rows(found)), stand_in)
+    complete = {
+        (name, population): evaluation for (name, size, population), evaluation in evaluations.items() if size is None
+    }
+    return _noted(table("attacks", attack_rows(complete)), stand_in)
 
 
 def sweep_table(
@@ -104,9 +106,9 @@ def sweep_table(
     rows = [
         (*row[:2], size, *row[2:])
         for wanted in attacks
-        for (name, size, population), found in evaluations.items()
+        for (name, size, population), evaluation in evaluations.items()
         if name == wanted and size is not None
-        for row in attack_rows({(name, population): found})
+        for row in attack_rows({(name, population): evaluation})
     ]
     return _noted(table("sweep", rows), stand_in)
 
@@ -115,9 +117,9 @@ def curve_table(evaluations: Mapping[tuple[str, int | None, str], Evaluation]) -
     """The ROC curves of the attacks that have all shadow models."""
     rows = [
         (name, population, fpr, tpr)
-        for (name, size, population), found in evaluations.items()
+        for (name, size, population), evaluation in evaluations.items()
         if size is None
-        for fpr, tpr in found.curve
+        for fpr, tpr in evaluation.curve
     ]
     return table("curves", rows)
 
@@ -151,18 +153,18 @@ def _noted(frame: pd.DataFrame, stand_in: str) -> pd.DataFrame:
 
 def attack_rows(evaluations: Mapping[tuple[str, str], Evaluation]) -> Iterator[tuple]:
     """Rows of attacks.csv, of (attack, population) -> Evaluation."""
-    for (attack, population), found in evaluations.items():
-        counts = found.num_targets, found.num_members, found.num_nonmembers
-        for metric, values in found.metrics.items():
-            yield attack, population, metric, *values, *counts, found.notes[metric]
+    for (attack, population), evaluation in evaluations.items():
+        counts = evaluation.num_targets, evaluation.num_members, evaluation.num_nonmembers
+        for metric, values in evaluation.metrics.items():
+            yield attack, population, metric, *values, *counts, evaluation.notes[metric]
 
 
 def epsilon_rows(bounds: Mapping[tuple[str, str], EpsilonBound], delta: float | None) -> Iterator[tuple]:
     """Rows of epsilon.csv, of (attack, population) -> EpsilonBound."""
-    for (attack, population), found in bounds.items():
-        counts = found.num_members, found.num_nonmembers
-        bound = delta, found.epsilon_lower, CONFIDENCE, found.threshold, found.tpr, found.fpr
-        yield attack, population, *bound, *counts, found.note
+    for (attack, population), result in bounds.items():
+        counts = result.num_members, result.num_nonmembers
+        bound = delta, result.epsilon_lower, CONFIDENCE, result.threshold, result.tpr, result.fpr
+        yield attack, population, *bound, *counts, result.note
 
 
 def csv_text(name: str, frame: pd.DataFrame) -> str:

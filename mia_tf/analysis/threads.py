@@ -35,7 +35,7 @@ class Threads:
         Args:
             work: may run in several threads at the same time.
             tasks: its arguments.
-            num_bytes: memory that each needs; so many run at the same time as fit in 4 GiB, at least one.
+            num_bytes: memory that each piece of work needs; as many run at the same time as fit in 4 GiB, at least one.
         """
         at_once = max(1, min(self._count, _MOST_BYTES // max(num_bytes, 1)))
         if at_once == self._count:

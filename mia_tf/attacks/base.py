@@ -40,7 +40,7 @@ class Attack:
     def score(self, block: Block) -> np.ndarray:
         """(n, M) float64 scores of a block's examples against each target model.
 
-        HIGHER means more likely a member. NaN where there are too few shadow models to score the example. What stands
+        HIGHER means more likely a member. NaN if there are too few shadow models to score the example. What stands
         for models that are no targets is not looked at.
         """
         raise NotImplementedError

@@ -1,8 +1,8 @@
 """LiRA, the likelihood-ratio attack (Carlini et al., 2022), online and offline.
 
-phi of an example is modelled as normal among the models that trained on it (IN) and among those that did not
+phi of an example is modelled as normal among the models that trained on it (IN) and among the others
 (OUT), separately for every query: mu is the median over the shadow models and sigma their standard deviation
-(ddof 0), or, in the fixed variants, ONE sigma a side for all examples and queries.
+(ddof 0), or, in the fixed variants, ONE sigma per side for all examples and queries.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _VARIANCE_FLOOR = 1e-12
 def recommended_online(num_models: int) -> str:
     """The online variant to trust at this number of models (LiRA, section VI.C).
 
-    By the number alone: whoever looks which variant does better, and reports that one, reports too much.
+    By the number alone: who reports the variant that turned out better reports too much.
     """
     return "lira_online_fixed" if num_models < FIXED_BELOW else "lira_online"
 
@@ -49,7 +49,7 @@ class _Lira(Attack):
 class _FixedVariance(_Lira):
     """One variance a side for each target: of phi about its example's mean, pooled over examples and queries.
 
-    Where no example leaves two models on some side that the attack uses (one shadow model a side), there is nothing to
+    If no example leaves two models on some side that the attack uses (one shadow model per side), there is nothing to
     estimate it from and these sides have variance 1. Online, equal variances rank the same whatever they are, and
     offline so they do for one query; the mean over several queries then takes phi as it is, in nats.
     """

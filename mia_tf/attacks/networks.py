@@ -49,12 +49,12 @@ def fit(features: list[np.ndarray], labels: list[np.ndarray], seeds: list[int]) 
         features: (n_k, C) of each data set, of any float dtype; all have the same C and at least one row.
         labels: (n_k,) of each data set, 0 or 1.
         seeds: one per data set; draws the initial weights and the batches. A network depends on its own data and seed
-            alone, not on those that are trained beside it.
+            alone, not on the networks that are trained beside it.
 
     Returns:
         The networks, in the order of the data sets.
     """
-    by_size = sorted(range(len(seeds)), key=lambda k: -len(labels[k]))  # those that take as many steps side by side
+    by_size = sorted(range(len(seeds)), key=lambda k: -len(labels[k]))  # networks of equally many steps side by side
     networks: dict[int, Network] = {}
     for start in range(0, len(by_size), _STACK):
         stack = by_size[start : start + _STACK]

@@ -14,7 +14,7 @@ from mia_tf.attacks.gaussian_regression import GaussianRegression
 from mia_tf.shadow.blocks import Block
 
 MAX_EXAMPLES = 20_000
-"""Examples that the regressions are fitted to; each target's are those that it was not trained on."""
+"""Examples that the regressions are fitted to; for each target, examples that it was not trained on."""
 MAX_UNITS = 256
 """Random units of ReLU that see an example; fewer if it has few values, or if there are few examples."""
 FEWEST = 2

@@ -19,9 +19,9 @@ FOLDS = 2
 MAX_ROWS = 10_000
 """Most rows that a network trains on, IN and OUT together.
 
-On 64 models of 5,000 MNIST and 250 SVHN digits the areas for all and for the under-represented examples are
+Measured on 64 models of 5,000 MNIST and 250 SVHN digits, the areas for all and for the under-represented examples.
 0.528 and 0.832 with 1,000 rows, 0.529 and 0.835 with 3,000, 0.528 and 0.838 with 10,000, and 0.529 and 0.837
-with the 10,500 that there are, within 0.003 and 0.02: no gain. `experiments/benchmarks/attacks_speed.py --caps`
+with all 10,500, within 0.003 and 0.02: no gain. `experiments/benchmarks/attacks_speed.py --caps`
 measures it on any LOGDIR.
 """
 
@@ -53,8 +53,8 @@ class Shokri(Attack):
 
     Cross-fitted: the models are dealt into two folds, and the networks that judge the models of one fold are
     trained on those of the other. Training rows come in pairs, an IN and an OUT model's answer to the same
-    example, so that neither the place of an example nor the number of its IN models, which in a balanced plan
-    depends on whether the target is one of them, tells the label.
+    example. So neither the position of an example nor the number of its IN models reveals the label. In a balanced
+    plan that number depends on whether the target is one of them.
     """
 
     needs = ("logits",)

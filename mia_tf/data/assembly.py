@@ -74,7 +74,7 @@ def choose_balanced(
     """Chooses `count` rows so that the numbers of any two labels differ by one at most.
 
     Args:
-        labels: (n,) integers; the labels to balance over are those that occur.
+        labels: (n,) integers; the choice is balanced over the labels that occur.
         count: how many rows; n itself takes every row, balanced or not.
         rng: chooses the rows, and the labels that have one more where `count` does not divide.
         argument: the name that a message gives to `count`.
@@ -84,7 +84,7 @@ def choose_balanced(
         (count,) int64 rows, grouped by label.
 
     Raises:
-        InputError: there are not so many; the message has the largest count.
+        InputError: `count` is too large; the message has the largest possible count.
     """
     if count == len(labels):
         return np.arange(count)
@@ -93,10 +93,10 @@ def choose_balanced(
     largest = int(len(present) * fewest + np.sum(available > fewest))
     everything = f", or {len(labels)} for all" if largest < len(labels) else ""
     check(argument, count, count <= largest, f"must be at most {largest}, balanced over the labels{everything}")
-    each, rest = divmod(count, len(present))
+    per_label, rest = divmod(count, len(present))
     order = rng.permutation(len(present))
-    with_one_more = order[available[order] > each][:rest]
-    wanted = np.full(len(present), each)
+    with_one_more = order[available[order] > per_label][:rest]
+    wanted = np.full(len(present), per_label)
     wanted[with_one_more] += 1
     orders = [rng.permutation(np.flatnonzero(labels == k))[:: -1 if from_end else 1] for k in present]
     return np.concatenate([order[:n] for order, n in zip(orders, wanted, strict=True)])

@@ -71,6 +71,6 @@ def how_to_get(name: str) -> str:
         return f"Get it with `{SOURCES[name].download}` and give --data_dir=FOLDER"
     ways = (
         f"Put {name}.npz (x_train, y_train, x_test, y_test) in a folder and give --data_dir=FOLDER, "
-        "or use --data_source=tfds where there is a network"
+        "or use --data_source=tfds if this machine has a network"
     )
     return ways + ", or the stand-in with --data_source=embedded" * SOURCES[name].embedded

@@ -34,11 +34,11 @@ def read_split(folder: Path, classes: Sequence[str], shape: tuple[int, int, int]
 
 def _files(folder: Path) -> list[Path]:
     """The images of one class."""
-    found = sorted(path for path in folder.glob("*.png") if not path.name.startswith(IGNORED))
-    if not found:
+    files = sorted(path for path in folder.glob("*.png") if not path.name.startswith(IGNORED))
+    if not files:
         line = f"No images in {folder}: *.png whose names do not begin with `{IGNORED}`"
         raise InputError(line, "data_dir", folder)
-    return found
+    return files
 
 
 def _read(path: Path, shape: tuple[int, int, int]) -> np.ndarray:

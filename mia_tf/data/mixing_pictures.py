@@ -10,7 +10,7 @@ import numpy as np
 from mia_tf.validation import InputError
 
 FOLDER = "pixmix"
-"""Of the folder of data: images of any size, at any depth, such as those that Hendrycks et al. publish."""
+"""Of the folder of data: images of any size, at any depth, such as the pictures that Hendrycks et al. publish."""
 
 NUM_FRACTALS = 400
 MOST_READ = 2000
@@ -34,7 +34,7 @@ class MixingPictures:
 
 
 def find(data_folder: Path | None) -> MixingPictures:
-    """The pictures in `data_folder`/pixmix where there is that folder, else fractals.
+    """The pictures in `data_folder`/pixmix if that folder exists, else fractals.
 
     Raises:
         InputError: the folder holds no images. (One that cannot be read is told by `in_colour`.)

@@ -63,9 +63,9 @@ def identity(path: str) -> dict[str, str]:
 
 def _existing(path: str) -> Path:
     """The path of a user's archive, which must exist."""
-    found = expanded(path)
-    check("dataset", f"npz:{path}", found.is_file(), "must be npz:PATH with the path of a file")
-    return found
+    file = expanded(path)
+    check("dataset", f"npz:{path}", file.is_file(), "must be npz:PATH with the path of a file")
+    return file
 
 
 class _OwnArchive(Archive):

@@ -32,7 +32,7 @@ class Scores:
         example_ids: (n,) str.
         labels: (n,) int64.
         under: (n,) bool, true for the under-represented group.
-        memorization: (n,) float64 in [-1, 1], NaN where no model was in or none was out.
+        memorization: (n,) float64 in [-1, 1], NaN if no model was in, or none was out.
         memorization_se: (n,) float64, its standard error.
         num_models: models that the memorization was measured with.
     """

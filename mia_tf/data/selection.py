@@ -53,9 +53,10 @@ def select(dataset: Dataset, config: DataConfig, extract_features: FeatureExtrac
         chosen, how = _singletons(dataset, config)
     over_name, under_name = dataset.group_names
     ids = digest_of(dataset.example_ids[chosen])
-    said = f"{config.under}: {chosen.sum():,} of {under.sum():,} {under_name} {how} (ids {ids})"
+    summary = f"{config.under}: {chosen.sum():,} of {under.sum():,} {under_name} {how} (ids {ids})"
     return replace(
-        _keep(dataset, chosen | ~under, {"selection": said}), group_names=(over_name, f"{under_name}, {config.under}")
+        _keep(dataset, chosen | ~under, {"selection": summary}),
+        group_names=(over_name, f"{under_name}, {config.under}"),
     )
 
 
@@ -65,15 +66,15 @@ def identity(config: DataConfig) -> dict:
     Raises:
         InputError: a file that the selection needs cannot be read, or a threshold has no default.
     """
-    found = {}
+    chosen_by = {}
     if config.without is not None:
-        found["without_digest"] = digest_of(_read_ids(config.without))
+        chosen_by["without_digest"] = digest_of(_read_ids(config.without))
     if config.under == "subpopulation":
-        found["features"] = config.features or EFFICIENTNET
+        chosen_by["features"] = config.features or EFFICIENTNET
     if config.under == "singletons" and config.scores_from is not None:
-        found["threshold"] = _threshold(config)
-        found["singletons_digest"] = digest_of(_above(scores.read(config.scores_from), found["threshold"]))
-    return found
+        chosen_by["threshold"] = _threshold(config)
+        chosen_by["singletons_digest"] = digest_of(_above(scores.read(config.scores_from), chosen_by["threshold"]))
+    return chosen_by
 
 
 def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> None:
@@ -150,11 +151,11 @@ def _subpopulation(dataset: Dataset, config: DataConfig, extract_features: Featu
     chosen = np.zeros_like(under)
     chosen[clustered], clusters = smallest_cluster(features[clustered], under[clustered], config.data_seed)
     what = "D_U" if config.clustered == "under" else "the mixture"
-    told = ", ".join(f"{of_under:,} of {size:,}" for size, of_under in clusters)
+    sizes = ", ".join(f"{of_under:,} of {size:,}" for size, of_under in clusters)
     if not chosen.any():
-        remedy = f"({told}); --clustered=under takes clusters of D_U alone"
+        remedy = f"({sizes}); --clustered=under takes clusters of D_U alone"
         fail("under", config.under, f"finds none of D_U in the smallest cluster of {network}'s features {remedy}")
-    return chosen, f"in the smallest cluster of {network}'s features (clusters of {what}: {told})"
+    return chosen, f"in the smallest cluster of {network}'s features (clusters of {what}: {sizes})"
 
 
 def _singletons(dataset: Dataset, config: DataConfig):

@@ -28,7 +28,7 @@ def draw_attacks(
     values: Mapping[tuple[str, str], tuple[float, float, float]],
     series: Mapping[str, tuple[str, style.GroupStyle]] = POPULATIONS,
 ) -> None:
-    """Draws one metric: a row an attack, a dot with its interval for each of the series, by default the populations.
+    """Draws one metric: a row per attack, a dot with its interval for each of the series, by default the populations.
 
     Args:
         ax: where to draw.

@@ -66,8 +66,8 @@ def draw_dots(
 
 def _free_place(ax: Axes, triples: list[tuple[float, float, float]]) -> tuple[str, float]:
     """Alignment and position, in shares of the axis, where words cover none of a row's dots and intervals."""
-    found = np.array([triple for triple in triples if np.isfinite(triple[0])]).reshape(-1, 3)
-    ends = np.column_stack([np.fmin.reduce(found, axis=1), np.fmax.reduce(found, axis=1)])
+    finite = np.array([triple for triple in triples if np.isfinite(triple[0])]).reshape(-1, 3)
+    ends = np.column_stack([np.fmin.reduce(finite, axis=1), np.fmax.reduce(finite, axis=1)])
     with np.errstate(divide="ignore", invalid="ignore"):  # a rate of 0 is left of a logarithmic axis
         places = [ax.transLimits.transform(ax.transScale.transform([(end, 0) for end in pair]))[:, 0] for pair in ends]
     places = np.clip(np.reshape(places, (-1, 2)), 0, 1)

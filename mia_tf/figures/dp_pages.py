@@ -83,7 +83,7 @@ def histogram_edges(comparison) -> np.ndarray:
 
 def _memorization(comparison) -> dict[str, np.ndarray]:
     """Run -> (N,) estimates of memorization."""
-    return {label: each.column("memorization") for label, each in comparison.audits.items()}
+    return {label: audit.column("memorization") for label, audit in comparison.audits.items()}
 
 
 def _triples(table: pd.DataFrame, keys: list[str], value: str) -> dict[tuple, tuple[float, float, float]]:

@@ -95,8 +95,8 @@ def draw_roc(ax: Axes, audit, population: str, all_variants: bool = False) -> No
     auroc = {a: value for (a, p), (value, *_) in audit.metric("auroc").items() if p == population}
     if not all_variants:
         auroc = {name: auroc[name] for name in main_variants(auroc, audit.about.get("recommended", ""))}
-    found = audit.curve(population)
-    curves = {attack: found.get(attack, ((), ())) for attack in auroc}
+    points = audit.curve(population)
+    curves = {attack: points.get(attack, ((), ())) for attack in auroc}
     roc.draw_roc(ax, curves, auroc, 1 / max(audit.num_nonmembers(population), 1), _title(audit, population))
 
 
@@ -157,8 +157,8 @@ def draw_panel(ax: Axes, audit, name: str) -> None:
             privacy_scores.draw_privacy_scores(ax, audit.column("privacy_score"), *_groups(audit))
         case "memorization":
             values = audit.column("memorization"), audit.column("privacy_score")
-            found = by_group_id(audit, "memorization", "privacy_score")
-            memorization.draw_memorization(ax, *values, *_groups(audit), found)
+            correlations = by_group_id(audit, "memorization", "privacy_score")
+            memorization.draw_memorization(ax, *values, *_groups(audit), correlations)
         case "memorization_histogram":
             values = audit.column("memorization")
             edges = memorization.histogram_edges(values, audit.models_per_side)
@@ -195,8 +195,10 @@ def _against_ood(name: str) -> Callable[..., Figure]:
 
 def _draw_against_ood(ax: Axes, audit, name: str, detector: str) -> None:
     column, label = _OOD[name]
-    found = by_group_id(audit, column, detector)
-    ood.draw_against_ood(ax, detector, audit.column(detector), audit.column(column), label, *_groups(audit), found)
+    correlations = by_group_id(audit, column, detector)
+    ood.draw_against_ood(
+        ax, detector, audit.column(detector), audit.column(column), label, *_groups(audit), correlations
+    )
 
 
 def _examples(audit, images: np.ndarray) -> Figure:

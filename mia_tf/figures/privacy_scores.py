@@ -28,11 +28,11 @@ def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names:
 def draw_group_histograms(
     ax: Axes, values: np.ndarray, groups: np.ndarray, names: Sequence[str], edges: np.ndarray
 ) -> None:
-    """Draws one histogram of counts per group that is there, on a log scale so that a small group shows."""
+    """Draws one histogram of counts per group that exists, on a log scale so that a small group shows."""
     for group in np.unique(groups):
         look = style.group_style(group)
-        mine = values[groups == group]
-        counts, _ = np.histogram(mine[np.isfinite(mine)], edges)
+        of_group = values[groups == group]
+        counts, _ = np.histogram(of_group[np.isfinite(of_group)], edges)
         shared = {
             "baseline": 0.5,
             "linewidth": 1.2,
@@ -41,7 +41,12 @@ def draw_group_histograms(
             "hatch": look.hatch,
         }
         ax.stairs(
-            counts, edges, fill=True, facecolor=(look.colour, 0.3), label=count_label(mine, names[int(group)]), **shared
+            counts,
+            edges,
+            fill=True,
+            facecolor=(look.colour, 0.3),
+            label=count_label(of_group, names[int(group)]),
+            **shared,
         )
     ax.set_yscale("log")
     # One example must be a visible bar, so the axis starts below one.

@@ -31,13 +31,13 @@ def draw_groups(
     """
     present = np.unique(groups)
     for group in present:
-        mine = groups == group
+        in_group = groups == group
         look = style.group_style(group)
-        label = count_label(x[mine] + y[mine], names[int(group)])
+        label = count_label(x[in_group] + y[in_group], names[int(group)])
         # Rasterized: 61,000 points would make a slow vector file. The small group comes last, on top.
         ax.scatter(
-            x[mine],
-            y[mine],
+            x[in_group],
+            y[in_group],
             s=9,
             color=look.colour,
             marker=look.marker,

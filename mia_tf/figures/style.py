@@ -151,7 +151,7 @@ def footnote(figure: Figure, text: str) -> None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> Iterator[Path]:
-    """Writes FOLDER/NAME.png and FOLDER/NAME.pdf; gives each path once its file is complete."""
+    """Writes FOLDER/NAME.png and FOLDER/NAME.pdf; yields each path once its file is complete."""
     for kind, options in _KINDS.items():
         path = folder / f"{name}.{kind}"
         drawn = io.BytesIO()  # not the file: on a full disk matplotlib's PDF ends with an error that does not say so

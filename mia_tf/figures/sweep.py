@@ -10,7 +10,7 @@ from mia_tf.figures import style
 from mia_tf.figures.attacks import chance, label
 
 CAPTION = (
-    "Each target is attacked with so many shadow models trained on the example and as many not trained on it. "
+    "Each target is attacked with that many shadow models trained on the example and as many not trained on it. "
     "Bands are 95% intervals; a line begins where the attack can be fitted."
 )
 
@@ -43,7 +43,7 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
     ax.set_xlim(first / margin, last * margin)  # also if no value was resolved
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="shadow models per side", ylabel=label(metric))
-    ends = [value for found in values.values() for triple in found.values() for value in triple]
+    ends = [value for triples in values.values() for triple in triples.values() for value in triple]
     if np.isnan(ends).all():
         ax.text(0.5, 0.5, style.UNRESOLVED, transform=ax.transAxes, ha="center", fontsize=8, color=style.GREY)
     if metric != "auroc":

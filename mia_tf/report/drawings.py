@@ -29,7 +29,7 @@ _RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "mia_tf", "hatch.
 
 
 def drawings(audit) -> Iterator[tuple[str, str, str]]:
-    """Draws the figures of a report; yields (name, SVG, what it shows) of those that there are numbers for."""
+    """Draws the figures of a report; yields (name, SVG, what it shows) of each figure that has numbers."""
     with matplotlib.rc_context(style.RC | _RC):
         for population in _populations(audit):
             if audit.curve(population):

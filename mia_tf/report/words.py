@@ -105,7 +105,7 @@ def settled(counts: Mapping, num_models: int) -> str:
 
     Args:
         counts: half_width, settled, known and more_models, as in the numbers of a report.
-        num_models: number of models that there are.
+        num_models: number of models.
     """
     first = (
         f"With {counted(num_models, 'model')} the memorization of {counts['settled']:,} of "

@@ -36,7 +36,7 @@ class Block:
         keep: (n, M) bool, true where the example was in the model's training set.
         phi: (n, Q, M) float64 (`signals.phi`) by example, query and model.
         read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
-        chosen: (n, M) bool, K + 1 models a side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
+        chosen: (n, M) bool, K + 1 models per side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
         lineup: which are targets and which shadow models; by default every model is both.
         earlier: (E - 1, n, Q, M) float64, phi at earlier epochs, rising; None if the record is of one epoch.
         read_x: returns the examples themselves, (n, ...) numbers; None if the record has none.

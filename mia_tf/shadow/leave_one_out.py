@@ -41,7 +41,7 @@ class LeaveOneOut:
 
     @cached_property
     def medians(self) -> np.ndarray:
-        """(2, n, Q, M) float64 by side, example, query and target; NaN where no model is left."""
+        """(2, n, Q, M) float64 by side, example, query and target; NaN if no model is left."""
         return self._for_every_target(medians_without_each)
 
     @cached_property
@@ -89,20 +89,20 @@ class LeaveOneOut:
 
 
 class LimitedLeaveOneOut(LeaveOneOut):
-    """As LeaveOneOut, with K shadow models a side for every target instead of all that there are.
+    """As LeaveOneOut, with K shadow models per side for every target instead of all.
 
-    Of each example K + 1 models a side are chosen, in pairs of an IN and an OUT model. A chosen target is judged by
+    Of each example K + 1 models per side are chosen, in pairs of an IN and an OUT model. A chosen target is judged by
     the other K pairs. Any other target stands in the place of one of the chosen models of its side, by its position
     on that side, and is judged by the other K pairs too: every model is a target on every example, and which
-    K models a side it meets does not depend on its membership. With all models chosen and equally many on both
+    K models per side it meets does not depend on its membership. With all models chosen and equally many on both
     sides this is LeaveOneOut. Where fewer than K + 1 are chosen on a side, the example has no fit.
 
     Attributes:
-        counts: (2, n) int64: K, and 0 where there is no fit.
+        counts: (2, n) int64: K, and 0 if there is no fit.
     """
 
     def __init__(self, values: np.ndarray, keep: np.ndarray, chosen: np.ndarray):
-        """Takes values (n, Q, M) float64, keep (n, M) bool and chosen (n, M) bool, K + 1 models a side or none."""
+        """Takes values (n, Q, M) float64, keep (n, M) bool and chosen (n, M) bool, K + 1 models per side or none."""
         super().__init__(values, keep)
         self._fitted = np.flatnonzero(chosen.any(axis=1))
         keep, chosen = keep[self._fitted], chosen[self._fitted]
@@ -137,7 +137,7 @@ class FitsOfOthers(LeaveOneOut):
     """
 
     def __init__(self, values: np.ndarray, keep: np.ndarray, lineup: Lineup, chosen: np.ndarray | None = None):
-        """Takes values (n, Q, M) float64, keep (n, M) bool, and None or chosen (n, M) bool, K + 1 models a side."""
+        """Takes values (n, Q, M) float64, keep (n, M) bool, and None or chosen (n, M) bool, K + 1 models per side."""
         super().__init__(values, keep)
         self._lineup = lineup
         first = lineup.first_shadow

@@ -24,7 +24,7 @@ class Lineup:
         num_targets: T; the first T models are attacked.
         first_shadow: the models from this position on are shadow models: 0, or T where they are others.
         twins: (T,) int64, the place among the shadow models of the one that must not be used against a target, as
-            it is the target or was trained on the same subset; NONE where there is no such model.
+            it is the target or was trained on the same subset; NONE if there is no such model.
     """
 
     num_targets: int
@@ -44,8 +44,8 @@ class Lineup:
         says alike, and is on the target's side of every example: it would give membership away where nothing is
         remembered. So it is left out, as the target itself is where it is among the shadow models.
 
-        Different models of one balanced plan are no help either: an example is IN so many of them, so that the fewer
-        shadow models it is IN, the more targets it is IN.
+        Different models of one balanced plan are no help either: each example is IN a fixed number of them, so the
+        fewer shadow models it is IN, the more targets it is IN.
 
         Args:
             keep: (N, M) bool, membership in the training sets.
@@ -62,7 +62,7 @@ class Lineup:
         for place, column in enumerate(np.packbits(shadows, axis=0).T):
             places.setdefault(column.tobytes(), []).append(place)
         same = [places.get(column.tobytes(), []) for column in np.packbits(targets, axis=0).T]
-        twins = np.array([found[0] if found else NONE for found in same])
+        twins = np.array([positions[0] if positions else NONE for positions in same])
         num_in = shadows.sum(axis=1)
         rows = np.flatnonzero((num_in > 0) & (num_in < shadows.shape[1]))[:_COMPARED]
         if not len(rows):  # shadow models trained on none of the examples, or on all: nothing to be alike in
@@ -70,7 +70,7 @@ class Lineup:
         agreement = _agreement(targets[rows], shadows[rows])
         agreement[twins != NONE, twins[twins != NONE]] = 0
         target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)
-        if agreement[target, shadow] > _RELATED or any(len(found) > 1 for found in same):
+        if agreement[target, shadow] > _RELATED or any(len(positions) > 1 for positions in same):
             like = f"a subset of shadow model {shadow} that is too much like that of target {target}"
             fail(argument, like, _APART)
         counted = _agreement(targets[rows].sum(axis=1, keepdims=True), num_in[rows, None])

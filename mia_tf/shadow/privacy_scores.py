@@ -1,4 +1,4 @@
-"""How far apart the models that trained on an example and those that did not lie (Choi et al., section 3)."""
+"""The distance between the models that trained on an example and the others (Choi et al., section 3)."""
 
 import numpy as np
 

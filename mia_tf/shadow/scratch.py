@@ -13,7 +13,7 @@ from mia_tf.locks import locked
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, removed at the end; also removes those of processes that were killed.
 
-    Its owner holds a lock beside it, FOLDER.lock, which is there before the folder and until after it.
+    Its owner holds a lock beside it, FOLDER.lock, which exists before the folder and until after it.
     """
     for name in {path.name.removesuffix(".lock") for path in parent.glob(".scratch-*")}:
         # What another user left in a folder of all users is not ours to remove.

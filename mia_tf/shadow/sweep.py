@@ -1,7 +1,7 @@
-"""Fewer shadow models: which K models a side may be used for each example, for several K at once.
+"""Fewer shadow models: which K models per side may be used for each example, for several K at once.
 
 An adversary who trains K shadow models with an example and K without it is measured on the models of the same
-LOGDIR: K + 1 models a side are drawn for each example, and each target meets K of each (`LimitedLeaveOneOut`).
+LOGDIR: K + 1 models per side are drawn for each example, and each target meets K of each (`LimitedLeaveOneOut`).
 A smaller K uses models that a larger K uses too, so that the step from one to the other is no new draw.
 """
 
@@ -15,13 +15,13 @@ from mia_tf.validation import check, check_integer
 
 
 def most_shadow_models(keep: np.ndarray) -> int:
-    """The largest K of a Sweep: membership keep (N, S) bool leaves a target so many models on both sides."""
+    """The largest K of a Sweep: membership keep (N, S) bool leaves a target that many models on both sides."""
     num_in = keep.sum(axis=1)
     return int(np.minimum(num_in, keep.shape[1] - num_in).max()) - 1
 
 
 class Sweep:
-    """Numbers K of shadow models a side, and the draw of the models.
+    """Numbers K of shadow models per side, and the draw of the models.
 
     Attributes:
         sizes: the K, ascending, each once.
@@ -31,7 +31,7 @@ class Sweep:
         """Takes the K, membership keep (N, S) bool of the shadow models and the seed of the draw.
 
         Raises:
-            InputError: no example has K + 1 models a side, of which a target meets K.
+            InputError: no example has K + 1 models per side, of which a target meets K.
         """
         self.sizes = sorted(set(sizes))
         self._seed = seed
@@ -46,7 +46,7 @@ class Sweep:
             )
 
     def blocks(self, block: Block) -> Iterator[tuple[int, Block]]:
-        """Each K, and the block with K + 1 models a side to choose from; none where an example has not so many."""
+        """Each K, and the block with K + 1 models per side to choose from; no choice for an example with fewer."""
         if not self.sizes:
             return
         first = block.lineup.first_shadow

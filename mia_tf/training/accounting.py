@@ -203,11 +203,11 @@ def statement(promise: PrivacyGuarantee) -> str:
     """The guarantee in sentences for people, one thought a line; what weakens it comes last, as a warning."""
     by = {"rdp": "RDP (Renyi differential privacy)", "pld": "PLD (privacy loss distributions)"}
     epsilons = {"rdp": promise.epsilon_rdp, "pld": promise.epsilon_pld}
-    found = ", ".join(f"{_number(epsilons[name])} by {text}" for name, text in by.items())
+    stated = ", ".join(f"{_number(epsilons[name])} by {text}" for name, text in by.items())
     sampled = {"poisson": "a Poisson sample", "shuffle": "a batch of a shuffled training set"}[promise.sampling]
     deviation = promise.noise_multiplier * promise.l2_norm_clip
     lines = [
-        f"Privacy of each model's weights: epsilon {found}, at delta {promise.delta:g}. "
+        f"Privacy of each model's weights: epsilon {stated}, at delta {promise.delta:g}. "
         f"Recorded: {promise.accountant.upper()}'s {_number(promise.epsilon)}.",
         f"  Each of {promise.steps:,} steps takes {sampled}: each of nominally {promise.num_members:,} examples with "
         f"probability {promise.sampling_rate:.4g}, {promise.batch:,} expected.",

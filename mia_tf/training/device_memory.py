@@ -1,4 +1,4 @@
-"""How many models a device's memory takes at once."""
+"""The number of models that a device's memory takes at once."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,7 @@ def group_size_that_fits(
 
 
 def sizes(num_models: int) -> Iterator[int]:
-    """The sizes of equal shares of so many models, in as few rounds as LARGEST_GROUP allows, in twice as many, ...
+    """The sizes of equal shares of `num_models` models, in as few rounds as LARGEST_GROUP allows, in twice as many, ...
 
     They are what `mia_tf.training.executors.ledger` hands out to a worker that takes as many, down to 1.
     """
@@ -57,10 +57,10 @@ def _bytes(lowered) -> float:
     """What a compiled function needs at most: arguments, what comes out beside them, and temporaries; infinite where
     already its compilation runs out of memory."""
     try:
-        found = lowered.compile().memory_analysis()
+        memory = lowered.compile().memory_analysis()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return math.inf
-    out = found.output_size_in_bytes - found.alias_size_in_bytes
-    return found.argument_size_in_bytes + out + found.temp_size_in_bytes
+    out = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return memory.argument_size_in_bytes + out + memory.temp_size_in_bytes

@@ -21,7 +21,7 @@ from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
 from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
 
 _INFERENCE_BATCH, _INFERENCE_MODELS = 256, 8
-"""Images and models that are asked at once; of twice so many models at most are there answers on the host."""
+"""Images and models that are asked at once. At most 2 * _INFERENCE_MODELS models' logits are on the host at once."""
 _SPARE_DEVIATIONS = 6
 """Room for Poisson-sampled batches above their expected size, in standard deviations; a larger one compiles anew."""
 _TRIAL = {"cpu": (2, 32, 4)}
@@ -184,16 +184,16 @@ class Ensemble:
         for answers in self._answers(weights, statistics, self._test_images, [(0, 0, False)]):
             yield answers[:, 0]
 
-    def _answers(self, weights, statistics, images, asked: list) -> Iterator[np.ndarray]:
+    def _answers(self, weights, statistics, images, queries: list) -> Iterator[np.ndarray]:
         """For each model (n, Q, C) float32 logits of Q views of each image; a few models are asked at once."""
         count = len(weights[0])
         size = min(_INFERENCE_MODELS, count)
         for start in range(0, count, size):
             first = np.int32(min(start, count - size))  # as with the last images
-            found = np.empty((size, len(images), len(asked), self.dataset.num_classes), np.float32)
-            for query, view in enumerate(asked):
-                self._answer_view(weights, statistics, first, images, view, found[:, :, query])
-            yield from found[start - first :]
+            logits = np.empty((size, len(images), len(queries), self.dataset.num_classes), np.float32)
+            for query, view in enumerate(queries):
+                self._answer_view(weights, statistics, first, images, view, logits[:, :, query])
+            yield from logits[start - first :]
 
     def _answer_view(self, weights, statistics, first, images, view, out: np.ndarray) -> None:
         """Fills `out`, (some, n, C), with what the models from `first` on say of one view of each image."""

@@ -100,10 +100,10 @@ class EnsembleStep:
             state, total_loss = carry
             step_of_all = jax.vmap(self._step, in_axes=(0, None, 0, 0, 0, 0, None))
             changed, losses = step_of_all(state, data, keys, rows[s], counts[s], totals, counts[s].max())
-            asked = state.running & (counts[s] >= 0)
-            done = asked & jnp.isfinite(losses)
+            active = state.running & (counts[s] >= 0)
+            done = active & jnp.isfinite(losses)
             state = jax.tree.map(lambda new, old: jnp.where(like(done, new), new, old), changed, state)
-            state = state._replace(running=jnp.where(asked, done, state.running))
+            state = state._replace(running=jnp.where(active, done, state.running))
             return state, total_loss + jnp.where(done, losses, 0.0)
 
         steps = (counts >= 0).any(axis=1).sum()
@@ -189,8 +189,8 @@ def make_answer(model: keras.Model, most: int):
     """
 
     def answer(weights, statistics, first, images, shift, mirrored):
-        asked = min(most, len(weights[0]))
-        some = jax.tree.map(lambda array: lax.dynamic_slice_in_dim(array, first, asked), (weights, statistics))
+        size = min(most, len(weights[0]))
+        some = jax.tree.map(lambda array: lax.dynamic_slice_in_dim(array, first, size), (weights, statistics))
         count = len(images)
         shown = views.gather_views(images, jnp.tile(shift[None], (count, 1)), jnp.full(count, mirrored))
 

@@ -71,8 +71,8 @@ def _work(pipe: Connection, images: np.ndarray, labels: np.ndarray, num_classes:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     print_all_text()
     with native_messages_held_back():
-        found = _train(images, labels, num_classes, network, seed, lambda: pipe.send(None))
-    pipe.send(found)
+        trained = _train(images, labels, num_classes, network, seed, lambda: pipe.send(None))
+    pipe.send(trained)
 
 
 def _train(
@@ -90,11 +90,11 @@ def _train(
         # On TensorFlow, XLA takes longer to compile than this takes to train; JAX has nothing else.
         jit_compile=keras.backend.backend() == "jax",
     )
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch())
-    model.fit(images, labels, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[told])
+    report = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch())
+    model.fit(images, labels, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[report])
     both = keras.Model(model.input, [features, model.output])
-    found, logits = both.predict(images, batch_size=_INFERENCE_BATCH, verbose=0)
-    return found, float((logits.argmax(axis=1) == labels).mean())
+    vectors, logits = both.predict(images, batch_size=_INFERENCE_BATCH, verbose=0)
+    return vectors, float((logits.argmax(axis=1) == labels).mean())
 
 
 def _build(network: str, shape: tuple[int, ...], num_classes: int, seed: int):

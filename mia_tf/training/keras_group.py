@@ -8,7 +8,7 @@ import jax
 import keras
 import numpy as np
 
-from mia_tf.task import say_one_at_a_time, told
+from mia_tf.task import error_line, say_one_at_a_time
 from mia_tf.training import schedules, views
 from mia_tf.training.device_memory import group_size_that_fits
 from mia_tf.training.keras_group_jax import GroupSteps, PrivateGroupSteps
@@ -96,7 +96,7 @@ def start_group(trainer: KerasTrainer, num_members: int, size: int | None, num_m
     try:
         group = KerasGroup(trainer, num_members, size, num_models)
     except Exception as error:  # of a layer, loss or `train_step` of the user's
-        say_one_at_a_time(told(error))
+        say_one_at_a_time(error_line(error))
         return None
     return group if group.size > 1 else None
 

@@ -31,7 +31,7 @@ class TensorFlowSteps:
         self._targets = tf.constant(targets)
 
     def reset(self, fresh: keras.Model, seed: int) -> None:
-        """Gives the compiled model the state of a fresh one: weights, statistics, seeds and the optimizer's."""
+        """Resets the compiled model to the state of a fresh one: weights, statistics, seeds and the optimizer's."""
         for variable, value in zip(_state(self._model), _state(fresh), strict=True):
             variable.assign(value)
 
@@ -60,10 +60,10 @@ class TensorFlowSteps:
         return keras.tree.map_structure(lambda array: tf.gather(array, rows), (self._x, self._targets))
 
     @full_float32()  # attacks see small differences
-    def answers(self, asked: list[tuple[int, int, bool]]) -> np.ndarray:
+    def answers(self, queries: list[tuple[int, int, bool]]) -> np.ndarray:
         """(N, Q, C) float32 answers to Q views of every example, in inference mode."""
-        answers = np.empty((self._count, len(asked), self._outputs.units), np.float32)
-        for query, (down, right, mirrored) in enumerate(asked):
+        answers = np.empty((self._count, len(queries), self._outputs.units), np.float32)
+        for query, (down, right, mirrored) in enumerate(queries):
             for start in range(0, self._count, _INFERENCE_BATCH):
                 rows = np.arange(start, min(start + _INFERENCE_BATCH, self._count), dtype=np.int32)
                 answers[rows, query] = self._answer(rows, np.array([down, right], np.int32), np.bool_(mirrored))

@@ -87,7 +87,7 @@ class JaxSteps:
         return metrics
 
     def draw(self, draws: np.random.Generator, count: int) -> np.ndarray | None:
-        """Returns (3, count) float32 for the augmentation of so many examples; None if nothing is augmented."""
+        """Returns (3, count) float32 for the augmentation of `count` examples; None if nothing is augmented."""
         return None if self._augment == "none" else draws.random((3, count), np.float32)
 
     def mean_loss(self, metrics: list) -> float:
@@ -101,7 +101,7 @@ class JaxSteps:
         """Takes one step of one model: its weights, its other state, its optimizer's and its metrics'.
 
         Args:
-            rows: (B,); if `count` is given, only so many are examples, and the others fill up the batch.
+            rows: (B,); if `count` is given, only the first `count` are examples, and the others fill up the batch.
         """
         x, targets = self._take(data, rows)
         batch = views.augment(x, self._augment, draws), targets
@@ -117,11 +117,11 @@ class JaxSteps:
         """Examples and targets of some rows."""
         return keras.tree.map_structure(lambda array: jnp.take(array, rows, axis=0), data)
 
-    def answers(self, asked: list[tuple[int, int, bool]]) -> np.ndarray:
+    def answers(self, queries: list[tuple[int, int, bool]]) -> np.ndarray:
         """(N, Q, C) float32 answers to Q views of every example, in inference mode."""
-        answers = np.empty((self._count, len(asked), self._outputs.units), np.float32)
+        answers = np.empty((self._count, len(queries), self._outputs.units), np.float32)
         size = min(_INFERENCE_BATCH, self._count)
-        for query, (down, right, mirrored) in enumerate(asked):
+        for query, (down, right, mirrored) in enumerate(queries):
             for start in range(0, self._count, size):
                 # The last batch begins earlier: of another size, it would be compiled for itself.
                 rows = np.arange(size, dtype=np.int32) + min(start, self._count - size)

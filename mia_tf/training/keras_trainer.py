@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from mia_tf.keras_config import KerasConfig
-from mia_tf.task import told
+from mia_tf.task import error_line
 from mia_tf.training import schedules, views
 from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
@@ -169,7 +169,7 @@ def inspect(
     try:
         model = build()
     except Exception as error:  # whatever a user's code raises
-        fail("build", getattr(build, "__name__", build), f"must return a Keras model; it raised {told(error)}")
+        fail("build", getattr(build, "__name__", build), f"must return a Keras model; it raised {error_line(error)}")
     check("build", type(model).__name__, isinstance(model, keras.Model), "must return a Keras model")
     allowed = "must return a model that is compiled with a loss and an optimizer, or not compiled"
     compiled = not model.compiled or (model.loss is not None and model.optimizer is not None)
@@ -181,7 +181,11 @@ def inspect(
     except InputError:
         raise
     except Exception as error:
-        fail("build", getattr(build, "__name__", build), f"must return a model that takes x; it raised {told(error)}")
+        fail(
+            "build",
+            getattr(build, "__name__", build),
+            f"must return a model that takes x; it raised {error_line(error)}",
+        )
     if config.dp is not None:
         check_private(model, outputs)
         if _on_jax():

@@ -1,7 +1,7 @@
 """What was measured on this machine before, so that every process measures a thing only once.
 
-One small JSON file a measurement, in ~/.cache/mia_tf ($XDG_CACHE_HOME/mia_tf, or $MIA_TF_CACHE). Whoever removes the
-folder has everything measured again.
+One small JSON file per measurement, in ~/.cache/mia_tf ($XDG_CACHE_HOME/mia_tf, or $MIA_TF_CACHE). If the folder is
+removed, everything is measured again.
 """
 
 import contextlib

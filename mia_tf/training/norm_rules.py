@@ -17,7 +17,7 @@ from mia_tf.training.private_checks import refuse
 from mia_tf.training.tf_privacy import layer_registry
 
 _GHOST_ADVANTAGE = 5.0
-"""Norms come from Gram matrices where those take so many times fewer multiplications than the per-example
+"""Norms come from Gram matrices if those take this many times fewer multiplications than the per-example
 gradients. They are wider in memory and need the weighted sum by a second product: on AVX-512 with oneDNN the
 gradients themselves were faster at three, Gram matrices at twelve."""
 

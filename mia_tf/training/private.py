@@ -27,7 +27,7 @@ compiled functions too, and these take a second to come back."""
 class PrivateEngine(SingleEngine):
     """Trains models one at a time under DP-SGD; every model has the same guarantee.
 
-    Noise follows from a model's seed: whoever knows the seed can subtract it. That is right for a measurement
+    Noise follows from a model's seed: anyone who knows the seed can subtract it. That is right for a measurement
     that others can repeat, and wrong for weights that are published.
     """
 

@@ -30,12 +30,12 @@ def lira_learning_rate(peak: float, warmup: float, progress):
 
 
 def num_steps(config: TrainingConfig, guarantee: PrivacyGuarantee | None, num_members: int) -> int:
-    """Steps that a model takes: those that the guarantee is of, or as many as its own training set gives."""
+    """Steps that a model takes: the guarantee's number, or else that of its own training set."""
     return guarantee.steps if guarantee else config.epochs * num_members // config.batch
 
 
 def most_steps_of_an_epoch(config: TrainingConfig, guarantee: PrivacyGuarantee | None, num_members: int) -> int:
-    """Steps of the longest epoch of a model of at most so many examples."""
+    """Steps of the longest epoch of a model of at most that many examples."""
     return max(_steps_of_epochs(config.epochs, num_steps(config, guarantee, num_members)))
 
 

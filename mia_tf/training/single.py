@@ -85,7 +85,7 @@ class SingleEngine:
         return course.failure or course.finish(self.query(self.config.queries), seconds, *model, backend="tensorflow")
 
     def _reset(self, seed: int) -> None:
-        """Gives the compiled model the weights of a fresh one."""
+        """Resets the compiled model to the weights of a fresh one."""
         self._model.set_weights(models.initial_weights(self._model, seed))
         for momentum in self._momenta:
             momentum.assign(tf.zeros_like(momentum))
@@ -174,7 +174,7 @@ class SingleEngine:
         return [weight.shape for weight in self._model.get_weights()]
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
-        """Gives the model weights that a ModelRecord's checkpoint holds."""
+        """Sets the model's weights to those in a ModelRecord's checkpoint."""
         self._model.set_weights(weights)
 
     @full_float32()  # attacks see small differences

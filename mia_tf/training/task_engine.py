@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mia_tf.records import Examples, ModelFailure, ModelRecord
-from mia_tf.task import ANSWERS, Task, say_one_at_a_time, told
+from mia_tf.task import ANSWERS, Task, error_line, say_one_at_a_time
 from mia_tf.training import accuracy
 from mia_tf.validation import InputError, check, fail
 
@@ -76,7 +76,7 @@ class TaskEngine:
         try:
             returned = group.train([np.flatnonzero(keep) for keep, _ in models], [seed for _, seed in models])
         except Exception as error:
-            say_one_at_a_time(self._task.told(error))
+            say_one_at_a_time(self._task.error_line(error))
             outcomes = (self._train_one(index, keep, seed) for index, (keep, seed) in enumerate(models))
         else:
             seconds, metrics = (time.perf_counter() - started) / len(models), {"group_size": len(models)}
@@ -92,11 +92,11 @@ class TaskEngine:
     ) -> ModelRecord | ModelFailure:
         """The record of a model, given what its training returned, or the error that it raised."""
         if isinstance(returned, BaseException):
-            return ModelFailure(index, f"{self._task.name} raised {self._task.told(returned)}")
+            return ModelFailure(index, f"{self._task.name} raised {self._task.error_line(returned)}")
         try:
             answers = self._answers(returned)
         except Exception as error:  # a user's array may raise an error of its own when it is read
-            reason = str(error) if isinstance(error, InputError) else told(error)
+            reason = str(error) if isinstance(error, InputError) else error_line(error)
             return ModelFailure(index, f"{self._task.name} returned answers that cannot be used: {reason}")
         accuracies = accuracy.on_pool(self._task.logits(answers)[:, 0], self._examples, keep)
         labels = self._examples.labels[keep]
@@ -144,7 +144,7 @@ def start_task_engine(
     except InputError:
         raise
     except Exception as error:
-        fail("task", identity["task"], f"must be one that another process can load; it raised {told(error)}")
+        fail("task", identity["task"], f"must be one that another process can load; it raised {error_line(error)}")
     own = task.identity()
     differ = [name for name in {**own, **identity} if own.get(name) != identity.get(name)]
     check("task", identity["task"], not differ, f"must be the same in each process; it differs in {', '.join(differ)}")

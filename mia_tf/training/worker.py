@@ -5,7 +5,7 @@ It talks to its parent over one pipe. From the parent come lists of int, the mod
 
     ("ready", None, group_size)  asks for models
     ("refused", None, reason)    the engine cannot be started as asked for; one line, and the last
-    ("epoch", None, None)        an epoch of the models in hand is over
+    ("epoch", None, None)        an epoch of its models is over
     ("done", index, metrics)     the model is stored
     ("elsewhere", index, None)   another process holds the model, or it is present
     ("failed", index, reason)    the model could not be trained; one line
@@ -51,10 +51,10 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, s
 
 
 def _train_claimed(pipe, store, engine, config, plan, indices) -> None:
-    with store.claim_group(indices) as mine:
-        for index in sorted(set(indices) - set(mine)):
+    with store.claim_group(indices) as claimed:
+        for index in sorted(set(indices) - set(claimed)):
             pipe.send(("elsewhere", index, None))
-        for outcome in train_group(engine, config, plan[mine], mine, lambda: pipe.send(("epoch", None, None))):
+        for outcome in train_group(engine, config, plan[claimed], claimed, lambda: pipe.send(("epoch", None, None))):
             pipe.send(keep(store, outcome))
 
 
@@ -91,7 +91,7 @@ def train_group(
 
 
 def keep(store: Store, outcome: ModelRecord | ModelFailure) -> tuple[str, int, object]:
-    """Stores a model that could be trained; gives the event that says what became of it."""
+    """Stores a model that could be trained; returns the event that reports the outcome."""
     if isinstance(outcome, ModelFailure):
         return "failed", outcome.index, outcome.reason
     try:

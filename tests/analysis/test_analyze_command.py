@@ -109,21 +109,21 @@ def test_attacks_are_measured_on_every_population(analyzed):
     logdir, dataset, keep, logits = analyzed
     rows = read_table(logdir, "attacks")
     assert len(rows) == len(OF_ONE_EPOCH) * 3 * 7
-    found = {(row["attack"], row["population"], row["metric"]): row for row in rows}
+    by_key = {(row["attack"], row["population"], row["metric"]): row for row in rows}
     plain = logits[:, :, 0].astype(np.float64)
     label = np.broadcast_to(dataset.labels[:, None, None], (MODELS, 210, QUERIES, 1))
     losses = np.log(np.exp(plain).sum(axis=-1)) - np.take_along_axis(plain, label, axis=-1)[..., 0]
     score = -losses.mean(axis=-1)
     slices = {"all": slice(None), "over": slice(180), "under": slice(180, None)}
     for population, chosen in slices.items():
-        row = found["yeom", population, "auroc"]
+        row = by_key["yeom", population, "auroc"]
         expected = roc_auc_score(keep[:, chosen].ravel(), score[:, chosen].ravel())
         assert float(row["value"]) == pytest.approx(expected, abs=1e-6)
         assert float(row["ci_low"]) < expected < float(row["ci_high"])
         assert int(row["num_members"]) == int(row["num_nonmembers"]) == 6 * len(range(210)[chosen])
-    row = found["yeom", "under", "tpr_at_fpr_0.001"]
+    row = by_key["yeom", "under", "tpr_at_fpr_0.001"]
     assert (row["value"], row["ci_low"], row["note"]) == ("", "", "unresolved: 180 non-members, 1000 needed")
-    assert found["lira_online_fixed", "all", "tpr_at_fpr_0.001"]["value"] != ""
+    assert by_key["lira_online_fixed", "all", "tpr_at_fpr_0.001"]["value"] != ""
 
 
 def test_comparisons_are_differences_of_the_table_of_attacks(analyzed):
@@ -136,32 +136,32 @@ def test_comparisons_are_differences_of_the_table_of_attacks(analyzed):
     # Each attack on either group less that on all, and on each population the recommended one less the others.
     assert len(rows) == len(OF_ONE_EPOCH) * 2 + (len(OF_ONE_EPOCH) - 1) * 3
     for row in rows:
-        mine, others = ((row[f"{o}attack"], row[f"{o}population"]) for o in ("", "other_"))
-        expected = auroc[mine] - auroc[others]
+        own, others = ((row[f"{o}attack"], row[f"{o}population"]) for o in ("", "other_"))
+        expected = auroc[own] - auroc[others]
         assert float(row["auroc_difference"]) == pytest.approx(expected, abs=1e-9)
         assert float(row["ci_low"]) <= expected <= float(row["ci_high"])
-        assert mine[0] == ("lira_online_fixed" if mine[0] != others[0] else others[0])
+        assert own[0] == ("lira_online_fixed" if own[0] != others[0] else others[0])
 
 
 def test_curves_hold_the_reported_points(analyzed):
     rows = read_table(analyzed[0], "curves")
-    found = {(row["attack"], row["metric"]): row["value"] for row in read_table(analyzed[0], "attacks")[:7]}
+    reported = {(row["attack"], row["metric"]): row["value"] for row in read_table(analyzed[0], "attacks")[:7]}
     attack = rows[0]["attack"]
-    mine = [row for row in rows if (row["attack"], row["population"]) == (attack, "all")]
-    assert len(mine) <= 400
-    below = column(mine, "fpr") <= 0.001
-    assert column(mine, "tpr")[below].max() == pytest.approx(float(found[attack, "tpr_at_fpr_0.001"]))
+    curve = [row for row in rows if (row["attack"], row["population"]) == (attack, "all")]
+    assert len(curve) <= 400
+    below = column(curve, "fpr") <= 0.001
+    assert column(curve, "tpr")[below].max() == pytest.approx(float(reported[attack, "tpr_at_fpr_0.001"]))
 
 
 def test_accuracy_on_members_on_others_and_on_test_images(analyzed):
     logdir, dataset, keep, logits = analyzed
-    found = {(row["split"], row["group"]): row for row in read_table(logdir, "accuracy")}
-    assert set(found) == {(s, g) for s in ("train", "out") for g in ("all", "over", "under")} | {("test", "all")}
+    by_split = {(row["split"], row["group"]): row for row in read_table(logdir, "accuracy")}
+    assert set(by_split) == {(s, g) for s in ("train", "out") for g in ("all", "over", "under")} | {("test", "all")}
     correct = logits[:, :, 0, 0].argmax(axis=-1) == dataset.labels
     means = [right[:180][member[:180]].mean() for right, member in zip(correct, keep, strict=True)]
-    assert float(found["train", "over"]["mean"]) == pytest.approx(np.mean(means), abs=1e-9)
-    assert float(found["test", "all"]["mean"]) == pytest.approx(0.555)
-    assert int(found["out", "under"]["num_models"]) == MODELS
+    assert float(by_split["train", "over"]["mean"]) == pytest.approx(np.mean(means), abs=1e-9)
+    assert float(by_split["test", "all"]["mean"]) == pytest.approx(0.555)
+    assert int(by_split["out", "under"]["num_models"]) == MODELS
 
 
 def test_correlations_are_those_of_the_table_of_examples(analyzed):
@@ -230,7 +230,7 @@ def test_a_sweep_and_bounds_come_beside_the_same_tables(analyzed, tmp_path, caps
     assert len(bounds) == len(OF_ONE_EPOCH) * 3
     assert {(row["delta"], row["confidence"]) for row in bounds} == {("1e-05", "0.95")}
     assert all(int(row["num_members"]) + int(row["num_nonmembers"]) <= 210 for row in bounds)
-    assert "shadow models a side" in printed and "epsilon at least, under" in printed
+    assert "shadow models per side" in printed and "epsilon at least, under" in printed
     assert all(str(tmp_path / "analysis" / f"{name}.csv") in printed for name in ("sweep", "epsilon"))
     analyze.analyze(tmp_path, attacks=["lira_online_fixed"], delta=0.1)
     left = {path.name for path in (tmp_path / "analysis").glob("*.csv")}
@@ -374,7 +374,7 @@ def command(*arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         ([], "`logdir` must be given"),
         (["--logdir=/nowhere/at/all"], "logdir=/nowhere/at/all"),
@@ -395,12 +395,12 @@ def command(*arguments):
         (["--logdir={logdir}", "--shadow_logdir=/nowhere"], "`shadow_logdir`"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(analyzed, arguments, said):
+def test_bad_input_is_one_line_and_exit_code_2(analyzed, arguments, message):
     ended = run(*(a.format(logdir=analyzed[0]) for a in arguments), module="mia_tf.analyze")
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith("mia_tf.analyze: ")
-    assert said in line
+    assert message in line
 
 
 def test_the_flags_reach_the_analysis(analyzed, tmp_path):

@@ -1,4 +1,4 @@
-"""LOGDIRs with and without differential privacy: which are comparable, and the tables of those that are."""
+"""LOGDIRs with and without differential privacy: which are comparable, and the tables of comparable runs."""
 
 import dataclasses
 
@@ -45,9 +45,9 @@ def test_an_epsilon_that_is_no_bound_is_infinite(logdirs, tmp_path):
     dataset = make_pool()
     unbounded = {**GUARANTEE, "noise_multiplier": 0.0, "epsilon_rdp": None, "epsilon_pld": None}
     write_run(tmp_path / "dp", dataset, make_keep(dataset), gain=1.0, **unbounded)
-    found = compare(logdirs[0], tmp_path / "dp", attacks=["yeom"])
-    assert found.runs["epsilon_rdp"].isna().all()
-    with_dp = found.epsilon[found.epsilon["run"] == "DP, lr 0.1"]
+    comparison = compare(logdirs[0], tmp_path / "dp", attacks=["yeom"])
+    assert comparison.runs["epsilon_rdp"].isna().all()
+    with_dp = comparison.epsilon[comparison.epsilon["run"] == "DP, lr 0.1"]
     assert (with_dp[["epsilon_rdp", "epsilon_pld"]] == np.inf).all(axis=None)
 
 
@@ -183,8 +183,8 @@ def test_correctness_is_of_audits_that_were_not_loaded(comparison, tmp_path):
 def test_a_saved_comparison_is_its_tables(comparison, tmp_path):
     assert comparison.save(tmp_path / "new" / "folder") == tmp_path / "new" / "folder"
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {f"{name}.csv" for name in COLUMNS}
-    found = pd.read_csv(tmp_path / "new" / "folder" / "memorization.csv")
-    pd.testing.assert_frame_equal(found.drop(columns="note"), comparison.memorization.drop(columns="note"))
+    saved = pd.read_csv(tmp_path / "new" / "folder" / "memorization.csv")
+    pd.testing.assert_frame_equal(saved.drop(columns="note"), comparison.memorization.drop(columns="note"))
     (tmp_path / "file").touch()
     with refuses("folder", tmp_path / "file"):
         comparison.save(tmp_path / "file")
@@ -198,8 +198,8 @@ def test_every_figure_is_drawn(comparison):
 
 
 def test_a_lower_bound_above_the_accountants_is_named(comparison):
-    said = str(comparison).splitlines()
-    assert any(line.startswith("The accountant: epsilon at most 3.188 by RDP, 2.934 by PLD; every") for line in said)
+    lines = str(comparison).splitlines()
+    assert any(line.startswith("The accountant: epsilon at most 3.188 by RDP, 2.934 by PLD; every") for line in lines)
     false = {**comparison.hparams["dp"], "epsilon_rdp": 0.02, "epsilon_pld": 0.01, "note": "So."}
     swapped = dataclasses.replace(
         comparison,

@@ -8,7 +8,7 @@ from scipy.stats import binom
 from mia_tf.analysis.epsilon import draw_pairs, epsilon_bounds, lower_bound
 
 ALLOWED = int(binom.isf(1e-4, 400, 0.05))
-"""Of 400 bounds with 95% confidence, more than so many exceed the truth once in 10,000 times at most."""
+"""Of 400 bounds with 95% confidence, more than this number exceed the truth once in 10,000 times at most."""
 
 
 def bounds(draw, delta, rng, runs=400):
@@ -21,18 +21,18 @@ def test_randomised_response(epsilon):
     """It answers truly with e^epsilon / (1 + e^epsilon), and both inequalities hold with equality."""
     rng = np.random.default_rng(int(10 * epsilon))
     truly = np.exp(epsilon) / (1 + np.exp(epsilon))
-    found = bounds(lambda n: ((rng.random(n) < truly) * 1.0, (rng.random(n) >= truly) * 1.0), 0.0, rng)
-    assert np.count_nonzero(found > epsilon) <= ALLOWED
-    assert np.median(found) > 0.7 * epsilon
+    lower = bounds(lambda n: ((rng.random(n) < truly) * 1.0, (rng.random(n) >= truly) * 1.0), 0.0, rng)
+    assert np.count_nonzero(lower > epsilon) <= ALLOWED
+    assert np.median(lower) > 0.7 * epsilon
 
 
 @pytest.mark.parametrize("distance, delta", [(0.5, 1e-5), (1.0, 1e-5), (1.0, 0.1), (2.0, 0.01)])
 def test_the_gaussian_mechanism(distance, delta):
     rng = np.random.default_rng(int(100 * distance))
     truth = gaussian_epsilon(1 / distance, delta)
-    found = bounds(lambda n: (rng.normal(size=n) + distance, rng.normal(size=n)), delta, rng)
-    assert np.count_nonzero(found > truth) <= ALLOWED
-    assert np.median(found) > 0.2 * truth
+    lower = bounds(lambda n: (rng.normal(size=n) + distance, rng.normal(size=n)), delta, rng)
+    assert np.count_nonzero(lower > truth) <= ALLOWED
+    assert np.median(lower) > 0.2 * truth
 
 
 @pytest.mark.parametrize("between_targets, between_examples", [(0, 0), (1, 0), (0, 2)])
@@ -41,18 +41,18 @@ def test_whole_analyses_of_a_mechanism_whose_answers_agree_on_a_target_or_on_an_
 ):
     """One answer is normal with variance 1 + between_targets^2, its mean 1 higher for a member."""
     rng = np.random.default_rng(11)
-    runs, exceeded, found = 100, 0, []
+    runs, exceeded, epsilons = 100, 0, []
     truth = gaussian_epsilon(np.sqrt(1 + between_targets**2), 0.1)
     for run in range(runs):
         keep = rng.random((1000, 16)).argsort(axis=1) < 8
         scores = rng.normal(size=keep.shape) + keep + between_targets * rng.normal(size=16)
         scores = np.float32(scores + between_examples * rng.normal(size=(1000, 1)))
         bound = epsilon_bounds(scores, keep, {"all": np.ones(1000, bool)}, 0.1, run)["all"]
-        found.append(bound.epsilon_lower)
+        epsilons.append(bound.epsilon_lower)
         exceeded += bound.epsilon_lower > truth
     assert exceeded <= binom.isf(1e-4, runs, 0.05)
     if not between_examples:  # one threshold for examples that differ much shows little
-        assert np.median(found) > 0.2 * truth
+        assert np.median(epsilons) > 0.2 * truth
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -63,9 +63,9 @@ def test_noise_bounds_nothing(ties):
         scores = rng.normal(size=(2, n))
         return tuple(scores.round() if ties else scores)
 
-    found = bounds(draw, 1e-5, rng)
-    assert (found >= 0).all()
-    assert np.count_nonzero(found > 0) <= ALLOWED
+    lower = bounds(draw, 1e-5, rng)
+    assert (lower >= 0).all()
+    assert np.count_nonzero(lower > 0) <= ALLOWED
 
 
 def test_a_threshold_chosen_on_the_pairs_it_is_tested_on_would_claim_too_much():
@@ -81,11 +81,11 @@ def test_a_threshold_chosen_on_the_pairs_it_is_tested_on_would_claim_too_much():
 def test_the_bound_in_closed_form():
     """All of 50 members found and none of 50 others: (0.025^(1/50)) / (1 - 0.025^(1/50))."""
     sides = np.ones(50), np.zeros(50)
-    found = lower_bound(sides, sides, 0.0)
+    bound = lower_bound(sides, sides, 0.0)
     least = 0.025 ** (1 / 50)
-    assert found.epsilon_lower == pytest.approx(np.log(least / (1 - least)), rel=1e-12)
-    assert (found.threshold, found.tpr, found.fpr) == (1, 1, 0)
-    assert (found.num_members, found.num_nonmembers) == (50, 50)
+    assert bound.epsilon_lower == pytest.approx(np.log(least / (1 - least)), rel=1e-12)
+    assert (bound.threshold, bound.tpr, bound.fpr) == (1, 1, 0)
+    assert (bound.num_members, bound.num_nonmembers) == (50, 50)
     assert lower_bound(sides, sides, 0.1).epsilon_lower == pytest.approx(np.log((least - 0.1) / (1 - least)), rel=1e-12)
 
 
@@ -120,13 +120,13 @@ def scored(num_examples, num_targets, gain, seed=0):
 def test_one_pair_an_example_is_tested_of_half_of_the_targets():
     scores, keep = scored(500, 16, 20.0)
     populations = {"all": np.ones(500, bool), "under": np.arange(500) >= 400}
-    found = epsilon_bounds(scores, keep, populations, 1e-5, 0)
+    bounded = epsilon_bounds(scores, keep, populations, 1e-5, 0)
     # An example with no member or no non-member among the eight tested targets has no pair.
-    assert 350 < found["all"].num_members + found["all"].num_nonmembers <= 500
-    assert found["under"].num_members + found["under"].num_nonmembers <= 100
-    assert found["all"].epsilon_lower > found["under"].epsilon_lower > 1
-    assert found == epsilon_bounds(scores, keep, populations, 1e-5, 0)
-    assert found != epsilon_bounds(scores, keep, populations, 1e-5, 1)
+    assert 350 < bounded["all"].num_members + bounded["all"].num_nonmembers <= 500
+    assert bounded["under"].num_members + bounded["under"].num_nonmembers <= 100
+    assert bounded["all"].epsilon_lower > bounded["under"].epsilon_lower > 1
+    assert bounded == epsilon_bounds(scores, keep, populations, 1e-5, 0)
+    assert bounded != epsilon_bounds(scores, keep, populations, 1e-5, 1)
 
 
 def test_on_noise_the_tested_targets_do_not_know_which_threshold_was_chosen():
@@ -164,6 +164,6 @@ def test_a_target_decides_the_threshold_or_is_tested_but_not_both():
 
 def test_one_target_cannot_be_bounded_and_is_no_error():
     scores, keep = scored(50, 1, 1.0)
-    found = epsilon_bounds(scores, keep, {"all": np.ones(50, bool)}, 1e-5, 0)["all"]
-    assert np.isnan(found.epsilon_lower)
-    assert found.note == "members or non-members are missing"
+    bound = epsilon_bounds(scores, keep, {"all": np.ones(50, bool)}, 1e-5, 0)["all"]
+    assert np.isnan(bound.epsilon_lower)
+    assert bound.note == "members or non-members are missing"

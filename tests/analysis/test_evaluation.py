@@ -21,25 +21,25 @@ def test_all_pairs_are_pooled_with_equal_weights_under_a_balanced_plan():
     rng = np.random.default_rng(0)
     keep = rng.random((300, 10)).argsort(axis=1) < 7
     scores = np.float32(rng.normal(size=keep.shape) + keep)
-    found = evaluate(np.float32(scores), Population(np.ones(300, bool), keep, keep.sum(axis=1), 10), 0)
-    assert (found.num_targets, found.num_members, found.num_nonmembers) == (10, 2100, 900)
-    assert found.metrics["auroc"][0] == pytest.approx(roc_auc_score(keep.ravel(), scores.ravel()), rel=1e-12)
+    evaluation = evaluate(np.float32(scores), Population(np.ones(300, bool), keep, keep.sum(axis=1), 10), 0)
+    assert (evaluation.num_targets, evaluation.num_members, evaluation.num_nonmembers) == (10, 2100, 900)
+    assert evaluation.metrics["auroc"][0] == pytest.approx(roc_auc_score(keep.ravel(), scores.ravel()), rel=1e-12)
     fpr, tpr, _ = roc_curve(keep.ravel(), scores.ravel(), drop_intermediate=False)
-    assert found.metrics["advantage"][0] == pytest.approx((tpr - fpr).max())
+    assert evaluation.metrics["advantage"][0] == pytest.approx((tpr - fpr).max())
     points = {(f, t) for f, t in zip(fpr.round(12), tpr.round(12), strict=True)}
-    assert {tuple(point) for point in found.curve.round(12)} <= points
-    assert found.curve[-1].tolist() == [1, 1]
-    assert (np.diff(found.curve, axis=0) >= 0).all()
+    assert {tuple(point) for point in evaluation.curve.round(12)} <= points
+    assert evaluation.curve[-1].tolist() == [1, 1]
+    assert (np.diff(evaluation.curve, axis=0) >= 0).all()
 
 
 def test_every_example_counts_equally_on_both_sides_where_numbers_of_members_differ():
     scores, keep, num_in = bernoulli_scores()
     pooled = (num_in > 0) & (num_in < 12)
-    found = evaluate(np.float32(scores), Population(np.ones(len(keep), bool), keep, num_in, 12), 0)
+    evaluation = evaluate(np.float32(scores), Population(np.ones(len(keep), bool), keep, num_in, 12), 0)
     weights = np.where(keep, 1 / np.maximum(num_in, 1)[:, None], 1 / np.maximum(12 - num_in, 1)[:, None])[pooled]
     member, value = keep[pooled].ravel(), np.float32(scores[pooled]).ravel()
     expected = roc_auc_score(member, value, sample_weight=weights.ravel())
-    assert found.metrics["auroc"][0] == pytest.approx(expected, rel=1e-12)
+    assert evaluation.metrics["auroc"][0] == pytest.approx(expected, rel=1e-12)
     # The scores rise with the number of members: without the weights that alone would look like leakage.
     assert roc_auc_score(member, value) > expected + 0.05
 
@@ -49,31 +49,35 @@ def test_nan_scores_and_other_populations_are_left_out_and_counted():
     num_in = np.full(len(num_in), 6)
     scores[:5] = np.nan
     chosen = np.arange(len(scores)) < 100
-    found = evaluate(np.float32(scores), Population(chosen, keep, num_in, 12), 0)
-    assert found.num_members + found.num_nonmembers == 95 * 12
-    assert found.metrics["auroc"][0] == pytest.approx(roc_auc_score(keep[5:100].ravel(), scores[5:100].ravel()), 1e-6)
-    assert found.notes["auroc"] == "5 examples not scored: too few models"
+    evaluation = evaluate(np.float32(scores), Population(chosen, keep, num_in, 12), 0)
+    assert evaluation.num_members + evaluation.num_nonmembers == 95 * 12
+    assert evaluation.metrics["auroc"][0] == pytest.approx(
+        roc_auc_score(keep[5:100].ravel(), scores[5:100].ravel()), 1e-6
+    )
+    assert evaluation.notes["auroc"] == "5 examples not scored: too few models"
 
 
 def test_a_rate_that_too_few_nonmembers_can_resolve_is_left_empty_and_flagged():
     rng = np.random.default_rng(0)
     keep = np.arange(8)[None] < np.full((300, 1), 4)
-    found = evaluate(
+    evaluation = evaluate(
         np.float32(rng.normal(size=(300, 8))), Population(np.ones(300, bool), keep, keep.sum(axis=1), 8), 0
     )
-    assert found.num_nonmembers == 1200
-    assert not np.isnan(found.metrics["tpr_at_fpr_0.001"]).any()
-    assert np.isnan(found.metrics["tpr_at_fpr_0.0001"]).all()
-    assert found.notes["tpr_at_fpr_0.0001"] == "unresolved: 1200 non-members, 10000 needed"
-    assert found.notes["tpr_at_fpr_0.001"] == ""
+    assert evaluation.num_nonmembers == 1200
+    assert not np.isnan(evaluation.metrics["tpr_at_fpr_0.001"]).any()
+    assert np.isnan(evaluation.metrics["tpr_at_fpr_0.0001"]).all()
+    assert evaluation.notes["tpr_at_fpr_0.0001"] == "unresolved: 1200 non-members, 10000 needed"
+    assert evaluation.notes["tpr_at_fpr_0.001"] == ""
 
 
 def test_nothing_to_pool_is_said_and_not_an_error():
     keep = np.arange(8)[None] < np.full((20, 1), 4)
-    found = evaluate(np.float32(np.full((20, 8), np.nan)), Population(np.ones(20, bool), keep, keep.sum(axis=1), 8), 0)
-    assert all(np.isnan(found.metrics[metric]).all() for metric in metric_names(FPR_LEVELS))
-    assert set(found.notes.values()) == {"20 examples not scored: too few models"}
-    assert found.curve.shape == (0, 2)
+    evaluation = evaluate(
+        np.float32(np.full((20, 8), np.nan)), Population(np.ones(20, bool), keep, keep.sum(axis=1), 8), 0
+    )
+    assert all(np.isnan(evaluation.metrics[metric]).all() for metric in metric_names(FPR_LEVELS))
+    assert set(evaluation.notes.values()) == {"20 examples not scored: too few models"}
+    assert evaluation.curve.shape == (0, 2)
 
 
 def test_the_interval_is_the_wider_of_targets_and_examples():
@@ -87,10 +91,10 @@ def test_the_interval_is_the_wider_of_targets_and_examples():
         ("examples", np.repeat(rng.gamma(0.3, size=(32, 1)), 16, axis=0)),
         ("neither", np.ones((1, 1))),
     ):
-        found = evaluate(
+        evaluation = evaluate(
             np.float32(noise + 2 * strength * keep), Population(np.ones(512, bool), keep, keep.sum(axis=1), 40), 0
         )
-        value, low, high = found.metrics["auroc"]
+        value, low, high = evaluation.metrics["auroc"]
         assert low < value < high
         widths[name] = high - low
     assert widths["targets"] > 2 * widths["neither"]
@@ -117,11 +121,11 @@ def test_equal_seeds_agree_and_others_differ():
 def test_the_interval_holds_the_value_also_of_a_maximum_over_noise():
     rng = np.random.default_rng(3)
     keep = rng.random((200, 8)).argsort(axis=1) < 4
-    found = evaluate(
+    evaluation = evaluate(
         np.float32(rng.normal(size=(200, 8))), Population(np.ones(200, bool), keep, keep.sum(axis=1), 8), 0
     )
     for metric in ("auroc", "advantage"):
-        value, low, high = found.metrics[metric]
+        value, low, high = evaluation.metrics[metric]
         assert 0 <= low <= value <= high <= 1
 
 
@@ -132,8 +136,8 @@ def test_a_rate_of_none_or_all_has_the_binomial_interval_of_its_examples():
     population = Population(np.ones(200, bool), keep, keep.sum(axis=1), 40)
     reach = 0.025 ** (1 / 200)
     for gain, expected in ((-50, (0, 0, 1 - reach)), (50, (1, reach, 1))):
-        found = evaluate(np.float32(rng.normal(size=keep.shape) + gain * keep), population, 0)
-        assert found.metrics["tpr_at_fpr_0.001"] == pytest.approx(expected, abs=1e-9)
+        evaluation = evaluate(np.float32(rng.normal(size=keep.shape) + gain * keep), population, 0)
+        assert evaluation.metrics["tpr_at_fpr_0.001"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_rate_that_rests_on_a_few_examples_has_at_least_the_interval_of_its_examples():

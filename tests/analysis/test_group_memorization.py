@@ -28,15 +28,15 @@ def test_the_mean_is_that_of_the_examples_estimates(seed):
     rng = np.random.default_rng(seed)
     keep, correct = rng.random((2, 20, 5)) < 0.5  # examples of all or no models are among them
     estimates, _ = memorization(correct, keep)
-    found = mean_memorization(correct, keep, seed=0)
+    mean = mean_memorization(correct, keep, seed=0)
     assert np.isfinite(estimates).any()
-    assert found.value == pytest.approx(np.nanmean(estimates), abs=1e-6)  # rates are kept in float32
-    assert not np.isnan(found.replicates).all()
+    assert mean.value == pytest.approx(np.nanmean(estimates), abs=1e-6)  # rates are kept in float32
+    assert not np.isnan(mean.replicates).all()
 
 
 def test_a_group_that_no_model_leaves_out_is_not_resolved():
-    found = mean_memorization(np.ones((3, 4), bool), np.ones((3, 4), bool), seed=0)
-    assert np.isnan(found.value) and np.isnan(found.interval()).all()
+    mean = mean_memorization(np.ones((3, 4), bool), np.ones((3, 4), bool), seed=0)
+    assert np.isnan(mean.value) and np.isnan(mean.interval()).all()
 
 
 @pytest.mark.parametrize("effects", [(0.0, 0.0), (0.0, 2.0), (1.0, 1.0)])
@@ -45,11 +45,11 @@ def test_intervals_hold_the_truth_and_are_not_much_too_wide(effects):
     covered, widths, values = [], [], []
     for _ in range(150):
         correct, keep, truth = draw(rng, 40, 16, *effects)
-        found = mean_memorization(correct, keep, seed=3)
-        low, high = found.interval()
+        estimate = mean_memorization(correct, keep, seed=3)
+        low, high = estimate.interval()
         covered.append(low <= truth <= high)
         widths.append(high - low)
-        values.append(found.value)
+        values.append(estimate.value)
     # Three standard errors of a share of 0.95 in 150 trials are 0.053.
     assert np.mean(covered) > 0.89
     # At most sqrt(3) too wide, where noise is all there is (Owen 2007); 15% for the few trials and models.
@@ -58,11 +58,11 @@ def test_intervals_hold_the_truth_and_are_not_much_too_wide(effects):
 
 def test_equal_seeds_draw_equally_whatever_the_values_and_the_pieces(monkeypatch):
     correct, keep, _ = draw(np.random.default_rng(2))
-    found = mean_memorization(correct, keep, seed=5)
-    assert found.minus(mean_memorization(correct, keep, seed=5)) == (0, 0, 0)
-    assert mean_memorization(correct, keep, seed=6).interval() != found.interval()
+    estimate = mean_memorization(correct, keep, seed=5)
+    assert estimate.minus(mean_memorization(correct, keep, seed=5)) == (0, 0, 0)
+    assert mean_memorization(correct, keep, seed=6).interval() != estimate.interval()
     monkeypatch.setattr(group_memorization, "_ROWS", 7)
-    np.testing.assert_allclose(mean_memorization(correct, keep, seed=5).replicates, found.replicates, atol=1e-6)
+    np.testing.assert_allclose(mean_memorization(correct, keep, seed=5).replicates, estimate.replicates, atol=1e-6)
 
 
 def test_a_difference_of_runs_is_known_better_than_each():
@@ -79,10 +79,10 @@ def test_a_difference_of_runs_is_known_better_than_each():
 
 def test_the_spread_of_estimates_and_of_their_noise():
     values = np.array([0.0, 0.5, 1.0, np.nan])
-    found = spread(values, np.array([0.1, 0.3, 0.1, np.nan]))
-    assert (found["n"], found["median"], found["q05"], found["q95"]) == pytest.approx((3, 0.5, 0.05, 0.95))
-    assert found["std"] == pytest.approx(np.std([0, 0.5, 1]))
-    assert found["standard_error"] == pytest.approx(np.sqrt((0.01 + 0.09 + 0.01) / 3))
-    assert found["share_above_0"] == pytest.approx(1 / 3)  # 0.5 is within two errors of zero
+    spreads = spread(values, np.array([0.1, 0.3, 0.1, np.nan]))
+    assert (spreads["n"], spreads["median"], spreads["q05"], spreads["q95"]) == pytest.approx((3, 0.5, 0.05, 0.95))
+    assert spreads["std"] == pytest.approx(np.std([0, 0.5, 1]))
+    assert spreads["standard_error"] == pytest.approx(np.sqrt((0.01 + 0.09 + 0.01) / 3))
+    assert spreads["share_above_0"] == pytest.approx(1 / 3)  # 0.5 is within two errors of zero
     empty = spread(values[3:], values[3:])
     assert empty["n"] == 0 and np.isnan(empty["std"])

@@ -80,8 +80,8 @@ def test_models_of_different_epochs_are_counted_and_one_epoch_can_be_taken(recor
     for index in range(8):
         np.save(tmp_path / f"experiment-{index}_16" / "logits" / "0000000020.npy", 0 * logits[index])
     analyze.analyze(tmp_path, ATTACKS)
-    said = "Epochs differ: 8 models of epoch 10, 8 models of epoch 20. The last of each model counts; --epoch takes"
-    assert said in capsys.readouterr().out
+    note = "Epochs differ: 8 models of epoch 10, 8 models of epoch 20. The last of each model counts; --epoch takes"
+    assert note in capsys.readouterr().out
     assert rows(tmp_path) != rows(plain)
     analyze.analyze(tmp_path, ATTACKS, epoch=10)
     assert "Epochs differ" not in capsys.readouterr().out
@@ -97,8 +97,8 @@ def test_settings_that_differ_between_models_are_named(record, tmp_path, capsys)
         settings = {"arch": "wrn28-2" if index < 5 else "cnn32-3-max", "lr": 0.1, "seed": index}
         (tmp_path / f"experiment-{index}_16" / "hparams.json").write_text(json.dumps(settings))
     analyze.analyze(tmp_path, ATTACKS)
-    said = "By their hparams.json the models differ in arch (10 have cnn32-3-max, 5 have wrn28-2).\n"
-    assert said in capsys.readouterr().out
+    note = "By their hparams.json the models differ in arch (10 have cnn32-3-max, 5 have wrn28-2).\n"
+    assert note in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("epochs", [(10, 20), (20, 20)])
@@ -107,8 +107,8 @@ def test_epochs_of_targets_and_of_shadow_models_are_compared(record, tmp_path, e
     for name, epoch in zip(("run", "others"), epochs, strict=True):
         write(tmp_path / name, labels, keep, {f"{epoch:010d}.npy": logits})
     analyze.analyze(tmp_path / "run", ATTACKS, shadow_logdir=tmp_path / "others")
-    said = "Epochs differ: 16 targets of epoch 10, 16 shadow models of epoch 20." in capsys.readouterr().out
-    assert said == (epochs == (10, 20))
+    printed = "Epochs differ: 16 targets of epoch 10, 16 shadow models of epoch 20." in capsys.readouterr().out
+    assert printed == (epochs == (10, 20))
 
 
 def test_longer_labels_and_memberships_than_logits_are_of_the_first_examples(record, plain, tmp_path, capsys):
@@ -248,7 +248,7 @@ def test_scores_that_are_none_are_named(record, tmp_path, spoil, advice):
         analyze.analyze(tmp_path, ATTACKS)
 
 
-def test_where_there_is_no_model_the_message_says_what_was_looked_for(record, tmp_path):
+def test_without_a_model_the_message_says_what_was_looked_for(record, tmp_path):
     """It once said complete_models=0."""
     np.save(tmp_path / "y_train.npy", record[0])
     looked_for = "must hold complete models: folders experiment* with keep.npy and logits/EPOCH.npy"

@@ -13,8 +13,8 @@ from mia_tf.analysis.one_run import epsilon_one_run, p_value
 def randomized_response(rng, examples, epsilon):
     """Each answer is the coin with probability e^epsilon / (1 + e^epsilon): exactly epsilon-DP."""
     included = rng.random(examples) < 0.5
-    told = np.where(rng.random(examples) < 1 / (1 + np.exp(-epsilon)), included, ~included)
-    return told.astype(float), included
+    answers = np.where(rng.random(examples) < 1 / (1 + np.exp(-epsilon)), included, ~included)
+    return answers.astype(float), included
 
 
 RUNS = 2000

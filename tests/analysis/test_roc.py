@@ -40,11 +40,11 @@ def counted(scores, member, weights, levels):
 @given(pairs)
 def test_ties_and_weights_as_by_counting(drawn):
     scores, member, sizes = (np.array(column) for column in zip(*drawn, strict=True))
-    found = make_roc(scores, member, sizes)
+    made = make_roc(scores, member, sizes)
     auroc, advantage, rates, _ = counted(scores, member, 1 / sizes, LEVELS)
-    np.testing.assert_allclose(found.auroc, auroc, rtol=1e-12)
-    np.testing.assert_allclose(found.advantage, advantage, atol=1e-12)
-    np.testing.assert_allclose(np.column_stack([found.fpr, found.tpr]), rates, atol=1e-12)
+    np.testing.assert_allclose(made.auroc, auroc, rtol=1e-12)
+    np.testing.assert_allclose(made.advantage, advantage, atol=1e-12)
+    np.testing.assert_allclose(np.column_stack([made.fpr, made.tpr]), rates, atol=1e-12)
 
 
 @pytest.mark.parametrize("decimals", [0, 2, 7])
@@ -54,14 +54,14 @@ def test_as_scikit_learn(decimals, weighted):
     member = rng.random(3000) < 0.3
     scores = np.round(rng.normal(size=3000) + member, decimals).astype(np.float32)
     sizes = rng.integers(1, 9, 3000) if weighted else np.ones(3000, int)
-    found = make_roc(scores, member, sizes)
-    np.testing.assert_allclose(found.auroc, roc_auc_score(member, scores, sample_weight=1 / sizes), rtol=1e-12)
+    made = make_roc(scores, member, sizes)
+    np.testing.assert_allclose(made.auroc, roc_auc_score(member, scores, sample_weight=1 / sizes), rtol=1e-12)
     fpr, tpr, thresholds = roc_curve(member, scores, sample_weight=1 / sizes, drop_intermediate=False)
     at = np.searchsorted(fpr, LEVELS + 1e-12, side="right") - 1
-    np.testing.assert_allclose(found.tpr, tpr[at], atol=1e-12)
-    np.testing.assert_allclose(found.fpr, fpr[at], atol=1e-12)
-    np.testing.assert_array_equal(found.threshold, thresholds[at])
-    np.testing.assert_allclose(found.advantage, (tpr - fpr).max(), rtol=1e-12)
+    np.testing.assert_allclose(made.tpr, tpr[at], atol=1e-12)
+    np.testing.assert_allclose(made.fpr, fpr[at], atol=1e-12)
+    np.testing.assert_array_equal(made.threshold, thresholds[at])
+    np.testing.assert_allclose(made.advantage, (tpr - fpr).max(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 100])
@@ -83,18 +83,18 @@ def test_a_false_positive_rate_is_never_exceeded_and_a_whole_number_of_pairs_is_
     members = np.array([999.5, 998.5, 997.5, 0.5])
     scores = np.concatenate([nonmembers, members])
     member = np.arange(1004) >= 1000
-    found = make_roc(scores, member, levels=np.array([0.0, 0.0009, 0.001, 0.002]))
-    np.testing.assert_array_equal(found.tpr, [0.25, 0.25, 0.5, 0.75])
-    np.testing.assert_array_equal(found.fpr, [0, 0, 0.001, 0.002])
+    made = make_roc(scores, member, levels=np.array([0.0, 0.0009, 0.001, 0.002]))
+    np.testing.assert_array_equal(made.tpr, [0.25, 0.25, 0.5, 0.75])
+    np.testing.assert_array_equal(made.fpr, [0, 0, 0.001, 0.002])
 
 
 def test_all_equal_scores_are_chance_and_zeros_of_both_signs_are_equal():
     member = np.arange(10) % 2 == 0
     for scores in (np.full(10, 3.0), np.where(member, 0.0, -0.0)):
-        found = make_roc(scores, member, levels=np.array([0.5, 1.0]))
-        assert (found.auroc, found.advantage) == (0.5, 0.0)
-        assert found.tpr.tolist() == [0.0, 1.0]
-        assert found.threshold[0] == np.inf
+        made = make_roc(scores, member, levels=np.array([0.5, 1.0]))
+        assert (made.auroc, made.advantage) == (0.5, 0.0)
+        assert made.tpr.tolist() == [0.0, 1.0]
+        assert made.threshold[0] == np.inf
 
 
 def test_scores_of_any_size_and_sign_keep_their_order():

@@ -20,7 +20,7 @@ QUERIES = 2
 
 
 def write_logdir(logdir, dataset, num_models, seed, queries=QUERIES, gain=3.0):
-    """A LOGDIR of models surer of their members, on subsets of the seed; gives keep (M, N)."""
+    """A LOGDIR of models surer of their members, on subsets of the seed; returns keep (M, N)."""
     rng = np.random.default_rng(seed)
     count = len(dataset.labels)
     keep = rng.random((num_models, count)).argsort(axis=0) < num_models // 2
@@ -60,8 +60,8 @@ def test_a_copy_of_the_logdir_gives_what_the_logdir_itself_gives(dataset, tmp_pa
     names = sorted(path.name for path in other.iterdir())
     assert names == sorted(path.name for path in own.iterdir() if path.is_file())
     for name in names:
-        mine, theirs = read_table(own / name), read_table(other / name)
-        assert mine and mine == theirs
+        original, copied = read_table(own / name), read_table(other / name)
+        assert original and original == copied
 
 
 def test_targets_of_another_logdir_are_attacked_with_all_shadow_models(dataset, tmp_path):
@@ -70,9 +70,9 @@ def test_targets_of_another_logdir_are_attacked_with_all_shadow_models(dataset, 
     write_logdir(tmp_path / "b" / "shadows", dataset, 16, seed=2)
     analyze.analyze(tmp_path / "a" / "targets", None, num_targets, shadow_logdir=tmp_path / "b" / "shadows")
     folder = tmp_path / "a" / "targets" / "analysis" / "shadow_..+b+shadows"
-    found = aurocs(folder)
-    assert set(found) == {name for name, attack in attack_classes().items() if "epochs" not in attack.needs}
-    assert min(found.values()) > 0.7
+    of_attack = aurocs(folder)
+    assert set(of_attack) == {name for name, attack in attack_classes().items() if "epochs" not in attack.needs}
+    assert min(of_attack.values()) > 0.7
     rows = read_table(folder / "attacks.csv")
     members = int(keep[:num_targets].sum())
     counts = {(r["num_targets"], r["num_members"], r["num_nonmembers"]) for r in rows if r["population"] == "all"}
@@ -118,9 +118,9 @@ def test_shadow_models_of_none_of_the_examples_attack_offline(dataset, tmp_path,
     for path in (tmp_path / "shadows").glob("experiment-*/keep.npy"):
         np.save(path, np.zeros(210, bool))
     analyze.analyze(tmp_path / "targets", shadow_logdir=tmp_path / "shadows")
-    found = aurocs(tmp_path / "targets" / "analysis" / "shadow_shadows")
-    offline = {name: value for name, value in found.items() if "offline" in name}
-    assert min(offline.values()) > 0.7 and np.isnan([found["lira_online"], found["lira_online_fixed"]]).all()
+    of_attack = aurocs(tmp_path / "targets" / "analysis" / "shadow_shadows")
+    offline = {name: value for name, value in of_attack.items() if "offline" in name}
+    assert min(offline.values()) > 0.7 and np.isnan([of_attack["lira_online"], of_attack["lira_online_fixed"]]).all()
     assert "the online LiRA has no scores" in capsys.readouterr().out
 
 
@@ -143,7 +143,7 @@ def test_several_shadow_logdirs_have_tables_of_their_own(dataset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "what, said",
+    "what, message",
     [
         ("order", "same examples in the same order as --logdir; the ids differ"),
         ("labels", "the labels differ"),
@@ -153,7 +153,7 @@ def test_several_shadow_logdirs_have_tables_of_their_own(dataset, tmp_path):
         ("subsets", "by another --seed"),
     ],
 )
-def test_a_shadow_logdir_that_does_not_fit_is_refused(dataset, tmp_path, what, said):
+def test_a_shadow_logdir_that_does_not_fit_is_refused(dataset, tmp_path, what, message):
     shadows, settings, num_models = dataset, {}, 3 if what == "models" else 8
     if what == "order":
         shadows = dataclasses.replace(dataset, example_ids=dataset.example_ids[::-1])
@@ -170,5 +170,5 @@ def test_a_shadow_logdir_that_does_not_fit_is_refused(dataset, tmp_path, what, s
             keep = np.load(target / "keep.npy")
             keep[:10] = ~keep[:10]
             np.save(next((tmp_path / "shadows").glob("experiment-5_*")) / "keep.npy", keep)
-    with refuses("shadow_logdir", advice=said):
+    with refuses("shadow_logdir", advice=message):
         analyze.analyze(tmp_path / "targets", shadow_logdir=tmp_path / "shadows")

@@ -49,9 +49,9 @@ def test_binomial_bounds_are_clopper_and_pearsons(confidence):
     for trials in (1, 7, 200):
         for successes in {0, 1, trials // 3, trials - 1, trials}:
             exact = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="exact")
-            found = binomial_bounds(successes, trials, confidence)
+            bounds = binomial_bounds(successes, trials, confidence)
             # SciPy finds its ends by bisection, to 2e-12.
-            assert [float(end) for end in found] == pytest.approx([exact.low, exact.high], rel=0, abs=4e-12)
+            assert [float(end) for end in bounds] == pytest.approx([exact.low, exact.high], rel=0, abs=4e-12)
 
 
 def test_binomial_bounds_at_the_ends_in_closed_form_and_for_arrays():

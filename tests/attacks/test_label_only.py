@@ -53,7 +53,7 @@ def test_independent_views_give_the_area_of_two_binomials(name, queries):
     expected = members @ (binom.cdf(counts, queries, rate_out) - others / 2)
     phi, keep = coin_views(rate_in, rate_out, queries, 200, 60)
     value, low, high = pooled(run(name, phi, keep), keep).metrics["auroc"]
-    # Three standard errors, and what fits on 99 models a side lose against the true rates.
+    # Three standard errors, and what fits on 99 models per side lose against the true rates.
     assert abs(value - expected) < 0.75 * (high - low) + 0.003
     assert high - low < 0.03
 

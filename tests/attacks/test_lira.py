@@ -32,13 +32,13 @@ def refitted_scores(name, phi, keep):
                 normals.append([scipy.stats.norm(np.median(s), d) for s, d in zip(samples, sigmas, strict=True)])
             judged = phi[example, :, target]
             if "online" in name:
-                each = [i.logpdf(x) - o.logpdf(x) for (i, o), x in zip(normals, judged, strict=True)]
-                scores[example, target] = np.mean(each)
+                per_query = [i.logpdf(x) - o.logpdf(x) for (i, o), x in zip(normals, judged, strict=True)]
+                scores[example, target] = np.mean(per_query)
             elif name == "lira_offline_two_sided":
                 scores[example, target] = -np.mean([o.logpdf(x) for (_, o), x in zip(normals, judged, strict=True)])
             else:
-                each = [o.logcdf(x) for (_, o), x in zip(normals, judged, strict=True)]
-                scores[example, target] = -np.log(-np.mean(each))
+                per_query = [o.logcdf(x) for (_, o), x in zip(normals, judged, strict=True)]
+                scores[example, target] = -np.log(-np.mean(per_query))
     return scores
 
 
@@ -116,7 +116,7 @@ def test_without_equal_counts_pure_noise_looks_like_anti_membership(num_models, 
     assert abs(pooled(run("lira_online", phi, keep), keep).metrics["auroc"][0] - 0.5) < 0.01
 
 
-def test_an_example_needs_two_models_a_side_for_its_own_variance_and_one_for_the_fixed():
+def test_an_example_needs_two_models_per_side_for_its_own_variance_and_one_for_the_fixed():
     rng = np.random.default_rng(0)
     keep = membership(rng, 30, 12)
     for row, members in ((0, 1), (1, 2), (2, 3), (3, 9), (4, 10), (5, 11)):

@@ -61,7 +61,7 @@ def test_a_copy_in_the_other_half_does_not_give_an_example_away():
     assert len(np.unique(digests)) == 50
 
 
-def test_only_so_many_examples_are_kept_whatever_their_order(monkeypatch):
+def test_a_limited_number_of_examples_is_kept_whatever_their_order(monkeypatch):
     monkeypatch.setattr(quantile_regression, "MAX_EXAMPLES", 60)
     phi, keep, x = by_difficulty(400)
     attacks = []

@@ -62,7 +62,7 @@ def test_the_scores_are_those_of_the_definition(name, pkeep):
 def test_unit_normals_give_the_area_of_the_closed_form_where_every_example_is_hard():
     # At phi of -60 and below the confidence is exp(phi), so that the log ratio is phi less a constant of the
     # example: the score rises with phi about its example's place, and AUC = Phi(d / sqrt 2). That constant is
-    # the log of a mean of lognormals, which errs by 0.06 sigma with 500 models a side, and the shares of 500 z err
+    # the log of a mean of lognormals, which errs by 0.06 sigma with 500 models per side, and the shares of 500 z err
     # by as much: together they take 0.0006 from the area.
     rng = np.random.default_rng(1)
     keep = membership(rng, 1000, 1000)

@@ -90,7 +90,7 @@ def test_independent_epochs_add_up_and_a_repeated_one_adds_nothing():
     repeated = np.repeat(epochs[-1:], 4, axis=0)
     for seen, times in ((epochs, 4), (repeated, 1)):
         value = roc_auc_score(keep.ravel(), scores("trajectory_lira", seen, keep).ravel())
-        # Three standard errors of 6,400 pairs a side, and what fits on 31 models a side lose against the true means.
+        # Three standard errors of 6,400 pairs per side, and the loss of fits on 31 models per side.
         assert abs(value - ndtr(0.7 * np.sqrt(times / 2))) < 0.015 + 0.02
 
 

@@ -66,9 +66,9 @@ def test_another_number_of_examples_changes_none_of_the_pictures(load_augmented,
 
 
 def test_sources_say_what_is_mixed_in(load_augmented, tmp_path):
-    said = "3 fractals rendered by mia_tf.data.fractals, not PixMix's 14,248"
+    source = "3 fractals rendered by mia_tf.data.fractals, not PixMix's 14,248"
     sources = load_augmented(num_under=10, pixmix="published").sources
-    assert sources["mixing pictures"] == said and "--pixmix=published" in sources["PixMix"]
+    assert sources["mixing pictures"] == source and "--pixmix=published" in sources["PixMix"]
     (tmp_path / "pixmix").mkdir()
     Image.fromarray(np.full((50, 50, 3), 128, np.uint8)).save(tmp_path / "pixmix" / "grey.png")
     dataset = load_augmented(num_under=10)

@@ -32,9 +32,9 @@ def test_pictures_are_neither_inverted_nor_torn(logdir, form, channels, axes, mo
     monkeypatch.setattr(logdir_pictures, "_BLOCK_BYTES", 3000)  # several blocks
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, channels), np.uint8)
     np.save(logdir / "x_train.npy", FORMS[form](images).transpose(axes))
-    found = read_logdir_pictures(Store.open(logdir))
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, images)
+    pictures = read_logdir_pictures(Store.open(logdir))
+    assert pictures.dtype == np.uint8
+    np.testing.assert_array_equal(pictures, images)
 
 
 def test_grey_pictures_may_lack_the_axis_of_channels(logdir):

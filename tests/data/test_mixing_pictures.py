@@ -16,7 +16,7 @@ def _plain(red, green, blue, height=40, width=60):
     return np.full((height, width, 3), (red, green, blue))
 
 
-def test_fractals_where_there_is_no_folder(tmp_path):
+def test_fractals_without_a_folder(tmp_path):
     for folder in (None, tmp_path):
         pictures = find(folder)
         assert pictures.provenance == "3 fractals rendered by mia_tf.data.fractals, not PixMix's 14,248"

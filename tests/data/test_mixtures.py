@@ -47,7 +47,7 @@ def _change(mixture):
 
 @pytest.fixture
 def load_mixture(mixture, write_archives):
-    """Loads the mixture from small archives; counts are those that small archives have unless given."""
+    """Loads the mixture from small archives; without counts, those of the small archives."""
     folder = write_archives(_sources(mixture), per_label=PER_LABEL, test_per_label=TEST_PER_LABEL)
 
     def loader(**settings):
@@ -188,9 +188,9 @@ def test_no_under_represented_group(mixture, load_mixture, tmp_path):
     dataset = load_mixture(num_under=0)
     assert (dataset.groups == OVER).all() and (dataset.test_groups == OVER).all()
     if mixture.under and mixture.under != mixture.over:
-        found = tmp_path / mixture.under
+        archive = tmp_path / mixture.under
         # It is not needed, and not looked for.
-        found.rename(tmp_path / "away") if found.is_dir() else found.with_suffix(".npz").unlink()
+        archive.rename(tmp_path / "away") if archive.is_dir() else archive.with_suffix(".npz").unlink()
         assert _rows(load_mixture(num_under=0)) == _rows(dataset)
 
 
@@ -215,7 +215,7 @@ def test_too_many_says_how_many_there_are(mixture, load_mixture):
 
 
 @pytest.mark.parametrize(
-    ("name", "num_under"),  # Choi et al., section 6 and Appendix C: all of MNIST or CIFAR-10, and so many
+    ("name", "num_under"),  # Choi et al., section 6 and Appendix C: all of MNIST or CIFAR-10, and that many
     [
         *[("mnist_svhn", 1000), ("mnist_cifar10", 6000), ("cifar10_cifar100", 1000)],
         *[("mnist_augmnist", 1000), ("cifar10_augcifar10", 1000)],

@@ -228,7 +228,7 @@ def test_damage_anywhere_is_told_in_one_line_or_changes_nothing(tmp_path):
     np.savez(path, **_arrays(count=12))
     whole = path.read_bytes()
     expected = load(DataConfig(dataset=f"npz:{path}"))
-    told = 0
+    as_expected = 0
     for position in rng.integers(0, len(whole), 300):
         damaged = bytearray(whole)
         damaged[position] ^= int(rng.integers(1, 256))
@@ -236,11 +236,11 @@ def test_damage_anywhere_is_told_in_one_line_or_changes_nothing(tmp_path):
         try:
             dataset = load(DataConfig(dataset=f"npz:{path}"))
         except InputError as error:
-            told += "\n" not in str(error)
+            as_expected += "\n" not in str(error)
         else:
             assert np.array_equal(dataset.images, expected.images)
-            told += 1
-    assert told == 300
+            as_expected += 1
+    assert as_expected == 300
 
 
 def test_own_test_images_may_be_examples_too(own):
@@ -256,5 +256,7 @@ def test_own_test_images_may_be_examples_too(own):
         np.concatenate(list(groups.values())),
         strict=True,
     )
-    found = zip(dataset.images, dataset.labels, dataset.groups, strict=True)
-    assert {(i.tobytes(), int(y), int(g)) for i, y, g in found} == {(i.tobytes(), int(y), int(g)) for i, y, g in known}
+    examples = zip(dataset.images, dataset.labels, dataset.groups, strict=True)
+    assert {(i.tobytes(), int(y), int(g)) for i, y, g in examples} == {
+        (i.tobytes(), int(y), int(g)) for i, y, g in known
+    }

@@ -34,7 +34,7 @@ def _in_order(dataset, pictures, values):
 
 
 @pytest.mark.parametrize(
-    "labels, names, said",
+    "labels, names, note",
     [
         ([0, 1, 2, 3], None, None),
         ([1, 2, 3, 4], ("1", "2", "3", "4"), "4 classes, named 1, 2, 3, 4. No example has the label 0."),
@@ -49,12 +49,12 @@ def _in_order(dataset, pictures, values):
         ([2.0, 5.0], ("2", "5"), "2 classes, named 2, 5. No example has the label 0, 1, 3, 4."),
     ],
 )
-def test_classes_are_the_labels_that_occur(own, labels, names, said):
+def test_classes_are_the_labels_that_occur(own, labels, names, note):
     """Labels 1 to 4 once made a fifth output, and labels up to 40 made 41."""
     given = np.resize(labels, COUNT)
     dataset = own(given)
     assert dataset.num_classes == len(labels) and dataset.classes == names
-    assert dataset.sources.get("classes") == said
+    assert dataset.sources.get("classes") == note
     shown = [names[label] if names else label for label in dataset.labels]
     expected = [str(int(v) if isinstance(v, np.floating) else v) if names else int(v) for v in given]
     assert _in_order(dataset, own.pictures[..., np.newaxis], shown) == expected

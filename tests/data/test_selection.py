@@ -28,7 +28,7 @@ def planted(sizes, dimensions=16, seed=0):
 
 
 def first_of_each(cluster, counts):
-    """(N,) bool: D_U has the first so many examples of each cluster."""
+    """(N,) bool: D_U has the first `counts` examples of each cluster."""
     under = np.zeros(len(cluster), bool)
     for k, count in enumerate(counts):
         under[np.flatnonzero(cluster == k)[:count]] = True
@@ -40,9 +40,9 @@ def first_of_each(cluster, counts):
 def test_planted_clusters_are_found_and_the_smallest_of_the_whole_mixture_gives_its_members(sizes, counts, seed):
     features, cluster = planted(sizes, seed=seed)
     under = first_of_each(cluster, counts)
-    chosen, found = smallest_cluster(features, under, seed)
+    chosen, clusters = smallest_cluster(features, under, seed)
     assert np.array_equal(chosen, under & (cluster == np.argmin(sizes)))
-    assert found.tolist() == sorted([size, count] for size, count in zip(sizes, counts, strict=True))
+    assert clusters.tolist() == sorted([size, count] for size, count in zip(sizes, counts, strict=True))
 
 
 def test_of_equally_small_clusters_that_with_more_of_the_under_represented_is_taken():
@@ -65,9 +65,9 @@ def test_only_the_first_ten_components_count():
 
 def test_equal_seeds_agree_and_different_seeds_differ():
     features, under = np.random.default_rng(0).normal(size=(300, 12)), np.arange(300) < 100
-    found = [smallest_cluster(features, under, seed)[0] for seed in (1, 1, 2, 3, 4)]
-    assert np.array_equal(found[0], found[1])
-    assert any(not np.array_equal(found[0], other) for other in found[2:])  # noise has no clusters of its own
+    chosen = [smallest_cluster(features, under, seed)[0] for seed in (1, 1, 2, 3, 4)]
+    assert np.array_equal(chosen[0], chosen[1])
+    assert any(not np.array_equal(chosen[0], other) for other in chosen[2:])  # noise has no clusters of its own
 
 
 @pytest.mark.parametrize(
@@ -189,9 +189,9 @@ def test_singletons_are_the_under_represented_above_the_threshold_by_id(dataset,
     assert np.array_equal(after.example_ids, dataset.example_ids[stay])
     assert np.array_equal(after.images, dataset.images[stay])
     assert after.group_names[1] == "under-represented, singletons"
-    said = after.sources["selection"]
-    assert "singletons: 8 of 16 under-represented with memorization above 0.8 by 8 models" in said
-    assert scores.read(logdir).config_digest in said and "standard error 0.1 in the median" in said
+    source = after.sources["selection"]
+    assert "singletons: 8 of 16 under-represented with memorization above 0.8 by 8 models" in source
+    assert scores.read(logdir).config_digest in source and "standard error 0.1 in the median" in source
 
 
 def test_the_digest_of_singletons_is_that_of_their_ids_and_not_of_the_path(dataset, memorization, tmp_path):
@@ -357,12 +357,12 @@ def test_what_is_not_selected_is_not_written(tmp_path):
         "dataset", "data_source", "num_over", "num_under", "dataset_size", "data_seed"
     }  # fmt: skip
     assert identity(DataConfig()) == {}
-    found = ExperimentConfig(data=SUBPOPULATION).to_dict()
-    assert found["under"] == "subpopulation" and found["features"] == "cnn8-3-max"
+    written = ExperimentConfig(data=SUBPOPULATION).to_dict()
+    assert written["under"] == "subpopulation" and written["features"] == "cnn8-3-max"
     assert identity(DataConfig(under="subpopulation")) == {"features": "efficientnetb0"}
-    found = ExperimentConfig(data=singletons(str(tmp_path), without="ids.txt")).to_dict()
-    assert {"scores_from", "without"}.isdisjoint(found) and found["threshold"] == 0.8
-    json.dumps(found)
+    written = ExperimentConfig(data=singletons(str(tmp_path), without="ids.txt")).to_dict()
+    assert {"scores_from", "without"}.isdisjoint(written) and written["threshold"] == 0.8
+    json.dumps(written)
 
 
 def test_a_mixture_is_loaded_with_its_selection(write_archives):

@@ -108,11 +108,11 @@ def test_no_network_says_what_would_work(tfds, monkeypatch, tmp_path):
 
 
 def test_the_network_is_asked_once_and_not_for_long(monkeypatch):
-    asked = []
-    monkeypatch.setattr("requests.head", lambda url, timeout: asked.append((url, timeout)))
+    requests = []
+    monkeypatch.setattr("requests.head", lambda url, timeout: requests.append((url, timeout)))
     tfds_source._probe(SimpleNamespace(url_infos={"http://b": None, "http://a": None}))
     tfds_source._probe(SimpleNamespace(url_infos={}))  # a data set that downloads nothing
-    assert asked == [("http://a", 15)]
+    assert requests == [("http://a", 15)]
 
 
 def test_cinic10_is_not_there():

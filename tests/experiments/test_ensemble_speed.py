@@ -8,8 +8,8 @@ from experiments.benchmarks.training_speed import flops_per_image
 
 def test_operations_are_those_of_the_published_counts():
     # 0.556e9 multiply-adds forward (pytorch-cifar's ResNet-18), twice that backward; each is two operations
-    found = flops_per_image("resnet18", ensemble_measure.SHAPES["resnet18"])
-    assert found == pytest.approx(3 * 2 * 0.556e9, rel=0.01)
+    operations = flops_per_image("resnet18", ensemble_measure.SHAPES["resnet18"])
+    assert operations == pytest.approx(3 * 2 * 0.556e9, rel=0.01)
 
 
 def test_a_model_of_the_paper_is_100_passes_over_70_percent_of_the_mixture():
@@ -17,7 +17,7 @@ def test_a_model_of_the_paper_is_100_passes_over_70_percent_of_the_mixture():
     assert set(ensemble_speed.EXAMPLES_OF_A_MODEL) <= set(ensemble_measure.SHAPES)
 
 
-def test_every_method_is_measured_by_a_function_that_there_is():
+def test_every_method_is_measured_by_an_existing_function():
     named = ensemble_speed.methods("resnet18", [1, 4], ["float32", "bfloat16"], 2.0)
     assert {columns["method"] for columns, *_ in named} == {"fit", "reference", "ensemble"}
     for _, _, (what, *arguments) in named:
@@ -53,8 +53,8 @@ def test_what_cannot_be_measured_is_said(capsys):
 
 
 def test_a_measurement_is_made():
-    found = ensemble_speed.measure("jax", "peak", "float32", 0.1)
-    assert found["flops"] > 1e8 and found["device"]
+    measured = ensemble_speed.measure("jax", "peak", "float32", 0.1)
+    assert measured["flops"] > 1e8 and measured["device"]
 
 
 def test_rows_are_kept_as_they_are_measured(tmp_path):

@@ -57,7 +57,7 @@ def test_every_table_and_figure_is_written(folder):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["--plain=DIR/plain", "--out=DIR/none"], "`dp` must be given"),
         (["--plain=DIR/dp", "--dp=DIR/dp", "--out=DIR/none"], "`plain` must have been trained without"),
@@ -68,9 +68,9 @@ def test_every_table_and_figure_is_written(folder):
         ),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_written(folder, arguments, said):
+def test_bad_input_is_one_line_and_nothing_is_written(folder, arguments, message):
     ended = command(folder, *arguments)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("experiments.figure4_dp: ") and said in line
+    assert line.startswith("experiments.figure4_dp: ") and message in line
     assert not (folder / "none").exists()

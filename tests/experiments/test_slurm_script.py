@@ -30,15 +30,15 @@ def task(number, first, last, python, flagfile, logdir, models, count=None):
 
 @pytest.mark.parametrize("first, last, models", [(0, 3, 64), (2, 4, 10), (0, 6, 5), (0, 0, 7)])
 def test_the_tasks_share_out_every_model_once(first, last, models):
-    found = []
+    trained = []
     for number in range(first, last + 1):
-        said = task(number, first, last, "echo", "a.flags", "b", models)
-        if said:  # none where there are more tasks than models
-            flags, expid = said.split(" --expid=")
+        printed = task(number, first, last, "echo", "a.flags", "b", models)
+        if printed:  # none if there are more tasks than models
+            flags, expid = printed.split(" --expid=")
             assert flags == f"-m mia_tf.train --flagfile=a.flags --logdir=b --num_experiments={models}"
             begin, end = map(int, expid.split("-"))
-            found += range(begin, end + 1)
-    assert found == list(range(models))
+            trained += range(begin, end + 1)
+    assert trained == list(range(models))
 
 
 def test_an_array_with_gaps_is_refused():
@@ -51,5 +51,5 @@ def test_a_task_trains_its_models(tmp_path):
     settings = [f"--dataset=npz:{tmp_path / 'toy.npz'}", "--arch=cnn2-1-max", "--epochs=2", "--batch=8"]
     settings += ["--augment=none", "--workers=1", "--threads_per_worker=1"]
     (tmp_path / "tiny.flags").write_text("\n".join(settings))
-    said = task(1, 0, 1, sys.executable, tmp_path / "tiny.flags", tmp_path / "run", 4)
-    assert "2 of 2 models present." in said and Store(tmp_path / "run").completed() == {2, 3}
+    printed = task(1, 0, 1, sys.executable, tmp_path / "tiny.flags", tmp_path / "run", 4)
+    assert "2 of 2 models present." in printed and Store(tmp_path / "run").completed() == {2, 3}

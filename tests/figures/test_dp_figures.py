@@ -65,9 +65,9 @@ def test_bounds_of_both_kinds_are_where_they_should_be():
     figure = style.new_figure(5, 4)
     ax = figure.subplots()
     draw.draw_epsilons(ax, lower, {"at most, RDP": 3.188, "at most, PLD": 2.934}, SERIES)
-    found = {line.get_label(): line for line in ax.get_lines()}
-    assert list(found["at most, RDP"].get_xdata()) == [3.188, 3.188]
-    assert found["at most, RDP"].get_linestyle() != found["at most, PLD"].get_linestyle()
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines["at most, RDP"].get_xdata()) == [3.188, 3.188]
+    assert lines["at most, RDP"].get_linestyle() != lines["at most, PLD"].get_linestyle()
     assert [text.get_text() for text in ax.texts] == ["not resolved"]
     assert ax.get_xlim()[1] > 3.188
     assert layout_faults(figure) == []

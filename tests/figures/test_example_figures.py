@@ -48,10 +48,10 @@ def test_privacy_score_histogram_counts_each_group(ax):
     draw_privacy_scores(ax, scores, groups, NAMES)
     for group, total in ((0, 5000), (1, 250)):
         counts, edges = _histogram(ax, group)
-        mine = scores[groups == group]
+        of_group = scores[groups == group]
         # The last bin holds its right edge, the largest score.
-        oracle = [np.sum((mine >= a) & (mine < b)) for a, b in itertools.pairwise(edges)]
-        oracle[-1] += np.sum(mine == edges[-1])
+        oracle = [np.sum((of_group >= a) & (of_group < b)) for a, b in itertools.pairwise(edges)]
+        oracle[-1] += np.sum(of_group == edges[-1])
         np.testing.assert_array_equal(counts, oracle)
         assert counts.sum() == total
     assert _legend(ax) == ["MNIST (5,000 examples)", "SVHN (250 examples)"]
@@ -75,7 +75,7 @@ def test_histogram_of_nothing_or_of_zeros(ax, scores):
 
 @given(st.integers(1, 1000))
 def test_memorization_bins_hold_equally_many_possible_values(models):
-    # Once 0.05-wide bins drew a comb from 32 models a side: one or two possible values in turn.
+    # Once 0.05-wide bins drew a comb from 32 models per side: one or two possible values in turn.
     possible = np.arange(-models, models + 1) / models
     figure = style.new_figure(5, 4)
     ax = figure.subplots()

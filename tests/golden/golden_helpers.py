@@ -13,7 +13,7 @@ from mia_tf.store import Store
 FOLDER = Path(__file__).parent
 CASES = ("two_groups", "one_group", "other_shadow_models")
 THINNED = {"curves": 25, "examples": 3}
-"""Table -> one in so many of its rows is kept."""
+"""Table -> one in N of its rows is kept."""
 _LABEL_GAIN = 2.0
 
 

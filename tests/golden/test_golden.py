@@ -15,7 +15,7 @@ def _differs(cell, kept):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_tables_are_those_that_are_kept(case, tmp_path):
+def test_the_tables_are_the_golden_ones(case, tmp_path):
     folder = analyze_case(case, tmp_path)
     kept = sorted(path.name for path in (FOLDER / case).glob("*.csv"))
     assert sorted(path.name for path in folder.glob("*.csv")) == kept

@@ -93,7 +93,7 @@ def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
     assert "360 tests of non-members are there, 1,000 are needed" in level["note"]
 
 
-def test_settled_records_are_those_that_need_no_more_models(audit, numbers):
+def test_settled_records_need_no_more_models(audit, numbers):
     needed = audit.records["models_needed"]
     counts = numbers["records"]["settled"]
     assert counts["settled"] == (needed <= 12).sum() and counts["known"] == 200

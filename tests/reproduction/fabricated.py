@@ -35,14 +35,14 @@ def fabricate(folder, name, seed=0, strength=3.0, num_over=120, num_under=24, at
     right = logits[:, :, 0, 0].argmax(axis=2) == dataset.labels
     for index in range(MODELS):
         sides = {"train": keep[index], "out": ~keep[index]}
-        mine = {
+        accuracies = {
             f"{split}_accuracy_{name}": float(right[index, side & (dataset.groups == group)].mean())
             for split, side in sides.items()
             for name, group in (("over", 0), ("under", 1))
             if (dataset.groups == group).any()
         }
         hparams = {"num_experiments": MODELS, **(GUARANTEE if run.selection == "private" else {})}
-        assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics | mine))
+        assert store.write(ModelRecord(index, keep[index], logits[index], 3, hparams, metrics | accuracies))
     if run.selection == "again":
         memorized_alone.analyze(logdir, folder / "smoke" / run.scores_from, 0.4, (1, 2), attacks)
     else:

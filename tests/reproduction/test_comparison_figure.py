@@ -39,8 +39,8 @@ def test_pairs_of_a_label_share_a_row_and_both_numbers_are_where_they_belong():
         Pair("LiRA", "under", None, (0.9, np.nan, np.nan)),
     ]
     figure, ax = draw(pairs)
-    found = points(ax)
-    assert found == {
+    drawn = points(ax)
+    assert drawn == {
         "all examples, paper": ([0.5], [0], True),
         "all examples, ours": ([0.52], [0], False),
         "under-represented, paper": ([0.77, 0.9], [0, 1], True),

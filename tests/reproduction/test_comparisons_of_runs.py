@@ -19,11 +19,11 @@ def run(rng, n=300, sign=1):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_differences_of_correlations_are_paired_and_blind_to_the_sign(sign):
-    found = run(np.random.default_rng(0), sign=sign)
-    rows = {(row["group"], row["detector"]): row for row in comparisons.correlation_rows(found)}
+    measured = run(np.random.default_rng(0), sign=sign)
+    rows = {(row["group"], row["detector"]): row for row in comparisons.correlation_rows(measured)}
     assert rows.keys() == {(group, name) for group in ("all", "under") for name in ("ood_msp", "ood_energy")}
     for (group, name), row in rows.items():
-        records = found.audit.records[found.audit.mask(group)]
+        records = measured.audit.records[measured.audit.mask(group)]
         rho = [spearmanr(records["privacy_score"], records[column])[0] for column in ("memorization", name)]
         assert row["difference"] == pytest.approx(rho[0] - abs(rho[1])) and row["n"] == len(records)
         if name == "ood_energy":  # the same ranks: drawn with the same examples, there is nothing uncertain
@@ -44,6 +44,6 @@ def test_intervals_of_differences_of_correlations_cover():
 
 
 def test_what_does_not_vary_has_no_correlation_to_compare():
-    found = run(np.random.default_rng(2))
-    found.audit.records["memorization"] = 0.0
-    assert not list(comparisons.correlation_rows(found))
+    measured = run(np.random.default_rng(2))
+    measured.audit.records["memorization"] = 0.0
+    assert not list(comparisons.correlation_rows(measured))

@@ -66,13 +66,13 @@ def test_each_has_a_csv_a_figure_and_a_docstring_that_says_its_command_cost_and_
         pixels = matplotlib.image.imread(picture)[..., :3]
         assert pixels.std() > 0.01  # an empty page has none
     document = importlib.import_module(f"experiments.{name}").__doc__
-    for said in (f"python -m experiments.{name} --scale=", "Cost:", "The paper:", "smoke", "cpu", "paper"):
-        assert said in document, said
+    for part in (f"python -m experiments.{name} --scale=", "Cost:", "The paper:", "smoke", "cpu", "paper"):
+        assert part in document, part
 
 
 @pytest.mark.parametrize("name", everything.NAMES)
 @pytest.mark.parametrize("scale", runs.SCALES)
-def test_each_asks_for_runs_that_there_are(name, scale):
+def test_each_asks_for_existing_runs(name, scale):
     wanted = importlib.import_module(f"experiments.{name}").names(scale)
     assert wanted and set(wanted) <= set(runs.runs(scale)), name
 
@@ -91,8 +91,8 @@ def test_a_table_has_the_papers_numbers_beside_those_of_the_analysis(made):
     assert lira["our_attack"] == "lira_online_fixed"  # too few models for a variance of each example's own
     assert float(lira["paper"]) == 0.95
     ours = analysis["lira_online_fixed", "under", "auroc"]
-    for mine, theirs in (("ours", "value"), ("ci_low", "ci_low"), ("ci_high", "ci_high")):
-        assert float(lira[mine]) == pytest.approx(float(ours[theirs]), rel=1e-5)
+    for own, theirs in (("ours", "value"), ("ci_low", "ci_low"), ("ci_high", "ci_high")):
+        assert float(lira[own]) == pytest.approx(float(ours[theirs]), rel=1e-5)
     assert (lira["num_models"], lira["num_over"], lira["num_under"]) == (str(MODELS), "120", "24")
     assert lira["note"] == "stand-in data"
 
@@ -154,9 +154,9 @@ def test_attacks_that_the_paper_does_not_have_follow_without_a_number_of_its(mad
 
 def test_the_onion_compares_examples_that_stay_in_both(made):
     _, results = made
-    found = {row["group"]: row for row in rows(results, "privacy_onion")}
-    assert (found["over"]["n"], found["under"]["n"]) == ("120", "24")
-    for row in found.values():  # both are drawn alike
+    by_group = {row["group"]: row for row in rows(results, "privacy_onion")}
+    assert (by_group["over"]["n"], by_group["under"]["n"]) == ("120", "24")
+    for row in by_group.values():  # both are drawn alike
         assert float(row["ci_low"]) < 0 < float(row["ci_high"])
         change = float(row["memorization_without"]) - float(row["memorization_control"])
         assert float(row["change"]) == pytest.approx(change, abs=1e-5)
@@ -164,9 +164,9 @@ def test_the_onion_compares_examples_that_stay_in_both(made):
 
 def test_figure_4_has_less_memorization_with_privacy(made):
     _, results = made
-    found = {(row["run"], row["group"]): row for row in rows(results, "figure4")}
-    assert float(found["without DP", "under"]["mean"]) > 0.3 > float(found["DP-SGD", "under"]["ci_high"])
-    assert float(found["DP-SGD", "under"]["minus_plain_high"]) < 0
+    by_run = {(row["run"], row["group"]): row for row in rows(results, "figure4")}
+    assert float(by_run["without DP", "under"]["mean"]) > 0.3 > float(by_run["DP-SGD", "under"]["ci_high"])
+    assert float(by_run["DP-SGD", "under"]["minus_plain_high"]) < 0
     assert {row["note"].split("; ")[-1] for row in rows(results, "figure4", "_attacks")} == {"stand-in data"}
 
 
@@ -174,8 +174,8 @@ def test_the_onion_is_nothing_without_its_control(made, tmp_path):
     folder, _ = made
     shutil.copytree(folder / "smoke" / "mnist_svhn_onion", tmp_path / "smoke" / "mnist_svhn_onion")
     module = importlib.import_module("experiments.privacy_onion")
-    asked = ["--present", f"--runs={tmp_path}", f"--out={tmp_path / 'out'}"]
-    command.main("privacy_onion", "", module.names, module.build, asked)
+    arguments = ["--present", f"--runs={tmp_path}", f"--out={tmp_path / 'out'}"]
+    command.main("privacy_onion", "", module.names, module.build, arguments)
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -185,10 +185,10 @@ def test_table_1_has_the_accuracy_on_members_and_on_all_training_images(made):
     under, labels = store.examples().groups == 1, store.examples().labels
     right = [(model.read_logits()[:, 0].argmax(axis=1) == labels)[under] for model in store.models()]
     members = [one[model.keep[under]].mean() for one, model in zip(right, store.models(), strict=True)]
-    found = {(r["split"], r["group"]): r for r in rows(results, "table1") if r["mixture"] == "mnist_svhn"}
-    assert float(found["pool", "under"]["ours"]) == pytest.approx(np.mean(right), abs=1e-6)  # six digits are written
-    assert float(found["members", "under"]["ours"]) == pytest.approx(np.mean(members), abs=1e-6)
-    assert found["pool", "under"]["paper"] == "0.9007" and found["members", "under"]["paper"] == ""
+    by_split = {(r["split"], r["group"]): r for r in rows(results, "table1") if r["mixture"] == "mnist_svhn"}
+    assert float(by_split["pool", "under"]["ours"]) == pytest.approx(np.mean(right), abs=1e-6)  # six digits are written
+    assert float(by_split["members", "under"]["ours"]) == pytest.approx(np.mean(members), abs=1e-6)
+    assert by_split["pool", "under"]["paper"] == "0.9007" and by_split["members", "under"]["paper"] == ""
 
 
 def test_all_examples_of_one_data_set_are_over_represented(made):
@@ -201,9 +201,9 @@ def test_all_examples_of_one_data_set_are_over_represented(made):
 
 def test_the_onion_compares_accuracy_on_the_same_test_images(made):
     _, results = made
-    found = {row["group"]: row for row in rows(results, "privacy_onion", "_accuracy")}
-    assert found.keys() == {"over", "under"}
-    for row in found.values():  # every invented model has the same
+    by_group = {row["group"]: row for row in rows(results, "privacy_onion", "_accuracy")}
+    assert by_group.keys() == {"over", "under"}
+    for row in by_group.values():  # every invented model has the same
         numbers = [float(row[key]) for key in ("accuracy_without", "accuracy_control", "change", "ci_low", "ci_high")]
         assert numbers == pytest.approx([0.5, 0.5, 0, 0, 0])
     assert "| test accuracy, under | 0.500 | 0.500 | +0.000 [+0.000, +0.000] |" in (results / "README.md").read_text()
@@ -252,8 +252,8 @@ def test_the_page_has_the_numbers_of_the_csvs(made):
 
 def test_what_no_claim_is_about_can_be_made_alone(made, tmp_path):
     folder, _ = made
-    asked = [f"--runs={folder}", f"--results={tmp_path}", "--present", "--scale=smoke", "--only=lira_figure12"]
-    everything.main(asked)
+    arguments = [f"--runs={folder}", f"--results={tmp_path}", "--present", "--scale=smoke", "--only=lira_figure12"]
+    everything.main(arguments)
     assert rows(tmp_path, "lira_figure12") and not (tmp_path / "claims").exists()
 
 
@@ -284,23 +284,23 @@ def test_what_could_not_be_made_is_named_at_the_end_and_the_exit_code_is_1(made,
         return {name: 2 for name in names if "augmnist" in name}
 
     monkeypatch.setattr(runs, "make", make)
-    asked = [f"--runs={folder}", "--scale=smoke"]
+    arguments = [f"--runs={folder}", "--scale=smoke"]
     with pytest.raises(SystemExit) as ended:
         if one:
             module = importlib.import_module("experiments.figure5")
-            command.main("figure5", "", module.names, module.build, [*asked, f"--out={tmp_path / 'figure5'}"])
+            command.main("figure5", "", module.names, module.build, [*arguments, f"--out={tmp_path / 'figure5'}"])
         else:
             figures = ["--only=figure1", "--only=figure5"]
-            everything.main([*asked, *figures, f"--results={tmp_path}"])
+            everything.main([*arguments, *figures, f"--results={tmp_path}"])
     assert ended.value.code == "Not made, or not whole: mnist_augmnist_random"  # a message's exit code is 1
     assert tried.count("mnist_augmnist_random") == 1  # not again for the next figure
     assert rows(tmp_path, "figure5")
 
 
 def test_without_runs_each_command_says_which_is_missing(tmp_path):
-    asked = ["--present", f"--runs={tmp_path}", f"--out={tmp_path}"]
+    arguments = ["--present", f"--runs={tmp_path}", f"--out={tmp_path}"]
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.figure1", *asked], cwd=REPOSITORY, capture_output=True, text=True
+        [sys.executable, "-m", "experiments.figure1", *arguments], cwd=REPOSITORY, capture_output=True, text=True
     )
     assert done.returncode == 2
     missing, line = done.stderr.splitlines()

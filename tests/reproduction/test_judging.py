@@ -82,20 +82,20 @@ def test_claims_about_attacks():
         for attack in OTHERS:
             compared.append(paired_row(selection, ("carlini", attack), ("under", "under"), 0.05, 0.03))
             compared.append(paired_row(selection, ("carlini", attack), ("all", "all"), 0, 0.03))
-    found = judge(rows, compared)
-    groups = by_case(found, "under")
+    findings = judge(rows, compared)
+    groups = by_case(findings, "under")
     assert len(groups) == 15 and all(f.verdict == "holds" for f in groups.values())
     yeom = groups["mnist_svhn", "random", "yeom"]
     assert yeom.value == pytest.approx((0.25, 0.23, 0.27)) and yeom.paper == pytest.approx(0.4)
-    order, subpopulation = by_case(found, "order"), by_case(found, "subpopulation")
+    order, subpopulation = by_case(findings, "order"), by_case(findings, "subpopulation")
     assert len(order) == 10 and len(subpopulation) == 5
     assert subpopulation["mnist_svhn", "subpopulation - random", "song"].verdict == "holds"
     assert order["mnist_svhn", "singletons - subpopulation", "song"].verdict == "undecided"
-    reverse = by_case(found, "sub_better")["mnist_svhn", "subpopulation - singletons", "song"]
+    reverse = by_case(findings, "sub_better")["mnist_svhn", "subpopulation - singletons", "song"]
     assert reverse.value == pytest.approx((0, -np.hypot(0.01, 0.01), np.hypot(0.01, 0.01)))
-    perfect = by_case(found, "auroc_1")["mnist_svhn", "singletons", "under, carlini"]
+    perfect = by_case(findings, "auroc_1")["mnist_svhn", "singletons", "under, carlini"]
     assert perfect.verdict == "fails" and perfect.value[0] == pytest.approx(0.95) and perfect.source == SOURCE
-    lira = {f.case.split(",")[0]: f for f in found if f.claim == "lira" and f.selection == "random"}
+    lira = {f.case.split(",")[0]: f for f in findings if f.claim == "lira" and f.selection == "random"}
     assert lira["under"].verdict == "holds" and lira["under"].value == pytest.approx((0.05, 0.02, 0.08))
     assert lira["under"].paper == pytest.approx(0.05)
     assert lira["all"].verdict == "undecided"
@@ -143,11 +143,11 @@ def test_claims_about_correlations():
     rows += [correlation_row("memorization", "all", 0.5, 0.04), correlation_row("memorization", "under", 0.9, 0.04)]
     rows.append({**correlation_row("ood_energy", "all", 0.45, 0.04), "x": "memorization"})
     compared = [better_row("all", 0.1, 0.05), better_row("under", 0.5, 0.6)]
-    found = [
+    findings = [
         *judged_scores.correlation_findings({SOURCE: rows}),
         *judged_scores.better_findings(SOURCE, compared),
     ]
-    assert {(f.claim, f.case): f.verdict for f in found} == {
+    assert {(f.claim, f.case): f.verdict for f in findings} == {
         ("ood", "all, ood_msp"): "holds",
         ("ood", "under, ood_msp"): "holds",
         ("msp", "all, ood_msp"): "holds",
@@ -158,7 +158,7 @@ def test_claims_about_correlations():
         ("better", "all, ood_msp"): "holds",
         ("better", "under, ood_msp"): "undecided",
     }
-    better = next(f for f in found if f.claim == "better" and f.case.startswith("all"))
+    better = next(f for f in findings if f.claim == "better" and f.case.startswith("all"))
     assert better.value == pytest.approx((0.1, 0.05, 0.15))
 
 
@@ -167,8 +167,8 @@ def test_of_singletons_figure_2_is_judged_over_both_groups_alone():
         {**correlation_row("memorization", group, 0.5, 0.04), "selection": "singletons"} for group in ("all", "under")
     ]
     compared = [{**better_row(group, 0.1, 0.05), "selection": "singletons"} for group in ("all", "under")]
-    found = [*judged_scores.correlation_findings({SOURCE: rows}), *judged_scores.better_findings(SOURCE, compared)]
-    assert [(f.claim, f.selection, f.case) for f in found] == [
+    findings = [*judged_scores.correlation_findings({SOURCE: rows}), *judged_scores.better_findings(SOURCE, compared)]
+    assert [(f.claim, f.selection, f.case) for f in findings] == [
         ("memorization", "singletons", "all"),
         ("better", "singletons", "all, ood_msp"),
     ]
@@ -176,12 +176,12 @@ def test_of_singletons_figure_2_is_judged_over_both_groups_alone():
 
 def test_cifar10_alone_counts_as_cifar10s_own_in_figure_13():
     row = {"mixture": "cifar10", "selection": "none", "group": "over", "mean": "0.2", "mean_se": "0.01"}
-    (found,) = judged_scores.shift_findings(SOURCE, [row])
-    assert (found.claim, found.verdict, found.selection) == ("around_0", "holds", "none")
+    (finding,) = judged_scores.shift_findings(SOURCE, [row])
+    assert (finding.claim, finding.verdict, finding.selection) == ("around_0", "holds", "none")
 
 
 @pytest.mark.parametrize("scale", ["cpu", "paper"])
-def test_the_few_shadow_models_are_among_those_that_are_swept(scale):
+def test_the_few_shadow_models_are_among_the_swept(scale):
     wanted = {1, *map(int, (judged_sweeps.FIVE, judged_sweeps.TWENTY, judged_sweeps.FIFTY))}
     assert scale == "paper" or wanted <= set(SCALES[scale].num_shadow)
 
@@ -204,16 +204,16 @@ def loss_rows():
 
 
 def test_claims_about_the_number_of_shadow_models():
-    found = {f.claim: f for f in judged_sweeps.findings((SOURCE, loss_rows()), {})}
-    assert found["few"].verdict == "holds" and found["few"].value == pytest.approx((0.005, 0.002, 0.008))
-    assert found["fewer"].verdict == "holds" and found["fewer"].value[0] == pytest.approx(0.2 - 0.02)
+    by_claim = {f.claim: f for f in judged_sweeps.findings((SOURCE, loss_rows()), {})}
+    assert by_claim["few"].verdict == "holds" and by_claim["few"].value == pytest.approx((0.005, 0.002, 0.008))
+    assert by_claim["fewer"].verdict == "holds" and by_claim["fewer"].value[0] == pytest.approx(0.2 - 0.02)
     assert not list(judged_sweeps.findings((SOURCE, loss_rows()[:2]), {}))  # nothing without singletons
 
 
 def test_runs_of_different_lengths_are_not_compared():
     unequal = {("m", "random"): 20, ("m", "singletons"): 40}
-    found = {f.claim: f.verdict for f in judged_sweeps.findings((SOURCE, loss_rows()), {}, unequal)}
-    assert found == {"few": "holds", "fewer": "not comparable"}
+    verdicts = {f.claim: f.verdict for f in judged_sweeps.findings((SOURCE, loss_rows()), {}, unequal)}
+    assert verdicts == {"few": "holds", "fewer": "not comparable"}
     rows = [attack_row("m", name, "yeom", "under", value, 0.01) for name, value in (("random", 0.5), ("singletons", 1))]
     order = [f.verdict for f in judge(rows, [], epochs=unequal) if f.claim == "order"]
     assert order == ["not comparable"]
@@ -233,8 +233,8 @@ def test_runs_repeated_with_equal_epochs_are_compared():
 def test_a_rate_that_cannot_be_resolved_is_undecided():
     row = attack_row("m", "singletons", "carlini", "under", np.nan, 0.1, 1.0, "tpr_at_fpr_0.001")
     row |= dict.fromkeys(("ours", "ci_low", "ci_high"), "")
-    found = {f.claim: f.verdict for f in judge([row], [])}
-    assert found == {"tpr_96": "undecided", "tpr_100": "undecided"}
+    verdicts = {f.claim: f.verdict for f in judge([row], [])}
+    assert verdicts == {"tpr_96": "undecided", "tpr_100": "undecided"}
 
 
 def test_claims_about_the_theory():
@@ -249,9 +249,9 @@ def test_claims_about_the_theory():
         row("equation 8", "hellinger_normal", 0.5),
         row("equation 8, chosen on other models", "memorization 0: hellinger - memorization", 0.1),
     ]
-    found = {f.claim: f.verdict for f in judged_theory.theory_findings("a", summary, "b", [])}
+    verdicts = {f.claim: f.verdict for f in judged_theory.theory_findings("a", summary, "b", [])}
     # Lemma 3 would give an "advantage" of 5 x 0.3, and an advantage is at most 1.
-    assert found == {"theorem1": "holds", "theorem2": "holds", "lemma3": "fails", "equation8": "fails"}
+    assert verdicts == {"theorem1": "holds", "theorem2": "holds", "lemma3": "fails", "equation8": "fails"}
 
 
 @pytest.mark.parametrize(
@@ -292,15 +292,15 @@ def test_a_claim_about_many_models_is_judged_on_the_runs_that_have_them():
 
 
 def test_every_claim_says_how_it_is_judged_or_why_not():
-    found = claims.findings(claims.RESULTS, "cpu")
-    assert {finding.claim for finding in found} <= CLAIMS.keys()
+    judged = claims.findings(claims.RESULTS, "cpu")
+    assert {finding.claim for finding in judged} <= CLAIMS.keys()
     for name, claim in CLAIMS.items():
         assert claim.quote and claim.section and claim.need in ("all", "most", "some"), name
         assert claim.reading or claim.remark or claim.runs, name
-    verdicts = claims_table.verdicts(found, ["cpu"])
+    verdicts = claims_table.verdicts(judged, ["cpu"])
     assert set(verdicts.values()) <= set(VERDICTS) and verdicts.keys() == CLAIMS.keys()
-    first, second = claims_table.headline(found, ["cpu"])
-    assert f"Of {len(CLAIMS)} claims" in first and f"{len(found)} comparisons" in second
+    first, second = claims_table.headline(judged, ["cpu"])
+    assert f"Of {len(CLAIMS)} claims" in first and f"{len(judged)} comparisons" in second
 
 
 def test_every_number_of_the_claims_has_its_csv_command_and_seed():

@@ -74,10 +74,10 @@ def test_the_most_memorized_tenth_leaves_and_its_control_has_as_many_of_each_gro
 def test_a_row_of_a_figure_has_what_the_paper_says_of_it():
     row = {"metric": "tpr_at_fpr_0.001", "target": "resnet34"}
     rows = [{**row, "shadow": name} for name in ("resnet34", "resnet50", "vgg16")]
-    assert [found["paper"] for found in paper_numbers.beside("lira_figure12", rows)] == ["0.05", "0.04", ""]
+    assert [row["paper"] for row in paper_numbers.beside("lira_figure12", rows)] == ["0.05", "0.04", ""]
     row = {"selection": "singletons", "attack": "lira_online_fixed"}
     rows = [{**row, "num_shadow": 1}, {**row, "num_shadow": "all"}]
-    assert [found["paper"] for found in paper_numbers.beside("figure3", rows)] == ["1", ""]
+    assert [row["paper"] for row in paper_numbers.beside("figure3", rows)] == ["1", ""]
     assert paper_numbers.beside("figure1", [{"x": "privacy_score"}]) == [
         {"x": "privacy_score", "paper": "at most 0.551"}
     ]

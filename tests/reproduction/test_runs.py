@@ -29,7 +29,7 @@ def options(tmp_path, scale="smoke", **changes):
 
 @pytest.fixture(autouse=True)
 def sizes_without_models(request, monkeypatch):
-    """Most tests make no models; two shadow models a side stand for what these would allow."""
+    """Most tests make no models; two shadow models per side stand for what these would allow."""
     if "allows" not in request.node.name:
         monkeypatch.setattr(runs, "_sizes", lambda folder, wanted: wanted[:2])
 
@@ -68,8 +68,8 @@ def test_singletons_are_memorized_above_the_thresholds_of_section_6():
 
 def test_subpopulations_are_clusters_of_the_mixture_where_all_data_are_there():
     for scale, clustered in (("smoke", "under"), ("cpu", "under"), ("full", "mixture"), ("paper", "mixture")):
-        asked = [config(*run.flags).data for run in runs.runs(scale).values() if run.selection == "subpopulation"]
-        assert len(asked) == 5 and {data.clustered for data in asked} == {clustered}
+        configured = [config(*run.flags).data for run in runs.runs(scale).values() if run.selection == "subpopulation"]
+        assert len(configured) == 5 and {data.clustered for data in configured} == {clustered}
 
 
 def test_at_the_scale_of_the_paper_nothing_is_said_of_the_number_of_examples():
@@ -81,16 +81,16 @@ def test_at_the_scale_of_the_paper_nothing_is_said_of_the_number_of_examples():
 
 @pytest.mark.parametrize("scale", runs.SCALES)
 def test_every_run_is_a_configuration_that_train_accepts(scale, tmp_path):
-    found = {}
+    configs = {}
     for run in runs.runs(scale).values():
         chooser = [f"--scores_from={tmp_path}"] if run.selection == "singletons" else []
-        found[run.name] = config(*run.flags, *chooser)
-        assert found[run.name].data.dataset == run.mixture
+        configs[run.name] = config(*run.flags, *chooser)
+        assert configs[run.name].data.dataset == run.mixture
     different = {
         (each.data, each.training.arch, each.training.privacy, each.seed, each.num_experiments)
-        for each in found.values()
+        for each in configs.values()
     }
-    assert len(different) == len(found)
+    assert len(different) == len(configs)
 
 
 @pytest.mark.parametrize("scale", runs.SCALES)
@@ -130,7 +130,7 @@ def test_making_trains_and_analyzes_what_it_is_chosen_by_first(tmp_path, monkeyp
     assert "--workers=2" in scores and "--under=singletons" in singletons
 
 
-def test_a_data_set_alone_is_attacked_with_other_models_than_those_that_choose(tmp_path, monkeypatch):
+def test_a_data_set_alone_is_attacked_with_other_models_than_the_choosers(tmp_path, monkeypatch):
     called = []
     monkeypatch.setattr(runs, "_call", called.append)
     monkeypatch.setattr(runs, "present", lambda folder: 8)

@@ -18,9 +18,9 @@ def test_arrays_come_back_as_they_were_appended(both):
         for name, array in arrays.items():
             both.append(name, array[rows])
     for name, array in arrays.items():
-        found = both.read(name)
-        np.testing.assert_array_equal(found, array)
-        assert found.dtype == array.dtype
+        read = both.read(name)
+        np.testing.assert_array_equal(read, array)
+        assert read.dtype == array.dtype
 
 
 def test_a_file_can_be_read_after_its_folder_is_gone(tmp_path):
@@ -29,9 +29,9 @@ def test_a_file_can_be_read_after_its_folder_is_gone(tmp_path):
     folder.mkdir()
     files = Kept(folder)
     files.append("a", np.arange(5.0))
-    found = files.read("a")
+    read = files.read("a")
     (folder / "a").unlink()
-    np.testing.assert_array_equal(found, np.arange(5.0))
+    np.testing.assert_array_equal(read, np.arange(5.0))
 
 
 def test_scores_come_back_as_float32_without_the_models_that_are_no_targets(both):

@@ -85,12 +85,12 @@ def test_partners_are_chosen_by_membership_alone():
 
     def left_out(values):
         medians = LeaveOneOut(values, keep).squares
-        found = np.empty((2, 10, 10), bool)
+        unchanged = np.empty((2, 10, 10), bool)
         for model in range(10):
             changed = values.copy()
             changed[..., model] += 10
-            found[:, :, model] = np.isclose(LeaveOneOut(changed, keep).squares, medians)[:, 0, 0]
-        return found
+            unchanged[:, :, model] = np.isclose(LeaveOneOut(changed, keep).squares, medians)[:, 0, 0]
+        return unchanged
 
     np.testing.assert_array_equal(left_out(rng.normal(size=(1, 1, 10))), left_out(rng.normal(size=(1, 1, 10))))
 

@@ -51,7 +51,7 @@ def test_subsets_that_were_made_of_one_another_are_refused(pkeep):
 
 @pytest.mark.parametrize("subsets", ["balanced", "bernoulli"])
 def test_other_models_of_the_targets_balanced_plan_are_refused(subsets):
-    """On noise they gave LiRA an AUROC of 0.45: every example is IN so many models of the plan in all."""
+    """On noise they gave LiRA an AUROC of 0.45: every example is IN a fixed number of the plan's models."""
     keep = plan(600, 1, 16, subsets=subsets)
     if subsets == "bernoulli":  # each membership is drawn by itself
         assert (Lineup.of_two_logdirs(keep, 8).twins == NONE).all()
@@ -81,11 +81,11 @@ def test_without_twins_every_target_is_judged_by_all_shadow_models(seed, num_tar
         members = members[:, num_targets:]
         np.testing.assert_array_equal(fits.counts[side], members.sum(axis=1))
         for name, statistic in STATISTICS.items():
-            found = getattr(fits, name)[side]
+            fitted = getattr(fits, name)[side]
             for i, models in enumerate(members):
                 for q in range(2):
                     expected = statistic(values[i, q, num_targets:][models]) if models.any() else np.nan
-                    np.testing.assert_allclose(found[i, q, :num_targets], expected, rtol=1e-9, atol=1e-9)
+                    np.testing.assert_allclose(fitted[i, q, :num_targets], expected, rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
@@ -121,11 +121,13 @@ def test_fits_do_not_depend_on_what_a_target_without_a_twin_trained_on(seed, lim
         inner = LimitedLeaveOneOut(values[..., 3:], keep[:, 3:], chosen[:, 3:])
     np.testing.assert_array_equal(one.counts, inner.counts)
     for name in STATISTICS:
-        found, fitted = getattr(one, name), getattr(inner, name)
-        np.testing.assert_array_equal(found[..., 1], fitted[..., 4])
+        values_of_fit, fitted = getattr(one, name), getattr(inner, name)
+        np.testing.assert_array_equal(values_of_fit[..., 1], fitted[..., 4])
         if not limited:  # else by which K pairs goes by position on the side, as for any model
-            np.testing.assert_array_equal(found, getattr(two, name))
+            np.testing.assert_array_equal(values_of_fit, getattr(two, name))
         # A fit of some pair of models left out, like those of the shadow models among themselves.
         for target in (0, 2):
-            same = (found[..., target, None] == fitted) | (np.isnan(found[..., target, None]) & np.isnan(fitted))
+            same = (values_of_fit[..., target, None] == fitted) | (
+                np.isnan(values_of_fit[..., target, None]) & np.isnan(fitted)
+            )
             assert same.all(axis=(0, 2)).any(axis=-1).all()

@@ -24,8 +24,8 @@ def test_an_example_that_all_models_of_a_side_agree_on_is_still_uncertain():
 
 def test_an_example_with_one_side_has_none():
     keep = np.array([[True] * 4, [False] * 4, [True, True, False, False]])
-    found = memorization(np.ones((3, 4), bool), keep)
-    for values in found:
+    estimates = memorization(np.ones((3, 4), bool), keep)
+    for values in estimates:
         assert np.isnan(values).tolist() == [True, True, False]
 
 

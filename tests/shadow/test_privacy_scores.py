@@ -12,9 +12,9 @@ def test_the_distance_of_the_means_over_the_sum_of_the_spreads():
     expected = [
         abs(row[k].mean() - row[~k].mean()) / (row[k].std() + row[~k].std()) for row, k in zip(phi, keep, strict=True)
     ]
-    found = privacy_score(phi, keep)
-    assert np.isnan(found[:2]).all()  # a spread of one model says nothing
-    np.testing.assert_allclose(found[2:], expected[2:], rtol=1e-10)
+    scores = privacy_score(phi, keep)
+    assert np.isnan(scores[:2]).all()  # a spread of one model says nothing
+    np.testing.assert_allclose(scores[2:], expected[2:], rtol=1e-10)
 
 
 def test_models_that_all_say_the_same_have_no_score():

@@ -47,22 +47,22 @@ def test_it_disappears_also_after_a_failure(tmp_path):
 def test_a_living_owners_folder_is_left_alone_and_a_killed_ones_removed(tmp_path, holder):
     process, path = holder
     (tmp_path / "attacks.csv").write_text("a table")
-    with scratch_folder(tmp_path) as mine:
-        assert names(tmp_path) == [*with_locks(mine.name, path.rsplit("/", 1)[1]), "attacks.csv"]
+    with scratch_folder(tmp_path) as own:
+        assert names(tmp_path) == [*with_locks(own.name, path.rsplit("/", 1)[1]), "attacks.csv"]
         assert (tmp_path / path / "phi").exists()
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert path.rsplit("/", 1)[1] in names(tmp_path)
-    with scratch_folder(tmp_path) as mine:
-        assert names(tmp_path) == [*with_locks(mine.name), "attacks.csv"]
+    with scratch_folder(tmp_path) as own:
+        assert names(tmp_path) == [*with_locks(own.name), "attacks.csv"]
     assert names(tmp_path) == ["attacks.csv"]
 
 
 def test_folders_of_earlier_versions_have_no_lock_and_are_removed(tmp_path):
     (tmp_path / ".scratch-old").mkdir()
     (tmp_path / ".scratch-old" / "phi-0.f64").write_text("x")
-    with scratch_folder(tmp_path) as mine:
-        assert names(tmp_path) == with_locks(mine.name)
+    with scratch_folder(tmp_path) as own:
+        assert names(tmp_path) == with_locks(own.name)
     assert names(tmp_path) == []
 
 
@@ -78,5 +78,5 @@ def test_what_another_user_left_in_a_folder_of_all_users_is_passed_over(tmp_path
         return opened(path, *arguments)
 
     monkeypatch.setattr(os, "open", guarded)
-    with scratch_folder(tmp_path) as mine:
-        assert names(tmp_path) == with_locks(mine.name, ".scratch-theirs")
+    with scratch_folder(tmp_path) as own:
+        assert names(tmp_path) == with_locks(own.name, ".scratch-theirs")

@@ -45,7 +45,7 @@ def auroc(scores, keep):
 
 
 @pytest.mark.parametrize("plan, pkeep", [("balanced", 0.5), ("balanced", 0.7), ("bernoulli", 0.5)])
-def test_every_target_is_judged_by_k_drawn_models_a_side_and_never_by_itself(plan, pkeep):
+def test_every_target_is_judged_by_k_drawn_models_per_side_and_never_by_itself(plan, pkeep):
     """The models that a fit rests on are read off from means of distinct powers of two."""
     rng = np.random.default_rng(0)
     keep = membership(rng, 40, 14, plan, pkeep)
@@ -113,9 +113,9 @@ def test_few_models_already_tell_members_and_more_tell_better(name):
     rng = np.random.default_rng(3)
     keep = membership(rng, 800, 32)
     phi = rng.normal(size=(800, 1, 32)) + 1.5 * keep[:, None] + 3 * rng.normal(size=(800, 1, 1))
-    found = {size: auroc(run(name, view), keep)[0] for size, view in views([2, 12], make_block(phi, keep)).items()}
-    assert found[2] > 0.55
-    assert found[12] > found[2]
+    auroc_of = {size: auroc(run(name, view), keep)[0] for size, view in views([2, 12], make_block(phi, keep)).items()}
+    assert auroc_of[2] > 0.55
+    assert auroc_of[12] > auroc_of[2]
 
 
 def test_with_one_model_a_side_the_nearer_mean_wins():

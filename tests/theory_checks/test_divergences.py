@@ -113,6 +113,6 @@ def test_very_far_and_very_wide_normals_overflow_nothing():
 def test_correctness_obeys_equation_8(p, q):
     # Two values: TV = |p - q|, and for q = 1 (members always right) H^2 = 1 - sqrt(1 - TV).
     shares = np.array([[p, 1 - p], [q, 1 - q], [1, 0]])
-    found = hellinger_discrete(shares[0], shares[1])
-    assert found <= abs(p - q) + 1e-12
+    distance = hellinger_discrete(shares[0], shares[1])
+    assert distance <= abs(p - q) + 1e-12
     assert hellinger_discrete(shares[0], shares[2]) == pytest.approx(1 - np.sqrt(p), abs=1e-12)

@@ -71,8 +71,8 @@ def test_own_error_reaches_the_limit(mean, sd):
 
 
 def test_fixed_error_of_many_models_is_that_of_the_midpoint():
-    found = shadow.fixed_error(_fits(2.0, 1.0), 10**8)[0]
-    assert found == pytest.approx(norm.cdf(-1), abs=1e-6)
+    error = shadow.fixed_error(_fits(2.0, 1.0), 10**8)[0]
+    assert error == pytest.approx(norm.cdf(-1), abs=1e-6)
 
 
 @settings(max_examples=20)
@@ -81,8 +81,8 @@ def test_errors_do_not_change_with_the_unit_of_phi(mean, sd, shift, scale):
     fits, moved = _fits(mean, sd), _fits(scale * mean + shift, scale * sd, shift, scale)
     for rule in shadow.RULES:
         for models in (2, 16):
-            found = shadow.expected_error(moved, models, rule)
-            assert found == pytest.approx(shadow.expected_error(fits, models, rule), abs=1e-7)
+            error = shadow.expected_error(moved, models, rule)
+            assert error == pytest.approx(shadow.expected_error(fits, models, rule), abs=1e-7)
 
 
 def test_models_needed_by_hand():
@@ -92,9 +92,9 @@ def test_models_needed_by_hand():
     np.testing.assert_array_equal(needed[0.05], [np.nan, 1, np.nan, np.nan])
     assert np.isnan(needed[0.31][0])
     # The fixed rule is the better one for equal variances: it is enough from the step found on, and not before.
-    found = int(needed[0.31][2])
-    before = max(k for k in shadow.LADDER if k < found)
-    assert shadow.fixed_error(fits, found)[2] <= 0.31 < shadow.fixed_error(fits, before)[2]
+    smallest = int(needed[0.31][2])
+    before = max(k for k in shadow.LADDER if k < smallest)
+    assert shadow.fixed_error(fits, smallest)[2] <= 0.31 < shadow.fixed_error(fits, before)[2]
     assert needed[0.4][2] < 8
 
 
@@ -142,10 +142,10 @@ def test_measured_advantage_is_the_predicted_one(rule):
     keep = np.broadcast_to(np.arange(30) < 18, (3000, 30))
     phi = np.where(keep, rng.normal(2.0, 0.7, keep.shape), rng.normal(0, 1, keep.shape))
     models = (2, 6)
-    found = shadow.measured_advantage(phi, keep, models, rule, 4, rng)
+    measured = shadow.measured_advantage(phi, keep, models, rule, 4, rng)
     predicted = [1 - 2 * shadow.expected_error(_fits(2.0, 0.7), k, rule)[0] for k in models]
-    reach = 5 * found.std(axis=0) / np.sqrt(len(found)) + (0.01 if rule == "own" else 0)  # and the Sobol points
-    assert (np.abs(found.mean(axis=0) - predicted) < reach).all()
+    reach = 5 * measured.std(axis=0) / np.sqrt(len(measured)) + (0.01 if rule == "own" else 0)  # and the Sobol points
+    assert (np.abs(measured.mean(axis=0) - predicted) < reach).all()
     assert (reach < 0.06).all()
 
 
@@ -153,15 +153,15 @@ def test_measured_advantage_is_the_predicted_one(rule):
 def test_measured_advantage_on_noise_is_zero(rule):
     rng = np.random.default_rng(6)
     keep = rng.permuted(np.broadcast_to(np.arange(20) < 13, (4000, 20)), axis=1)
-    found = shadow.measured_advantage(rng.normal(size=keep.shape), keep, (2, 5), rule, 3, rng)
-    assert (np.abs(found.mean(axis=0)) < 5 * found.std(axis=0) / np.sqrt(4000)).all()
+    measured = shadow.measured_advantage(rng.normal(size=keep.shape), keep, (2, 5), rule, 3, rng)
+    assert (np.abs(measured.mean(axis=0)) < 5 * measured.std(axis=0) / np.sqrt(4000)).all()
 
 
 def test_measured_advantage_needs_models_to_hold_out_and_leaves_nan_out():
     keep = np.array([[True] * 4 + [False] * 4, [True] * 6 + [False] * 2])
     phi = np.where(keep, 5.0, 0) + 0.01 * np.arange(8)
-    found = shadow.measured_advantage(phi, keep, (1, 2), "fixed", 2, np.random.default_rng(0))
-    np.testing.assert_array_equal(found, [[1, 1], [1, np.nan]])
+    measured = shadow.measured_advantage(phi, keep, (1, 2), "fixed", 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(measured, [[1, 1], [1, np.nan]])
     phi[0, 0] = phi[0, 7] = np.nan
-    found = shadow.measured_advantage(phi, keep, (2, 3), "fixed", 2, np.random.default_rng(0))
-    np.testing.assert_array_equal(found[0], [1, np.nan])
+    measured = shadow.measured_advantage(phi, keep, (2, 3), "fixed", 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(measured[0], [1, np.nan])

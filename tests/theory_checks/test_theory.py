@@ -34,23 +34,23 @@ def test_the_soft_test_is_the_papers():
 
 def test_lemma_1_on_a_grid():
     mean1, sd0, sd1 = np.meshgrid([-3, 0, 0.1, 1, 6], [0.3, 1, 2], [0.1, 1, 3])
-    found = t.sllr_advantage_normal(0.0, sd0, mean1, sd1)
+    advantage = t.sllr_advantage_normal(0.0, sd0, mean1, sd1)
     # The quadrature resolves ratios up to 30 to 1e-6; the lemma says equality, Theorem 1 needs ">=" only.
-    np.testing.assert_allclose(found, hellinger_normal(0, sd0, mean1, sd1), atol=1e-6)
-    assert (found <= total_variation_normal(0, sd0, mean1, sd1) + 1e-6).all()
+    np.testing.assert_allclose(advantage, hellinger_normal(0, sd0, mean1, sd1), atol=1e-6)
+    assert (advantage <= total_variation_normal(0, sd0, mean1, sd1) + 1e-6).all()
 
 
 def test_lemma_1_measured():
     # The soft adversary played 200,000 times on draws, without any quadrature.
     rng = np.random.default_rng(0)
     plays, mean1, sd1 = 200_000, 1.2, 0.5
-    said = []
+    rates = []
     for mean, sd in ((0, 1), (mean1, sd1)):
         x = rng.normal(mean, sd, plays)
         ratio = norm.logpdf(x, 0, 1) - norm.logpdf(x, mean1, sd1)
-        said.append((rng.random(plays) < t.sllr_probability(ratio)).mean())
+        rates.append((rng.random(plays) < t.sllr_probability(ratio)).mean())
     # Standard error of the difference at most sqrt(2 / 4 / 200,000) = 0.0016; five of them.
-    assert said[0] - said[1] == pytest.approx(hellinger_normal(0, 1, mean1, sd1), abs=0.008)
+    assert rates[0] - rates[1] == pytest.approx(hellinger_normal(0, 1, mean1, sd1), abs=0.008)
 
 
 # ---- Theorem 2 and Lemma 3
@@ -129,7 +129,7 @@ def test_a_side_without_spread_has_a_floor():
 
 
 def test_bias_correction_of_the_fitted_distance():
-    # Equal normals, 10 models a side: fitted H^2 is (1/10 + 1/10)/4 = 0.05 and more, its truth 0.
+    # Equal normals, 10 models per side: fitted H^2 is (1/10 + 1/10)/4 = 0.05 and more, its truth 0.
     phi, keep = _phi(400, models=20, shift=0)
     weights = t.bootstrap_weights(300, 20, np.random.default_rng(0))
     plain = t.fit_normals(phi, keep, np.ones((1, 20))).hellinger[:, 0]
@@ -160,7 +160,7 @@ def test_correctness_distances():
     hellinger, mem = t.correctness_distances(correct, keep, np.ones((1, 30)))
     assert mem[0, 0] == pytest.approx(0.75)
     assert hellinger[0, 0] == pytest.approx(1 - np.sqrt(0.25))
-    # One imaginary right and one wrong model a side: 11/12 - 6/22.
+    # One imaginary right and one wrong model per side: 11/12 - 6/22.
     _, cautious = t.correctness_distances(correct, keep, np.ones((1, 30)), pseudo=np.ones((1, 2, 2)))
     assert cautious[0, 0] == pytest.approx(11 / 12 - 6 / 22)
 

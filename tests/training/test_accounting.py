@@ -33,21 +33,21 @@ def promise_of(num_members, **config):
 
 def test_the_setting_of_choi_et_al_has_its_published_epsilon():
     """MNIST + SVHN, 70% of 61,000: "eps = 3.2" (section 8) is RDP's 3.188; PLD is tighter."""
-    found = accounting.guarantee(experiment(noise_multiplier=1.3), 61_000)
-    assert found.epsilon_rdp == pytest.approx(3.188, abs=5e-4)
-    assert found.epsilon_pld == pytest.approx(2.934, abs=5e-4)
-    assert found.epsilon == found.epsilon_rdp and found.accountant == "rdp"
+    guarantee = accounting.guarantee(experiment(noise_multiplier=1.3), 61_000)
+    assert guarantee.epsilon_rdp == pytest.approx(3.188, abs=5e-4)
+    assert guarantee.epsilon_pld == pytest.approx(2.934, abs=5e-4)
+    assert guarantee.epsilon == guarantee.epsilon_rdp and guarantee.accountant == "rdp"
     # 0.7 * 61,000 is 42,699.99999999999 in floating point.
-    assert found.num_members == 42_700 and found.sampling_rate == 256 / 42_700 and found.steps == 16_679
-    assert found.note == ""
+    assert guarantee.num_members == 42_700 and guarantee.sampling_rate == 256 / 42_700 and guarantee.steps == 16_679
+    assert guarantee.note == ""
     tighter = accounting.guarantee(experiment(noise_multiplier=1.3, accountant="pld"), 61_000)
-    assert tighter == replace(found, accountant="pld", epsilon=found.epsilon_pld)
+    assert tighter == replace(guarantee, accountant="pld", epsilon=guarantee.epsilon_pld)
 
 
 def test_only_the_examples_that_models_train_on_count():
-    found = accounting.guarantee(experiment(noise_multiplier=1.0, only_subset=10_000), 61_000)
-    assert found.num_members == 7_000 and found.steps == 100 * 7_000 // 256
-    assert found == accounting.guarantee(experiment(noise_multiplier=1.0), 10_000)
+    guarantee = accounting.guarantee(experiment(noise_multiplier=1.0, only_subset=10_000), 61_000)
+    assert guarantee.num_members == 7_000 and guarantee.steps == 100 * 7_000 // 256
+    assert guarantee == accounting.guarantee(experiment(noise_multiplier=1.0), 10_000)
 
 
 # ---- independent oracles
@@ -75,27 +75,27 @@ def rdp_by_integration(order, rate, noise):
 )
 def test_rdp_is_the_divergence_of_a_step_composed_and_converted(num_members, batch, epochs, noise, delta):
     """Composition adds up; epsilon is the least over orders, by Canonne, Kamath and Steinke (2020), Proposition 12."""
-    found = promise_of(num_members, batch=batch, epochs=epochs, noise_multiplier=noise, delta=delta)
-    rate = found.sampling_rate
+    promise = promise_of(num_members, batch=batch, epochs=epochs, noise_multiplier=noise, delta=delta)
+    rate = promise.sampling_rate
     divergences = {order: rdp_by_the_binomial_sum(order, rate, noise) for order in [*range(2, 64), 128, 256, 512, 1024]}
     divergences |= {order: rdp_by_integration(order, rate, noise) for order in np.arange(11, 110) / 10}
     expected = min(
-        found.steps * divergence + np.log1p(-1 / order) - np.log(delta * order) / (order - 1)
+        promise.steps * divergence + np.log1p(-1 / order) - np.log(delta * order) / (order - 1)
         for order, divergence in divergences.items()
     )
     # A step's divergence is of the size 1e-4, and both sums are rounded at 1e-16 before they are taken 16,679 times.
-    assert found.epsilon_rdp == pytest.approx(expected, rel=1e-6)
+    assert promise.epsilon_rdp == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("noise, epochs, delta", [(1.3, 1, 1e-5), (5.0, 40, 1e-5), (20.0, 10, 1e-3), (0.8, 3, 1e-8)])
 def test_pld_of_full_batches_is_the_exact_gaussian_mechanism(noise, epochs, delta):
     """Every step takes everything: `epochs` steps are one Gaussian mechanism with noise / sqrt(epochs)."""
-    found = promise_of(100, batch=100, epochs=epochs, noise_multiplier=noise, delta=delta)
+    promise = promise_of(100, batch=100, epochs=epochs, noise_multiplier=noise, delta=delta)
     exact = gaussian_epsilon(noise / math.sqrt(epochs), delta)
     # Rounded up to a grid of 3e-5 of RDP's epsilon: a bound from above, and no looser than a few such steps. From
     # below only by the rounding of a convolution, of the size 1e-15 in delta.
-    assert exact * (1 - 1e-6) <= found.epsilon_pld <= exact * (1 + 3e-4)
-    assert found.epsilon_pld < found.epsilon_rdp
+    assert exact * (1 - 1e-6) <= promise.epsilon_pld <= exact * (1 + 3e-4)
+    assert promise.epsilon_pld < promise.epsilon_rdp
 
 
 def subsampled_epsilon(rate, noise, delta):
@@ -116,11 +116,11 @@ def subsampled_epsilon(rate, noise, delta):
 def test_pld_of_one_sampled_step_is_the_integral(batch, noise, delta):
     # 100 // batch steps would be more than one; 199 examples of which 100 are expected make one step an epoch.
     num_members = 2 * batch - 1
-    found = promise_of(num_members, batch=batch, epochs=1, noise_multiplier=noise, delta=delta)
-    assert found.steps == 1
-    exact = subsampled_epsilon(found.sampling_rate, noise, delta)
+    promise = promise_of(num_members, batch=batch, epochs=1, noise_multiplier=noise, delta=delta)
+    assert promise.steps == 1
+    exact = subsampled_epsilon(promise.sampling_rate, noise, delta)
     # As above; the integral over 400,001 points is good to about 1e-8.
-    assert exact * (1 - 1e-5) <= found.epsilon_pld <= exact * (1 + 3e-4)
+    assert exact * (1 - 1e-5) <= promise.epsilon_pld <= exact * (1 + 3e-4)
 
 
 # ---- properties
@@ -160,51 +160,51 @@ def test_so_does_pld(run, noise, factor):
 )
 def test_calibrated_noise_meets_the_target_and_not_much_more(num_members, batch, epochs, target):
     config = {"num_members": num_members, "batch": batch, "epochs": epochs}
-    found = promise_of(**config, target_epsilon=target)
+    promise = promise_of(**config, target_epsilon=target)
     # The noise is found to 1e-6 of itself, and epsilon is continuous in it.
-    assert target * (1 - 1e-4) <= found.epsilon <= target
-    assert promise_of(**config, noise_multiplier=found.noise_multiplier).epsilon == found.epsilon
+    assert target * (1 - 1e-4) <= promise.epsilon <= target
+    assert promise_of(**config, noise_multiplier=promise.noise_multiplier).epsilon == promise.epsilon
 
 
 @pytest.mark.parametrize("target", [0.5, 8.0])
 def test_noise_calibrated_by_pld_meets_the_target_and_is_less(target):
     config = {"num_members": 1000, "batch": 100, "epochs": 5, "target_epsilon": target}
-    found = promise_of(**config, accountant="pld")
-    assert target * (1 - 1e-3) <= found.epsilon == found.epsilon_pld <= target
-    assert found.noise_multiplier < promise_of(**config).noise_multiplier
+    promise = promise_of(**config, accountant="pld")
+    assert target * (1 - 1e-3) <= promise.epsilon == promise.epsilon_pld <= target
+    assert promise.noise_multiplier < promise_of(**config).noise_multiplier
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.1, 1_000])
 @pytest.mark.parametrize("num_members, batch, epochs", [(100, 100, 1), (100, 100, 10_000), (50_000, 1, 1)])
 def test_the_limits_of_the_noise_are_within_reach_of_both_accountants(noise, num_members, batch, epochs):
-    found = promise_of(num_members, batch=batch, epochs=epochs, noise_multiplier=noise)
-    assert math.isfinite(found.epsilon_rdp) and math.isfinite(found.epsilon_pld)
+    promise = promise_of(num_members, batch=batch, epochs=epochs, noise_multiplier=noise)
+    assert math.isfinite(promise.epsilon_rdp) and math.isfinite(promise.epsilon_pld)
 
 
 # ---- the ends, and bad input
 
 
 def test_without_noise_epsilon_is_infinite_and_said_to_be():
-    found = promise_of(1000, batch=100, noise_multiplier=0)
-    assert found.epsilon == found.epsilon_rdp == found.epsilon_pld == math.inf
-    assert "nothing is promised" in found.note and "infinite" in accounting.statement(found)
-    record = found.to_dict()
+    promise = promise_of(1000, batch=100, noise_multiplier=0)
+    assert promise.epsilon == promise.epsilon_rdp == promise.epsilon_pld == math.inf
+    assert "nothing is promised" in promise.note and "infinite" in accounting.statement(promise)
+    record = promise.to_dict()
     assert record["epsilon"] is None and json.loads(json.dumps(record, allow_nan=False)) == record
 
 
 def test_a_delta_too_small_for_pld_leaves_rdp():
-    found = promise_of(1000, batch=100, noise_multiplier=1.0, delta=1e-12)
-    assert found.epsilon_pld == math.inf and math.isfinite(found.epsilon)
+    promise = promise_of(1000, batch=100, noise_multiplier=1.0, delta=1e-12)
+    assert promise.epsilon_pld == math.inf and math.isfinite(promise.epsilon)
     with refuses("delta", 1e-12):
         promise_of(1000, batch=100, noise_multiplier=1.0, delta=1e-12, accountant="pld")
 
 
 @pytest.mark.parametrize("accountant", ["rdp", "pld"])
-@pytest.mark.parametrize("target, said", [(1e-4, "must be at least "), (1e12, "must be below ")])
-def test_a_target_out_of_reach_is_refused_with_what_is_in_reach(accountant, target, said):
-    with refuses("target_epsilon", target, said) as refused:
+@pytest.mark.parametrize("target, message", [(1e-4, "must be at least "), (1e12, "must be below ")])
+def test_a_target_out_of_reach_is_refused_with_what_is_in_reach(accountant, target, message):
+    with refuses("target_epsilon", target, message) as refused:
         promise_of(1000, batch=100, target_epsilon=target, accountant=accountant)
-    limit = float(str(refused.value).split(said)[1].split(",")[0])
+    limit = float(str(refused.value).split(message)[1].split(",")[0])
     # And there it is: just within the limit that the message names, a target is met.
     within = limit * (1.1 if target < limit else 0.9)
     if accountant == "rdp":
@@ -231,13 +231,13 @@ def test_shuffled_batches_are_said_to_be_an_approximation():
 
 
 def test_the_statement_has_every_number_and_what_is_not_covered():
-    found = accounting.guarantee(experiment(noise_multiplier=1.3, l2_norm_clip=2.0), 61_000)
-    said = accounting.statement(found)
+    guarantee = accounting.guarantee(experiment(noise_multiplier=1.3, l2_norm_clip=2.0), 61_000)
+    statement = accounting.statement(guarantee)
     numbers = ("3.188 by RDP", "2.934 by PLD", "RDP's 3.188", "delta 1e-05", "16,679 steps", "42,700 examples",
                "0.005995", "256 expected", "standard deviation 2.6", "norm 2;")  # fmt: skip
     for part in (*numbers, "Poisson sample", "added or removed", "hyperparameters", "all models", "seed"):
-        assert part in said, part
-    assert "Warning" not in said
+        assert part in statement, part
+    assert "Warning" not in statement
 
 
 def test_the_record_holds_the_whole_guarantee():

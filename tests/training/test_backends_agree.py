@@ -43,9 +43,9 @@ def trained(tmp_path_factory):
 
 @pytest.mark.parametrize("way", TOLERANCES)
 def test_models_answer_alike(trained, way):
-    found, expected = trained["jax"][way], trained["tensorflow"][way]
+    actual, expected = trained["jax"][way], trained["tensorflow"][way]
     assert np.abs(expected[0] - expected[1]).max() > 10 * TOLERANCES[way]  # or any two models would pass
-    np.testing.assert_allclose(found, expected, atol=TOLERANCES[way])
+    np.testing.assert_allclose(actual, expected, atol=TOLERANCES[way])
 
 
 def test_where_views_are_drawn_anew_models_are_as_good(trained):

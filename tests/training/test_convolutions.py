@@ -28,8 +28,8 @@ def check_equal(way, oracle, inputs, kernel, strides, padding):
     expected, expected_back = jax.vjp(lambda x, w: oracle(x, w, strides, padding), inputs, kernel)
     assert outputs.shape == expected.shape
     # float32 sums of at most 81 * 27 products of order one.
-    for found, wanted in zip((outputs, *back(outputs)), (expected, *expected_back(outputs)), strict=True):
-        np.testing.assert_allclose(found, wanted, atol=2e-3, rtol=1e-4)
+    for actual, wanted in zip((outputs, *back(outputs)), (expected, *expected_back(outputs)), strict=True):
+        np.testing.assert_allclose(actual, wanted, atol=2e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", FORMULATIONS)
@@ -141,8 +141,8 @@ def test_pooling_is_keras_pooling_also_where_pixels_tie(height, width):
     rng = np.random.default_rng(0)
     images = jnp.asarray(rng.integers(0, 3, (4, height, width, 3)), jnp.float32)  # few values, many ties
     pool = keras.layers.MaxPooling2D(2)
-    found, back = jax.vjp(convolutions.max_pool_by_two, images)
+    pooled, back = jax.vjp(convolutions.max_pool_by_two, images)
     expected, expected_back = jax.vjp(pool, images)
-    np.testing.assert_array_equal(found, expected)
-    weights = jnp.asarray(rng.standard_normal(found.shape), jnp.float32)
+    np.testing.assert_array_equal(pooled, expected)
+    weights = jnp.asarray(rng.standard_normal(pooled.shape), jnp.float32)
     np.testing.assert_array_equal(back(weights)[0], expected_back(weights)[0])

@@ -147,7 +147,7 @@ def test_weights_stay_in_full_precision_where_computing_is_not(toy):
 
 def test_a_large_group_is_asked_a_few_models_at_a_time(toy, monkeypatch):
     """The answers of all its models would not fit in the host's memory. The last few overlap with those before."""
-    engine, asked = start(toy, SMALL), []
+    engine, sizes = start(toy, SMALL), []
     state = engine.initial_state([1, 2, 3])
     expected = list(engine.logits(state.weights, state.statistics, 2))
     monkeypatch.setattr(ensemble, "_INFERENCE_MODELS", 2)
@@ -155,17 +155,17 @@ def test_a_large_group_is_asked_a_few_models_at_a_time(toy, monkeypatch):
     answer = engine._answer
 
     def watched(*arguments):
-        found = answer(*arguments)
-        asked.append(len(found))
-        return found
+        logits = answer(*arguments)
+        sizes.append(len(logits))
+        return logits
 
     monkeypatch.setattr(engine, "_answer", watched)
-    found = engine.logits(state.weights, state.statistics, 2)
-    first = next(found)
-    assert asked == [2, 2]  # one call for each query, and none for the third model yet
+    answers = engine.logits(state.weights, state.statistics, 2)
+    first = next(answers)
+    assert sizes == [2, 2]  # one call for each query, and none for the third model yet
     # Another compiled program: float32 rounding; logits are of order a tenth.
-    np.testing.assert_allclose([first, *found], expected, atol=1e-5)
-    assert asked == [2, 2, 2, 2] and np.abs(expected[1] - expected[2]).max() > 0.01
+    np.testing.assert_allclose([first, *answers], expected, atol=1e-5)
+    assert sizes == [2, 2, 2, 2] and np.abs(expected[1] - expected[2]).max() > 0.01
 
 
 class FakeDevice(SimpleNamespace):
@@ -179,28 +179,28 @@ def pretend_gpu(monkeypatch, limit):
 
 @pytest.mark.parametrize("limit, size", [(1_200, 1), (3_500, 4), (14_000, 16), (10**9, device_memory.LARGEST_GROUP)])
 def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
-    asked = []
+    tried = []
 
     def memory(count, temporary):  # 200 bytes for the data, at least 400 for each model; the state comes out in place
-        found = SimpleNamespace(
+        analysis = SimpleNamespace(
             argument_size_in_bytes=200 + 100 * count,
             output_size_in_bytes=120 * count,
             alias_size_in_bytes=100 * count,
             temp_size_in_bytes=temporary * count,
         )
-        return SimpleNamespace(compile=lambda: SimpleNamespace(memory_analysis=lambda: found))
+        return SimpleNamespace(compile=lambda: SimpleNamespace(memory_analysis=lambda: analysis))
 
     pretend_gpu(monkeypatch, limit)
     for temporaries in ((580, 10), (10, 580)):
 
         def lower(k, temporaries=temporaries):
-            asked.append(k)
+            tried.append(k)
             return [memory(k, temporary) for temporary in temporaries]
 
         assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=64) == size
-    asked.clear()
+    tried.clear()
     assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=4) == min(size, 4)
-    assert max(asked) == 4  # more than there are is not tried
+    assert max(tried) == 4  # more than there are is not tried
 
 
 def test_a_size_that_cannot_even_be_compiled_does_not_fit(monkeypatch):
@@ -209,8 +209,8 @@ def test_a_size_that_cannot_even_be_compiled_does_not_fit(monkeypatch):
             if count > 16:
                 raise jax.errors.JaxRuntimeError(message)
             fields = ("argument_size", "output_size", "alias_size", "temp_size")
-            found = SimpleNamespace(**{f"{field}_in_bytes": 1 for field in fields})
-            return SimpleNamespace(memory_analysis=lambda: found)
+            analysis = SimpleNamespace(**{f"{field}_in_bytes": 1 for field in fields})
+            return SimpleNamespace(memory_analysis=lambda: analysis)
 
         return [SimpleNamespace(compile=compile_)]
 

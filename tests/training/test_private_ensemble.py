@@ -65,8 +65,8 @@ def test_steps_take_the_sum_of_clipped_gradients_over_the_expected_batch(toy):
     engine = start(toy)
     for sizes in ((1, 4), (3, 9), (8, 0)):
         batches = [np.arange(n, dtype=np.int32) for n in sizes]
-        found = first_step(engine, batches, [5, 6])
-        for gradient, rows, seed in zip(found, batches, (5, 6), strict=True):
+        step = first_step(engine, batches, [5, 6])
+        for gradient, rows, seed in zip(step, batches, (5, 6), strict=True):
             expected, largest = slow_sum(toy, rows, SMALL.arch, seed)
             assert len(rows) == 0 or largest > 2 * CLIP  # or nothing was clipped
             # Weights of order 0.3 in float32, whose difference is divided by the rate of 0.05.
@@ -86,17 +86,17 @@ def test_clipped_gradients_are_summed_in_full_float32(toy):
 def test_group_norm_is_trained_one_example_at_a_time(toy):
     engine = start(toy, arch="wrn28-1", norm="group")
     rows = np.arange(5, dtype=np.int32)
-    found = first_step(engine, [rows, rows], [5, 5])
+    step = first_step(engine, [rows, rows], [5, 5])
     expected, _ = slow_sum(toy, rows, "wrn28-1", 5, norm="group")
-    np.testing.assert_allclose(found[0], expected / SMALL.batch, atol=2e-4)
-    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_allclose(step[0], expected / SMALL.batch, atol=2e-4)
+    np.testing.assert_array_equal(step[0], step[1])
 
 
 def test_a_batch_beyond_the_room_for_it_is_whole(toy):
     engine = start(toy)
     rows = np.arange(engine._rows_a_step + 3, dtype=np.int32)
-    found = first_step(engine, [rows, rows[:2]], [5, 6])
-    np.testing.assert_allclose(found[0], slow_sum(toy, rows, SMALL.arch, 5)[0] / SMALL.batch, atol=2e-5)
+    step = first_step(engine, [rows, rows[:2]], [5, 6])
+    np.testing.assert_allclose(step[0], slow_sum(toy, rows, SMALL.arch, 5)[0] / SMALL.batch, atol=2e-5)
 
 
 def test_noise_has_the_promised_deviation_and_is_each_model_s_and_step_s_own(toy):
@@ -140,9 +140,9 @@ def test_no_two_layers_share_their_noise(toy):
 
 def test_the_microbatch_changes_nothing_but_rounding(toy):
     rows = np.arange(11, dtype=np.int32)
-    found = [first_step(start(toy, microbatch=size), [rows, rows[:7]], [5, 6]) for size in (1, 4, 16)]
-    for other in found[1:]:
-        np.testing.assert_allclose(found[0], other, atol=2e-5)
+    steps = [first_step(start(toy, microbatch=size), [rows, rows[:7]], [5, 6]) for size in (1, 4, 16)]
+    for other in steps[1:]:
+        np.testing.assert_allclose(steps[0], other, atol=2e-5)
 
 
 def test_the_record_holds_the_promise(toy):

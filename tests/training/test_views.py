@@ -19,11 +19,11 @@ def slow_view(image, down, right, mirrored):
 def test_gathered_views_are_mirrored_padded_and_cropped(shape):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, shape, dtype=np.uint8)
-    asked = views.query_views(162)
-    shifts = np.array([view[:2] for view in asked], np.int32)
-    mirrored = np.array([view[2] for view in asked])
+    queries = views.query_views(162)
+    shifts = np.array([view[:2] for view in queries], np.int32)
+    mirrored = np.array([view[2] for view in queries])
     shown = ops.convert_to_numpy(views.gather_views(np.repeat(image[None], 162, axis=0), shifts, mirrored))
-    expected = np.stack([slow_view(image, *view) for view in asked])
+    expected = np.stack([slow_view(image, *view) for view in queries])
     np.testing.assert_array_equal(shown, expected)
 
 

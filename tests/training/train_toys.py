@@ -33,14 +33,14 @@ COUNTS = {"augmented": 24}
 
 def main(path: str) -> None:
     toy = make_dataset()
-    found = {}
+    logits = {}
     for name, settings in WAYS.items():
         training = TrainingConfig(**{**_COMMON, **settings})
         engine = _start(toy, ExperimentConfig(training=training, pkeep=PKEEP))
         count = COUNTS.get(name, 2)
         records = engine.train(members_of(toy, count), range(5, 5 + count))
-        found[name] = np.stack([record.logits for record in records])
-    np.savez(path, **found)
+        logits[name] = np.stack([record.logits for record in records])
+    np.savez(path, **logits)
 
 
 def _start(toy, config: ExperimentConfig):

@@ -2,7 +2,7 @@
 
     python -m mia_tf.train --task=experiments/audits/tasks/docs_text.py:task --num_experiments=64
 
-The texts are the docstrings of NumPy's, SciPy's and scikit-learn's public functions and classes, without those that
+The texts are the docstrings of NumPy's, SciPy's and scikit-learn's public functions and classes, without the names that
 name their library. They need no download; their number depends on the installed versions.
 """
 

@@ -43,11 +43,11 @@ class Ledger:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to hand out, now or once another process has let go of it."""
+        """Whether nothing is left to hand out, now or once another process has released it."""
         return not self._todo and not self._elsewhere
 
     def next_group(self, group_size: int) -> list[int]:
-        """Models for a worker that trains `group_size` at the same time; none where there are none at the moment.
+        """Models for a worker that trains `group_size` at the same time; none if there are none at the moment.
 
         Groups are of equal size as far as they can be, with no more of them one after another than need be: no
         worker gets a full group while others get little. An engine that chose its size among those of
@@ -67,7 +67,7 @@ class Ledger:
             self._progress.epoch(index)
 
     def hear(self, event: str, index: int, detail) -> None:
-        """Takes in what became of a model (the events of `mia_tf.training.worker`)."""
+        """Records the outcome of a model (the events of `mia_tf.training.worker`)."""
         if event == "done":
             self._progress.finished(index, _summary(index, detail))
             of_task = "answers_digest" in detail
@@ -98,7 +98,7 @@ class Ledger:
             self.say(f"warning: {models} gave the same answers: {advice}")
 
     def lost(self, indices: Iterable[int], reason: str, tries: int) -> None:
-        """The worker that had these models is gone: they come first again, or fail after so many tries."""
+        """The worker that had these models is gone: they come first again, or fail after `tries` tries."""
         for index in sorted(indices, reverse=True):
             self._times_lost[index] += 1
             if self._times_lost[index] < tries:

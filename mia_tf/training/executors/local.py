@@ -50,7 +50,7 @@ def train_models(
     workers: int,
     new_process: Callable = _spawned,
 ) -> dict[int, str]:
-    """Trains models that are not present yet; waits for those that another process has in hand.
+    """Trains models that are not present yet; waits for models that another process is training.
 
     Args:
         store: where they go.
@@ -119,7 +119,7 @@ class _Run:
         elif event == "refused":
             self.reason = f": {detail}"
         elif event == "ready":
-            self.ledger.lost(member.indices, "its engine said nothing of it", tries=1)
+            self.ledger.lost(member.indices, "the training engine returned no result for this model", tries=1)
             member.group_size, member.idle, member.indices = detail, True, set()
         elif index is not None:
             member.indices.remove(index)
@@ -135,7 +135,7 @@ class _Run:
         self.ledger.lost(member.indices, _cause_of_death(member.process), tries=1 if member.begun else 2)
 
     def hand_out(self) -> None:
-        """Gives idle workers models, or sends them home where there are none and none may come."""
+        """Hands models to idle workers; dismisses these if there are none left and none may come."""
         for member in [m for m in self.pool if m.idle]:
             group = self.ledger.next_group(member.group_size)
             if group:

@@ -67,9 +67,9 @@ def _connect() -> str:
 
 def _check_answers(address: str | None) -> None:
     """Refuses an address that nobody listens at, which Ray tries for minutes."""
-    if found := re.search(r"([^/:]+):(\d+)$", address or ""):
+    if match := re.search(r"([^/:]+):(\d+)$", address or ""):
         try:
-            socket.create_connection((found[1], int(found[2])), timeout=_SECONDS_TO_ANSWER).close()
+            socket.create_connection((match[1], int(match[2])), timeout=_SECONDS_TO_ANSWER).close()
         except (OSError, OverflowError):
             fail("RAY_ADDRESS", address, _ANSWERS)
 

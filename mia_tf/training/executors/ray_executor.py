@@ -76,8 +76,8 @@ class RayExecutor:
                 fail("threads_per_worker", self._cpus, allowed)
             fail("gpus_per_task", self._gpus, allowed)
         self._workers = options.workers or room
-        each = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
-        print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {each}.", flush=True)
+        size = f"{self._cpus} CPUs and {self._gpus:g} GPUs each"
+        print(f"Ray: {where}, {len(machines)} machines with room for {room} workers of {size}.", flush=True)
 
     def train_models(
         self, store: Store, config: ExperimentConfig | TaskConfig, indices: Sequence[int]
@@ -115,7 +115,7 @@ def train_models(
     cpus: int,
     gpus: float,
 ) -> dict[int, str]:
-    """Trains models that are not present yet; waits for those that another process has in hand.
+    """Trains models that are not present yet; waits for models that another process is training.
 
     Args:
         store: where they go; only this process writes there.
@@ -184,7 +184,7 @@ class _Run:
         self.pool.append(_Worker(actor, actor.hello.remote(), place))
 
     def dismiss(self, member: _Worker) -> None:
-        """Ends a worker, and lets go of its models."""
+        """Ends a worker, and releases its models."""
         import ray
 
         self.pool.remove(member)
@@ -236,7 +236,7 @@ class _Run:
                 self.replace(member, detail)
                 return
             else:
-                self.ledger.lost(member.indices, "its engine said nothing of it", tries=1)
+                self.ledger.lost(member.indices, "the training engine returned no result for this model", tries=1)
                 member.claims.close()
                 member.indices, member.reply = set(), None
                 return
@@ -272,16 +272,16 @@ class _Run:
             self.hire(0 if ready else member.place + 1)
 
     def hand_out(self) -> None:
-        """Gives idle workers models; those that another process holds are waited for."""
+        """Hands models to idle workers; waits for models that another process holds."""
         for member in [m for m in self.pool if m.reply is None]:
-            mine = []
-            while not mine and (group := self.ledger.next_group(member.group_size)):
-                mine = member.claims.enter_context(self.store.claim_group(group))
-                for index in sorted(set(group) - set(mine)):
+            claimed = []
+            while not claimed and (group := self.ledger.next_group(member.group_size)):
+                claimed = member.claims.enter_context(self.store.claim_group(group))
+                for index in sorted(set(group) - set(claimed)):
                     self.ledger.hear("elsewhere", index, None)
-            if mine:
-                member.indices = set(mine)
-                member.actor.train.remote(self.plan[mine], mine)
+            if claimed:
+                member.indices = set(claimed)
+                member.actor.train.remote(self.plan[claimed], claimed)
                 member.reply = member.actor.events.remote()
 
     def look_at_cluster(self) -> None:

@@ -64,10 +64,10 @@ class Trainer:
         """All that has happened since the last call; waits until something has.
 
         Returns:
-            ("epoch", None) after an epoch of all models in hand, ("outcome", ModelRecord | ModelFailure) for each
+            ("epoch", None) after an epoch of all its models, ("outcome", ModelRecord | ModelFailure) for each
             model, and at the end ("ready", None), or ("crashed", reason) where the engine broke off.
         """
-        found = [self._events.get()]
+        events = [self._events.get()]
         while not self._events.empty():
-            found.append(self._events.get())
-        return found
+            events.append(self._events.get())
+        return events

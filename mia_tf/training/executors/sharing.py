@@ -146,7 +146,7 @@ def measure(
             share = num_models and -(-num_models // workers)
             arguments = (store.logdir, config, threads, ensemble_size, share, seconds)
             trials[workers, threads] = [_start(arguments) for _ in range(workers)]
-        # Where not all get ready, there is not enough memory for so many, most likely.
+        # If some do not get ready, there is most likely not enough memory for all.
         ready = {way: started for way, started in trials.items() if all(_is_ready(pipe) for _, pipe in started)}
         return {way: _train(started) for way, started in ready.items()}
     finally:

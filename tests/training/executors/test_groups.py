@@ -150,7 +150,7 @@ def test_an_engine_that_refuses_a_flag_is_said_in_one_line(store, capfd):
 
 def test_a_model_that_its_engine_forgets_is_named(store, log):
     failures = run(store, log, range(4), silent=True)
-    assert failures == {3: "its engine said nothing of it"} and store.completed() == {0, 1, 2}
+    assert failures == {3: "the training engine returned no result for this model"} and store.completed() == {0, 1, 2}
 
 
 def test_a_disk_that_is_full_is_named_for_every_model_of_the_group_and_ends_the_run(store, log):

@@ -103,14 +103,16 @@ def test_a_machine_that_is_killed_in_the_middle_costs_nothing(connected, cluster
     check_models(store, range(10))
     lost = [int(text) for text in next(iter(sorted(log.glob(f"*-{there}")))).read_text().split()]
     assert begun(log) == [1 + (seed(index) in lost) for index in range(10)]
-    said = capfd.readouterr().err
-    assert re.search(r"a worker was lost \(.+\); its 2 models are tried again: its connection broke\n", said), said
-    assert sorted(map(int, re.findall(r"\] model (\d+): train", said))) == list(range(10))
+    printed = capfd.readouterr().err
+    assert re.search(r"a worker was lost \(.+\); its 2 models are tried again: its connection broke\n", printed), (
+        printed
+    )
+    assert sorted(map(int, re.findall(r"\] model (\d+): train", printed))) == list(range(10))
 
 
 def test_failures_and_models_of_others_are_named_as_locally(connected, store, log, capfd):
-    with store.claim(9) as mine:
-        assert mine
+    with store.claim(9) as claimed:
+        assert claimed
         failures = {}
         thread = threading.Thread(target=lambda: failures.update(run(store, log, fails=[seed(4)])))
         thread.start()
@@ -127,8 +129,8 @@ def test_failures_and_models_of_others_are_named_as_locally(connected, store, lo
 def test_an_engine_that_breaks_off_is_started_anew(connected, store, log, tmp_path, capfd):
     assert run(store, log, dies=tmp_path / "died", dies_after=1, raises=True) == {}
     check_models(store, range(10))
-    said = capfd.readouterr().err
-    assert "its 2 models are tried again: MemoryError: no room for the engine\n" in said
+    printed = capfd.readouterr().err
+    assert "its 2 models are tried again: MemoryError: no room for the engine\n" in printed
 
 
 def test_models_that_cost_every_worker_its_life_fail_and_the_others_go_on(connected, store, log, tmp_path):
@@ -171,7 +173,7 @@ def test_a_machine_with_another_version_is_not_used(connected, store, log, monke
     assert not list(log.iterdir())
 
 
-def test_an_interrupt_keeps_all_that_came_back_and_lets_go_of_the_rest(connected, store, log, monkeypatch):
+def test_an_interrupt_keeps_all_that_came_back_and_releases_the_rest(connected, store, log, monkeypatch):
     def finished(self, index, message):
         raise KeyboardInterrupt
 

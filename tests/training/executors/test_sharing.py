@@ -14,7 +14,7 @@ from mia_tf.validation import InputError
 
 
 @pytest.mark.parametrize(
-    "backend, asked, models, expected",
+    "backend, chosen, models, expected",
     [
         ("tensorflow", {"workers": 3, "threads_per_worker": 2}, 100, (3, 2)),
         ("tensorflow", {"workers": 2}, 100, (2, 4)),
@@ -25,18 +25,18 @@ from mia_tf.validation import InputError
         ("jax", {"threads_per_worker": 2}, 100, (1, 2)),
     ],
 )
-def test_cores_are_shared_as_asked_for(backend, asked, models, expected, monkeypatch):
+def test_cores_are_shared_as_asked_for(backend, chosen, models, expected, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", backend)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
-    options = RunOptions(Path("unused"), **asked)
+    options = RunOptions(Path("unused"), **chosen)
     assert sharing.share_cores(None, ExperimentConfig(), options, models) == expected
 
 
 def test_each_way_is_measured_once_on_a_machine(nothing_measured, dataset, tmp_path, monkeypatch):
-    asked = []
+    measured = []
 
     def measure(store, config, ways, *_):
-        asked.append(list(ways))
+        measured.append(list(ways))
         return {way: (100.0 * way[0], 2**30) for way in ways if way != (8, 1)}  # for 8 the memory does not suffice
 
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
@@ -46,10 +46,10 @@ def test_each_way_is_measured_once_on_a_machine(nothing_measured, dataset, tmp_p
     store = Store.create(tmp_path / "run", config.to_dict(), lambda: dataset)
     for _ in range(2):
         assert sharing.share_cores(store, config, RunOptions(Path("unused")), 100) == (4, 2)
-    assert asked == [[(8, 1), (4, 2), (2, 4), (1, 8)], [(8, 1)]]
+    assert measured == [[(8, 1), (4, 2), (2, 4), (1, 8)], [(8, 1)]]
     assert sharing.cost(store, config, 4, 2) == (400.0, 2**30)
     other = dataclasses.replace(config, training=dataclasses.replace(config.training, batch=16))
     assert sharing.cost(store, other, 4, 2) == (400.0, 2**30)
-    assert asked[2:] == [[(4, 2)]]
+    assert measured[2:] == [[(4, 2)]]
     with pytest.raises(InputError, match="No worker process could be started"):
         sharing.cost(store, config, 8, 1)
