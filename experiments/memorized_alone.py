@@ -18,7 +18,7 @@ import numpy as np
 from experiments import commands
 from mia_tf.analysis import study
 from mia_tf.analysis.result import Audit
-from mia_tf.data import scores
+from mia_tf.data import earlier_run
 from mia_tf.files import folder_to_fill
 from mia_tf.labels import normalize_groups
 from mia_tf.progress import show_steps
@@ -48,10 +48,10 @@ def analyze(
     Raises:
         InputError: the LOGDIRs have different examples or one seed, or no example is above the threshold.
     """
-    earlier, shadows = scores.read(chosen_by, "chosen_by"), ShadowModels.open(logdir)
+    earlier, shadows = earlier_run.read(chosen_by, "chosen_by"), ShadowModels.open(logdir)
     same = np.array_equal(earlier.example_ids, shadows.ids)
     check("chosen_by", chosen_by, same, "must be of the same examples in the same order as --logdir")
-    seed = scores.open_run(logdir, "logdir").config().get("seed")
+    seed = earlier_run.open_run(logdir, "logdir").config().get("seed")
     other = earlier.config.get("seed")
     check("chosen_by", chosen_by, seed != other, f"must have another seed than --logdir, not {seed} too")
     chosen = earlier.memorization > threshold

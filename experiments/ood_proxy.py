@@ -130,7 +130,7 @@ def highly_memorized(run: Measured, among: np.ndarray) -> np.ndarray:
     return run.audit.column("memorization")[among] > runs.SINGLETON_THRESHOLDS[run.run.mixture.split("_")[0]]
 
 
-def proxy_rows(run: Measured, scores: ood_readings.Scores) -> Iterator[dict]:
+def proxy_rows(run: Measured, scores: ood_readings.OodScores) -> Iterator[dict]:
     """A row for each score and reading, of all examples and of the under-represented ones."""
     for population in ("all", "under"):
         for (detector, reading), table in scores.items():

@@ -178,7 +178,7 @@ def _train_networks() -> int:
     config, options = read_config()
     from mia_tf import data
 
-    identity = {**config.to_dict(), **data.identity(config.data)}
+    identity = {**config.to_dict(), **data.fingerprint(config.data)}
     data.check_new_models(config.data, identity, options.logdir)
     if options.dry_run:
         from mia_tf.dry_run import rehearse

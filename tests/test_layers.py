@@ -20,11 +20,11 @@ FRAMEWORKS = {"tensorflow", "keras", "jax", "optax", "sklearn"}
 
 def modules():
     """Name of every module of the package -> its file."""
-    imports = {}
+    files = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        imports[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return imports
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return files
 
 
 def imports(name, path, known):

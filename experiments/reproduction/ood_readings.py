@@ -22,11 +22,11 @@ QUANTITIES = ("memorization", "privacy_score")
 _DETECTORS = {"ood_msp": ood.max_softmax, "ood_energy": ood.energy}
 
 
-Scores = Mapping[tuple[str, str], np.ndarray]
+OodScores = Mapping[tuple[str, str], np.ndarray]
 """(detector, reading) -> (R, N) float: one row, or for "one" a row per model. NaN if no model is on that side."""
 
 
-def read(folder: Path) -> Scores:
+def read(folder: Path) -> OodScores:
     """Reads the scores of a LOGDIR, by the first query of every model."""
     shadows = ShadowModels.open(folder)
     keep = shadows.members.T
@@ -43,7 +43,7 @@ def read(folder: Path) -> Scores:
     return scores
 
 
-def correlation_rows(run: Measured, scores: Scores) -> Iterator[dict]:
+def correlation_rows(run: Measured, scores: OodScores) -> Iterator[dict]:
     """Spearman's correlations of every reading with memorization and with the privacy score, one row per group.
 
     The correlation of "one" is the mean over the models of each model's own correlation, not the correlation of a

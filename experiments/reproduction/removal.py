@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mia_tf.data import scores
+from mia_tf.data import earlier_run
 from mia_tf.files import replacing
 
 SHARE = 0.1
@@ -36,7 +36,7 @@ def removed(memorization: np.ndarray, groups: np.ndarray, selection: str, rng: n
 
 def write_ids(logdir: Path, selection: str, path: Path) -> None:
     """Writes the ids of the examples that leave, one per line, by the analysis of LOGDIR."""
-    earlier = scores.read(logdir)
+    earlier = earlier_run.read(logdir)
     ids = earlier.example_ids[removed(earlier.memorization, earlier.under, selection, np.random.default_rng(0))]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:

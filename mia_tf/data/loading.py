@@ -127,7 +127,7 @@ def _under_pool(mixture: Mixture, source: SourceData, over: Pool, count: int, ch
     return Pool(images[rows], labels[rows], test_images, test_labels, count, **about)
 
 
-def identity(config: DataConfig) -> dict:
+def fingerprint(config: DataConfig) -> dict:
     """What config.json has of the data besides the settings: what tells files apart whose paths it does not hold.
 
     Raises:
@@ -135,5 +135,5 @@ def identity(config: DataConfig) -> dict:
     """
     _check_pixmix(config)
     own = config.dataset.startswith(OWN_PREFIX)
-    archive = own_arrays.identity(config.dataset.removeprefix(OWN_PREFIX)) if own else {}
-    return {**archive, **selection.identity(config)}
+    archive = own_arrays.fingerprint(config.dataset.removeprefix(OWN_PREFIX)) if own else {}
+    return {**archive, **selection.fingerprint(config)}

@@ -49,7 +49,7 @@ def load(path: str, config: DataConfig) -> Dataset:
     return assemble(pools, config, name=archive.path.stem, **about)
 
 
-def identity(path: str) -> dict[str, str]:
+def fingerprint(path: str) -> dict[str, str]:
     """What config.json has of a user's archive: its name and a hash of its bytes, wherever it lies.
 
     Raises:

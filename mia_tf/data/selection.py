@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.config import EFFICIENTNET, DataConfig
-from mia_tf.data import scores
+from mia_tf.data import earlier_run
+from mia_tf.data.earlier_run import digest_of
 from mia_tf.data.mixtures import MIXTURES
-from mia_tf.data.scores import digest_of
 from mia_tf.files import expanded
 from mia_tf.records import UNDER, Dataset
 from mia_tf.validation import check, check_shape, fail
@@ -60,7 +60,7 @@ def select(dataset: Dataset, config: DataConfig, extract_features: FeatureExtrac
     )
 
 
-def identity(config: DataConfig) -> dict:
+def fingerprint(config: DataConfig) -> dict:
     """What config.json has of a selection besides the settings: defaults as numbers and names, ids as digests.
 
     Raises:
@@ -73,7 +73,7 @@ def identity(config: DataConfig) -> dict:
         chosen_by["features"] = config.features or EFFICIENTNET
     if config.under == "singletons" and config.scores_from is not None:
         chosen_by["threshold"] = _threshold(config)
-        chosen_by["singletons_digest"] = digest_of(_above(scores.read(config.scores_from), chosen_by["threshold"]))
+        chosen_by["singletons_digest"] = digest_of(_above(earlier_run.read(config.scores_from), chosen_by["threshold"]))
     return chosen_by
 
 
@@ -94,7 +94,7 @@ def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> Non
     """
     if config.under != "singletons" or config.scores_from is None:
         return
-    earlier = scores.open_run(config.scores_from)
+    earlier = earlier_run.open_run(config.scores_from)
     settings = earlier.config()
     own = earlier.logdir.resolve() == Path(logdir).resolve()
     check("scores_from", config.scores_from, not own, "must not be --logdir: singletons are trained with new models")
@@ -160,7 +160,7 @@ def _subpopulation(dataset: Dataset, config: DataConfig, extract_features: Featu
 
 def _singletons(dataset: Dataset, config: DataConfig):
     """(N,) bool of the chosen, and how they were chosen."""
-    earlier, threshold = scores.read(config.scores_from or ""), _threshold(config)
+    earlier, threshold = earlier_run.read(config.scores_from or ""), _threshold(config)
     if bool(earlier.stand_in) != bool(dataset.stand_in):
         fail("scores_from", config.scores_from, "must be a run on the same data, not a stand-in for one of the two")
     under = dataset.groups == UNDER
@@ -197,7 +197,7 @@ def _threshold(config: DataConfig) -> float:
     return THRESHOLDS[over]
 
 
-def _above(earlier: scores.Scores, threshold: float) -> np.ndarray:
+def _above(earlier: earlier_run.EarlierRun, threshold: float) -> np.ndarray:
     """Ids of the earlier run's D_U with memorization above the threshold."""
     return earlier.example_ids[earlier.under & (earlier.memorization > threshold)]
 

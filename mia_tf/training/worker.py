@@ -102,7 +102,7 @@ def keep(store: Store, outcome: ModelRecord | ModelFailure) -> tuple[str, int, o
     return "done", outcome.index, dict(outcome.metrics)
 
 
-def measure(
+def measure_speed(
     pipe: Connection,
     logdir: Path,
     config: ExperimentConfig,

@@ -12,7 +12,7 @@ from refusals import ANY, refuses
 from toys import make_dataset
 
 from mia_tf.config import DataConfig, ExperimentConfig
-from mia_tf.data import check_new_models, identity, load, scores, selection
+from mia_tf.data import check_new_models, earlier_run, fingerprint, load, selection
 from mia_tf.data.selection import select, smallest_cluster
 from mia_tf.records import OVER, UNDER
 from mia_tf.store import Store
@@ -191,20 +191,20 @@ def test_singletons_are_the_under_represented_above_the_threshold_by_id(dataset,
     assert after.group_names[1] == "under-represented, singletons"
     source = after.sources["selection"]
     assert "singletons: 8 of 16 under-represented with memorization above 0.8 by 8 models" in source
-    assert scores.read(logdir).config_digest in source and "standard error 0.1 in the median" in source
+    assert earlier_run.read(logdir).config_digest in source and "standard error 0.1 in the median" in source
 
 
 def test_the_digest_of_singletons_is_that_of_their_ids_and_not_of_the_path(dataset, memorization, tmp_path):
     one, moved = (write_run(tmp_path / name, dataset, memorization) for name in ("one", "moved"))
-    first, again = (identity(singletons(logdir)) for logdir in (one, moved))
+    first, again = (fingerprint(singletons(logdir)) for logdir in (one, moved))
     assert first == again and first["threshold"] == 0.8
-    assert identity(singletons(one, threshold=0.79)) != {**first, "threshold": 0.79}  # 0.8 itself comes in
-    assert identity(singletons(one, threshold=0.85)) == {**first, "threshold": 0.85}  # the same ones are above
+    assert fingerprint(singletons(one, threshold=0.79)) != {**first, "threshold": 0.79}  # 0.8 itself comes in
+    assert fingerprint(singletons(one, threshold=0.85)) == {**first, "threshold": 0.85}  # the same ones are above
 
 
 def test_the_paper_has_a_threshold_for_each_over_represented_data_set(dataset, memorization, tmp_path):
     logdir = write_run(tmp_path, dataset, memorization)
-    assert identity(singletons(logdir, dataset="mnist_svhn", threshold=None))["threshold"] == 0.8
+    assert fingerprint(singletons(logdir, dataset="mnist_svhn", threshold=None))["threshold"] == 0.8
     assert selection.THRESHOLDS["cifar10"] == 0.5
     with refuses("threshold", None, "must be given: there is no default for dataset=npz:own.npz"):
         select(dataset, singletons(logdir, dataset="npz:own.npz", threshold=None))
@@ -282,10 +282,10 @@ def test_the_same_logdir_under_any_name_is_refused(dataset, memorization, tmp_pa
 
 def test_a_run_that_is_not_analyzed_or_not_ours_is_refused(dataset, tmp_path):
     with refuses("scores_from", advice="must be a LOGDIR that `python -m mia_tf.train` wrote"):
-        identity(singletons(str(tmp_path)))
+        fingerprint(singletons(str(tmp_path)))
     Store.create(tmp_path / "run", {"dataset": "toy"}, lambda: dataset)
     with refuses("scores_from", advice="examples.csv; make it with `python -m mia_tf.analyze"):
-        identity(singletons(str(tmp_path / "run")))
+        fingerprint(singletons(str(tmp_path / "run")))
 
 
 # ---- examples that are left out
@@ -305,7 +305,7 @@ def test_the_digest_is_of_the_ids_that_are_left_out(dataset, tmp_path):
     texts = {"a": "x\ny\n", "b": "y\n\nx", "c": "x\nz\n"}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    a, b, c = (identity(DataConfig(without=str(tmp_path / name))) for name in "abc")
+    a, b, c = (fingerprint(DataConfig(without=str(tmp_path / name))) for name in "abc")
     assert a == b != c and set(a) == {"without_digest"}
 
 
@@ -356,10 +356,10 @@ def test_what_is_not_selected_is_not_written(tmp_path):
     assert {name for name in ExperimentConfig().to_dict() if name in DataConfig.__dataclass_fields__} == {
         "dataset", "data_source", "num_over", "num_under", "dataset_size", "data_seed"
     }  # fmt: skip
-    assert identity(DataConfig()) == {}
+    assert fingerprint(DataConfig()) == {}
     written = ExperimentConfig(data=SUBPOPULATION).to_dict()
     assert written["under"] == "subpopulation" and written["features"] == "cnn8-3-max"
-    assert identity(DataConfig(under="subpopulation")) == {"features": "efficientnetb0"}
+    assert fingerprint(DataConfig(under="subpopulation")) == {"features": "efficientnetb0"}
     written = ExperimentConfig(data=singletons(str(tmp_path), without="ids.txt")).to_dict()
     assert {"scores_from", "without"}.isdisjoint(written) and written["threshold"] == 0.8
     json.dumps(written)

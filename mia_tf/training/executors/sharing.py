@@ -66,7 +66,7 @@ def cost(
     ensemble_size: int | None = None,
     num_models: int | None = None,
 ) -> tuple[float, int]:
-    """Images per second and bytes of memory, as `measure` gives them, of one way to share out the cores.
+    """Images per second and bytes of memory, as `measure_ways` gives them, of one way to share out the cores.
 
     Raises:
         InputError: the workers do not all run.
@@ -86,7 +86,7 @@ def measure_workers(store: Store, config: ExperimentConfig, cores: int, seconds:
         cores: cores to use.
         seconds: length of each trial, besides its start.
     """
-    return {way: speed for way, (speed, _) in measure(store, config, _ways(cores), seconds=seconds).items()}
+    return {way: speed for way, (speed, _) in measure_ways(store, config, _ways(cores), seconds=seconds).items()}
 
 
 def _ways(cores: int) -> list[Way]:
@@ -101,19 +101,19 @@ def measure_once(
     ensemble_size: int | None = None,
     num_models: int | None = None,
 ) -> dict[Way, tuple[float, int]]:
-    """As `measure`, but what was measured on this machine before is taken from there."""
+    """As `measure_ways`, but what was measured on this machine before is taken from there."""
     setting = _setting(store, config)
     if backend.name() == "jax":
         setting |= {"ensemble_size": ensemble_size, "num_models": num_models}
     tried = {way: measured.recall("training", {**setting, "way": way}) for way in ways}
     unknown = [way for way in ways if tried[way] is None]
-    fresh = measure(store, config, unknown, ensemble_size, num_models) if unknown else {}
+    fresh = measure_ways(store, config, unknown, ensemble_size, num_models) if unknown else {}
     for way, values in fresh.items():
         measured.keep("training", {**setting, "way": way}, values)
     return {way: tuple(values) for way, values in {**tried, **fresh}.items() if values is not None}
 
 
-def measure(
+def measure_ways(
     store: Store,
     config: ExperimentConfig,
     ways: Sequence[Way],
@@ -138,7 +138,7 @@ def measure(
         workers all run.
     """
     if sum(workers for workers, _ in ways) > _MOST_PROCESSES and len(ways) > 1:
-        parts = (measure(store, config, [way], ensemble_size, num_models, seconds) for way in ways)
+        parts = (measure_ways(store, config, [way], ensemble_size, num_models, seconds) for way in ways)
         return {way: values for part in parts for way, values in part.items()}
     trials = {}
     try:
@@ -158,7 +158,7 @@ def _start(arguments: tuple) -> tuple:
     """A process that gets ready to train, and the pipe to it."""
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
-    process = context.Process(target=worker.measure, args=(other, *arguments), daemon=True)
+    process = context.Process(target=worker.measure_speed, args=(other, *arguments), daemon=True)
     process.start()
     other.close()
     return process, pipe

@@ -41,7 +41,7 @@ def test_each_way_is_measured_once_on_a_machine(nothing_measured, dataset, tmp_p
 
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
-    monkeypatch.setattr(sharing, "measure", measure)
+    monkeypatch.setattr(sharing, "measure_ways", measure)
     config = ExperimentConfig()
     store = Store.create(tmp_path / "run", config.to_dict(), lambda: dataset)
     for _ in range(2):

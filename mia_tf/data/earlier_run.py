@@ -22,7 +22,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Scores:
+class EarlierRun:
     """What examples.csv of an analyzed LOGDIR says of its n examples.
 
     Attributes:
@@ -53,7 +53,7 @@ class Scores:
         return digest_of([json.dumps(self.config, sort_keys=True)])
 
 
-def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
+def read(logdir: str | Path, argument: str = "scores_from") -> EarlierRun:
     """Reads the memorization of a LOGDIR that `mia_tf.train` wrote and `mia_tf.analyze` has analyzed.
 
     Args:
@@ -72,7 +72,7 @@ def read(logdir: str | Path, argument: str = "scores_from") -> Scores:
     about = store.about()
     names = about["classes"] or map(str, range(about.get("num_classes", 0)))  # as the table calls them
     places = {name: place for place, name in enumerate(names)}
-    return Scores(
+    return EarlierRun(
         logdir=folder,
         config=store.config(),
         stand_in=store.about()["stand_in"],
