@@ -17,8 +17,8 @@ tell the label of x'. They are trained on 25,000 other digits each. Intervals of
 Clopper and Pearson's. They do not include what another flow or other classifiers would change.
 "Not confirmed" are digits whose x' does not get the label y from both A and B.
 
-Cost: COST.
-Expected: EXPECTED.
+Cost: about two minutes of one core.
+Expected, by the paper: the label is lost before x' is a new image.
 Writes inverse_flow.csv and inverse_flow.png to experiments/results/inverse_flow.
 """
 
