@@ -58,7 +58,7 @@ def write_archive(
 ) -> np.ndarray:
     """Writes the mixture as `--dataset=npz:PATH` takes it; returns the (2,000, 28, 28, 1) unseen augMNIST.
 
-    The digits are those of every reading with an equal `rng`; those that are augmented are not among the others.
+    The digits are those of every reading with an equal `rng`; the digits that are augmented are not among the others.
     """
     pictures = resize_by_area(to_grey(mixing_pictures.find(None).in_colour(28)), 28)
     arrays = {}

@@ -15,6 +15,7 @@ from experiments import commands, runs
 from experiments.reproduction import (
     claims_table,
     judged_attacks,
+    judged_flow,
     judged_scores,
     judged_sweeps,
     judged_theory,
@@ -66,6 +67,7 @@ def findings(results: Path, scale: str) -> list[Finding]:
         summary, learning = (f"theory/{name}.csv" for name in ("summary", "learning"))
         read_theory = (summary, sources.rows(results, summary), learning, sources.rows(results, learning))
         judged += judged_theory.theory_findings(*read_theory)
+        judged += judged_flow.findings(sources.FLOW, sources.rows(results, sources.FLOW))
     scaled = [
         replace(
             finding,

@@ -10,6 +10,8 @@ from mia_tf.config import ExperimentConfig
 
 Place = tuple[str, str]
 """Mixture and selection."""
+_OF_NO_SCALE = {("mnist", "flow"): "0"}
+"""Seeds of what is no run of `experiments.runs`: `experiments.inverse_flow`."""
 
 
 @functools.cache
@@ -25,6 +27,8 @@ def epochs(scale: str) -> dict[Place, int]:
 
 def seeds(scale: str, mixture: str, selection: str) -> str:
     """Returns the seeds of a run, or of the runs of two selections that "MORE - LESS" names."""
+    if (mixture, selection) in _OF_NO_SCALE:
+        return _OF_NO_SCALE[mixture, selection]
     known = by_place(scale)
     names = [name for name in selection.split(" - ") if (mixture, name) in known]
     seeds = {name: known[mixture, name].seed for name in names}

@@ -12,6 +12,8 @@ from experiments.reproduction.judging import Row
 
 THEORY = {"theory/summary.csv", "theory/learning.csv"}
 """Of the run mnist_svhn_random at the scale of the page."""
+FLOW = "inverse_flow/inverse_flow.csv"
+"""Of an experiment that no scale changes."""
 _OTHER_EPOCHS = r"other_epochs/(\w+)_(\d+)_attacks\.csv"
 
 
@@ -50,6 +52,8 @@ def command(source: str, scale: str) -> str:
     """Returns the command that makes a CSV."""
     if source in THEORY:
         return f"python -m experiments.theory --logdir=runs/{scale}/mnist_svhn_random"
+    if source == FLOW:
+        return "python -m experiments.inverse_flow --data_dir=DATA --seed=0"
     if match := re.fullmatch(_OTHER_EPOCHS, source):
         return f"python -m mia_tf.train {train_flags(match[1], scale)} --epochs={match[2]}"
     return f"python -m experiments.{source.split('/')[0]} --scale={scale} --data_dir=DATA"

@@ -40,7 +40,7 @@ def pixmix(
 
     It starts as it is or, as often, as an augmented copy. Then `least` to k times, all equally likely, it is mixed
     with another augmented copy of the image or, as often, with the one of `pictures` that was drawn for it: by
-    `add` or `multiply`, with new `weights`, clipped to the grey levels that there are. An augmented copy is the
+    `add` or `multiply`, with new `weights`, clipped to the grey levels that exist. An augmented copy is the
     image under one of the `operations`, all equally likely, of a strength between 0.01 and severity / 10. The
     defaults are those of Choi et al., appendix C. PixMix's published code has nine operations, and mirrors and crops
     each image before it mixes (`READINGS`).

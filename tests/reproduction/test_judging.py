@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from experiments import claims
-from experiments.reproduction import claims_table, judged_attacks, judged_scores, judged_sweeps, judged_theory
+from experiments.reproduction import (
+    claims_table,
+    judged_attacks,
+    judged_flow,
+    judged_scores,
+    judged_sweeps,
+    judged_theory,
+    sources,
+)
 from experiments.reproduction.judging import ATTACKS, CLAIMS, OTHERS, VERDICTS, Finding, difference
 from experiments.reproduction.scales import SCALES
 
@@ -306,6 +314,17 @@ def test_every_claim_says_how_it_is_judged_or_why_not():
 def test_every_number_of_the_claims_has_its_csv_command_and_seed():
     for finding in (f for scale in claims.PAGE_SCALES for f in claims.findings(claims.RESULTS, scale)):
         row = claims_table.cells(finding)
-        assert f"--scale={finding.scale}" in row["command"] or f"/{finding.scale}/" in row["command"]
+        of_a_scale = f"--scale={finding.scale}" in row["command"] or f"/{finding.scale}/" in row["command"]
+        assert of_a_scale or finding.source == sources.FLOW
         assert all((claims.RESULTS / source).exists() for source in finding.source.split("; ")), finding
         assert row["command"].startswith("python -m ") and row["seed"] != "", finding
+
+
+def test_the_flow_is_judged_where_a_neighbour_is_as_new_as_a_real_one():
+    about = {"direction": "random", "quantity": "not confirmed", "num_examples": "100"}
+    rows = [
+        {**about, "group": group, "step": step, "value": value, "ci_low": value, "ci_high": value}
+        for group, step, value in (("memorized", "1.0", "0.4"), ("memorized", "0.1", "0.0"), ("random", "1.0", "0.0"))
+    ]
+    (finding,) = judged_flow.findings(sources.FLOW, rows)
+    assert finding.value[0] == 0.4 and finding.verdict == "holds"
