@@ -12,8 +12,8 @@ x' is as new as a real neighbour. Steps go in a random direction, as in the pape
 latent vector, so that x' is further out of distribution.
 
 The digits: those of a pool of 10,000 that 16 small networks, each trained on a random half of the pool, memorize above
-0.5 (Feldman and Zhang), and as many random others of the pool. Two other classifiers, A and B, stand for the person who must
-tell the label of x'. They are trained on 25,000 other digits each. Intervals of 95% are over digits; shares have
+0.5 (Feldman and Zhang), and as many random others of the pool. Two other classifiers, A and B, stand for the person who
+must tell the label of x'. They are trained on 25,000 other digits each. Intervals of 95% are over digits; shares have
 Clopper and Pearson's. They do not include what another flow or other classifiers would change.
 "Not confirmed" are digits whose x' does not get the label y from both A and B.
 
