@@ -6,8 +6,8 @@ from pathlib import Path
 
 Place = tuple[str, str]
 """Mixture and selection; the selection is "" in a table of one selection alone."""
-_VALUE = "ours"
-"""The column that is empty in rows of runs that were not there."""
+_OF_A_RUN = ("ours", "num_models")
+"""The columns that are all empty in rows of runs that were not there; a rate that is not resolved has its models."""
 
 
 def place_of(row: Mapping) -> Place:
@@ -23,8 +23,8 @@ def with_kept(path: Path, rows: Sequence[Mapping], present: Collection[Place]) -
         rows: the new rows, all with the same keys.
         present: the places whose runs the new rows are made of.
 
-    Only rows of places that are not present are kept, and only if they hold a number. They take the place of the new
-    rows of these places, which hold none. New columns are empty in them.
+    Only rows of places that are not present are kept, and only if they are of a run. They take the place of the new
+    rows of these places, which are of none. New columns are empty in them.
     """
     if not path.exists() or not rows or "mixture" not in rows[0]:
         return list(rows), []
@@ -38,7 +38,10 @@ def with_kept(path: Path, rows: Sequence[Mapping], present: Collection[Place]) -
             return mixture in mixtures
         return any((mixture, one) in present for one in selection.split(" - "))
 
-    kept = [row for row in old if not is_present(place_of(row)) and row.get(_VALUE, "any") != ""]
+    def of_a_run(row: Mapping) -> bool:
+        return any(row.get(column, "") != "" for column in _OF_A_RUN) or not any(column in row for column in _OF_A_RUN)
+
+    kept = [row for row in old if not is_present(place_of(row)) and of_a_run(row)]
     places = list(dict.fromkeys(map(place_of, kept)))
     fresh = [row for row in rows if place_of(row) not in places]
     order = {place: number for number, place in enumerate(dict.fromkeys(map(place_of, (*old, *rows))))}

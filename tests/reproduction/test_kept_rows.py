@@ -29,6 +29,12 @@ def test_rows_of_runs_that_are_not_there_are_kept_in_their_order(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_rate_that_is_not_resolved_is_kept(tmp_path):
+    old = [row("a", "random", "", num_models="64"), row("b", "random", "", num_models="")]
+    merged, _ = with_kept(write(tmp_path / "cpu.csv", old), [row("c", "random", 0.1, num_models=8)], {("c", "random")})
+    assert [r["mixture"] for r in merged] == ["a", "c"]
+
+
 def test_a_difference_is_kept_only_if_neither_side_is_made_anew(tmp_path):
     old = [row("a", "singletons - random", "0.1"), row("a", "private - plain", "0.2")]
     _, places = with_kept(write(tmp_path / "cpu.csv", old), [row("a", "random", 0.3)], {("a", "random")})
