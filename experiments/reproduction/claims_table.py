@@ -35,7 +35,7 @@ def headline(findings: Sequence[Finding], scales: Sequence[str]) -> list[str]:
     by_claim = list(verdicts(findings, scales).values())
     single = [finding.verdict for finding in findings]
     counts, made = (
-        ", ".join(f"{few.count(verdict)} {_PLURAL.get(verdict, verdict)}" for verdict in VERDICTS if verdict in few)
+        ", ".join(_counted(few.count(verdict), verdict) for verdict in VERDICTS if verdict in few)
         for few in (by_claim, single)
     )
     still = [finding.among(len(findings)).verdict for finding in findings].count("holds")
@@ -43,6 +43,13 @@ def headline(findings: Sequence[Finding], scales: Sequence[str]) -> list[str]:
         f"**Of {len(by_claim)} claims: {counts}.**",
         f"They are judged by {len(findings)} comparisons: {made} ({still} still hold after Bonferroni).",
     ]
+
+
+def _counted(count: int, verdict: str) -> str:
+    """A number of claims or comparisons with their verdict, such as "2 are undecided"."""
+    plural = _PLURAL.get(verdict, verdict)
+    singular = verdict if verdict in ("holds", "fails") else plural.replace("are ", "is ")
+    return f"{count} {singular if count == 1 else plural}"
 
 
 def table(findings: Sequence[Finding], scales: Sequence[str]) -> list[str]:
