@@ -208,7 +208,7 @@ def measure(
     seed: int,
     pool: int = 10_000,
     num_models: int = 16,
-    epochs: tuple[int, int] = (10, 8),
+    epochs: tuple[int, int, int] = (10, 8, 40),
     depth: int = 8,
 ) -> tuple[list[Row], dict[str, np.ndarray]]:
     """Runs the experiment on images (N, D) uint8.
@@ -219,7 +219,7 @@ def measure(
         seed: draws everything.
         pool: number of digits of the pool.
         num_models: small networks that tell which digits of the pool are memorized.
-        epochs: of the flow, and of all classifiers.
+        epochs: of the flow, of A and B, and of the small networks, which must fit the pool.
         depth: couplings of the flow.
 
     Returns:
@@ -233,7 +233,7 @@ def measure(
     parts = slice(pool, half), slice(half, None)
     judges = [fit_classifier(x[part], labels[part], epochs[1], rng) for part in parts]
     keep = rng.random((num_models, pool)).argsort(axis=0) < num_models // 2  # every digit is in half of the halves
-    memory = Memory([fit_classifier(x[:pool][kept], labels[:pool][kept], epochs[1], rng) for kept in keep], keep)
+    memory = Memory([fit_classifier(x[:pool][kept], labels[:pool][kept], epochs[2], rng) for kept in keep], keep)
     latents = np.asarray(flow.encode(spread(images[:pool], rng))[0])
     bits = np.asarray(flow(spread(test_images, rng)))
     error = np.abs(np.asarray(flow.decode(flow.encode(test)[0])) - test).max(axis=1)
