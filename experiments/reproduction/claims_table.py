@@ -120,7 +120,8 @@ def _scale(claim: Claim, findings: Sequence[Finding], verdict: str, scales: Sequ
     if findings:
         count = len(dict.fromkeys(finding.mixture for finding in findings))
         models = sorted({finding.num_models or _planned(finding) for finding in findings} - {0})
-        parts.append(f"{' or '.join(f'{n:,}' for n in models)} models, {count} mixture{'s' * (count > 1)}")
+        sizes = [f"{' or '.join(f'{n:,}' for n in models)} models"] if models else []
+        parts.append(", ".join([*sizes, f"{count} mixture{'s' * (count > 1)}"]))
         named = [name for name in scales[1:] if any(finding.scale == name for finding in findings)]
         parts += [f"also --scale={' and '.join(named)}"] if named else []
     if verdict == "cannot be judged at this scale":

@@ -60,6 +60,7 @@ def test_nearest_is_the_distance_to_the_nearest_other_row_of_the_label():
     assert nearest(latents, np.array([0, 1, 0, 1]), np.array([0, 3])) == pytest.approx([5, 1])
 
 
+@pytest.mark.slow
 def test_the_whole_experiment_on_a_few_noisy_digits(monkeypatch):
     rng = np.random.default_rng(0)
     monkeypatch.setattr(inverse_flow, "MEMORIZED", 0.4)
