@@ -8,7 +8,7 @@ from PIL import Image
 from refusals import refuses
 
 from mia_tf.config import PIXMIX, DataConfig
-from mia_tf.data import embedded, identity, load
+from mia_tf.data import embedded, load
 from mia_tf.data.assembly import example_ids
 from mia_tf.data.mixing_pictures import find
 from mia_tf.data.mixtures import MIXTURES, Change
