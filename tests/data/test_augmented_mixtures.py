@@ -8,7 +8,7 @@ from PIL import Image
 from refusals import refuses
 
 from mia_tf.config import PIXMIX, DataConfig
-from mia_tf.data import embedded, load
+from mia_tf.data import embedded, fingerprint, load
 from mia_tf.data.assembly import example_ids
 from mia_tf.data.mixing_pictures import find
 from mia_tf.data.mixtures import MIXTURES, Change
@@ -97,7 +97,7 @@ def test_embedded_digits_can_be_augmented(monkeypatch, embedded_digits):
 
 
 @pytest.mark.parametrize("dataset", ["mnist_svhn", "cifar10", "npz:own.npz"])
-@pytest.mark.parametrize("function", [load, identity])
+@pytest.mark.parametrize("function", [load, fingerprint])
 def test_a_reading_of_pixmix_is_refused_where_nothing_is_augmented(dataset, function):
     with refuses("pixmix", "choi", "needs --dataset=mnist_augmnist or cifar10_augcifar10"):
         function(DataConfig(dataset=dataset, pixmix="choi"))
