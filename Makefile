@@ -24,7 +24,7 @@ test-slow: test-tools
 	$(BIN)/python -m pytest -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow tests/training
 
-# Python 3.12 has no TensorFlow here: the models are trained on JAX. Not in the executors' tests, which need TensorFlow.
+# Python 3.12 has no TensorFlow here: the models are trained on JAX. Tests that need TensorFlow are skipped.
 JAX_PYTHON ?= python3.12
 test-jax:
 	$(MAKE) PYTHON=$(JAX_PYTHON) VENV=$(VENV)-jax test-tools

@@ -108,10 +108,9 @@ class RealNVP(keras.Model):
     def __init__(self, size: int, depth: int, width: int, rng: np.random.Generator):
         super().__init__()
         self.size = size
-        self.couplings = []
-        for number in range(depth):
-            mask = 1 - mask if number % 2 else rng.permutation(np.arange(size) % 2)  # noqa: F821, of the turn before
-            self.couplings.append(Coupling(mask, width))
+        drawn = [rng.permutation(np.arange(size) % 2) for _ in range(-(-depth // 2))]
+        masks = [turned for mask in drawn for turned in (mask, 1 - mask)]
+        self.couplings = [Coupling(mask, width) for mask in masks[:depth]]
 
     def encode(self, x):
         """Returns the latent vectors of x (N, D) and the logarithms (N,) of |dz / dx|."""

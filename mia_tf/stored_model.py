@@ -57,7 +57,7 @@ class StoredModel:
     argument: str = "logdir"
 
     def metrics(self) -> dict:
-        """The model's metrics.json, or {} if there is none (LiRA's own runs)."""
+        """The model's metrics.json, or {} if it is missing (LiRA's own runs)."""
         return self._json("metrics.json", _METRICS)
 
     def hparams(self) -> dict:

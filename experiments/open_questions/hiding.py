@@ -14,18 +14,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import softmax
 
 import mia_tf
 from experiments import commands
-from mia_tf.analysis.tables import write_rows
+from experiments.open_questions import rates
 from mia_tf.attacks.lira import recommended_online
-from mia_tf.figures import attacks as drawn_attacks
 from mia_tf.figures import style
-from mia_tf.figures.dots import draw_dots
 from mia_tf.validation import check, part_of
 
 OUT = Path(__file__).parent.parent / "results" / "open_questions"
@@ -134,27 +131,18 @@ def draw(table: Iterable[Mapping], attacker: str = "adaptive") -> Figure:
     looks = style.attack_styles(row["attack"] for row in wanted)
     markers = dict(zip(looks, "oD^sv", strict=False))
     series = {name: (look.label, style.GroupStyle(look.colour, markers[name], "-", "")) for name, look in looks.items()}
-    figure = style.new_figure(9.6, 5.2)
-    axes = figure.subplots(1, 2, sharey=True)
     names = {name: title for name, (title, _) in DEFENCES.items()}
-    for ax, metric in zip(axes, ("auroc", "tpr_at_fpr_0.001"), strict=True):
-        values = {
+
+    def values(metric: str) -> dict:
+        return {
             (row["defence"], row["attack"]): tuple(float(row[name]) for name in ("value", "ci_low", "ci_high"))
             for row in wanted
             if row["metric"] == metric
         }
-        if metric != "auroc":
-            ax.set_xscale("log", nonpositive="clip")
-            ax.set_xlim(1e-4, 1)
-            style.percent_axis(ax.xaxis)
-        draw_dots(ax, names, series, values, smallest=1e-4)
-        ax.axvline(drawn_attacks.chance(metric), color=style.GREY, linewidth=0.8, zorder=0)
-        ax.set(xlabel=drawn_attacks.label(metric))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+
     first = wanted[0]
     words = f"{first['dataset']}, {first['num_models']} models, {attacker} attacker; grey: random guess. 95% intervals."
-    style.footnote(figure, words)
-    return figure
+    return rates.draw(names, series, values, 5.2, words)
 
 
 def main() -> None:
@@ -167,15 +155,8 @@ def main() -> None:
     records = [mia_tf.ShadowModels.open(folder, argument="logdirs") for folder in options.logdirs]
     for folder, shadows in zip(options.logdirs, records, strict=True):
         check(part_of("logdirs", str(folder)), "only scores", shadows.has_logits, "must hold logits")
-    options.out.mkdir(parents=True, exist_ok=True)
-    table = []
-    for shadows in records:
-        part = list(rows(shadows, options.seed))
-        table += part
-        with matplotlib.rc_context(style.RC):
-            figure = draw([dict(zip(COLUMNS, row, strict=True)) for row in part])
-            figure.savefig(options.out / f"hiding_{shadows.about.name}.png", dpi=150)
-    print(write_rows(options.out / "hiding.csv", COLUMNS, table))
+    by_record = {shadows.about.name: list(rows(shadows, options.seed)) for shadows in records}
+    rates.write("hiding", COLUMNS, by_record, draw, options.out)
 
 
 def _with_label(logits: np.ndarray, top: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -17,15 +17,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 import mia_tf
 from experiments import commands
+from experiments.open_questions import rates
 from mia_tf.analysis.comparisons import difference
 from mia_tf.analysis.result import Audit
-from mia_tf.analysis.tables import write_rows
 from mia_tf.attacks.lira import recommended_online
 from mia_tf.figures import attacks as drawn_attacks
 from mia_tf.figures import style
@@ -133,12 +132,8 @@ def main() -> None:
     if options.data_dir is not None:
         train(options.logdir, options.data_dir)
     shadows = mia_tf.ShadowModels.open(options.logdir, epoch="all")
-    table = rows(shadows, options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context(style.RC):
-        figure = draw([dict(zip(COLUMNS, row, strict=True)) for row in table])
-        figure.savefig(options.out / f"intermediate_{shadows.about.name}.png", dpi=150)
-    print(write_rows(options.out / "intermediate.csv", COLUMNS, table))
+    by_record = {shadows.about.name: rows(shadows, options.seed)}
+    rates.write("intermediate", COLUMNS, by_record, draw, options.out)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,13 @@ Measured: experiments/results/open_questions/sees_x.md.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
 
 import mia_tf
 from experiments import commands
-from mia_tf.analysis.tables import write_rows
+from experiments.open_questions import rates
 from mia_tf.attacks.lira import recommended_online
-from mia_tf.figures import attacks as drawn_attacks
 from mia_tf.figures import style
-from mia_tf.figures.dots import draw_dots
 from mia_tf.validation import check, part_of
 
 OUT = Path(__file__).parent.parent / "results" / "open_questions"
@@ -62,25 +59,16 @@ def draw(table: Iterable[Mapping]) -> Figure:
         names[row["attack"], row["num_shadow"]] = labels[row["attack"]].label + models.replace("1 models", "1 model")
     populations = dict.fromkeys(row["population"] for row in table if row["population"] != "over")
     series = {name: (f"{name} examples", style.group_style(place)) for place, name in enumerate(populations)}
-    figure = style.new_figure(9.6, 3.8)
-    axes = figure.subplots(1, 2, sharey=True)
-    for ax, metric in zip(axes, ("auroc", "tpr_at_fpr_0.001"), strict=True):
-        values = {
+
+    def values(metric: str) -> dict:
+        return {
             ((row["attack"], row["num_shadow"]), row["population"]): (row["value"], row["ci_low"], row["ci_high"])
             for row in table
             if row["metric"] == metric and row["population"] in populations
         }
-        if metric != "auroc":
-            ax.set_xscale("log", nonpositive="clip")
-            ax.set_xlim(1e-4, 1)
-            style.percent_axis(ax.xaxis)
-        draw_dots(ax, names, series, values, smallest=1e-4)
-        ax.axvline(drawn_attacks.chance(metric), color=style.GREY, linewidth=0.8, zorder=0)
-        ax.set(xlabel=drawn_attacks.label(metric))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+
     words = f"{table[0]['dataset']}, {table[0]['num_models']} models; grey: random guess. 95% intervals."
-    style.footnote(figure, words)
-    return figure
+    return rates.draw(names, series, values, 3.8, words)
 
 
 def main() -> None:
@@ -93,15 +81,8 @@ def main() -> None:
     records = [mia_tf.ShadowModels.open(folder, argument="logdirs") for folder in options.logdirs]
     for folder, shadows in zip(options.logdirs, records, strict=True):
         check(part_of("logdirs", str(folder)), "no pictures", shadows.x is not None, "must hold x_train.npy")
-    options.out.mkdir(parents=True, exist_ok=True)
-    table = []
-    for shadows in records:
-        part = rows(shadows, options.seed)
-        table += part
-        with matplotlib.rc_context(style.RC):
-            figure = draw([dict(zip(COLUMNS, row, strict=True)) for row in part])
-            figure.savefig(options.out / f"sees_x_{shadows.about.name}.png", dpi=150)
-    print(write_rows(options.out / "sees_x.csv", COLUMNS, table))
+    by_record = {shadows.about.name: rows(shadows, options.seed) for shadows in records}
+    rates.write("sees_x", COLUMNS, by_record, draw, options.out)
 
 
 if __name__ == "__main__":

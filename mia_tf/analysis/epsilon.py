@@ -94,7 +94,7 @@ def draw_pairs(
     """Draws pairs of each example: first the side by a fair coin, then the target among those of that side.
 
     Args:
-        scores: (n, T) float, NaN if there is none.
+        scores: (n, T) float, NaN if it is missing.
         member: (n, T) bool.
         draws: pairs per example.
         rng: draws them.

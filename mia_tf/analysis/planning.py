@@ -67,7 +67,7 @@ def models_to_halve(low: float, high: float, widths: Sequence[float], num_target
 
     Args:
         low, high: the 95% interval.
-        widths: of the interval over targets, and of that over records; NaN if there is none.
+        widths: of the interval over targets, and of that over records; NaN if it is missing.
         num_targets: how many were measured.
 
     Returns:

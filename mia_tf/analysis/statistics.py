@@ -131,7 +131,7 @@ def bootstrap_offsets(
 
 
 def offset_interval(offsets: np.ndarray) -> np.ndarray:
-    """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN if there is none."""
+    """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN if it is missing."""
     tail = (1 - CONFIDENCE) / 2
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)

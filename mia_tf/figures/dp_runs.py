@@ -81,7 +81,7 @@ def draw_epsilons(ax: Axes, lower: Mapping[tuple[str, str], float], upper: Mappi
 
     Args:
         ax: where to draw.
-        lower: (attack, run) -> epsilon, NaN if there is none.
+        lower: (attack, run) -> epsilon, NaN if it is missing.
         upper: what the legend says -> epsilon, finite.
         series: of the runs.
     """

@@ -42,7 +42,7 @@ def draw_against_ood(
     Args:
         ax: where to draw.
         detector: a key of OOD_LABELS; MSP goes on a logarithmic axis, as most examples are near 0.
-        ood: (N,) float OOD scores; NaN if there is none.
+        ood: (N,) float OOD scores; NaN if it is missing.
         scores: (N,) float, what is set against them; NaN likewise.
         label: what the scores are.
         groups: (N,) group ids.

@@ -36,6 +36,6 @@ def energy(logits: np.ndarray) -> np.ndarray:
 
 
 def mean_over(scores: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """(n,) mean of scores (n, M) over the models of each example that `used` (n, M) marks; NaN if there is none."""
+    """(n,) mean of scores (n, M) over the models of each example that `used` (n, M) marks; NaN if it is missing."""
     count = used.sum(axis=1)
     return np.where(used, scores, 0).sum(axis=1) / np.where(count, count, np.nan)

@@ -15,7 +15,7 @@ from mia_tf.files import write_json
 
 
 def recall(what: str, setting: dict):
-    """Returns a value that was measured on this machine before; None if there is none.
+    """Returns a value that was measured on this machine before; None if nothing was.
 
     Args:
         what: was measured, in a word.

@@ -123,7 +123,7 @@ def measure_ways(
 ) -> dict[Way, tuple[float, int]]:
     """Trains for a while in several ways, and keeps nothing of it.
 
-    Where there are few cores, the processes of all ways start at the same time, because starting is what takes long;
+    If there are few cores, the processes of all ways start at the same time, because starting is what takes long;
     they train one way after the other.
 
     Args:
@@ -148,7 +148,8 @@ def measure_ways(
             trials[workers, threads] = [_start(arguments) for _ in range(workers)]
         # If some do not get ready, there is most likely not enough memory for all.
         ready = {way: started for way, started in trials.items() if all(_is_ready(pipe) for _, pipe in started)}
-        return {way: _train(started) for way, started in ready.items()}
+        tried = {way: _train(started) for way, started in ready.items()}
+        return {way: values for way, values in tried.items() if values is not None}
     finally:
         for started in trials.values():
             _stop(started)
@@ -171,15 +172,16 @@ def _is_ready(pipe) -> bool:
         return False
 
 
-def _train(started: list) -> tuple[float, int]:
-    """The speed of processes that train at the same time, and the most memory that one of them needed."""
+def _train(started: list) -> tuple[float, int] | None:
+    """The speed of processes that train at the same time, and the most memory of one; None if one of them ends."""
     try:
         for _, pipe in started:
             pipe.send("go")
         speeds, memory = zip(*(pipe.recv() for _, pipe in started), strict=True)
     except (EOFError, ConnectionError):
-        raise _not_started() from None
-    _stop(started)
+        return None
+    finally:
+        _stop(started)
     return sum(speeds), max(memory)
 
 

@@ -53,3 +53,44 @@ def test_each_way_is_measured_once_on_a_machine(nothing_measured, dataset, tmp_p
     assert measured[2:] == [[(4, 2)]]
     with pytest.raises(InputError, match="No worker process could be started"):
         sharing.cost(store, config, 8, 1)
+
+
+class FakePipe:
+    """Says what is given, then that its process has ended."""
+
+    def __init__(self, *messages):
+        self.messages = list(messages)
+
+    def recv(self):
+        if not self.messages:
+            raise EOFError
+        return self.messages.pop(0)
+
+    def send(self, message):
+        pass
+
+
+class FakeProcess:
+    def terminate(self):
+        pass
+
+    def join(self):
+        pass
+
+
+def test_a_way_whose_workers_do_not_all_get_through_is_left_out(dataset, tmp_path, monkeypatch):
+    """Two workers run; of eight one ends while it trains; of four one never gets ready."""
+    failing = {1: FakePipe("ready"), 2: FakePipe()}  # threads of a worker -> the pipe of its last worker
+    begun = []
+
+    def start(arguments):
+        threads = arguments[2]
+        begun.append(threads)
+        last = begun.count(threads) == 8 // threads
+        pipe = failing.get(threads, FakePipe("ready", (100.0, 2**20))) if last else FakePipe("ready", (100.0, 2**20))
+        return FakeProcess(), pipe
+
+    monkeypatch.setattr(sharing, "_start", start)
+    store = Store.create(tmp_path / "run", {}, lambda: dataset)
+    tried = sharing.measure_ways(store, ExperimentConfig(), [(8, 1), (4, 2), (2, 4)])
+    assert tried == {(2, 4): (200.0, 2**20)}
