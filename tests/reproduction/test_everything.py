@@ -1,10 +1,9 @@
 """Every table and figure, from runs of invented models to its CSV and figure."""
 
 import csv
+import runpy
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -20,7 +19,6 @@ from experiments.reproduction.outcome import RESULTS
 from mia_tf.analyze import analyze
 from mia_tf.store import Store
 
-REPOSITORY = Path(__file__).parents[2]
 ARCHITECTURES = runs.architectures("smoke")
 RUNS = ("mnist", "mnist_again", "mnist_svhn_random", "mnist_svhn_singletons", "mnist_svhn_onion", "mnist_svhn_control")
 WITHOUT_NETWORKS = ["yeom", "sablayrolles", "song", "lira_online", "lira_online_fixed", "rmia"]
@@ -281,13 +279,12 @@ def test_what_could_not_be_made_is_named_at_the_end_and_the_exit_code_is_1(made,
     assert rows(tmp_path, "figure5")
 
 
-def test_without_runs_the_command_says_which_are_missing(tmp_path):
+def test_without_runs_the_command_says_which_are_missing(tmp_path, monkeypatch, capsys):
     arguments = ["figure1", "--present", f"--runs={tmp_path}", f"--results={tmp_path}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments", *arguments], cwd=REPOSITORY, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    passed_over, line = done.stderr.splitlines()
+    monkeypatch.setattr(sys, "argv", ["experiments", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_module("experiments", run_name="__main__", alter_sys=True)
+    passed_over, line = capsys.readouterr().err.splitlines()
     assert passed_over == "figure1: none of its runs is there"
     assert line.startswith("experiments: ")
     assert "python -m experiments.runs --scale=smoke mnist_augmnist_random mnist_svhn_random" in line
