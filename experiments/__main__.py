@@ -2,6 +2,7 @@
 
     python -m experiments --list [--scale=cpu]                    # every name, its title and what its runs cost
     python -m experiments --list table2                           # and its runs, and what the paper reports
+
     python -m experiments table2 --scale=cpu --data_dir=DATA      # trains the runs that are missing, then makes it
     python -m experiments table2 figure3 --scale=cpu --present    # trains nothing: takes the existing runs
     python -m experiments all --scale=cpu --data_dir=DATA         # all, then the claims (`experiments.claims`)

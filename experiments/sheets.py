@@ -1,4 +1,4 @@
-"""Contact sheets: the pictures that models see, those that stand in for real ones, and those that PixMix mixes in.
+"""Contact sheets of the mixtures that models see, of rendered house numbers, and of the fractals that PixMix mixes in.
 
     python -m experiments.sheets rendered --data_dir=FOLDER_WITH_SVHN_NPZ
     python -m experiments.sheets mixtures --data_dir=FOLDER [--dataset=mnist_svhn,mnist_cifar10]

@@ -32,7 +32,7 @@ def test_every_entry_has_runs_at_every_scale_a_title_a_papers_statement_and_its_
             assert entry.paper.endswith(".")
 
 
-def test_what_an_entry_costs_counts_each_run_once_and_those_that_choose_its_examples():
+def test_what_an_entry_costs_counts_each_run_once_and_the_runs_that_choose_its_examples():
     known = runs.runs("cpu")
     names = {"mnist_svhn_candidates", "mnist_svhn_onion", "mnist_svhn_control"}
     assert set(CATALOGUE["privacy_onion"].runs("cpu")) == names

@@ -1,7 +1,6 @@
 """Every table and figure, from runs of invented models to its CSV and figure."""
 
 import csv
-import runpy
 import shutil
 import sys
 
@@ -13,7 +12,7 @@ from fabricated import MODELS, fabricate
 from refusals import refuses
 
 from experiments import __main__ as command
-from experiments import claims, memorized_alone, runs
+from experiments import claims, commands, memorized_alone, runs
 from experiments.reproduction.catalogue import CATALOGUE
 from experiments.reproduction.outcome import RESULTS
 from mia_tf.analyze import analyze
@@ -281,9 +280,9 @@ def test_what_could_not_be_made_is_named_at_the_end_and_the_exit_code_is_1(made,
 
 def test_without_runs_the_command_says_which_are_missing(tmp_path, monkeypatch, capsys):
     arguments = ["figure1", "--present", f"--runs={tmp_path}", f"--results={tmp_path}"]
-    monkeypatch.setattr(sys, "argv", ["experiments", *arguments])
+    monkeypatch.setattr(sys, "argv", [command.__file__, *arguments])
     with pytest.raises(SystemExit, match="2"):
-        runpy.run_module("experiments", run_name="__main__", alter_sys=True)
+        commands.run(command.main)
     passed_over, line = capsys.readouterr().err.splitlines()
     assert passed_over == "figure1: none of its runs is there"
     assert line.startswith("experiments: ")
