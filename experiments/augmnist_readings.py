@@ -74,7 +74,7 @@ def write_archive(
     return arrays["x_test"][NUM_TEST:]
 
 
-def measure(name: str, archive: Path, num_models: int, logdir: Path) -> list[tuple]:
+def train_reading(name: str, archive: Path, num_models: int, logdir: Path) -> list[tuple]:
     """Trains the models of a reading that are missing; returns its rows of COLUMNS.
 
     Raises:
@@ -105,7 +105,7 @@ def main() -> None:
         with np.load(options.data_dir / "mnist.npz") as mnist:
             sheet[name] = write_archive(archive, mnist, reading, np.random.default_rng(0))
         if name in options.readings:
-            rows = measure(name, archive, options.num_models, options.runs / str(number))
+            rows = train_reading(name, archive, options.num_models, options.runs / str(number))
             print(*rows, sep="\n", flush=True)
             write_rows(OUT / "augmnist_readings.csv", COLUMNS, merged(written(), rows))
     draw(sheet)

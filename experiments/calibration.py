@@ -126,7 +126,7 @@ def complete(runs: Path) -> dict[Setting, Store]:
     return dict(sorted(settings.items(), key=lambda item: (ARCHS.index(item[0].arch), item[0])))
 
 
-def measure(store: Store) -> dict[tuple[str, str], list[float]]:
+def model_accuracies(store: Store) -> dict[tuple[str, str], list[float]]:
     """The accuracy of every model of a LOGDIR by (group, split), as fractions."""
     examples = store.examples()
     accuracies = {key: [] for key in product(GROUPS, SPLITS)}
@@ -237,7 +237,7 @@ def report(runs: Path) -> None:
     """Rewrites the table and the figure with all complete settings, and prints the nearest three."""
     trained = complete(runs)
     table = [row for row in written() if Setting(row.arch, row.epochs, row.batch) not in trained]
-    table += [row for setting, store in trained.items() for row in rows(setting, measure(store))]
+    table += [row for setting, store in trained.items() for row in rows(setting, model_accuracies(store))]
     table.sort(key=lambda row: (ARCHS.index(row.arch), row.epochs, row.batch))
     OUT.mkdir(parents=True, exist_ok=True)
     write_rows(OUT / "calibration.csv", Row._fields, table)

@@ -24,8 +24,8 @@ from experiments.reproduction import (
     sources,
 )
 from experiments.reproduction.attack_tables import CHOSEN
-from experiments.reproduction.command import RESULTS, write_rows
 from experiments.reproduction.judging import CLAIMS, Finding, Row
+from experiments.reproduction.outcome import RESULTS, write_rows
 from mia_tf.validation import InputError
 
 ATTACK_TABLES = ("table2", "table3", "table5")

@@ -15,7 +15,7 @@ class Parser(argparse.ArgumentParser):
     """Shows a module's docstring with --help, and says in one line what is wrong with an argument."""
 
     def __init__(self, document: str):
-        super().__init__(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+        super().__init__(prog=_name(), description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str):
         """Ends the process."""
@@ -47,5 +47,11 @@ def check_files(data_dir: Path, *names: str) -> None:
 
 def run(main: Callable[[], object]) -> None:
     """Runs a command to its end."""
-    with command_line.one_line(Path(sys.argv[0]).name):
+    with command_line.one_line(_name()):
         main()
+
+
+def _name() -> str:
+    """What the running command is called: its file, or the package if that is a __main__.py."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name

@@ -2,7 +2,7 @@
 
     python -m experiments.figure4_dp --plain=LOGDIR --dp=LOGDIR --out=OUT [--dp=ANOTHER --dp_label=DP --dp_label=TUNED]
 
-Choi et al., section 8 and Figure 4, for which `experiments.figure4` makes LOGDIRs of its own. They hold the same
+Choi et al., section 8 and Figure 4 (`python -m experiments figure4` trains too). The LOGDIRs hold the same
 examples and subsets, trained without and with differential privacy, each by a recipe that suits it, such as
 flags/dp_mnist_svhn_cpu_plain.flags and flags/dp_mnist_svhn_cpu.flags. The models that all of them have are compared.
 --dp may be given again, for instance for another learning rate.

@@ -199,7 +199,7 @@ class Memory(NamedTuple):
         return (right & keep).sum(axis=0) / keep.sum(axis=0) - (right & ~keep).sum(axis=0) / (~keep).sum(axis=0)
 
 
-def measure(
+def run_experiment(
     images: np.ndarray,
     labels: np.ndarray,
     test_images: np.ndarray,
@@ -283,7 +283,7 @@ def main() -> None:
         resize_by_area(to_grey(np.repeat(arrays[f"x_{split}"][..., None], 3, axis=3)), SIDE).reshape(-1, SIDE**2)
         for split in ("train", "test")
     )
-    rows, pictures = measure(images[order], arrays["y_train"][order], test, arrays["y_test"], options.seed)
+    rows, pictures = run_experiment(images[order], arrays["y_train"][order], test, arrays["y_test"], options.seed)
     OUT.mkdir(parents=True, exist_ok=True)
     write_rows(OUT / "inverse_flow.csv", Row._fields, rows)
     from experiments.reproduction.flow_figure import draw

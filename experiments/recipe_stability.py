@@ -36,7 +36,7 @@ COLUMNS = (
 OUT = Path(__file__).parent / "results" / "recipe_stability" / "recipe_stability.csv"
 
 
-def measure(recipe: dict, num_models: int, data_dir: str, logdir: Path) -> dict:
+def train_and_count(recipe: dict, num_models: int, data_dir: str, logdir: Path) -> dict:
     """Trains the models of one recipe and counts."""
     command = [sys.executable, "-m", "mia_tf.train", *SCALE, f"--num_experiments={num_models}"]
     command += [f"--data_dir={data_dir}", f"--logdir={logdir}", *(f"--{k}={v}" for k, v in recipe.items())]
@@ -74,7 +74,7 @@ def main() -> None:
     rows = []
     for number, (name, recipe) in enumerate(RECIPES.items()):
         logdir = options.logdir / str(number)
-        rows.append({"recipe": name, **measure(recipe, options.num_models, options.data_dir, logdir)})
+        rows.append({"recipe": name, **train_and_count(recipe, options.num_models, options.data_dir, logdir)})
         print(rows[-1], flush=True)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     write_rows(OUT, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))

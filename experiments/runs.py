@@ -30,9 +30,9 @@ from pathlib import Path
 from experiments import commands
 from experiments.reproduction import removal
 from experiments.reproduction.scales import (
+    ALONE,
     ALONE_THRESHOLDS,
-    CIFAR10,
-    MNIST,
+    MIXED,
     REMOVALS,
     SCALES,
     SHIFTS,
@@ -75,9 +75,9 @@ class Run:
 def runs(scale: str) -> dict[str, Run]:
     """Every run of a scale by its name; runs that choose the examples of others come first."""
     size = SCALES[scale]
-    all_runs = [_run(size, mixture, "none") for mixture in ("mnist", "cifar10")]
-    all_runs += [_run(size, mixture, "again", mixture) for mixture in ("mnist", "cifar10")]
-    for mixture in (*MNIST, *CIFAR10):
+    all_runs = [_run(size, mixture, "none") for mixture in ALONE]
+    all_runs += [_run(size, mixture, "again", mixture) for mixture in ALONE]
+    for mixture in MIXED:
         pool = "candidates" if size.candidates else "random"
         all_runs.append(_run(size, mixture, "random"))
         if size.candidates:

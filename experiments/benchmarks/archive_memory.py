@@ -57,7 +57,7 @@ def measure_here(path: Path, stage: str) -> None:
     print(memory_bytes("VmHWM") - before, time.perf_counter() - started)
 
 
-def measure(path: Path, stage: str) -> tuple[int, float]:
+def run_stage(path: Path, stage: str) -> tuple[int, float]:
     """Bytes and seconds of a process of its own."""
     command = [sys.executable, "-m", "experiments.benchmarks.archive_memory", f"--archive={path}", f"--stage={stage}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -73,7 +73,7 @@ def rows(count: int, folder: Path):
             path = folder / f"{dtype}-{compressed}.npz"
             write_archive(path, dtype, compressed, count)
             for stage in STAGES:
-                taken, seconds = measure(path, stage)
+                taken, seconds = run_stage(path, stage)
                 sizes = [f"{size / 1e6:.0f}" for size in (path.stat().st_size, pictures)]
                 measured = (f"{taken / 1e6:.0f}", f"{taken / pictures:.2f}", f"{seconds:.1f}")
                 yield dict(zip(COLUMNS, (dtype, compressed, *sizes, stage, *measured), strict=True))

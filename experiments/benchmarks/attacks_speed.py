@@ -86,7 +86,7 @@ def _pass(block: Block, attacks: dict, step: str, clock: Clock) -> None:
             clock.charge(name)
 
 
-def measure(sizes: tuple, names: list[str]) -> None:
+def print_costs(sizes: tuple, names: list[str]) -> None:
     """Prints seconds and peak memory at each size, each in a process of its own."""
     columns = []
     for num_models, num_examples in sizes:
@@ -186,7 +186,7 @@ def main() -> None:
     elif arguments.walk:
         print(json.dumps(walk(arguments.walk, names)))
     else:
-        measure(FULL_SIZES if arguments.full else SIZES, names)
+        print_costs(FULL_SIZES if arguments.full else SIZES, names)
 
 
 if __name__ == "__main__":

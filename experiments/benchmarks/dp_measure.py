@@ -49,7 +49,7 @@ def peak_mib() -> int:
 def repeated(run: Callable[[], None], images: int) -> Callable[[float], float]:
     """Seconds -> images per second of a call that takes `images` images."""
 
-    def measure(seconds: float) -> float:
+    def images_per_second(seconds: float) -> float:
         started = time.perf_counter()
         for calls in itertools.count(1):
             run()
@@ -57,7 +57,7 @@ def repeated(run: Callable[[], None], images: int) -> Callable[[float], float]:
             if elapsed >= seconds:
                 return calls * images / elapsed
 
-    return measure
+    return images_per_second
 
 
 # ---- ours
@@ -189,11 +189,11 @@ def main() -> None:
     parser.add_argument("seconds", type=float)
     parser.add_argument("microbatch", type=int)
     given = parser.parse_args()
-    measure = METHODS[given.method](given.arch, given.threads, given.microbatch)
-    measure(0.0)  # compiles
+    images_per_second = METHODS[given.method](given.arch, given.threads, given.microbatch)
+    images_per_second(0.0)  # compiles
     print("ready", flush=True)
     sys.stdin.readline()
-    speed = measure(given.seconds)
+    speed = images_per_second(given.seconds)
     print(json.dumps({"images_per_second": speed, "peak_mib": peak_mib()}))
 
 

@@ -45,7 +45,7 @@ GOALS = (
 )
 
 
-def measure(
+def speed_and_memory(
     python: str, method: str, arch: str, processes: int, threads: int, seconds: float, microbatch: int
 ) -> tuple[float, int]:
     """Images per second of all processes together, which start when all are ready; the largest one's MiB."""
@@ -132,7 +132,7 @@ def main() -> None:
             for method, form, processes, threads in plan:
                 python = options.opacus_python if method in PYTORCH else sys.executable
                 how = processes, threads, options.seconds, options.microbatch
-                speed, peak = measure(python, method, arch, *how)
+                speed, peak = speed_and_memory(python, method, arch, *how)
                 speeds[form][method] = speed
                 row = {"arch": arch, "round": round_, "method": method, "processes": processes, "threads": threads}
                 row |= {"images_per_second": round(speed), "plain_steps": round(speeds[form]["plain"] / speed, 3)}
@@ -145,7 +145,7 @@ def main() -> None:
             flush=True,
         )
         for microbatch in MICROBATCHES:
-            speed, peak = measure(sys.executable, "dp", arch, 1, cores, options.seconds, microbatch)
+            speed, peak = speed_and_memory(sys.executable, "dp", arch, 1, cores, options.seconds, microbatch)
             measured = {"images_per_second": round(speed), "peak_mib": peak}
             memory.append({"arch": arch, "microbatch": microbatch, **measured})
             print(memory[-1], flush=True)

@@ -41,7 +41,7 @@ COLUMNS = (
 LAYER_COLUMNS = ("arch", "models_at_once", "batch", "precision", "layer", *(f"{way}_ms" for way in WAYS), "fastest")
 
 
-def measure(backend: str, *arguments: object) -> dict | None:
+def in_own_process(backend: str, *arguments: object) -> dict | None:
     """One measurement in a process of its own; None, and a line that says so, where it cannot be had."""
     what = " ".join(map(str, arguments))
     if importlib.util.find_spec(backend) is None:
@@ -75,7 +75,7 @@ def methods(arch: str, sizes: list[int], precisions: list[str], seconds: float) 
 def measured_rows(arch: str, round_: int, options: argparse.Namespace, peaks: dict[str, dict]):
     """A row for each method of one round, as it is measured."""
     for columns, backend, arguments in methods(arch, options.sizes, options.precisions, options.seconds):
-        measured = measure(backend, *arguments)
+        measured = in_own_process(backend, *arguments)
         if measured is None:
             continue
         speed, limit = measured["images_per_second"], peaks[columns["precision"]]
@@ -120,7 +120,7 @@ def ratio_lines(rows: list[dict]) -> list[str]:
 
 def layer_rows(arch: str, models_at_once: int, batch: int, precision: str):
     """Milliseconds of each formulation of K convolutions, forward and backward, and the fastest, layer by layer."""
-    layers = measure("jax", "convolutions", arch, models_at_once, batch, precision) or {}
+    layers = in_own_process("jax", "convolutions", arch, models_at_once, batch, precision) or {}
     for shape, seconds in layers.items():
         times = {f"{way}_ms": round(1000 * seconds[way], 3) if seconds[way] < math.inf else "" for way in WAYS}
         named = {"arch": arch, "models_at_once": models_at_once, "batch": batch, "precision": precision}
@@ -155,7 +155,7 @@ def main() -> None:
         for value in getattr(options, name):
             if value not in known:
                 parser.error(f"Argument `{name}` must be of {', '.join(known)}. Received: {name}={value}")
-    peaks = {precision: measure("jax", "peak", precision, options.seconds) for precision in options.precisions}
+    peaks = {precision: in_own_process("jax", "peak", precision, options.seconds) for precision in options.precisions}
     if None in peaks.values():
         raise SystemExit("The limit could not be measured: the benchmark needs JAX (pip install .[jax])")
     for precision, peak in peaks.items():

@@ -50,7 +50,7 @@ def train(engine: TaskEngine, members: np.ndarray, size: int) -> tuple[float, fl
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
-def measure(task, num_models: int) -> list[tuple]:
+def group_size_rows(task, num_models: int) -> list[tuple]:
     """For each size of a group: whether the program chooses it, the size, and seconds per model."""
     members = np.random.default_rng(0).random((num_models, len(task.labels))) < 0.5
     nominal = len(task.labels) // 2
@@ -76,7 +76,7 @@ def main() -> None:
     table = []
     for name, share in NAMES.items():
         num_models = max(2, options.num_models // share)
-        rows = measure(load_task(str(TASKS / name)), num_models)
+        rows = group_size_rows(load_task(str(TASKS / name)), num_models)
         for chosen, size, first, wall, cpu in rows:
             ratios = rows[0][3] / wall, rows[0][4] / cpu
             numbers = (f"{number:.4f}" for number in (first, wall, cpu))

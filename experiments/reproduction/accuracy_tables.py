@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import paper_numbers
-from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.measured import Measured
+from experiments.reproduction.outcome import Outcome, footnote
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.figures import style
 from mia_tf.shadow.answers import Answers

@@ -4,23 +4,16 @@ import numpy as np
 
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import comparisons, paper_numbers
-from experiments.reproduction.command import Outcome, footnote
 from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import Measured
+from experiments.reproduction.outcome import Outcome, footnote
 from mia_tf.figures import style
 from mia_tf.figures.attacks import CHANCE, LABELS
 
-SELECTIONS = ("random", "subpopulation", "singletons")
 _ATTACKS = {"yeom": "Yeom", "shokri": "Shokri", "sablayrolles": "Sablayrolles", "song": "Song", "carlini": "LiRA"}
 ALONE = "chosen by other models than the attacked ones, which the paper does not say of its own; not measured here"
 CHOSEN = "chosen by other models"
 """Notes on the examples of one data set alone (footnote 11)."""
-
-
-def names(mixtures: tuple[str, ...], alone: str | None = None) -> list[str]:
-    """The runs of a table."""
-    own = [alone, f"{alone}_again"] if alone else []
-    return [*own, *(f"{mixture}_{kind}" for mixture in mixtures for kind in SELECTIONS)]
 
 
 def build(table: str, measured: dict[str, Measured]) -> Outcome:

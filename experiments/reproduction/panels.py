@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.reproduction.command import footnote
 from experiments.reproduction.judging import Triple
 from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import LIRA_SWEPT, Measured, title
 from experiments.reproduction.ood_readings import READINGS
+from experiments.reproduction.outcome import footnote
 from mia_tf.figures import examples, memorization, ood, privacy_scores, style, sweep
 from mia_tf.figures.pages import by_group_id
 from mia_tf.figures.strength import spearman_interval, strength

@@ -2,7 +2,7 @@
 
 Attack names are the papers': yeom, shokri, sablayrolles, song, carlini (LiRA). AUROCs are shares, accuracies and true
 positive rates are percentages, an empty cell is N/A. figures.csv has what the text says of the figures, whose plotted
-numbers it does not have.
+numbers it does not have, and the tables in a sentence each.
 """
 
 import csv

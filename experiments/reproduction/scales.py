@@ -5,6 +5,10 @@ from dataclasses import dataclass, field, replace
 MNIST = ("mnist_augmnist", "mnist_svhn", "mnist_cifar10")
 """V1, V2 and V3 of section 4."""
 CIFAR10 = ("cifar10_augcifar10", "cifar10_cifar100")
+MIXED = (*MNIST, *CIFAR10)
+"""All mixtures of section 4."""
+ALONE = ("mnist", "cifar10")
+"""The data sets without an under-represented group."""
 SHIFTS = ("cifar10_cinic10", "cifar10_cifar100_random", "cifar10_mislabeled")
 """D_U of the LiRA excerpt's Figure 13, ever further from CIFAR-10."""
 REMOVALS = ("onion", "control")

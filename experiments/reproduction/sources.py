@@ -56,7 +56,7 @@ def command(source: str, scale: str) -> str:
         return "python -m experiments.inverse_flow --data_dir=DATA --seed=0"
     if match := re.fullmatch(_OTHER_EPOCHS, source):
         return f"python -m mia_tf.train {train_flags(match[1], scale)} --epochs={match[2]}"
-    return f"python -m experiments.{source.split('/')[0]} --scale={scale} --data_dir=DATA"
+    return f"python -m experiments {source.split('/')[0]} --scale={scale} --data_dir=DATA"
 
 
 def train_flags(name: str, scale: str) -> str:

@@ -3,7 +3,7 @@
 Each picture follows the way of a photograph: a number in some typeface on a plate or a wall, seen at an
 angle, lit unevenly, taken by a small and compressing camera, and cut out around one digit, so that
 its neighbours are partly in view. The distributions of colour, contrast and sharpness were set beside real
-SVHN digits (experiments/contact_sheet.py).
+SVHN digits (experiments/sheets.py).
 """
 
 from pathlib import Path

@@ -51,7 +51,7 @@ def test_a_classifier_learns_the_labels(pictures):
 
 
 def test_they_resemble_svhn(pictures):
-    """The statistics of 1,000 real SVHN digits, as experiments/contact_sheet.py measured them."""
+    """The statistics of 1,000 real SVHN digits, as experiments/sheets.py measured them."""
     images, _ = pictures
     grey = like_mnist(images)[..., 0].astype(np.float64)
     contrast = grey.std(axis=(1, 2))

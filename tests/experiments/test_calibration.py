@@ -44,7 +44,7 @@ def write_logdir(runs, setting=SETTING, models=(0, 1)):
 
 
 def test_accuracies_are_of_members_of_all_and_of_test_images(tmp_path):
-    measured = calibration.measure(write_logdir(tmp_path))
+    measured = calibration.model_accuracies(write_logdir(tmp_path))
     assert measured == {
         ("over", "members"): pytest.approx([26 / 28, 28 / 28]),
         ("over", "dtr"): pytest.approx([35 / 40, 39 / 40]),

@@ -47,12 +47,12 @@ def test_the_rivals_network_is_ours(arch):
 
 
 def test_processes_are_measured_together(fake_python):
-    assert dp_speed.measure(fake_python, "dp", "cnn8-3-max", 2, 3, 1.0, 64) == (6, 64)
+    assert dp_speed.speed_and_memory(fake_python, "dp", "cnn8-3-max", 2, 3, 1.0, 64) == (6, 64)
 
 
 def test_a_measurement_that_fails_says_why(fake_python):
     with pytest.raises(RuntimeError, match="broken of cnn8-3-max failed:\nno such thing"):
-        dp_speed.measure(fake_python, "broken", "cnn8-3-max", 2, 1, 1.0, 64)
+        dp_speed.speed_and_memory(fake_python, "broken", "cnn8-3-max", 2, 1, 1.0, 64)
 
 
 def test_the_goals_are_of_ratios_within_a_round():

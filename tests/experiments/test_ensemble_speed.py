@@ -39,21 +39,21 @@ def test_ratios_are_taken_within_a_round_and_a_precision():
 
 def test_layers_are_a_row_each(monkeypatch):
     seconds = {"grouped": 0.002, "patches": float("inf"), "shifted": 0.001}
-    monkeypatch.setattr(ensemble_speed, "measure", lambda *_: {"8x8x1 -> 4, stride 1": seconds})
+    monkeypatch.setattr(ensemble_speed, "in_own_process", lambda *_: {"8x8x1 -> 4, stride 1": seconds})
     (row,) = ensemble_speed.layer_rows("resnet18", 2, 8, "float32")
     assert row["grouped_ms"] == 2.0 and row["patches_ms"] == "" and row["fastest"] == "shifted"
     assert set(row) == set(ensemble_speed.LAYER_COLUMNS)
 
 
 def test_what_cannot_be_measured_is_said(capsys):
-    assert ensemble_speed.measure("no_such_backend", "fit", "resnet18", 1) is None
+    assert ensemble_speed.in_own_process("no_such_backend", "fit", "resnet18", 1) is None
     assert "left out, no_such_backend is not installed" in capsys.readouterr().out
-    assert ensemble_speed.measure("jax", "ensemble", "no-such-arch", 1, "float32", 1) is None
+    assert ensemble_speed.in_own_process("jax", "ensemble", "no-such-arch", 1, "float32", 1) is None
     assert "failed: KeyError: 'no-such-arch'" in capsys.readouterr().out
 
 
 def test_a_measurement_is_made():
-    measured = ensemble_speed.measure("jax", "peak", "float32", 0.1)
+    measured = ensemble_speed.in_own_process("jax", "peak", "float32", 0.1)
     assert measured["flops"] > 1e8 and measured["device"]
 
 

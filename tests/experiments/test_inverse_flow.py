@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import inverse_flow
-from experiments.inverse_flow import DIRECTIONS, STEPS, RealNVP, measure, moved, nearest
+from experiments.inverse_flow import DIRECTIONS, STEPS, RealNVP, moved, nearest, run_experiment
 from experiments.reproduction.flow_figure import draw
 
 
@@ -68,7 +68,7 @@ def test_the_whole_experiment_on_a_few_noisy_digits(monkeypatch):
     images = rng.integers(0, 236, (10, 16))[labels] + rng.integers(0, 20, (160, 16))
     labels[:4] = (labels[:4] + 1) % 10  # wrong labels must be memorized
     arrays = images[:120].astype(np.uint8), labels[:120], images[120:].astype(np.uint8), labels[120:]
-    rows, pictures = measure(*arrays, 0, pool=40, num_models=4, epochs=(1, 200, 200), depth=2)
+    rows, pictures = run_experiment(*arrays, 0, pool=40, num_models=4, epochs=(1, 200, 200), depth=2)
     at = {(row.group, row.direction, row.step, row.quantity): row for row in rows}
     assert at["", "", "", "test accuracy of A"].value > 0.9
     gap = at["memorized", "random", 0.0, "trained on x less others"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from measured_helpers import make_measured
 
-from experiments import ood_proxy
+from experiments.reproduction import ood_proxy
 
 
 @pytest.mark.parametrize("num_positive, num_negative", [(20, 200), (60, 30)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.figure6 import verdict
+from experiments.reproduction.score_figures import verdict
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from fabricated import MODELS, fabricate
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from experiments import ood_proxy, runs
-from experiments.reproduction import markdown, measured, ood_readings
+from experiments import runs
+from experiments.reproduction import markdown, measured, ood_proxy, ood_readings
 from mia_tf.shadow import ood
 from mia_tf.shadow.shadow_models import ShadowModels
 

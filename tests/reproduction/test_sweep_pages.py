@@ -8,8 +8,8 @@ import pytest
 from figure_helpers import drawn_texts, layout_faults
 from measured_helpers import make_measured
 
-from experiments import figure3, lira_figure13, runs
-from experiments.reproduction import panels
+from experiments.reproduction import panels, shifts, sweep_figures
+from experiments.reproduction.scales import SHIFTS
 from mia_tf.analysis import tables
 from mia_tf.figures import style
 
@@ -26,7 +26,7 @@ def run():
 
 
 def test_sweeps_go_to_all_models_and_what_was_not_run_has_its_place(run):
-    outcome = figure3.build({"mnist_svhn_random": run})
+    outcome = sweep_figures.figure3({"mnist_svhn_random": run})
     rows = [(row["attack"], row["num_shadow"], row["ours"]) for row in outcome.tables[""]]
     assert rows == [("rmia", 1, 0.7), ("rmia", 2, 0.8), ("rmia", "all", 0.9)]
     figure = outcome.figures[""]
@@ -40,7 +40,7 @@ def test_histograms_of_privacy_scores_lie_over_one_another():
     kinds = {"CIFAR-10": np.array([0.0, 0.1, 0.1, np.nan]), "CINIC-10": np.array([1.0, 2.0]), "CIFAR-100": np.empty(0)}
     figure = style.new_figure(6.4, 4.6)
     ax = figure.subplots()
-    lira_figure13.draw_overlaid(ax, kinds)
+    shifts.draw_overlaid(ax, kinds)
     entries = [text.get_text() for text in ax.get_legend().get_texts()]
     assert entries == ["CIFAR-10 (3 examples, 1 not resolved)", "CINIC-10 (2 examples)", "CIFAR-100: not run"]
     shares = [patch.get_data().values for patch in ax.patches if not patch.get_fill()]
@@ -58,7 +58,7 @@ def test_cifar10s_own_scores_are_those_without_inserted_examples_if_there_are_an
         return panels.Measured(SimpleNamespace(mixture=mixture, selection="random"), None, run.audit)
 
     mixed = made("cifar10_mislabeled", [0.1, 0.2, 3.0], ["over", "over", "under"])
-    kinds = lira_figure13.series({"cifar10_mislabeled_random": mixed})
+    kinds = shifts.series({"cifar10_mislabeled_random": mixed})
     assert {name: scores.tolist() for name, scores in kinds.items()} == {
         "CIFAR-10, mixed with CIFAR-10's test images, random labels": [0.1, 0.2],
         "CINIC-10": [],
@@ -66,6 +66,6 @@ def test_cifar10s_own_scores_are_those_without_inserted_examples_if_there_are_an
         "CIFAR-10's test images, random labels": [3.0],
     }
     alone = made("cifar10", [0.3], ["over"])
-    both = lira_figure13.series({"cifar10": alone, "cifar10_mislabeled_random": mixed})
+    both = shifts.series({"cifar10": alone, "cifar10_mislabeled_random": mixed})
     assert both["CIFAR-10, alone"].tolist() == [0.3] and len(both) == 4
-    assert list(lira_figure13.INSERTED) == list(runs.SHIFTS)
+    assert list(shifts.INSERTED) == list(SHIFTS)

@@ -1,4 +1,4 @@
-"""The command line that every table and figure shares: makes its runs, builds it, writes results/NAME/SCALE.*."""
+"""What a table or figure comes to, from its runs to its files: results/NAME/SCALE.*."""
 
 import argparse
 import sys
@@ -10,14 +10,12 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import commands, runs
+from experiments import runs
 from experiments.reproduction.kept_rows import Place, with_kept
 from experiments.reproduction.measured import Measured, read
 from experiments.reproduction.paper_numbers import statements
-from mia_tf import command_line
 from mia_tf.analysis import tables
 from mia_tf.figures import style
-from mia_tf.validation import InputError
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -40,63 +38,19 @@ Build = Callable[[dict[str, Measured]], Outcome]
 """Finished runs by name, one or more of those asked for -> the outcome."""
 
 
-def main(name: str, document: str, names: Callable[[str], Sequence[str]], build: Build, argv=None) -> Path:
-    """Runs the command of one table or figure.
-
-    Args:
-        name: of its folder under experiments/results.
-        document: its module's docstring, shown by --help.
-        names: scale -> the runs that it is made of.
-        build: makes it.
-        argv: the command line; None for the process's own.
-
-    Returns:
-        the main CSV that was written.
-
-    Raises:
-        SystemExit: with code 1, some runs could not be made, or lack models; the outcome is that of what there is.
-            With code 2, none of the runs is there, or a file cannot be read or written.
-    """
-    parser = commands.Parser(document)
-    runs.add_flags(parser)
-    parser.add_argument("--present", action="store_true", help="train nothing: take the runs that are analyzed")
-    parser.add_argument(
-        "--out", type=commands.folder_to_write, default=RESULTS / name, help="folder to write to (default: %(default)s)"
-    )
-    options = parser.parse_args(argv)
-    wanted = list(names(options.scale))
-    with command_line.one_line(parser.prog):
-        failed = {} if options.present else runs.make(options, wanted)
-        path = write(build, finished(options, wanted), options.out, options.scale)
-    exit_if_failed(failed)
-    return path
-
-
-def exit_if_failed(failed: Mapping[str, int]) -> None:
-    """Ends with code 1 and the names of the runs that failed (`runs.make`), if any."""
-    if failed:
-        raise SystemExit(f"Not made, or not whole: {', '.join(failed)}")
-
-
 def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Measured]:
-    """Those of the runs that are analyzed, by name.
-
-    Raises:
-        InputError: there is no row; the message names the runs that make them.
-    """
+    """Returns the runs that are analyzed, by name, and names on stderr what is missing if only some are."""
     known = runs.runs(options.scale)
     folders = {name: runs.logdir(options, name) for name in wanted}
     folders = {name: read(known[name], folder) for name, folder in folders.items() if runs.analyzed(folder)}
-    if missing := [name for name in wanted if name not in folders]:
+    missing = [name for name in wanted if name not in folders]
+    if folders and missing:
         print(f"Not there: {', '.join(missing)}", file=sys.stderr)
-    if not folders:
-        line = f"None of the runs is there: `python -m experiments.runs --scale={options.scale} {missing[0]}`"
-        raise InputError(line, "runs", options.runs)
     return folders
 
 
-def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) -> Path:
-    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png; returns the main CSV's path.
+def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) -> None:
+    """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png.
 
     A CSV keeps its rows of runs that are not there now. The figures would lack them, and are then left as they are.
     """
@@ -118,7 +72,6 @@ def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) ->
         for ending, figure in () if kept else outcome.figures.items():
             figure.savefig(out / f"{scale}{ending}.png", dpi=130)
             print(out / f"{scale}{ending}.png")
-    return out / f"{scale}.csv"
 
 
 def write_rows(path: Path, rows: Sequence[Mapping]) -> None:

@@ -1,30 +1,23 @@
 """Figure 12 of Carlini et al. (LiRA): a target's architecture and that of the shadow models, each with each.
 
-    python -m experiments.lira_figure12 --scale=cpu --data_dir=DATA
-
 Every model of every run is a target, attacked with the models of its own architecture and with those of each other one,
 trained on 5/6 of the same examples; with so few OUT models LiRA takes one variance for all examples, as the paper does.
-Cost: smoke 3 minutes; cpu 2.6 hours on two cores (small CNNs, 64 models each); paper 6 x 256 models on a GPU.
-The paper: TPR at 0.1% FPR against ResNet-34 is 5% with ResNet-34 shadow models, 4% with ResNet-18 or ResNet-50;
-ResNet-18 is easier to attack than MobileNet-v2. Its targets are pre-trained on all of CIFAR-10's training set.
+The paper's targets are pre-trained on all of CIFAR-10's training set.
 """
 
+from collections.abc import Mapping
+
 from experiments import runs
-from experiments.reproduction import command
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction.measured import LIRA_SWEPT, Measured
+from experiments.reproduction.outcome import Outcome, footnote
 from experiments.reproduction.paper_numbers import beside
 from mia_tf.analysis.result import FACTS, load_audit
 from mia_tf.figures import attacks, style
 
 
-def names(scale: str) -> list[str]:
-    """The runs."""
-    return runs.architectures(scale)
-
-
-def build(measured) -> command.Outcome:
-    """A row for every target and shadow architecture that have been attacked with each other."""
+def build(measured: Mapping[str, Measured]) -> Outcome:
+    """Builds a row for every target and shadow architecture that have been attacked with each other."""
     rows = [row for target in measured.values() for shadow in measured.values() for row in pair_rows(target, shadow)]
     rows = beside("lira_figure12", rows)
     pairs = len({(row["target"], row["shadow"]) for row in rows})
@@ -39,8 +32,8 @@ def build(measured) -> command.Outcome:
         comparison.draw_comparison(ax, shown, attacks.LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(attacks.CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     words = "Rows: a target's architecture by the shadow models'. LiRA online with one variance; 95% intervals."
-    command.footnote(figure, words, measured, "lira_figure12")
-    return command.Outcome({"": rows}, {"": figure})
+    footnote(figure, words, measured, "lira_figure12")
+    return Outcome({"": rows}, {"": figure})
 
 
 def pair_rows(target: Measured, shadow: Measured) -> list[dict]:
@@ -71,7 +64,3 @@ def _papers(row: dict) -> tuple[float, float, float] | None:
 
 def _triple(row: dict) -> tuple[float, float, float]:
     return row["ours"], row["ci_low"], row["ci_high"]
-
-
-if __name__ == "__main__":
-    command.main("lira_figure12", __doc__, names, build)

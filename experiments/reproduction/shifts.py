@@ -1,12 +1,8 @@
 """Figure 13 of Carlini et al. (LiRA): privacy scores of examples ever further from CIFAR-10, as overlaid histograms.
 
-    python -m experiments.lira_figure13 --scale=cpu --data_dir=DATA
-
 CIFAR-10 with CINIC-10 (other photographs of the same things), with CIFAR-100 images under random labels, and with
 CIFAR-10's own test images under random labels. CINIC-10 is a folder of images that a user downloads.
-Cost: smoke 4 minutes; cpu 27 minutes per mixture and for CIFAR-10 alone on two cores; paper 4 x 2,000 models (LiRA:
-ResNets on 51,000 examples).
-The paper: mean privacy scores rise in this order; CIFAR-10's own lie tightly around 0.
+LiRA's models are ResNets on 51,000 examples.
 """
 
 from collections.abc import Mapping
@@ -14,9 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments import runs
-from experiments.reproduction import command, panels
+from experiments.reproduction import panels
 from experiments.reproduction.measured import Measured
+from experiments.reproduction.outcome import Outcome, footnote
 from mia_tf.figures import style
 from mia_tf.figures.privacy_scores import count_label
 
@@ -30,19 +26,14 @@ BINS = 40
 WORDS = "Privacy score |mean IN - mean OUT| / (sd IN + sd OUT) of phi. Markers above the panel: means."
 
 
-def names(scale: str) -> list[str]:
-    """The runs."""
-    return ["cifar10", *(f"{mixture}_random" for mixture in runs.SHIFTS)]
-
-
-def build(measured) -> command.Outcome:
-    """One panel with a histogram per kind of example."""
+def build(measured: Mapping[str, Measured]) -> Outcome:
+    """Builds one panel with a histogram per kind of example."""
     levels = {"share_above_1": 1, "share_above_2": 2}
     rows = [row for run in measured.values() for row in panels.distribution_rows(run, "privacy_score", levels)]
     figure = style.new_figure(6.4, 5.2)
     draw_overlaid(figure.subplots(), series(measured))
-    command.footnote(figure, WORDS, measured, "lira_figure13")
-    return command.Outcome({"": rows}, {"": figure})
+    footnote(figure, WORDS, measured, "lira_figure13")
+    return Outcome({"": rows}, {"": figure})
 
 
 def series(measured: Mapping[str, Measured]) -> dict[str, np.ndarray]:
@@ -88,7 +79,3 @@ def draw_overlaid(ax: Axes, kinds: Mapping[str, np.ndarray]) -> None:
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     style.legend_below(ax)
-
-
-if __name__ == "__main__":
-    command.main("lira_figure13", __doc__, names, build)

@@ -1,45 +1,42 @@
 """Discussion of Choi et al. (section 8), the privacy onion effect: what is memorized once the most memorized are gone?
 
-    python -m experiments.privacy_onion --scale=cpu --data_dir=DATA
-
 The tenth of MNIST + SVHN that is memorized most leaves, and new models are trained on the rest; a control loses as many
 random examples of each group. Both are measured on the examples that stay in both, with models that had no part in
 choosing them, so that the difference is no regression to the mean. Accuracy is compared on the test images, which are
 the same: what leaves has no more than its kind among them.
-Cost: three runs, one of which the singletons share: smoke 3 minutes; cpu 40 minutes on two cores; paper 3 x 2,000
-models.
-The paper: examples of low memorization get a high one, and accuracy on the low-density subset that the removed ones
-belonged to falls; it has no number of this.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 
-from experiments import runs
-from experiments.reproduction import command, panels
+from experiments.reproduction import panels
 from experiments.reproduction.judging import difference
 from experiments.reproduction.measured import Measured
+from experiments.reproduction.outcome import Outcome
+from experiments.reproduction.scales import SCALES
 from mia_tf.records import GROUPS
 
-LEVELS = {"share_above_0.5": 0.5, "share_above_0.8": 0.8}
+_LEVELS = {"share_above_0.5": 0.5, "share_above_0.8": 0.8}
 
 
-def names(scale: str) -> list[str]:
-    """The run that chooses, the one without the most memorized, and its control."""
-    pool = "candidates" if runs.SCALES[scale].candidates else "random"
+def runs(scale: str) -> list[str]:
+    """Returns the run that chooses, the one without the most memorized, and its control."""
+    pool = "candidates" if SCALES[scale].candidates else "random"
     return [f"mnist_svhn_{pool}", "mnist_svhn_onion", "mnist_svhn_control"]
 
 
-def build(measured) -> command.Outcome:
-    """Memorization by group in all three, and what the removal changed; nothing without the two that are compared."""
+def build(measured: Mapping[str, Measured]) -> Outcome:
+    """Builds memorization by group in all three, and what the removal changed; nothing without the two compared."""
     shown = list(measured.values())
     by_selection = {run.run.selection: run for run in shown}
     if not {"onion", "control"} <= by_selection.keys():
-        return command.Outcome({})
+        return Outcome({})
     both = by_selection["onion"], by_selection["control"]
-    spread = [row for run in shown for row in panels.distribution_rows(run, "memorization", LEVELS)]
+    spread = [row for run in shown for row in panels.distribution_rows(run, "memorization", _LEVELS)]
     figure = panels.page([(shown, panels.draw_memorization_histogram)], "privacy_onion", "", 3.5)
     tables = {"": effect_rows(*both), "_accuracy": accuracy_rows(*both), "_distribution": spread}
-    return command.Outcome(tables, {"": figure})
+    return Outcome(tables, {"": figure})
 
 
 def effect_rows(onion: Measured, control: Measured) -> list[dict]:
@@ -87,7 +84,3 @@ def accuracy_rows(onion: Measured, control: Measured) -> list[dict]:
             accuracy = {"accuracy_without": without[0], "accuracy_control": with_them[0]}
             rows.append({"group": group, **accuracy, **numbers, "num_models": onion.audit.num_models})
     return rows
-
-
-if __name__ == "__main__":
-    command.main("privacy_onion", __doc__, names, build)

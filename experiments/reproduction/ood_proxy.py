@@ -1,7 +1,5 @@
 """Discussion of Choi et al. (section 8): can an out-of-distribution score stand in for memorization?
 
-    python -m experiments.ood_proxy --scale=cpu --data_dir=DATA
-
 The OOD score is taken for a detector of highly memorized examples (0.8 on MNIST, 0.5 on CIFAR-10): its AUROC, and how
 many of the examples that it puts first, as many as are highly memorized, are so; over all examples, where it also tells
 the groups apart, and within the under-represented group.
@@ -9,9 +7,6 @@ The paper does not say whose score it means, so three readings stand side by sid
 were not trained on an example, which all other figures here have. `in`: the mean over models that were. `one`: one
 model's score, which is likeliest; each model in turn has a correlation or AUROC of its own, and these are averaged.
 SCALE_readings.csv has the correlations with memorization and the privacy score within each group.
-Cost: that of the random runs, which table 1 shares: smoke 5 minutes; cpu 40 minutes for the MNIST mixtures and 1 hour
-for CIFAR-10's, on two cores; paper 5 x 2,000 models.
-The paper: no correlation, so they cannot; it has no number of this.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +16,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
-from experiments import runs
-from experiments.reproduction import command, ood_readings
+from experiments.reproduction import ood_readings
 from experiments.reproduction.judging import share
 from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import Measured
+from experiments.reproduction.outcome import Outcome, footnote
+from experiments.reproduction.scales import SINGLETON_THRESHOLDS
 from mia_tf.figures import dots, style
 
 WORDS = (
@@ -52,16 +48,11 @@ _READING_LOOKS = {
 }
 
 
-def names(scale: str) -> list[str]:
-    """The runs."""
-    return [f"{mixture}_random" for mixture in (*runs.MNIST, *runs.CIFAR10)]
-
-
-def build(measured) -> command.Outcome:
-    """A row for each score, reading, mixture and population; a figure of one reading, and one of all within D_U."""
+def build(measured: Mapping[str, Measured]) -> Outcome:
+    """Builds a row per score, reading, mixture and population; a figure of one reading, and one of all within D_U."""
     measured = {name: run for name, run in measured.items() if highly_memorized(run, run.audit.mask("all")).any()}
     if not measured:
-        return command.Outcome({})
+        return Outcome({})
     rows, correlations = [], []
     for run in measured.values():
         scores = ood_readings.read(run.folder)
@@ -72,8 +63,8 @@ def build(measured) -> command.Outcome:
         "_readings": draw_readings(rows, correlations),
     }
     for ending, words in (("", WORDS), ("_readings", READINGS_WORDS)):
-        command.footnote(figures[ending], words, measured, "ood_proxy")
-    return command.Outcome({"": rows, "_readings": correlations}, figures)
+        footnote(figures[ending], words, measured, "ood_proxy")
+    return Outcome({"": rows, "_readings": correlations}, figures)
 
 
 def draw(rows: Sequence[Mapping]) -> Figure:
@@ -127,7 +118,7 @@ def _labels(rows: Sequence[Mapping]) -> dict[tuple[str, str], str]:
 
 def highly_memorized(run: Measured, among: np.ndarray) -> np.ndarray:
     """(n,) bool of those `among` all examples whose scores are known."""
-    return run.audit.column("memorization")[among] > runs.SINGLETON_THRESHOLDS[run.run.mixture.split("_")[0]]
+    return run.audit.column("memorization")[among] > SINGLETON_THRESHOLDS[run.run.mixture.split("_")[0]]
 
 
 def proxy_rows(run: Measured, scores: ood_readings.OodScores) -> Iterator[dict]:
@@ -177,7 +168,3 @@ def auroc_interval(auroc: float, num_positive: int, num_negative: int) -> tuple[
     variance += (num_positive - 1) * (both_positive - auroc**2) + (num_negative - 1) * (both_negative - auroc**2)
     half = 1.959964 * np.sqrt(variance / (num_positive * num_negative))
     return max(auroc - half, 0.0), min(auroc + half, 1.0)
-
-
-if __name__ == "__main__":
-    command.main("ood_proxy", __doc__, names, build)
