@@ -126,7 +126,7 @@ def test_weights_and_answers_stay_in_full_precision_where_computing_is_not(toy):
     assert 1e-4 < np.abs(low.logits - high.logits).max() < 0.5  # bfloat16 rounds to 1 in 256, over five layers
     assert low.hparams["precision"] == "bfloat16" and "precision" not in high.hparams
     assert {str(weight.dtype) for weight in engine._model.get_weights()} == {"float32"}
-    asked = models.build(config.arch, toy.images.shape[1:], toy.num_classes, seed=0)
-    asked.set_weights(engine._model.get_weights())
-    expected = asked.predict((toy.images / 127.5 - 1).astype(np.float32), verbose=0)
+    same = models.build(config.arch, toy.images.shape[1:], toy.num_classes, seed=0)
+    same.set_weights(engine._model.get_weights())
+    expected = same.predict((toy.images / 127.5 - 1).astype(np.float32), verbose=0)
     np.testing.assert_allclose(low.logits[:, 0, 0], expected, atol=1e-5)  # float32, in batches of other sizes
