@@ -38,17 +38,20 @@ install: $(VENV)/installed
 
 test-tools: $(VENV)/tested
 
-# What pip says is shown only if it fails.
+# What pip says is shown only if it fails. --no-compile saves
+# half a minute for files of which few are imported.
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
+
 $(VENV)/installed: pyproject.toml
 	@echo "Installing mia_tf and TensorFlow into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check -e . > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
+	@$(PIP_INSTALL) -e . > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
 	@touch $@
 
 $(VENV)/tested: pyproject.toml
 	@echo "Installing mia_tf, TensorFlow and the tools of the tests into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check -e ".[test]" > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
+	@$(PIP_INSTALL) -e ".[test]" > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
 	@touch $(VENV)/installed $@
 
 clean:
@@ -62,5 +65,5 @@ docs: $(VENV)/documented
 $(VENV)/documented: pyproject.toml
 	@echo "Installing mia_tf, TensorFlow and Sphinx into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@$(PIP_INSTALL) --quiet -e ".[docs]"
 	@touch $@

@@ -2,9 +2,9 @@
 
     python -m experiments.backends [--logdir=runs/backends] [--ensemble_size=8] [--seeds=0,1]
 
-Trains the 24 models of flags/demo.flags (digits that need no download) with either engine, with weak augmentation, and
-again with each other seed. So the models are pairs with the same training sets and initial weights, but they see
-other views of the images. (Without augmentation they part by rounding alone, which the tests check.)
+Trains 24 models of flags/demo.flags, of 2,000 and 200 digits that need no download, with either engine, with weak
+augmentation, and again with each other seed. So the models are pairs with the same training sets and initial weights,
+but they see other views of the images. (Without augmentation they part by rounding alone, which the tests check.)
 Differences are of pairs of models, with Student's 95% intervals; the mean memorization of a group has that of Tukey's
 pseudo-values, which leave out one pair each. Correlations are over pairs of models, and for memorization over examples.
 Writes experiments/results/backends/backends.csv. About ten minutes per seed on two idle cores.
@@ -27,6 +27,7 @@ from mia_tf.shadow.shadow_models import ShadowModels
 
 FLAGFILE = Path(__file__).parent.parent / "flags" / "demo.flags"
 OUT = Path(__file__).parent / "results" / "backends" / "backends.csv"
+SIZE = ("--num_over=2000", "--num_under=200", "--num_experiments=24")
 ACCURACIES = ("train_accuracy_all", "out_accuracy_over", "out_accuracy_under", "test_accuracy_over")
 BACKENDS = ("tensorflow", "jax")
 COLUMNS = ("seed", "quantity", "tensorflow", "jax", "difference", "ci_low", "ci_high", "spearman", "pairs")
@@ -34,7 +35,7 @@ COLUMNS = ("seed", "quantity", "tensorflow", "jax", "difference", "ci_low", "ci_
 
 def train(logdir: Path, backend: str, seed: int, ensemble_size: int) -> ShadowModels:
     """The models of one engine and seed."""
-    command = [sys.executable, "-m", "mia_tf.train", f"--flagfile={FLAGFILE}", "--augment=weak", "--queries=1"]
+    command = [sys.executable, "-m", "mia_tf.train", f"--flagfile={FLAGFILE}", *SIZE, "--augment=weak", "--queries=1"]
     command += [
         f"--seed={seed}",
         f"--logdir={logdir}",

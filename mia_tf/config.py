@@ -124,8 +124,9 @@ class TrainingConfig:
     norm: str = setting("batch", f"Normalisation, for architectures that have one: {', '.join(NORMS)}.")
     precision: str = setting(
         "float32",
-        f"Number format of the training: {', '.join(PRECISIONS)} (with KERAS_BACKEND=jax). GPUs with TF32 train "
-        "float32 in that. Logits and the clipped sums of private training are full float32 in any case.",
+        f"Number format of the training: {', '.join(PRECISIONS)}. GPUs with TF32 train float32 in that; some "
+        "processors compute bfloat16 faster. Logits and the clipped sums of private training are full float32 in any "
+        "case. With dp, bfloat16 needs KERAS_BACKEND=jax.",
     )
     lr: float = setting(0.1, "Peak learning rate.")
     batch: int = setting(256, "Examples per step; default 256, or fewer if a model has fewer examples.")

@@ -105,7 +105,8 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
     """Raises InputError where the configuration cannot train on a data set."""
     training, shape = config.training, dataset.images.shape[1:]
     on_jax = backend.name() == "jax"
-    check("precision", training.precision, on_jax or training.precision == "float32", "needs KERAS_BACKEND=jax")
+    possible = training.precision == "float32" or training.privacy is None or on_jax
+    check("precision", training.precision, possible, "needs KERAS_BACKEND=jax with dp")
     check_images_fit(training, shape)
     patience = training.patience
     check("patience", patience, patience is None or len(dataset.test_images) > 0, "needs test images in the data set")

@@ -51,7 +51,7 @@ def test_a_backend_that_is_not_ours_is_one_line(environment, tmp_path):
     assert code == 2 and printed.strip().endswith(line), printed
 
 
-def test_low_precision_needs_jax(environment, tmp_path):
-    arguments = (*TINY, "--precision=bfloat16", f"--logdir={tmp_path / 'run'}")
+def test_low_precision_with_privacy_needs_jax(environment, tmp_path):
+    arguments = (*TINY, "--precision=bfloat16", "--dp", "--noise_multiplier=1", f"--logdir={tmp_path / 'run'}")
     code, printed = run({**environment, "KERAS_BACKEND": "tensorflow"}, "mia_tf.train", *arguments)
     assert code == 2 and "`precision` needs KERAS_BACKEND=jax" in printed, printed

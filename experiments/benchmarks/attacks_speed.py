@@ -13,8 +13,9 @@ examples (Shokri's training, once at its cap on rows, with neither), and memory 
 
 --caps measures Shokri's attack on a LOGDIR with several caps on the rows that a network trains on. --sklearn holds
 its networks, trained many at once, against scikit-learn's, trained one by one. Expected: at least 5 times faster, and
-AUROCs that differ no more than with another seed (24 models of the demo, mean of three seeds: 9 times, 0.862 against
-0.859 on the under-represented; of 3,000 MNIST and 250 SVHN digits: 10 times, 0.849 against 0.850).
+AUROCs that differ no more than with another seed (24 models of 2,000 and 200 of the demo's digits, mean of three
+seeds: 9 times, 0.862 against 0.859 on the under-represented; of 3,000 MNIST and 250 SVHN digits: 10 times, 0.849
+against 0.850).
 """
 
 import argparse

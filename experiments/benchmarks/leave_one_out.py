@@ -1,25 +1,15 @@
 """Seconds a target that online LiRA takes: refitting without each target, against all targets at once.
 
-    OMP_NUM_THREADS=1 python -m experiments.benchmarks.leave_one_out             about 5 seconds, 500 MB
-    OMP_NUM_THREADS=1 python -m experiments.benchmarks.leave_one_out --memory    about 3 minutes, 4 GB of disk
+    OMP_NUM_THREADS=1 python -m experiments.benchmarks.leave_one_out    about 5 seconds, 500 MB
 
 `refit` re-creates the cost of `generate_ours` of LiRA's published plot.py, in our own words: for a target, a
 Python loop over the examples gathers the IN and the OUT scores of the other models, and SciPy's logpdf judges
 the target's. Ours is the shipped attack. Both start from the same phi and run on one thread; processor time is
 compared. Expected: at least 150 times faster a target at 128 models x 20,000 examples x 2 queries (measured with
 AVX-512: 0.28 s against 0.0012 s, 240 times).
-
---memory takes the peak memory of the analysis of fabricated LOGDIRs and how it grows, and that of pooling as many
-scores as the papers have. Expected at 2,000 models x 61,000 examples x 2 queries: below 4 GiB together
-(measured: 0.5 GiB for the analysis' two passes by extrapolation, 1.4 GiB for pooling).
 """
 
 import argparse
-import os
-import resource
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -29,15 +19,10 @@ import scipy.stats
 from experiments import commands
 from mia_tf import analyze
 from mia_tf.analysis import study
-from mia_tf.analysis.evaluation import Population, evaluate
 from mia_tf.attacks import attack_classes
 from mia_tf.records import Dataset, ModelRecord
 from mia_tf.shadow.blocks import Block
 from mia_tf.store import Store
-
-FULL_SIZE = (2000, 61000)
-SIZES = ((400, 4000), (400, 16000), (800, 16000))
-"""Models and examples, of which even the smallest fill the blocks that an analysis reads at a time."""
 
 
 def refit(phi: np.ndarray, keep: np.ndarray, target: int) -> np.ndarray:
@@ -121,60 +106,16 @@ def analyze_on_disk(logdir: Path) -> None:
     analyze.analyze(logdir)
 
 
-def measure_passes() -> None:
-    """Prints the peak memory of whole analyses, and what their growth gives at the papers' size."""
-    peaks = []
-    for num_models, num_examples in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            fabricate(Path(folder), num_models, num_examples)
-            command = [sys.executable, "-m", "experiments.benchmarks.leave_one_out", f"--analyze={folder}"]
-            analysis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            _, status, usage = os.wait4(analysis.pid, 0)
-        if status:
-            raise SystemExit(f"The analysis of {num_models} models x {num_examples} examples failed.")
-        peaks.append(usage.ru_maxrss / 1024)
-        print(f"{num_models} models x {num_examples} examples: {peaks[-1]:.0f} MiB at most", flush=True)
-    pairs = np.array([models * examples for models, examples in SIZES])
-    slope, base = np.polyfit(pairs, peaks, 1)
-    print(
-        f"so about {base:.0f} MiB + {slope * 2**20:.1f} bytes a pair of model and example: "
-        f"{base + slope * np.prod(FULL_SIZE):.0f} MiB at {FULL_SIZE[0]} models x {FULL_SIZE[1]} examples"
-    )
-
-
-def measure_pooling() -> None:
-    """Prints the peak memory of measuring one attack at the papers' size, on scores drawn when asked for."""
-    models, examples = FULL_SIZE
-    rng = np.random.default_rng(0)
-    keep = np.concatenate([rng.random((1000, models), np.float32) < 0.7 for _ in range(examples // 1000)])
-
-    def blocks():
-        noise = np.random.default_rng(1)
-        for start in range(0, examples, 1000):
-            yield start, noise.standard_normal((1000, models), np.float32) + 0.1 * keep[start : start + 1000]
-
-    started = time.perf_counter()
-    evaluate(blocks, Population(np.ones(examples, bool), keep, keep.sum(axis=1), models), seed=0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"pooling {keep.size / 1e6:.0f} million scores: {peak:.0f} MiB at most, {time.perf_counter() - started:.0f} s"
-    )
-
-
 def main() -> None:
-    """Runs one of the two comparisons."""
+    """Compares the two, or is one of the processes of growth.py."""
     parser = commands.Parser(__doc__)
     parser.add_argument("--models", type=int, default=128)
     parser.add_argument("--examples", type=int, default=20000)
     parser.add_argument("--queries", type=int, default=2)
-    parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
-    parser.add_argument("--analyze", type=Path, help=argparse.SUPPRESS)  # what each process of its own does
+    parser.add_argument("--analyze", type=Path, help=argparse.SUPPRESS)  # what growth.py measures
     arguments = parser.parse_args()
     if arguments.analyze:
         analyze_on_disk(arguments.analyze)
-    elif arguments.memory:
-        measure_passes()
-        measure_pooling()
     else:
         compare_speed(arguments.models, arguments.examples, arguments.queries)
 

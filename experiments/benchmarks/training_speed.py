@@ -1,12 +1,13 @@
 """Training speed of the reference engine beside Keras' `model.fit`, in one run on this machine.
 
-    python -m experiments.benchmarks.training_speed [--rounds=3] [--seconds=6]
+    python -m experiments.benchmarks.training_speed [--rounds=3] [--seconds=6] [--torch_python=PYTHON]
 
 Both train the same Keras network on the same images in memory with batch 256 and SGD with
 momentum; `model.fit` has all cores and is tried with and without XLA, ours has the workers and
 threads that `mia_tf.train` would measure to be the fastest. Rounds alternate between the two and
 the ratio is taken within a round, because the machine is noisy. The limit is TensorFlow's rate of a
-large float32 matrix product on all cores. Writes training_speed.csv to the folder of --out.
+large float32 matrix product on all cores. With --torch_python, a Python that has PyTorch, its own loop on the same
+network (torch_peer.py) is a third peer. Writes training_speed.csv to the folder of --out.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -95,11 +97,18 @@ def in_process(*arguments: object) -> float:
     return json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 
 
+def measure_torch(python: str, arch: str, seconds: float) -> float:
+    """Images per second of PyTorch's own loop on all cores."""
+    command = [python, str(Path(__file__).with_name("torch_peer.py")), arch, str(BATCH), str(seconds)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def main() -> None:
     parser = commands.Parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
     parser.add_argument("--out", type=commands.folder_to_write, help="folder for the CSV")
+    parser.add_argument("--torch_python", help="a Python that has PyTorch, which is then measured too")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -126,6 +135,9 @@ def main() -> None:
             store = Store.create(folder, config.to_dict(), random_dataset)
             for round_ in range(options.rounds):
                 fit = {xla: in_process("fit", arch, xla, options.seconds) for xla in (False, True)}
+                torch = {}
+                if options.torch_python:
+                    torch["torch_images_per_second"] = round(measure_torch(options.torch_python, arch, options.seconds))
                 speeds = measure_workers(store, config, cores, options.seconds)
                 workers, threads = max(speeds, key=speeds.get)
                 rows.append(
@@ -134,17 +146,18 @@ def main() -> None:
                         "round": round_,
                         "fit_images_per_second": round(fit[False]),
                         "fit_xla_images_per_second": round(fit[True]),
+                        **torch,
                         "ours_images_per_second": round(speeds[workers, threads]),
                         "workers": workers,
                         "threads_per_worker": threads,
-                        "ratio": round(speeds[workers, threads] / max(fit.values()), 3),
+                        "ratio": round(speeds[workers, threads] / max(*fit.values(), *torch.values()), 3),
                         "ours_gflops": round(speeds[workers, threads] * flops / 1e9),
                         "share_of_limit": round(speeds[workers, threads] * flops / peak, 3),
                     }
                 )
                 print(rows[-1], flush=True)
         ratios = [row["ratio"] for row in rows if row["arch"] == arch]
-        print(f"{arch}: {statistics.median(ratios):.2f} times the faster model.fit (rounds: {ratios})\n", flush=True)
+        print(f"{arch}: {statistics.median(ratios):.2f} times the fastest other (rounds: {ratios})\n", flush=True)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         with open(options.out / "training_speed.csv", "w", newline="") as file:

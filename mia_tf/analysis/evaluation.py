@@ -13,7 +13,6 @@ FPR_LEVELS = (0.1, 0.01, 0.001, 0.0001)
 _EXAMPLE_BLOCKS = 256
 _FEW = 20
 _CURVE_POINTS = 300
-_BINS = 600
 
 _PAIRS = 1 << 21
 """Pairs handled at a time."""
@@ -75,7 +74,10 @@ class Population:
         return self.examples & (self.num_in > 0) & (self.num_in < self.num_models)
 
     def pairs(self, scores: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """Scores, memberships, sizes (a pair weighs 1 / size), rows and targets of each block's pairs."""
+        """Scores, memberships, sizes, rows and targets of each block's pairs.
+
+        A pair weighs 1 / size; sizes are None if all weigh alike.
+        """
         pooled = self.pooled
         unequal = None if self.num_in is None or len(np.unique(self.num_in[pooled])) <= 1 else self.num_in
         for start, part in score_blocks(scores):
@@ -83,7 +85,7 @@ class Population:
             chosen = part[rows, targets]
             rows += start
             member = self.keep[rows, targets]
-            sizes = np.ones_like(rows)
+            sizes = None
             if unequal is not None:
                 num_in = unequal[rows]
                 sizes = np.where(member, num_in, self.num_models - num_in)
@@ -137,8 +139,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         return Evaluation(unresolved, notes, np.empty((0, 2)), {}, *counts, {})
 
     finest = 1 / pool.num_nonmembers
-    drawn = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *levels])
-    grid = np.union1d(drawn, np.union1d(np.geomspace(finest, 1, _BINS), np.linspace(0, 1, _BINS // 2)))
+    grid = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *levels])
     roc = pool.roc(grid)
     del pool  # a gigabyte at full size
     columns = [grid.tolist().index(level) for level in levels]
@@ -159,9 +160,9 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         metrics[per_target.METRIC], note = per_target.per_target_tpr(scores, population.keep, population.pooled, seed)
         notes[per_target.METRIC] = "; ".join(filter(None, (note, shortage)))
     moves = dict(zip(needs, np.moveaxis(offsets, 2, 0), strict=True))
-    points = np.column_stack([roc.fpr, roc.tpr])[np.isin(grid, drawn)]
     thresholds = dict(zip(levels, roc.threshold[columns].tolist(), strict=True))
-    return Evaluation(metrics, notes, np.unique(points, axis=0), thresholds, *counts, moves)
+    curve = np.unique(np.column_stack([roc.fpr, roc.tpr]), axis=0)
+    return Evaluation(metrics, notes, curve, thresholds, *counts, moves)
 
 
 def _bootstrap(
@@ -181,16 +182,17 @@ def _bootstrap(
         (2, REPLICATES, metrics) offsets, and bool by metric: a rate, at its one of the thresholds, that too few
         blocks of examples make up for a bootstrap to see how it varies.
     """
-    descending = np.unique(-edges[np.isfinite(edges)])
+    descending = np.unique(-edges[np.isfinite(edges)]).astype(np.float32)  # they are scores of the pool, hence float32
     num_examples = len(population.examples)
     num_units = min(_EXAMPLE_BLOCKS, num_examples)
     unit_of_row = np.random.default_rng([seed, 0]).permutation(num_examples) % num_units
     weights = [np.zeros((2, units, len(descending))) for units in (population.keep.shape[1], num_units)]
     for part, member, sizes, rows, targets in population.pairs(scores):
-        bins = np.searchsorted(descending, -part.astype(np.float64))
+        bins = np.searchsorted(descending, -part.astype(np.float32))
         for table, units in zip(weights, (targets, unit_of_row[rows]), strict=True):
             cells = np.ravel_multi_index((member.astype(np.int64), units, bins), table.shape)
-            table += np.bincount(cells, 1 / sizes, minlength=table.size).reshape(table.shape)
+            weight = None if sizes is None else 1 / sizes
+            table += np.bincount(cells, weight, minlength=table.size).reshape(table.shape)
     offsets = np.array(
         [
             bootstrap_offsets(member, other, tuple(levels), redraws(len(member), seed, draw))

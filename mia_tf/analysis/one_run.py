@@ -9,7 +9,6 @@ the examples' independence given the model.
 """
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv, logit
 
 from mia_tf.analysis.epsilon import EpsilonBound
@@ -100,7 +99,11 @@ def _largest_epsilon(right: int, guesses: int, examples: int, delta: float, conf
         return 0.0
     without_delta = float(logit(betaincinv(right, guesses - right + 1, 1 - confidence)))
     # A delta only lowers the bound; one that is too small to show leaves no root between.
-    return without_delta if excess(without_delta) <= 0 else brentq(excess, 0.0, without_delta, xtol=_TOLERANCE)
+    if excess(without_delta) <= 0:
+        return without_delta
+    from scipy.optimize import brentq  # slow to import
+
+    return brentq(excess, 0.0, without_delta, xtol=_TOLERANCE)
 
 
 def _thresholds(scores: np.ndarray, included: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -95,9 +95,11 @@ def _rates(
     last = np.minimum((false < limit[:, None]).sum(axis=1), kept - 1)  # the first whose FPR reaches the level
     # A member is recognised above the k-th candidate if at most k candidates score as high as it does.
     beaten = np.searchsorted(-scores[candidates], -scores[inside], side="right")
-    cells = unit_of_row[inside] * (kept + 1) + beaten
-    ranks = np.bincount(cells, minlength=_UNITS * (kept + 1)).reshape(_UNITS, kept + 1)
-    above = ranks.cumsum(axis=1).astype(np.float64)
-    members = weights @ ranks.sum(axis=1)
-    right = np.einsum("ru,ur->r", weights, above[:, last])
+    members = weights @ np.bincount(unit_of_row[inside], minlength=_UNITS)
+    # Most members are below all that a draw can exclude: only the others are counted by their rank.
+    ranks = int(last.max()) + 1
+    high = beaten < ranks
+    cells = unit_of_row[inside][high] * ranks + beaten[high]
+    by_rank = np.bincount(cells, minlength=_UNITS * ranks).reshape(_UNITS, ranks)
+    right = (weights @ by_rank).cumsum(axis=1)[np.arange(len(weights)), last]
     return np.divide(right, members, out=np.full(len(weights), np.nan), where=members > 0)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from mia_tf.analysis.statistics import CONFIDENCE
@@ -48,6 +47,8 @@ def smallest_visible_rate(
 
     if excess(1.0) < 0:
         return float(tpr) if excluded else None
+    from scipy.optimize import brentq  # slow to import
+
     visible = brentq(excess, fpr, 1.0)
     return float(min(visible, tpr) if excluded else visible)
 

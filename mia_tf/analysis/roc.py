@@ -69,14 +69,16 @@ class Pool:
         """
         keys = self._keys[: self.num_members + self.num_nonmembers]
         keys.sort()
+        # Two passes; what is one chunk is kept between them.
+        corners = list(_corners(keys)) if len(keys) <= _CHUNK else None
         all_fp = all_tp = 0.0
-        for _, chunk_fp, chunk_tp in _corners(keys):
+        for _, chunk_fp, chunk_tp in corners or _corners(keys):
             all_fp, all_tp = chunk_fp[-1], chunk_tp[-1]
         limits = levels * all_fp * (1 + 1e-12)  # a level that is a whole number of pairs must not lose one
         fp, tp = np.zeros(len(levels)), np.zeros(len(levels))
         threshold = np.full(len(levels), np.inf)
         area = advantage = last_fp = last_tp = 0.0
-        for scores, chunk_fp, chunk_tp in _corners(keys):
+        for scores, chunk_fp, chunk_tp in corners or _corners(keys):
             reached = np.searchsorted(chunk_fp, limits, side="right")
             within = reached > 0
             at = reached[within] - 1

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, stdtrit
+from scipy.special import betaincinv, stdtr, stdtrit
 
 REPLICATES = 1000
 CONFIDENCE = 0.95
@@ -14,16 +14,23 @@ CONFIDENCE = 0.95
 def spearman(x: np.ndarray, y: np.ndarray) -> tuple[float, float, int]:
     """Spearman's rank correlation of the pairs without NaN, its two-sided p-value and the number of pairs.
 
-    The first two are NaN with fewer than three pairs or where x or y does not vary.
+    The first two are NaN with fewer than three pairs or where x or y does not vary. The p-value is that of Student's t
+    with two degrees of freedom less than pairs, as in `scipy.stats.spearmanr`, which takes half a second to import.
     """
-    from scipy.stats import spearmanr  # slow to import
-
     both = ~(np.isnan(x) | np.isnan(y))
     x, y = x[both], y[both]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return np.nan, np.nan, len(x)
-    correlation = spearmanr(x, y)
-    return float(correlation.statistic), float(correlation.pvalue), len(x)
+    correlation = float(np.clip(np.corrcoef(_ranks(x), _ranks(y))[0, 1], -1, 1))
+    with np.errstate(divide="ignore"):
+        t = np.float64(correlation) * np.sqrt((len(x) - 2) / np.float64((1 - correlation) * (1 + correlation)))
+    return correlation, float(2 * stdtr(len(x) - 2, -abs(t))), len(x)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """(k,) float64, the rank of each value, 1 for the smallest; equal values share the mean of their ranks."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - 0.5 * (counts - 1))[which]
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:

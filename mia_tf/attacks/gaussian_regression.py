@@ -28,17 +28,17 @@ class GaussianRegression:
     """
 
     def __init__(self, features: np.ndarray, values: np.ndarray):
-        """Fits values (n,) float64 to features (n, D) float64, n >= 1."""
+        """Fits values (n,) float to features (n, D) float32 or float64, in the features' precision, n >= 1."""
         self._centre, self._spread = features.mean(axis=0), np.maximum(features.std(axis=0), _LEAST)
         self._place, self._scale = values.mean(), max(values.std(), _LEAST)
         design = self._design(features)
-        penalty = RIDGE * len(values) * np.eye(design.shape[1])
+        penalty = RIDGE * len(values) * np.eye(design.shape[1], dtype=design.dtype)
         penalty[0, 0] = 0
         inverse = np.linalg.inv(design.T @ design + penalty)
-        wanted = (values - self._place) / self._scale
+        wanted = ((values - self._place) / self._scale).astype(design.dtype)
         self._mean = inverse @ (design.T @ wanted)
         squares = np.square(wanted - design @ self._mean)
-        self._log_variance = np.zeros(design.shape[1])
+        self._log_variance = np.zeros_like(self._mean)
         self._log_variance[0] = np.log(max(squares.mean(), _LEAST))
         for _ in range(_STEPS):
             excess = squares * np.exp(-self._log_variances(design)) - 1
@@ -57,7 +57,8 @@ class GaussianRegression:
 
     def _design(self, features: np.ndarray) -> np.ndarray:
         """(n, 1 + D): a constant, and the features in units of their spread."""
-        return np.column_stack([np.ones(len(features)), (features - self._centre) / self._spread])
+        ones = np.ones(len(features), features.dtype)
+        return np.column_stack([ones, (features - self._centre) / self._spread])
 
     def _log_variances(self, design: np.ndarray) -> np.ndarray:
         """(n,), in units of the squared scale."""

@@ -85,7 +85,7 @@ class QuantileRegression(Attack):
     def _regressions(self) -> list[dict[int, GaussianRegression]]:
         """Half of the examples -> target -> the regression that judges them, fitted to the other half's non-members."""
         digests, x, labels, phi, keep = self._columns
-        features = self._features(x, labels)
+        features = self._features(x, labels).astype(np.float32)  # twice as fast, and precise enough
         by_half = []
         for half in range(_HALVES):
             usable = (digests % _HALVES != half)[:, None] & ~keep

@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -45,11 +46,17 @@ class SingleEngine:
         self._images = tf.constant(np.ascontiguousarray(dataset.images))
         self._labels = tf.constant(dataset.labels)
         self._test_images = tf.constant(np.ascontiguousarray(dataset.test_images))
-        self._model = models.build(config.arch, self._shape, dataset.num_classes, seed=0, norm=config.norm)
+        self._model = self._build(config.precision)
+        # Attacks see small differences: models are asked in full float32.
+        self._asked = self._model if config.precision == "float32" else self._build("float32")
         self._weights = [v.value for v in self._model.trainable_variables]
         self._decayed = [models.is_decayed(v) for v in self._model.trainable_variables]
         self._momenta = [tf.Variable(tf.zeros_like(w)) for w in self._weights]
         self._averages = [tf.Variable(tf.zeros_like(w)) for w in self._weights] if config.ema else []
+
+    def _build(self, precision: str) -> keras.Model:
+        config, num_classes = self.config, self.dataset.num_classes
+        return models.build(config.arch, self._shape, num_classes, seed=0, norm=config.norm, precision=precision)
 
     # ---- training
 
@@ -180,6 +187,8 @@ class SingleEngine:
     @full_float32()  # attacks see small differences
     def _answer(self, images: tf.Tensor, view: tuple[int, int, bool]) -> np.ndarray:
         """(n, C) logits of one view of each image."""
+        if self._asked is not self._model:
+            self._asked.set_weights(self._model.get_weights())
         shift, mirrored = np.array(view[:2], np.int32), np.bool_(view[2])
         parts = [
             self._forward(images[start : start + _INFERENCE_BATCH], shift, mirrored).numpy()
@@ -191,7 +200,7 @@ class SingleEngine:
     def _forward(self, images, shift, mirrored):
         count = tf.shape(images)[0]
         shown = views.gather_views(images, tf.tile(shift[None], [count, 1]), tf.fill([count], mirrored))
-        return self._model(views.to_input(shown), training=False)
+        return self._asked(views.to_input(shown), training=False)
 
     def _test_predictions(self, step: int) -> np.ndarray:
         """Labels predicted for the test images, (T,), with the averaged weights if there are any."""

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from mia_tf.analysis import statistics
 from mia_tf.analysis.evaluation import Population
 from mia_tf.analysis.headline import headline
 
@@ -16,6 +17,9 @@ RECOMMENDED = "lira_online_fixed"
 def few_replicates(monkeypatch):
     """Rough intervals, ten times as fast."""
     monkeypatch.setattr("mia_tf.analysis.statistics.REPLICATES", 100)
+    statistics.redraws.cache_clear()  # they are kept, and those of other tests are more
+    yield
+    statistics.redraws.cache_clear()
 
 
 def run(scores, keep, attacks=None, levels=LEVELS, seed=0):

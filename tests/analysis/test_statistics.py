@@ -20,14 +20,21 @@ from mia_tf.analysis.statistics import (
 )
 
 
-def test_spearman_leaves_out_pairs_with_nan():
+@pytest.mark.parametrize("decimals", [8, 0])
+def test_spearman_leaves_out_pairs_with_nan(decimals):
     rng = np.random.default_rng(0)
-    x = rng.normal(size=40)
-    y = x + rng.normal(size=40)
+    x = rng.normal(size=40).round(decimals)  # with no decimals many are equal
+    y = (x + rng.normal(size=40)).round(decimals)
     x[3], y[7] = np.nan, np.nan
     kept = ~np.isnan(x) & ~np.isnan(y)
     expected = scipy.stats.spearmanr(x[kept], y[kept])
     assert spearman(x, y) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue), 38)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_spearman_of_the_same_order_is_1(sign):
+    x = np.random.default_rng(0).normal(size=9)
+    assert spearman(x, sign * np.exp(x)) == (pytest.approx(sign), pytest.approx(0, abs=1e-9), 9)
 
 
 @pytest.mark.parametrize("x", [np.ones(9), np.array([1.0, np.nan, 2.0]), np.zeros(0)])

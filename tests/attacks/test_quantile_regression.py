@@ -42,7 +42,8 @@ def test_an_example_is_judged_by_the_regression_on_the_other_halfs_non_members()
             rows, seen = half == judged, (half != judged) & ~keep[:, target]
             values = phi[:, :, target].mean(axis=1)
             expected = GaussianRegression(features[seen], values[seen]).standardized(features[rows], values[rows])
-            np.testing.assert_allclose(scores[rows, target], expected, rtol=1e-9)
+            # The attack fits in float32: 1e-7 of 200 sums, times the condition of their matrix, of scores of spread 1.
+            np.testing.assert_allclose(scores[rows, target], expected, atol=5e-3)
 
 
 def test_knowing_how_hard_an_example_is_reaches_the_area_of_two_normals():

@@ -116,3 +116,17 @@ def test_the_epoch_is_compiled_once(toy):
     members[0, :20] = members[1, 5:60] = True
     list(engine.train(members, [1, 2]))
     assert engine._epoch.experimental_get_tracing_count() == 1
+
+
+def test_weights_and_answers_stay_in_full_precision_where_computing_is_not(toy):
+    config = dataclasses.replace(SMALL, arch="cnn4-2-max", epochs=2, queries=1, precision="bfloat16")
+    engine = single.SingleEngine(toy, config)
+    (low,) = engine.train(members_of(toy, 1), [3])
+    (high,) = single.SingleEngine(toy, dataclasses.replace(config, precision="float32")).train(members_of(toy, 1), [3])
+    assert 1e-4 < np.abs(low.logits - high.logits).max() < 0.5  # bfloat16 rounds to 1 in 256, over five layers
+    assert low.hparams["precision"] == "bfloat16" and "precision" not in high.hparams
+    assert {str(weight.dtype) for weight in engine._model.get_weights()} == {"float32"}
+    same = models.build(config.arch, toy.images.shape[1:], toy.num_classes, seed=0)
+    same.set_weights(engine._model.get_weights())
+    expected = same.predict((toy.images / 127.5 - 1).astype(np.float32), verbose=0)
+    np.testing.assert_allclose(low.logits[:, 0, 0], expected, atol=1e-5)  # float32, in batches of other sizes
