@@ -1,7 +1,7 @@
 """Runs commands in forks of one process that has imported what they share: a command that is refused takes 20 ms.
 
-It reads requests from stdin, one JSON list per line: the module, its arguments and its environment variables. It answers
-with one of the exit code and what the command, and all processes that it started, wrote to stdout and stderr.
+It reads requests from stdin, one JSON list per line: the module, its arguments and its environment variables. It
+answers with one of the exit code and what the command, and all processes that it started, wrote to stdout and stderr.
 
 Workers that train are forked too, where a user's are new interpreters: to import TensorFlow takes each of those longer
 than to train a small model. No process uses TensorFlow before the fork, so that it works after it. Tests that start
@@ -66,7 +66,7 @@ def _become(module, arguments, environment, outputs):
     except BaseException:
         traceback.print_exc()
         code = 1
-    # To take apart all that was imported, as the interpreter does at its end, takes a hundred times longer than to refuse.
+    # At its end the interpreter takes apart all that was imported, which takes a hundred times longer than to refuse.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
