@@ -2,17 +2,12 @@
 
 It reads requests from stdin, one JSON list per line: the module, its arguments and its environment variables. It
 answers with one of the exit code and what the command, and all processes that it started, wrote to stdout and stderr.
-
-Workers that train are forked too, where a user's are new interpreters: to import TensorFlow takes each of those longer
-than to train a small model. No process uses TensorFlow before the fork, so that it works after it. Tests that start
-commands themselves have the workers that users have.
 """
 
 import atexit
 import gc
 import importlib
 import json
-import multiprocessing
 import os
 import runpy
 import selectors
@@ -22,8 +17,6 @@ import traceback
 
 _SHARED = {"mia_tf.analyze": "mia_tf.analysis.study", "experiments.figure4_dp": "mia_tf.analysis.study"}
 """Command -> what it imports that takes long."""
-_TRAINING = ("mia_tf.train", "mia_tf.inference")
-"""What these share is imported with its workers' engines."""
 _SECONDS = 300
 """A command that takes longer is ended by SIGALRM."""
 
@@ -31,13 +24,6 @@ _SECONDS = 300
 def _import_shared(module):
     """Imports what the forks would otherwise import one by one."""
     importlib.import_module(_SHARED.get(module, "mia_tf.train"))
-    backend = importlib.import_module("mia_tf.backend")
-    if module in _TRAINING and backend.name() == "tensorflow":  # JAX has threads as soon as it is imported
-        for engine in ("single", "private"):
-            importlib.import_module(f"mia_tf.training.{engine}")
-        context = multiprocessing.get_context
-        # Modules ask for it when they are imported; the executors are not imported yet.
-        multiprocessing.get_context = lambda method=None: context("fork" if method == "spawn" else method)
 
 
 def _become(module, arguments, environment, outputs):
