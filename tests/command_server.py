@@ -1,9 +1,11 @@
 """Runs commands in forks of one process that has imported what they share: a command that is refused takes 20 ms.
 
-It reads requests from stdin, one JSON list per line: the module and its arguments. It answers with one of the exit code
-and what the command, and all processes that it started, wrote to stdout and stderr.
+It reads requests from stdin, one JSON list per line: the module, its arguments and its environment variables. It
+answers with one of the exit code and what the command, and all processes that it started, wrote to stdout and stderr.
 """
 
+import atexit
+import gc
 import importlib
 import json
 import os
@@ -11,24 +13,50 @@ import runpy
 import selectors
 import signal
 import sys
+import traceback
 
 _SHARED = {"mia_tf.analyze": "mia_tf.analysis.study", "experiments.figure4_dp": "mia_tf.analysis.study"}
-"""Command -> what it imports that takes long; the others share what mia_tf.train imports."""
+"""Command -> what it imports that takes long."""
 _SECONDS = 300
 """A command that takes longer is ended by SIGALRM."""
 
 
-def _become(module, arguments, outputs):
-    """Makes this fork the command, as `python -m module` does."""
+def _import_shared(module):
+    """Imports what the forks would otherwise import one by one."""
+    importlib.import_module(_SHARED.get(module, "mia_tf.train"))
+
+
+def _become(module, arguments, environment, outputs):
+    """Makes this fork the command, as `python -m module` does, and ends it."""
     for descriptor, other in enumerate((os.open(os.devnull, os.O_RDONLY), *outputs)):
         os.dup2(other, descriptor)
+    os.environ.update(environment)
+    encoding = environment.get("PYTHONIOENCODING")
     # A stream of the server's may have been on a file, where it could seek.
-    sys.stdout, sys.stderr = (os.fdopen(k, "w", buffering, closefd=False) for k, buffering in ((1, -1), (2, 1)))
+    sys.stdout, sys.stderr = (
+        os.fdopen(descriptor, "w", buffering, encoding=encoding, errors=errors, closefd=False)
+        for descriptor, buffering, errors in ((1, -1, "strict"), (2, 1, "backslashreplace"))
+    )
     signal.alarm(_SECONDS)
     sys.argv = [module, *arguments]
     sys.modules.pop(module, None)
     sys.path.insert(0, os.getcwd())
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+        if not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    # At its end the interpreter takes apart all that was imported, which takes a hundred times longer than to refuse.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _read(pipes):
@@ -49,13 +77,13 @@ def _read(pipes):
 
 def main():
     for line in sys.stdin:
-        module, arguments = json.loads(line)
-        importlib.import_module(_SHARED.get(module, "mia_tf.train"))
+        module, arguments, environment = json.loads(line)
+        _import_shared(module)
+        gc.freeze()  # what is shared is no garbage, and to look at it would copy it
         ours, theirs = zip(os.pipe(), os.pipe(), strict=True)
         command = os.fork()
         if not command:
-            _become(module, arguments, theirs)
-            return
+            _become(module, arguments, environment, theirs)
         for pipe in theirs:
             os.close(pipe)
         outputs = _read(ours)

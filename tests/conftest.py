@@ -3,6 +3,13 @@
 import os
 from pathlib import Path
 
+# Each test process has one core: on small matrices several threads wait for one another longer than they compute.
+# The libraries read these variables when they are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings

@@ -32,15 +32,15 @@ def _server():
 
 
 def run(*arguments, module="mia_tf.train", **environment):
-    """Runs a command to its end, with what it prints; with environment variables of its own, in a new interpreter."""
-    if environment:
-        environment = ENVIRONMENT | {name: str(value) for name, value in environment.items()}
+    """Runs a command to its end, with what it prints; with another backend, in a new interpreter."""
+    environment = {name: str(value) for name, value in environment.items()}
+    if "KERAS_BACKEND" in environment:
         return subprocess.run(
-            command(*arguments, module=module), cwd=REPOSITORY, env=environment,
+            command(*arguments, module=module), cwd=REPOSITORY, env=ENVIRONMENT | environment,
             capture_output=True, text=True, timeout=300,
         )  # fmt: skip
     server, arguments = _server(), list(map(str, arguments))
-    print(json.dumps([module, arguments]), file=server.stdin, flush=True)
+    print(json.dumps([module, arguments, environment]), file=server.stdin, flush=True)
     return subprocess.CompletedProcess([module, *arguments], *json.loads(server.stdout.readline()))
 
 

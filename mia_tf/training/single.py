@@ -157,16 +157,19 @@ class SingleEngine:
     def images_per_second(self, seconds: float, compiled: Callable[[], object] = lambda: None) -> float:
         """Training speed over at least `seconds`, after one call that compiles and `compiled`; spoils the weights."""
         order = np.random.default_rng(0).integers(len(self.dataset.images), size=(4, self.config.batch), dtype=np.int32)
-        started, images = None, 0
-        while started is None or time.perf_counter() - started < seconds:
+
+        def train(steps: int) -> int:
             # Always the first steps, whose rate is next to nothing: the loss must stay finite.
-            _, completed = self._epoch(order, np.int32(0), np.int32(0), np.int32(10**6))
-            if started is None:
-                compiled()
-                started = time.perf_counter()
-            else:
-                images += int(completed) * self.config.batch
-        return images / (time.perf_counter() - started)
+            _, completed = self._epoch(order[:steps], np.int32(0), np.int32(0), np.int32(10**6))
+            return int(completed)
+
+        train(1)
+        compiled()
+        started, steps = time.perf_counter(), train(1)
+        while (passed := time.perf_counter() - started) < seconds:
+            left = (seconds - passed) * steps / passed  # few where a step takes seconds, as of private training
+            steps += train(min(max(1, int(left)), len(order)))
+        return steps * self.config.batch / passed
 
     # ---- asking
 

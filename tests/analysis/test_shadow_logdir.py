@@ -12,6 +12,7 @@ from toys import make_dataset
 
 from mia_tf import analyze
 from mia_tf.attacks import attack_classes
+from mia_tf.figures import style
 from mia_tf.plot import plot_logdir
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
@@ -81,7 +82,7 @@ def test_targets_of_another_logdir_are_attacked_with_all_shadow_models(dataset, 
     np.testing.assert_array_equal([int(r["n_in"]) for r in read_table(folder / "examples.csv")], keep.sum(axis=0))
 
 
-def test_one_target_model_is_enough(dataset, tmp_path, capsys):
+def test_one_target_model_is_enough(dataset, tmp_path, capsys, monkeypatch):
     """It once said that no example had shadow models, left columns of examples.csv empty, and could not be drawn."""
     write_logdir(tmp_path / "targets", dataset, 2, seed=1)
     shutil.rmtree(next((tmp_path / "targets").glob("experiment-1_*")))
@@ -94,6 +95,7 @@ def test_one_target_model_is_enough(dataset, tmp_path, capsys):
     examples = read_table(folder / "examples.csv")
     assert {(row["n_in"], row["n_out"]) for row in examples} == {("8", "8")}  # of the shadow models
     assert all(row[name] for row in examples for name in ("memorization", "privacy_score", "ood_msp", "lira_evidence"))
+    monkeypatch.setattr(style, "_KINDS", {"png": {"dpi": 50}})
     paths = list(plot_logdir(tmp_path / "targets"))
     assert {path.parent for path in paths} == {folder / "figures"}
     assert {"roc", "memorization", "examples"} <= {path.stem for path in paths}

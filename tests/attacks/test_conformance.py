@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from attack_helpers import RIGHT, examples, make_block, members_three_higher, membership, pooled, run
+from attack_helpers import RIGHT, area, examples, make_block, members_three_higher, membership, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ def test_members_score_higher(name):
     rng = np.random.default_rng(6)
     keep = membership(rng, 300, 16)
     scores = run(name, members_three_higher(rng, keep, name), keep)
-    assert pooled(scores, keep).metrics["auroc"][0] > 0.8
+    assert area(scores, keep)[0] > 0.8
 
 
 @every_attack
@@ -65,7 +65,7 @@ def test_pure_noise_gives_no_advantage(name, num_models, plan, pkeep):
     # Every example has its own spread and place, so that examples that weigh too much would show.
     phi = rng.normal(size=(num_examples, 2, num_models)) * rng.gamma(4, size=(num_examples, 1, 1)) / 4
     phi += rng.normal(size=(num_examples, 1, 1))
-    value, low, high = pooled(run(name, phi, keep), keep).metrics["auroc"]
+    value, low, high = area(run(name, phi, keep), keep)
     # Of 72 intervals of 95% three or four would miss: asked for twice the width, 1 in 10,000 does by chance.
     assert abs(value - 0.5) < high - low
     assert high - low < 0.02

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from attack_helpers import left_for, membership, pooled, run
+from attack_helpers import area, left_for, membership, run
 from scipy.special import ndtr
 
 
@@ -32,12 +32,12 @@ def test_normal_losses_of_any_difficulty_give_the_area_of_the_closed_form(name):
     rng = np.random.default_rng(1)
     keep = membership(rng, 250, 4000)
     phi = rng.normal(size=(250, 1, 4000)) + keep[:, None] - rng.uniform(60, 100, size=(250, 1, 1))
-    value, low, high = pooled(run(name, phi, keep), keep).metrics["auroc"]
+    value, low, high = area(run(name, phi, keep), keep)
     assert abs(value - ndtr(1 / np.sqrt(2))) < 0.75 * (high - low)  # three standard errors
     assert high - low < 0.008
     # One threshold for all is lost among the examples' places: AUC = E Phi((1 + u - u') / sqrt 2), simulated.
     u, other = rng.uniform(0, 40, size=(2, 1_000_000))
-    yeom, low, high = pooled(run("yeom", phi, keep), keep).metrics["auroc"]
+    yeom, low, high = area(run("yeom", phi, keep), keep)
     assert abs(yeom - ndtr((1 + u - other) / np.sqrt(2)).mean()) < 0.75 * (high - low)
     assert yeom < 0.55
 

@@ -15,7 +15,7 @@ from refusals import refuses
 import mia_tf
 from mia_tf.analysis.result import load_audit
 from mia_tf.figures import style
-from mia_tf.figures.pages import NAMES, main_variants, pages
+from mia_tf.figures.pages import main_variants, pages
 from mia_tf.plot import plot_logdir
 from mia_tf.store import Store
 
@@ -31,9 +31,14 @@ FIGURES = (
 )
 
 
-def _pages(logdir):
+def _pages(logdir, names=None):
     with matplotlib.rc_context(style.RC):
-        yield from pages(load_audit(logdir / "analysis"), Store.open(logdir).dataset().images)
+        yield from pages(load_audit(logdir / "analysis"), Store.open(logdir).dataset().images, names)
+
+
+def _page(logdir, name):
+    ((_, figure),) = _pages(logdir, [name])
+    return figure
 
 
 def _edit(path, change):
@@ -113,7 +118,7 @@ def test_every_figure_carries_scale_and_stand_in(logdir):
 
 
 def test_real_data_have_no_stand_in_and_an_unknown_architecture_no_name(tmp_path):
-    written = _flat(next(_pages(write_logdir(tmp_path, arch="")))[1])
+    written = _flat(_page(write_logdir(tmp_path, arch=""), "roc"))
     assert "mnist_svhn: 20 models, 400 MNIST + 60 SVHN examples." in written and "Stand-in" not in written
 
 
@@ -131,7 +136,7 @@ def test_no_text_meets_another_or_hides_data(variant, logdir, tmp_path):
 
 
 def test_populations_of_an_attack_do_not_cover_each_other(small):
-    figure = dict(_pages(small))["attacks"]
+    figure = _page(small, "attacks")
     figure.draw_without_rendering()
     for ax in figure.axes:
         everything, under = (ax.transData.transform(line.get_xydata())[:, 1] for line in ax.get_lines()[:2])
@@ -161,7 +166,7 @@ def test_an_attack_that_could_not_be_scored_is_still_named(small):
     _edit(small / "analysis" / "attacks.csv", lambda row: row[:3] + [""] * 3 + row[6:] if row[0] == "yeom" else row)
     path = small / "analysis" / "curves.csv"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("yeom")))
-    legend = dict(_pages(small))["roc"].axes[0].get_legend()
+    legend = _page(small, "roc").axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == [
         "unresolved  Yeom",
         "0.540  LiRA online",
@@ -195,7 +200,13 @@ def test_the_recommended_variant_of_an_attack_stands_for_it(names, recommended, 
     assert main_variants(names, recommended) == shown
 
 
-def test_plots_of_all_variants_are_drawn_on_request_and_removed_without(small):
+@pytest.fixture
+def few_figures(monkeypatch):
+    """The ROC, and one that a LOGDIR without a sweep does not have: each takes as long as many other tests."""
+    monkeypatch.setattr("mia_tf.figures.pages.NAMES", ("roc", "sweep"))
+
+
+def test_plots_of_all_variants_are_drawn_on_request_and_removed_without(small, few_figures):
     folder = small / "analysis" / "figures"
     assert folder / "roc_all.png" in list(plot_logdir(small, all_attacks=True))
     assert folder / "roc_all.png" not in list(plot_logdir(small)) and not (folder / "roc_all.png").exists()
@@ -211,7 +222,7 @@ def test_without_an_attack_that_could_be_scored_there_is_no_roc_page(small):
         load_audit(small / "analysis")
 
 
-def test_figures_that_are_no_longer_drawn_are_removed_and_nothing_else(small):
+def test_figures_that_are_no_longer_drawn_are_removed_and_nothing_else(small, few_figures):
     """A sweep of an earlier analysis once stayed beside the figures of the next."""
     folder = small / "analysis" / "figures"
     folder.mkdir()
@@ -219,11 +230,11 @@ def test_figures_that_are_no_longer_drawn_are_removed_and_nothing_else(small):
         (folder / name).write_bytes(b"")
     paths = list(plot_logdir(small))
     assert {path.name for path in folder.iterdir()} == {path.name for path in paths} | {"mine.png", "sweep.txt"}
-    assert {path.stem for path in paths} == set(NAMES) - {"sweep"}
+    assert {path.stem for path in paths} == {"roc"}
 
 
 def test_roc_panels_start_at_their_own_resolution(small):
-    everything, under = dict(_pages(small))["roc"].axes
+    everything, under = _page(small, "roc").axes
     np.testing.assert_allclose(everything.get_xlim()[0], 1 / 4600)
     np.testing.assert_allclose(under.get_xlim()[0], 1 / 600)
 
@@ -235,7 +246,7 @@ def test_examples_are_looked_up_by_their_index(small):
     path.write_text("\n".join([header, *lines[::-1]]) + "\n")
     dataset = Store.open(small).dataset()
     memorization = {int(row["index"]): float(row["memorization"]) for row in csv.DictReader([header, *lines])}
-    (ax,) = dict(_pages(small))["examples"].axes
+    (ax,) = _page(small, "examples").axes
     known = {dataset.images[i, :, :, 0].tobytes(): i for i in range(len(dataset.images))}
     numbers = [text.get_text() for text in ax.texts if text.get_text() != "\N{EN DASH}"]
     assert len(ax.images) > 50
@@ -249,6 +260,7 @@ def test_examples_are_looked_up_by_their_index(small):
 def test_pictures_of_another_layout_and_range_are_drawn_alike(small, tmp_path, monkeypatch):
     """In a LOGDIR that others made, channels came first: three rows of pixels were drawn of each picture."""
     monkeypatch.setattr("mia_tf.figures.pages.NAMES", ("examples",))
+    monkeypatch.setattr(style, "_KINDS", {"png": {"dpi": 150}})
     png = small / "analysis" / "figures" / "examples.png"
     list(plot_logdir(small))
     expected = np.asarray(Image.open(png))
@@ -261,12 +273,12 @@ def test_pictures_of_another_layout_and_range_are_drawn_alike(small, tmp_path, m
 
 
 def test_classes_beyond_the_page_are_said_to_be_left_out(tmp_path):
-    figure = dict(_pages(write_logdir(tmp_path, num_classes=23)))["examples"]
+    figure = _page(write_logdir(tmp_path, num_classes=23), "examples")
     assert "The first 20 of 23 classes." in _flat(figure)
 
 
 def test_correlations_of_other_scores_are_not_shown(small):
-    written = _flat(dict(_pages(small))["memorization"])
+    written = _flat(_page(small, "memorization"))
     assert "both groups: Spearman's correlation 0.84 (p < 0.001)" in written
     assert "0.20 (p = 0.012)" in written and "SVHN (60 examples): Spearman's correlation not resolved" in written
 
