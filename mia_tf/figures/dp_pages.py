@@ -102,7 +102,7 @@ def frontier_page(comparison, attack: str) -> Figure:
                 for label, bound in comparison.stated_epsilons.items()
             ]
             frontier.draw_frontier(ax, metric, points)
-            ax.set(title=titles.get(group, group), xlabel=f"accuracy on {words}")
+            ax.set(title=titles.get(group, group) if metric == leaks[0] else "", xlabel=f"accuracy on {words}")
             ax.label_outer()
             ax.tick_params(labelleft=True)
             panels.append((ax, points))

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import Bbox
@@ -134,7 +135,7 @@ def _label(ax: Axes, point: Point, taken: Sequence[Bbox], renderer) -> Bbox:
     where = {"xytext": (0, 0), "textcoords": "offset points", "arrowprops": line}
     place = point.accuracy[0], point.leak[0]
     text = ax.annotate(point.name, place, **where, fontsize=8, color=look["color"], zorder=4)
-    text.set_in_layout(False)
+    text.set(in_layout=False, path_effects=[withStroke(linewidth=2, foreground="white")])
     panel = ax.get_window_extent(renderer)
     for distance, (right, up) in product(_DISTANCES, _DIRECTIONS):
         text.set_position((right * distance, up * distance))
