@@ -7,9 +7,9 @@ without DP, with clipped gradients and no noise, and at five values of epsilon f
 Then three runs of ONE model, trained on examples that fair coins chose, for the lower bound on epsilon from one run:
 without DP, and at the noise multipliers 0.3 and 1.3. Without --data_dir it analyzes the runs that are complete.
 Without DP the mean gradient of a step is still limited to norm 1, as by default: else training diverges at this rate.
-Writes vacuous_guarantees.csv, vacuous_guarantees_one_run.csv and a figure into experiments/results/open_questions.
+Writes the page vacuous_guarantees.md, its figure and the two CSVs with its numbers into
+experiments/results/open_questions.
 Cost: about 25 s of one core per private model, 10 s without DP; 50 minutes for all, and five for the single models.
-Measured: experiments/results/open_questions/vacuous_guarantees.md.
 """
 
 import subprocess
@@ -21,11 +21,14 @@ import numpy as np
 
 import mia_tf
 from experiments import commands
+from experiments.open_questions import vacuous_page
 from mia_tf.analysis.comparisons import difference
 from mia_tf.analysis.dp_comparison import Comparison
 from mia_tf.analysis.statistics import CONFIDENCE
 from mia_tf.analysis.tables import write_rows
 from mia_tf.attacks.lira import recommended_online
+from mia_tf.figures import style
+from mia_tf.files import replacing
 from mia_tf.shadow.signals import loss, phi
 from mia_tf.store import Store
 from mia_tf.validation import check
@@ -105,9 +108,17 @@ def rows(comparison: Comparison) -> Iterable[tuple]:
     bounds = comparison.runs.set_index("run")
     clip = comparison.audits.get("clip")
     for point, audit in comparison.audits.items():
-        upper = comparison.upper_bounds.get(point, {})
+        upper = comparison.upper_bounds.get(point, {"rdp": np.nan, "pld": np.nan})
         noise = bounds.loc[point, "noise_multiplier"]
-        about = (audit.about["name"], audit.num_models, point, noise, upper.get("rdp"), upper.get("pld"), DELTA)
+        about = (
+            audit.about["name"],
+            audit.num_models,
+            point,
+            noise,
+            upper.get("rdp", np.nan),
+            upper.get("pld", np.nan),
+            DELTA,
+        )
         seed = audit.about["seed"]
 
         def row(of: tuple, triple: tuple, minus: tuple = (*_NOTHING, *_NOTHING), rest: tuple = (None, None, "")):
@@ -181,14 +192,27 @@ def main() -> None:
     missing = {*POINTS, *ONE_RUN}.difference(points, single)
     if missing:
         print(f"not complete, and left out: {', '.join(sorted(missing))}", file=sys.stderr)
-    options.out.mkdir(parents=True, exist_ok=True)
     comparison = compared(options.runs, points, options.seed)
-    print(write_rows(options.out / "vacuous_guarantees.csv", COLUMNS, rows(comparison)))
-    one_run = one_run_rows(options.runs, single, options.seed)
-    print(write_rows(options.out / "vacuous_guarantees_one_run.csv", ONE_RUN_COLUMNS, one_run))
-    path = options.out / "vacuous_guarantees.png"
-    comparison.frontier().savefig(path, dpi=150)
-    print(path)
+    write(comparison, list(one_run_rows(options.runs, single, options.seed)), sorted(missing), options.out)
+
+
+def write(comparison: Comparison, single: list[tuple], missing: list[str], out: Path) -> None:
+    """Writes the CSVs, the figure and the page, and prints their paths."""
+    out.mkdir(parents=True, exist_ok=True)
+    name = "vacuous_guarantees"
+    table = list(rows(comparison))
+    print(write_rows(out / f"{name}.csv", COLUMNS, table))
+    print(write_rows(out / f"{name}_one_run.csv", ONE_RUN_COLUMNS, single))
+    comparison.frontier().savefig(out / f"{name}.png", dpi=150)
+    print(out / f"{name}.png")
+    attack = comparison.plain.about["recommended"]
+    by_column = [dict(zip(COLUMNS, row, strict=True)) for row in table]
+    of_one = [dict(zip(ONE_RUN_COLUMNS, row, strict=True)) for row in single]
+    label = style.attack_styles([attack])[attack].label
+    text = vacuous_page.page(attack, label, by_column, of_one, missing)
+    with replacing(out / f"{name}.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(out / f"{name}.md")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from dp_helpers import GUARANTEE, MODELS, make_keep, make_pool, write_run
 
 from experiments.open_questions import vacuous_guarantees as question
+from experiments.open_questions import vacuous_page
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
 
@@ -54,6 +55,11 @@ def test_complete_points_and_single_models_are_measured(runs, tmp_path, monkeypa
     assert float(auroc["3"]["minus_clip_high"]) < 0
     bounds = {row["population"]: float(row["epsilon_lower"]) for row in single}
     assert bounds["all"] > 2 and {(row["point"], row["epsilon_rdp"]) for row in single} == {("none", "inf")}
+    page = (tmp_path / "vacuous_guarantees.md").read_text()
+    assert "Not complete yet, and left out: 10, 100, 1e4, 1e6, one_run_0.3, one_run_1.3." in page
+    assert page.splitlines()[2].startswith("This cannot be answered yet: 10, 100, 1e4")  # no vacuous epsilon is there
+    assert f"| epsilon 3 | {100 * float(auroc['3']['value']):.1f} [" in page
+    assert f"| no DP | none | none | {bounds['all']:.3g} |" in page
     assert (tmp_path / "vacuous_guarantees.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -68,3 +74,19 @@ def test_all_points_share_every_setting_but_the_privacy(monkeypatch, tmp_path):
         assert own | by_folder["none"] == by_folder[name] | {f"--logdir={tmp_path / 'none'}"}
         assert name == "none" or set(question.DP) < set(flags)
     assert all("--subsets=bernoulli" in by_folder[name] for name in question.ONE_RUN)
+
+
+def test_the_answer_follows_the_paired_differences():
+    def row(epsilon, value, minus_none, minus_clip):
+        row = {"epsilon_rdp": epsilon, "value": value, "ci_low": value - 0.02, "ci_high": value + 0.02}
+        return {**row, "minus_none_high": minus_none + 0.03, "minus_clip_high": minus_clip + 0.03}
+
+    nothing = {"none": row(np.nan, 0.9, 0, 0), "clip": row(np.inf, 0.8, -0.1, 0), "1e4": row(1e4, 0.79, -0.11, -0.01)}
+    text = vacuous_page.answer(nothing, "LiRA", [])
+    assert text.startswith("Their noise does nothing that this small run can tell")
+    assert "clipping alone lowers" in text and "noise does not lower it measurably" in text
+    assert "still beats guessing at epsilon 1e4." in text
+    text = vacuous_page.answer({**nothing, "100": row(100, 0.51, -0.4, -0.3), "3": row(3, 0.5, -0.4, -0.3)}, "LiRA", [])
+    assert text.startswith("They weaken the attack")
+    assert "noise lowers it further at epsilon 100, and not measurably at 1e4." in text
+    assert "still beats guessing at epsilon 1e4." in text and "epsilon 3" not in text
