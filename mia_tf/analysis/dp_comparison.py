@@ -18,7 +18,7 @@ from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.result import Audit
 from mia_tf.files import expanded, folder_to_fill, write_texts
 from mia_tf.records import ALL
-from mia_tf.validation import check, fail
+from mia_tf.validation import check, check_choice, fail
 
 PLAIN = "without DP"
 """What the run without DP is called by default."""
@@ -81,11 +81,43 @@ class Comparison:
         """Label of a run with DP -> accountant, "rdp" or "pld" -> its upper bound on epsilon."""
         return {label: upper_bounds(hparams) for label, hparams in list(self.hparams.items())[1:]}
 
+    @property
+    def stated_epsilons(self) -> dict[str, float]:
+        """Label -> epsilon by the run's own accountant: NaN without DP, infinite if nothing is promised."""
+        return {label: upper_bounds(of_run)[of_run.get("accountant", "rdp")] for label, of_run in self.hparams.items()}
+
+    def frontier(self, attack: str | None = None):
+        """Draws leak against accuracy, a point per run with its epsilon; returns the matplotlib Figure.
+
+        Each group of examples has a column. The rows are AUROC and, if it was measured, the TPR at 0.1% FPR with a
+        threshold per target. Unlike `pages` it takes any number of runs.
+
+        Args:
+            attack: whose leak is drawn; default the LiRA variant that the number of models recommends, or the first
+                attack if that was not run.
+
+        Raises:
+            InputError: the attack was not run.
+
+        Example:
+            `mia_tf.compare(["runs/none", "runs/eps3", "runs/eps100"]).frontier().savefig("frontier.png")`
+        """
+        import matplotlib  # slow to import
+
+        from mia_tf.figures import dp_pages, style
+
+        ran = list(dict.fromkeys(self.plain.attacks["attack"]))
+        recommended = self.plain.about["recommended"]
+        attack = attack or (recommended if recommended in ran else ran[0])
+        check_choice("attack", attack, ran)
+        with matplotlib.rc_context(style.RC):
+            return dp_pages.frontier_page(self, attack)
+
     def pages(self) -> dict:
         """Draws the figures; returns them by name: "memorization", "accuracy", "attacks", "epsilon".
 
         Raises:
-            InputError: there are more runs than figures can tell apart.
+            InputError: there are more runs than figures can tell apart; `frontier` draws any number.
         """
         import matplotlib  # slow to import
 
@@ -119,8 +151,8 @@ class Comparison:
 
 
 def compare(
-    plain: str | os.PathLike,
-    dp: str | os.PathLike | Sequence[str | os.PathLike],
+    plain: str | os.PathLike | Sequence[str | os.PathLike],
+    dp: str | os.PathLike | Sequence[str | os.PathLike] = (),
     *,
     labels: Sequence[str] | None = None,
     attacks: Sequence[str] | None = None,
@@ -134,10 +166,10 @@ def compare(
     index, are compared. The attacks' lower bounds on epsilon are at the delta of the guarantee.
 
     Args:
-        plain: LOGDIR trained without DP.
+        plain: LOGDIR trained without DP; or a list of LOGDIRs, the one without DP first and then those of `dp`.
         dp: LOGDIR trained with DP (`python -m mia_tf.train --dp`), or several of them.
         labels: what the runs are called, the one without DP first; default "without DP", and "DP, lr RATE" or, if the
-            learning rates do not differ, "DP, LOGDIR".
+            learning rates do not differ, "DP, epsilon EPSILON" or, if these do not either, "DP, LOGDIR".
         attacks, seed, progress, scratch: as of `mia_tf.audit`.
 
     Returns:
@@ -151,9 +183,13 @@ def compare(
         >>> comparison = compare("runs/plain", "runs/dp")  # doctest: +SKIP
         >>> comparison.memorization[["run", "group", "mean", "minus_plain"]]  # doctest: +SKIP
         >>> comparison.save("runs/dp_comparison")  # doctest: +SKIP
+        >>> mia_tf.compare(["runs/plain", "runs/eps3", "runs/eps100"]).frontier()  # doctest: +SKIP
     """
-    logdirs = [Path(dp)] if isinstance(dp, str | os.PathLike) else [Path(logdir) for logdir in dp]
-    runs = read_runs(Path(plain), logdirs)
+    given = [plain] if isinstance(plain, str | os.PathLike) else list(plain)
+    check("plain", plain, bool(given), "must name a LOGDIR trained without DP")
+    first, *more = given
+    logdirs = [Path(logdir) for logdir in (*more, *([dp] if isinstance(dp, str | os.PathLike) else dp))]
+    runs = read_runs(Path(first), logdirs)
     settings = [run.models[0].hparams() for run in runs]
     labels = _default_labels(logdirs, settings[1:]) if labels is None else list(map(str, labels))
     fitting = len(labels) == len(runs) == len(set(labels))
@@ -186,8 +222,13 @@ def compare(
 def _default_labels(logdirs: Sequence, hparams: Sequence[Mapping]) -> list[str]:
     """The labels of the run without DP and of those with it."""
     rates = [settings.get("lr") for settings in hparams]
-    differ = None not in rates and len(set(rates)) == len(rates)
-    return [PLAIN, *(f"DP, {name}" for name in ([f"lr {rate}" for rate in rates] if differ else logdirs))]
+    epsilons = [f"{upper_bounds(settings)[settings.get('accountant', 'rdp')]:.3g}" for settings in hparams]
+    names = list(map(str, logdirs))
+    if None not in rates and len(set(rates)) == len(rates):
+        names = [f"lr {rate}" for rate in rates]
+    elif len(set(epsilons)) == len(epsilons):
+        names = [f"epsilon {epsilon}" for epsilon in epsilons]
+    return [PLAIN, *(f"DP, {name}" for name in names)]
 
 
 def _stacked(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

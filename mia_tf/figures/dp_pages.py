@@ -10,9 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mia_tf.figures import dp_runs as draw
-from mia_tf.figures import memorization, style
+from mia_tf.figures import frontier, memorization, style
 from mia_tf.figures.attacks import CHANCE, draw_attacks
 
+_LEAKS = ("auroc", "tpr_at_fpr_0.001_per_target")
+"""What `frontier_page` shows of an attack, a row of panels each."""
 _POPULATIONS = {"all": "All examples", "under": "Under-represented examples"}
 
 
@@ -73,6 +75,46 @@ def pages(comparison) -> Iterator[tuple[str, Figure]]:
     caption = f"Dots: lower bounds at {delta}, each with 95% confidence by itself; 0 says nothing."
     style.footnote(figure, f"{caption} Lines: the accountant's upper bounds for DP.\n{scale}")
     yield "epsilon", figure
+
+
+def frontier_page(comparison, attack: str) -> Figure:
+    """Draws leak against accuracy, a point per run with its epsilon: a column per group, a row per leak.
+
+    Args:
+        comparison: with any number of runs.
+        attack: whose leak is drawn; all runs have it.
+    """
+    plain = comparison.plain
+    groups = list(plain.groups) if len(plain.groups) > 1 else ["all"]
+    titles = {"all": "All examples", **plain.about["group_titles"]}
+    accuracies = {label: audit.accuracies() for label, audit in comparison.audits.items()}
+    tested = all(("test", group) in known for known in accuracies.values() for group in groups)
+    split, words = ("test", "test images") if tested else ("out", "non-members")
+    leaks = [name for name in _LEAKS if name in plain.attacks["metric"].unique()]
+    figure = style.new_figure(4.4 * len(groups), 0.5 + 2.9 * len(leaks))
+    axes = figure.subplots(len(leaks), len(groups), squeeze=False, sharex="col")
+    panels = []
+    for across, metric in zip(axes, leaks, strict=True):
+        values = {label: audit.metric(metric) for label, audit in comparison.audits.items()}
+        for ax, group in zip(across, groups, strict=True):
+            points = [
+                frontier.Point(bound, accuracies[label][split, group], values[label][attack, group])
+                for label, bound in comparison.stated_epsilons.items()
+            ]
+            frontier.draw_frontier(ax, metric, points)
+            ax.set(title=titles.get(group, group) if metric == leaks[0] else "", xlabel=f"accuracy on {words}")
+            ax.label_outer()
+            ax.tick_params(labelleft=True)
+            panels.append((ax, points))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    accountants = sorted({run["accountant"].upper() for run in comparison.hparams.values() if run.get("accountant")})
+    delta = f"by {' or '.join(accountants)} at delta = {plain.about['delta']:g}"
+    scale = f"{plain.num_models} models of the same subsets per point, {len(plain.records):,} examples."
+    name = style.attack_styles([attack])[attack].label
+    caption = f"Attack: {name}. Lines are 95% intervals. Epsilon is the accountant's, {delta}; {scale}"
+    style.footnote(figure, f"{caption}\n{plain.about['stand_in']}".strip())
+    frontier.label_points(figure, panels)
+    return figure
 
 
 def histogram_edges(comparison) -> np.ndarray:

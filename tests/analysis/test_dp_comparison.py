@@ -8,7 +8,7 @@ import pytest
 from dp_helpers import GUARANTEE, MODELS, make_keep, make_pool, write_run
 from refusals import refuses
 
-from mia_tf.analysis.dp_comparison import COLUMNS, compare
+from mia_tf.analysis.dp_comparison import COLUMNS, _default_labels, compare
 from mia_tf.analysis.dp_runs import read_runs, upper_bounds
 from mia_tf.analysis.result import load_audit
 from mia_tf.analysis.study import audit
@@ -131,9 +131,14 @@ def test_labels_that_do_not_fit_are_refused(logdirs, labels):
 def test_runs_are_called_by_rate_or_by_folder_by_default(logdirs, tmp_path):
     dataset = make_pool()
     other = write_run(tmp_path / "other", dataset, make_keep(dataset), gain=0.5, **GUARANTEE)
-    same_rate = compare(logdirs[0], [logdirs[1], other], attacks=["yeom"])
+    same_rate = compare([*logdirs, other], attacks=["yeom"])
     assert list(same_rate.audits) == ["without DP", f"DP, {logdirs[1]}", f"DP, {other}"]
     assert list(compare(logdirs[0], str(other), attacks=["yeom"]).hparams) == ["without DP", "DP, lr 0.1"]
+    weak = {**GUARANTEE, "lr": 0.1, "accountant": "pld", "epsilon_pld": 100.0}
+    names = _default_labels(logdirs, [{**GUARANTEE, "lr": 0.1}, weak])
+    assert names == ["without DP", "DP, epsilon 3.19", "DP, epsilon 100"]
+    with refuses("plain", advice="must name a LOGDIR"):
+        compare([])
 
 
 def test_tables_hold_each_runs_own_audit(comparison, logdirs):
@@ -195,6 +200,25 @@ def test_every_figure_is_drawn(comparison):
     assert list(figures) == ["memorization", "accuracy", "attacks", "epsilon"]
     assert [ax.get_title() for ax in figures["memorization"].axes] == ["plain", "dp"]
     assert "10 models of the same subsets in each run, 240 examples" in figures["epsilon"].get_supxlabel()
+
+
+def test_a_frontier_has_a_point_for_each_of_any_number_of_runs(comparison, logdirs):
+    figure = comparison.frontier()
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["over-represented", "under-represented"]
+    assert len(figure.axes) == 4
+    assert {text.get_text() for text in figure.axes[0].texts} == {"no DP", r"$\epsilon = 3.19$"}
+    assert "LiRA online, fixed variance" in figure.get_supxlabel() and "by RDP" in figure.get_supxlabel()
+    assert "Yeom" in comparison.frontier("yeom").get_supxlabel()
+    with refuses("attack", "rmia"):
+        comparison.frontier("rmia")
+    many = dict.fromkeys(map(str, range(6)), comparison.audits["dp"])
+    hparams = {name: {**GUARANTEE, "epsilon_rdp": 10.0**power} for power, name in enumerate(many)}
+    more = dataclasses.replace(
+        comparison,
+        audits={"plain": comparison.plain, **many},
+        hparams={"plain": comparison.hparams["plain"], **hparams},
+    )
+    assert len(more.frontier().axes[0].texts) == 7
 
 
 def test_a_lower_bound_above_the_accountants_is_named(comparison):

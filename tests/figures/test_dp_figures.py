@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from refusals import refuses
 
 from mia_tf.figures import dp_runs as draw
-from mia_tf.figures import style
+from mia_tf.figures import frontier, style
 from mia_tf.figures.dots import draw_dots
 
 NAMES = ("MNIST", "SVHN")
@@ -84,3 +84,26 @@ def test_dots_of_a_row_lie_apart_and_within_it(count):
     np.testing.assert_allclose(heights.mean(axis=0), [0, 1], atol=1e-12)
     assert (np.diff(heights, axis=0) > 0.15).all()
     assert [to_hex(line.get_color()).upper() for line in ax.get_lines()] == [look.colour for _, look in series.values()]
+
+
+def test_a_frontier_names_every_point_and_covers_none():
+    bounds = [np.nan, np.inf, 1e6, 1e4, 100.0, 10.0, 3.0]
+    places = [(0.97, 0.8), (0.96, 0.7), (0.96, 0.701), (0.955, 0.7), (0.9, 0.6), (0.5, 0.51), (0.1, 0.5)]
+    points = [
+        frontier.Point(epsilon, (x, x - 0.01, x + 0.01), (y, y - 0.02, y + 0.02))
+        for epsilon, (x, y) in zip(bounds, places, strict=True)
+    ]
+    points.append(frontier.Point(1.0, (0.1, 0.1, 0.1), (np.nan, np.nan, np.nan)))
+    figure = style.new_figure(4.4, 3.4)
+    ax = figure.subplots()
+    frontier.draw_frontier(ax, "auroc", points)
+    frontier.label_points(figure, [(ax, points)])
+    (path,) = (line for line in ax.get_lines() if len(line.get_xdata()) == 6)
+    assert list(path.get_xdata()) == [x for x, _ in places[:0:-1]]  # by epsilon, without the run without DP
+    names = [point.name for point in points[:-1]]
+    boxes = {text: box for text, box in drawn_texts(figure) if text in names}
+    assert list(boxes) == names and names[0] == "no DP" and names[3] == r"$\epsilon = 10^{4}$"
+    assert any(text.get_text() == r"not resolved: $\epsilon = 1$" for text in ax.texts)
+    dots = ax.transData.transform(places)
+    assert not any(box.contains(*dot) for box in boxes.values() for dot in dots)
+    assert layout_faults(figure, annotated=True) == []
