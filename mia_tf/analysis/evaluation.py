@@ -73,7 +73,9 @@ class Population:
             return self.examples
         return self.examples & (self.num_in > 0) & (self.num_in < self.num_models)
 
-    def pairs(self, scores: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    def pairs(
+        self, scores: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]]:
         """Scores, memberships, sizes, rows and targets of each block's pairs.
 
         A pair weighs 1 / size; sizes are None if all weigh alike.
