@@ -14,7 +14,7 @@ from mia_tf.run_options import RunOptions
 VALUES = flags.FlagValues()
 train.define_flags(VALUES)
 SETTLED_LATER = {"batch": None, "clip_norm": None, "queries": None, "logdir": None, "ensemble_size": "auto"}
-"""Flag -> its default, where what it stands for depends on other flags or on the data, or where there is none."""
+"""Flag -> its default, where what it stands for depends on other flags or on the data, or None for no default."""
 LIRA = {"dataset_size", "only_subset", "ema", "eval_steps", "patience", "save_steps"}
 
 

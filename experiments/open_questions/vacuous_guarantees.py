@@ -39,7 +39,7 @@ COMMON = (
     *("--dataset=mnist_svhn", "--num_over=3000", "--num_under=150", "--num_experiments=16", "--pkeep=0.5"),
     *("--arch=cnn8-3-max", "--epochs=20", "--batch=64", "--lr=0.2", "--seed=0"),
 )
-"""Of every point. With pkeep=0.5 and 16 models an example has 8 on each side, and training costs least."""
+"""Of every point. With pkeep=0.5 each side of an example has 8 of the 16 models, and training costs least."""
 DP = ("--dp", "--delta=1e-5", "--l2_norm_clip=1.0", "--sampling=poisson")
 POINTS: dict[str, tuple[str, ...]] = {
     "none": (),

@@ -109,19 +109,17 @@ def answer(auroc: Mapping[str, Row], attack_name: str, missing: Sequence[str]) -
     clipped = auroc["clip"]
     how = "lowers" if clipped["minus_none_high"] < 0 else "does not measurably change"
     values = "; ".join(f"at epsilon {point} {_percent(auroc[point])}" for point in vacuous)
-    lead = (
-        "In this small run they weaken the attack"
-        if helped
-        else "Their noise does nothing that this small run can tell"
-    )
+    lead = "They weaken the attack" if helped else "Their noise does nothing that this small run can tell"
     noise = f"noise lowers it further at epsilon {_list(helped)}" if helped else "noise does not lower it measurably"
     rest = [point for point in vacuous if point not in helped]
     also = f", and not measurably at {_list(rest)}" if helped and rest else ""
-    still = f" The attack still beats guessing at epsilon {_list(leaking)}." if leaking else ""
+    still = f"The attack still beats guessing at epsilon {_list(leaking)}." if leaking else ""
     return (
         f"{lead}. Clipping alone {how} the AUROC of {attack_name}\n"
-        f"on the under-represented examples, from {_percent(auroc['none'])} to {_percent(clipped)}, and {noise}{also}.\n"
-        f"It is {values}.{still}"
+        f"on the under-represented examples, from {_percent(auroc['none'])} to {_percent(clipped)},\n"
+        f"and {noise}{also}.\n"
+        f"It is {values}.\n"
+        f"{still}"
     )
 
 
