@@ -11,7 +11,7 @@ from refusals import refuses
 from experiments import commands
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-INTERNAL = {"dp_measure.py", "ensemble_measure.py"}
+INTERNAL = {"dp_measure.py", "ensemble_measure.py", "torch_peer.py"}
 """What other commands start, with arguments that no user gives."""
 
 
