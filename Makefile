@@ -38,8 +38,7 @@ install: $(VENV)/installed
 
 test-tools: $(VENV)/tested
 
-# What pip says is shown only if it fails. --no-compile saves
-# half a minute for files of which few are imported.
+# What pip says is shown only if it fails. Without --no-compile it spends half a minute on files that are never imported.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 
 $(VENV)/installed: pyproject.toml

@@ -14,7 +14,6 @@ Writes growth.csv (every run), growth_slopes.csv, and growth_predicted.csv: each
 slopes. A prediction far beyond what is measured is a guess of the order of magnitude.
 """
 
-import csv
 import os
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import numpy as np
 
 from experiments import commands
 from experiments.benchmarks.leave_one_out import fabricate
+from mia_tf.analysis.tables import write_rows
 
 
 @dataclass(frozen=True)
@@ -181,14 +181,6 @@ def predicted(rows: list[dict], lines: list[dict]) -> list[dict]:
     return table
 
 
-def write(path: Path, rows: list[dict]) -> None:
-    """Writes rows that have the same columns."""
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = commands.Parser(__doc__)
     parser.add_argument("--only", choices=tuple(BASE), action="append", help="measure this command alone")
@@ -205,7 +197,7 @@ def main() -> None:
         lines += slopes(own)
         table += predicted(own, slopes(own))
     for name, written in (("growth", rows), ("growth_slopes", lines), ("growth_predicted", table)):
-        write(options.out / f"{name}.csv", written)
+        write_rows(options.out / f"{name}.csv", tuple(written[0]), [tuple(row.values()) for row in written])
 
 
 if __name__ == "__main__":

@@ -21,13 +21,12 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
 from experiments import commands
-from experiments.benchmarks.growth import write
 from experiments.benchmarks.training_speed import SHAPE, random_dataset
+from mia_tf.analysis.tables import write_rows
 from mia_tf.config import TrainingConfig
 
 WAYS = ("ours", "bfloat16", "forward", "data", "mean", "without oneDNN", "XLA", "two queues", "ours again")
@@ -146,8 +145,8 @@ def main() -> None:
         print(", ".join(map(str, row.values())))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        write(Path(options.out) / "step_profile.csv", rows)
-        write(Path(options.out) / "step_convolutions.csv", convolutions)
+        for name, table in (("step_profile", rows), ("step_convolutions", convolutions)):
+            write_rows(options.out / f"{name}.csv", tuple(table[0]), [tuple(row.values()) for row in table])
 
 
 if __name__ == "__main__":

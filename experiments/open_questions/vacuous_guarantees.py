@@ -24,6 +24,7 @@ from experiments import commands
 from experiments.open_questions import vacuous_page
 from mia_tf.analysis.comparisons import difference
 from mia_tf.analysis.dp_comparison import Comparison
+from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import CONFIDENCE
 from mia_tf.analysis.tables import write_rows
 from mia_tf.attacks.lira import recommended_online
@@ -105,46 +106,37 @@ def compared(runs: Path, names: list[str], seed: int) -> Comparison:
 
 def rows(comparison: Comparison) -> Iterable[tuple]:
     """Rows of the CSV: accuracy, memorization, attacks and lower bounds on epsilon of every point."""
-    bounds = comparison.runs.set_index("run")
-    clip = comparison.audits.get("clip")
+    noise = comparison.runs.set_index("run")["noise_multiplier"]
     for point, audit in comparison.audits.items():
-        upper = comparison.upper_bounds.get(point, {"rdp": np.nan, "pld": np.nan})
-        noise = bounds.loc[point, "noise_multiplier"]
-        about = (
-            audit.about["name"],
-            audit.num_models,
-            point,
-            noise,
-            upper.get("rdp", np.nan),
-            upper.get("pld", np.nan),
-            DELTA,
+        upper = comparison.upper_bounds.get(point, {})
+        epsilons = upper.get("rdp", np.nan), upper.get("pld", np.nan)
+        about = audit.about["name"], audit.num_models, point, noise[point], *epsilons, DELTA
+        for of, triple, minus, (members, nonmembers, note) in _measurements(comparison, point, audit):
+            yield (*about, *of, *triple, *minus, members, nonmembers, audit.about["seed"], note)
+
+
+def _measurements(comparison: Comparison, point: str, audit: Audit) -> Iterable[tuple[tuple, tuple, tuple, tuple]]:
+    """Of one point: what was measured, its value and interval, what it is less than other points, and of how many."""
+    unpaired, no_pairs = (*_NOTHING, *_NOTHING), (None, None, "")
+    for line in audit.accuracy.itertuples(index=False):
+        triple = line.mean, line.ci_low, line.ci_high
+        yield ("accuracy", line.split, line.group, "mean"), triple, unpaired, no_pairs
+    for line in comparison.memorization[comparison.memorization["run"] == point].itertuples(index=False):
+        triple = line.mean, line.ci_low, line.ci_high
+        less = line.minus_plain, line.minus_plain_low, line.minus_plain_high, *_NOTHING
+        yield ("memorization", "", line.group, "mean"), triple, less, (None, None, line.note)
+    others = comparison.plain, comparison.audits.get("clip")
+    for line in audit.attacks[audit.attacks["metric"].isin(METRICS)].itertuples(index=False):
+        of = line.attack, line.population, line.metric
+        less = tuple(value for other in others for value in _minus(audit, other, *of))
+        pairs = line.num_members, line.num_nonmembers, line.note
+        yield ("attack", *of), (line.value, line.ci_low, line.ci_high), less, pairs
+    for line in audit.epsilon.itertuples(index=False):
+        of, pairs = (
+            ("epsilon_lower", line.attack, line.population, ""),
+            (line.num_members, line.num_nonmembers, line.note),
         )
-        seed = audit.about["seed"]
-
-        def row(of: tuple, triple: tuple, minus: tuple = (*_NOTHING, *_NOTHING), rest: tuple = (None, None, "")):
-            return (*about, *of, *triple, *minus, *rest[:2], seed, rest[2])  # noqa: B023
-
-        for line in audit.accuracy.itertuples(index=False):
-            yield row(("accuracy", line.split, line.group, "mean"), (line.mean, line.ci_low, line.ci_high))
-        for line in comparison.memorization[comparison.memorization["run"] == point].itertuples(index=False):
-            less = line.minus_plain, line.minus_plain_low, line.minus_plain_high
-            triple = line.mean, line.ci_low, line.ci_high
-            yield row(("memorization", "", line.group, "mean"), triple, (*less, *_NOTHING), (None, None, line.note))
-        for line in audit.attacks[audit.attacks["metric"].isin(METRICS)].itertuples(index=False):
-            minus = [
-                _minus(audit, other, line.attack, line.population, line.metric) for other in (comparison.plain, clip)
-            ]
-            rest = line.num_members, line.num_nonmembers, line.note
-            of = ("attack", line.attack, line.population, line.metric)
-            yield row(of, (line.value, line.ci_low, line.ci_high), (*minus[0], *minus[1]), rest)
-        for line in audit.epsilon.itertuples(index=False):
-            rest = line.num_members, line.num_nonmembers, line.note
-            yield row(
-                ("epsilon_lower", line.attack, line.population, ""),
-                (line.epsilon_lower, np.nan, np.nan),
-                (*_NOTHING, *_NOTHING),
-                rest,
-            )
+        yield of, (line.epsilon_lower, np.nan, np.nan), unpaired, pairs
 
 
 def _minus(audit, other, attack: str, population: str, metric: str) -> tuple[float, float, float]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import resource
+import time
 from pathlib import Path
 
 import keras
@@ -130,3 +131,18 @@ def test_weights_and_answers_stay_in_full_precision_where_computing_is_not(toy):
     same.set_weights(engine._model.get_weights())
     expected = same.predict((toy.images / 127.5 - 1).astype(np.float32), verbose=0)
     np.testing.assert_allclose(low.logits[:, 0, 0], expected, atol=1e-5)  # float32, in batches of other sizes
+
+
+@pytest.mark.parametrize("step_seconds, most", [(0.05, 1), (1e-4, 4)], ids=["slow", "fast"])
+def test_the_speed_of_slow_steps_is_that_of_few(toy, monkeypatch, step_seconds, most):
+    engine, taken = single.SingleEngine(toy, SMALL), []
+
+    def epoch(order, *_):
+        taken.append(len(order))
+        time.sleep(step_seconds * len(order))
+        return 0.0, len(order)
+
+    monkeypatch.setattr(engine, "_epoch", epoch)
+    speed = engine.images_per_second(0.06)
+    assert taken[:2] == [1, 1] and max(taken) == most
+    assert 0 < speed <= SMALL.batch / step_seconds
