@@ -38,13 +38,15 @@ install: $(VENV)/installed
 
 test-tools: $(VENV)/tested
 
-# What pip says is shown only if it fails. Without --no-compile it spends half a minute on files that are never imported.
-PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
+# What pip says is shown only if it fails.
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
+# For the demo pip need not compile all files, most of which are never imported: that is half a minute. The tests start
+# hundreds of processes, and import from files that are compiled.
 $(VENV)/installed: pyproject.toml
 	@echo "Installing mia_tf and TensorFlow into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP_INSTALL) -e . > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
+	@$(PIP_INSTALL) --no-compile -e . > $(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
 	@touch $@
 
 $(VENV)/tested: pyproject.toml
