@@ -7,8 +7,9 @@ Each size is a run of `mia_tf.train` or `mia_tf.analyze` in processes of its own
 time, the others stay at `BASE`. Training is that of a small network on 14x14 pictures of noise by one worker of one
 thread; analysis has every attack, on random logits, with all large arrays in files as at the papers' size.
 Measured are the processor time of all processes, the most memory of the largest one, and the most disk beside the
-data. What a run of the smallest size takes, mostly imports, is subtracted (`start`). A slope is that of least squares
-through the logarithms: 1 is proportional.
+data. Memory is looked at 20 times a second, without the pages of mapped files, which the system can drop. What a run of
+the smallest size takes, mostly imports, is subtracted (`start`). A slope is that of least squares through the
+logarithms: 1 is proportional.
 
 Writes growth.csv (every run), growth_slopes.csv, and growth_predicted.csv: each quantity at `PREDICTED` sizes, from the
 slopes. A prediction far beyond what is measured is a guess of the order of magnitude.
@@ -40,7 +41,7 @@ class Size:
     queries: int
 
 
-BASE = {"train": Size(8, 4000, 10, 2), "analyze": Size(64, 8000, 10, 1)}
+BASE = {"train": Size(8, 4000, 10, 2), "analyze": Size(128, 16_000, 10, 1)}
 GROWN = {
     "train": {
         "models": (8, 16, 32),
@@ -49,8 +50,8 @@ GROWN = {
         "queries": (2, 18, 50),
     },
     "analyze": {
-        "models": (64, 128, 256),
-        "examples": (8000, 16_000, 32_000),
+        "models": (128, 256, 512),
+        "examples": (16_000, 32_000, 64_000),
         "classes": (10, 32, 100),
         "queries": (1, 2, 4),
     },
@@ -77,12 +78,12 @@ def run(command: list[str], folder: Path) -> dict[str, float]:
     """
     before = most = _folder_bytes(folder)
     started = os.times()
-    resident = 0
+    held = 0
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=errors)
         while child.poll() is None:
             most = max(most, _folder_bytes(folder))
-            resident = max([resident, *map(_resident_bytes, _family(child.pid))])
+            held = max([held, *map(_own_bytes, _family(child.pid))])
             time.sleep(0.05)
         errors.seek(0)
         if child.returncode:
@@ -90,7 +91,7 @@ def run(command: list[str], folder: Path) -> dict[str, float]:
     ended = os.times()
     seconds = ended.children_user + ended.children_system - started.children_user - started.children_system
     most = max(most, _folder_bytes(folder))
-    taken = seconds, resident / 2**20, (most - before) / 2**20
+    taken = seconds, held / 2**20, (most - before) / 2**20
     return dict(zip(MEASURED, (round(value, 2) for value in taken), strict=True))
 
 
@@ -117,13 +118,13 @@ def _family(pid: int) -> Iterable[int]:
         yield from _family(int(child))
 
 
-def _resident_bytes(pid: int) -> int:
-    """The most memory that a process has held; 0 if it has ended."""
+def _own_bytes(pid: int) -> int:
+    """Memory of a process that no file holds as well (pages of mapped files can go at any time); 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
 
 
 def measure(command: str, size: Size) -> dict[str, float]:

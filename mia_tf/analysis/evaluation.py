@@ -14,7 +14,7 @@ _EXAMPLE_BLOCKS = 256
 _FEW = 20
 _CURVE_POINTS = 300
 
-_PAIRS = 1 << 21
+_PAIRS = 1 << 18
 """Pairs handled at a time."""
 _UNRESOLVED = (np.nan, np.nan, np.nan)
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_CHUNK = 1 << 21
+_CHUNK = 1 << 16
+"""Pairs whose corners are computed at a time: small enough for the caches, and for memory."""
+_FEW_PAIRS = 1 << 21
+"""With no more pairs than this, all corners are kept between the two passes."""
 _MEMBER = np.uint64(1 << 31)
 _SCORE_SHIFT = np.uint64(32)
 
@@ -69,8 +72,7 @@ class Pool:
         """
         keys = self._keys[: self.num_members + self.num_nonmembers]
         keys.sort()
-        # Two passes; what is one chunk is kept between them.
-        corners = list(_corners(keys)) if len(keys) <= _CHUNK else None
+        corners = list(_corners(keys)) if len(keys) <= _FEW_PAIRS else None  # there are two passes
         all_fp = all_tp = 0.0
         for _, chunk_fp, chunk_tp in corners or _corners(keys):
             all_fp, all_tp = chunk_fp[-1], chunk_tp[-1]

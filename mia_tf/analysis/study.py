@@ -132,6 +132,8 @@ def audit(
         masks = shadows.populations
         columns, tally = passes.observe(recording, kept, sweep, running, masks, progress, threads)
         evidence = passes.attack(recording, kept, sweep, running, scores, recommended, progress, threads)
+        candidates = list(running[None])
+        del running  # what the attacks have gathered is large
         members = recording.keep[:, :num_targets]
         pooled = populations(lineup, recording.keep, members, masks)
         arrays = {key: table.array() for key, table in scores.items()}
@@ -156,7 +158,7 @@ def audit(
         head = None
         if known:
             head = headline(
-                {name: arrays[name, None] for name in running[None]},
+                {name: arrays[name, None] for name in candidates},
                 attacks,
                 recommended,
                 lambda chosen: populations(lineup, recording.keep, members[:, chosen], masks),

@@ -6,7 +6,6 @@ removed. All models of a LOGDIR share one guarantee: the sampling rate, the numb
 the experiment's, whatever the exact size of a model's own training set.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from dp_accounting.mechanism_calibration import ExplicitBracketInterval
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig
 from mia_tf.privacy_config import NOISE_LIMITS, PrivacyConfig
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.validation import check
 
 _PLD_DELTA = 1e-10
@@ -29,46 +29,6 @@ memory at little noise and rounds epsilon to several times its size at much."""
 _PLD_COARSEST = 500.0  # exp() of a step must be finite
 _BRACKET_FACTOR = 1.5
 _NOISE_TOLERANCE = 1e-6  # in shares of the noise
-
-
-@dataclass(frozen=True)
-class PrivacyGuarantee:
-    """The (epsilon, delta) that holds for the weights of each model of an experiment.
-
-    Attributes:
-        noise_multiplier: standard deviation of the noise on a step's summed gradient, in units of the clip.
-        l2_norm_clip: largest L2 norm of one example's gradient.
-        delta: the probability that epsilon does not cover.
-        sampling: "poisson" or "shuffle".
-        sampling_rate: probability that a step takes a given example.
-        steps: number of steps.
-        batch: expected examples a step.
-        num_members: nominal size of a model's training set; sampling_rate is batch / num_members.
-        accountant: "rdp" or "pld", whose epsilon `epsilon` is.
-        epsilon: the recorded one; infinite without noise.
-        epsilon_rdp: by Renyi differential privacy.
-        epsilon_pld: by privacy loss distributions; infinite where delta is too small for them.
-        note: what weakens the guarantee, in sentences; "" for nothing.
-    """
-
-    noise_multiplier: float
-    l2_norm_clip: float
-    delta: float
-    sampling: str
-    sampling_rate: float
-    steps: int
-    batch: int
-    num_members: int
-    accountant: str
-    epsilon: float
-    epsilon_rdp: float
-    epsilon_pld: float
-    note: str
-
-    def to_dict(self) -> dict:
-        """The guarantee as a model's record holds it; an infinite epsilon is None, which JSON can say."""
-        fields = dataclasses.asdict(self)
-        return {name: None if value == math.inf else value for name, value in fields.items()}
 
 
 def guarantee(config: ExperimentConfig, num_examples: int) -> PrivacyGuarantee:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from mia_tf.config import TrainingConfig
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.records import Dataset, ModelFailure, ModelRecord
 from mia_tf.training import accuracy, schedules
-from mia_tf.training.accounting import PrivacyGuarantee
 
 Weights = Callable[[], list[np.ndarray]]
 """Returns the weights of the model as it is now, in Keras' order. Called only when they are kept."""

@@ -28,9 +28,11 @@ def start_engine(
         An object with `group_size`, the models it trains at once, and the methods of
         `mia_tf.training.single.SingleEngine`.
     """
-    from mia_tf.training.accounting import guarantee  # here, because a user's task need not wait for its import
+    promise = None
+    if config.training.privacy:
+        from mia_tf.training.accounting import guarantee  # here, because training without privacy need not wait for it
 
-    promise = guarantee(config, len(dataset.images)) if config.training.privacy else None
+        promise = guarantee(config, len(dataset.images))
     with native_messages_held_back():
         if backend.name() == "jax":
             os.environ["NPROC"] = str(threads)  # what XLA takes for the number of cores

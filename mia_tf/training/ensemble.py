@@ -13,9 +13,9 @@ import numpy as np
 
 from mia_tf import models
 from mia_tf.config import TrainingConfig
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.records import Dataset
 from mia_tf.training import schedules, views
-from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.convolutions import Fastest, formulate
 from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
 from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys

@@ -16,8 +16,8 @@ from jax import lax
 
 from mia_tf import models
 from mia_tf.config import TrainingConfig
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.training import schedules, views
-from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.private_jax import clipped_sum, noised
 
 

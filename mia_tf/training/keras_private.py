@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.training import schedules, views
-from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.clipping import ClippedGradients
 from mia_tf.training.keras_outputs import Outputs
 from mia_tf.training.keras_steps import TensorFlowSteps

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import optax
 
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.training import views
-from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.ensemble_step import make_keys
 from mia_tf.training.keras_outputs import Outputs
 from mia_tf.training.keras_steps_jax import JaxSteps, fill_up

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from mia_tf.keras_config import KerasConfig
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.task import error_line
 from mia_tf.training import schedules, views
-from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
 from mia_tf.training.lira_optimizer import LiraOptimizer
 from mia_tf.training.private_checks import check_private, functional

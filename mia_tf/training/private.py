@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from mia_tf.config import TrainingConfig
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.records import Dataset
 from mia_tf.training import schedules, views
-from mia_tf.training.accounting import PrivacyGuarantee
 from mia_tf.training.clipping import ClippedGradients
 from mia_tf.training.single import SingleEngine, augmentation_draws, full_float32
 from mia_tf.training.tf_privacy import GaussianSumQuery

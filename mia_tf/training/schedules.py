@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mia_tf.config import TrainingConfig
-from mia_tf.training.accounting import PrivacyGuarantee
+from mia_tf.privacy_guarantee import PrivacyGuarantee
 
 MOMENTUM = 0.9
 """Of SGD, as in LiRA's code: v = 0.9 v + g, w = w - rate * v."""

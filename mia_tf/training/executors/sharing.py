@@ -77,7 +77,7 @@ def cost(
     return tried[workers, threads]
 
 
-def measure_workers(store: Store, config: ExperimentConfig, cores: int, seconds: float = 2.0) -> dict[Way, float]:
+def measure_workers(store: Store, config: ExperimentConfig, cores: int, seconds: float = 1.0) -> dict[Way, float]:
     """Measures the ways to share out the cores afresh: way -> images per second.
 
     Args:
@@ -119,7 +119,7 @@ def measure_ways(
     ways: Sequence[Way],
     ensemble_size: int | None = None,
     num_models: int | None = None,
-    seconds: float = 2.0,
+    seconds: float = 1.0,
 ) -> dict[Way, tuple[float, int]]:
     """Trains for a while in several ways, and keeps nothing of it.
 
