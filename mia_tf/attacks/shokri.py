@@ -101,7 +101,7 @@ class Shokri(Attack):
         labels = sorted({label for _, label in self._pairs})
         paired = [label for label in labels if all(len(self._pairs[fold, label].logits) for fold in range(FOLDS))]
         keys = [(fold, label) for label in paired for fold in range(FOLDS)]
-        data = [_training_set(self._pairs[key].logits) for key in keys]
+        data = [_training_set(self._pairs.pop(key).logits) for key in keys]  # both together would be twice as large
         seeds = self.rng.integers(2**32, size=len(keys)).tolist()
         trained = networks.fit([rows for rows, _ in data], [member for _, member in data], seeds)
         return dict(zip(keys, trained, strict=True))
