@@ -30,21 +30,27 @@ class _Pairs:
     """Up to `capacity` pairs of an IN and an OUT model's logits of one example: those of lowest priority."""
 
     def __init__(self, capacity: int, queries: int, classes: int):
-        self._capacity = capacity
-        self._priorities = np.empty(0)
-        self.logits = np.empty((0, 2, queries, classes), np.float32)
+        self._priorities = np.full(capacity, np.inf)  # infinite where no pair is yet
+        self._logits = np.empty((capacity, 2, queries, classes), np.float32)
 
     @property
     def bound(self) -> float:
         """Pairs of this priority or a higher one would not be kept."""
-        return self._priorities[-1] if len(self._priorities) == self._capacity else np.inf
+        return self._priorities.max()
+
+    @property
+    def logits(self) -> np.ndarray:
+        """(k, 2, Q, C) float32, in no particular order."""
+        return self._logits[np.isfinite(self._priorities)]
 
     def add(self, priorities: np.ndarray, logits: np.ndarray) -> None:
-        """Adds pairs of these priorities (k,) and logits (k, 2, Q, C)."""
-        priorities = np.concatenate([self._priorities, priorities])
-        lowest = priorities.argsort()[: self._capacity]
-        self._priorities = priorities[lowest]
-        self.logits = np.concatenate([self.logits, logits])[lowest]
+        """Adds pairs of these finite priorities (k,) and logits (k, 2, Q, C)."""
+        # In place: new arrays for every block would leave the heap in pieces, at 100 classes in twice their size.
+        capacity = len(self._priorities)
+        lowest = np.concatenate([self._priorities, priorities]).argsort(kind="stable")[:capacity]
+        added = lowest[lowest >= capacity] - capacity
+        freed = np.setdiff1d(np.arange(capacity), lowest)
+        self._priorities[freed], self._logits[freed] = priorities[added], logits[added]
 
 
 @register("shokri")

@@ -17,12 +17,18 @@ def make_block(logits, labels, keep, rows=slice(None)):
     return Block(rows.start or 0, labels[rows], keep[rows], phi, lambda model: logits[rows, :, model])
 
 
-def attacked(logits, labels, keep, rows_at_once=None, seed=0):
-    """The attack, having observed all examples, and its (N, M) scores."""
+def observed(logits, labels, keep, rows_at_once=None, seed=0):
+    """The attack, having observed all examples."""
     attack = Shokri(keep.shape[1], np.random.default_rng(seed))
     for start in range(0, len(keep), rows_at_once or len(keep)):
         attack.observe(make_block(logits, labels, keep, slice(start, start + (rows_at_once or len(keep)))))
-    return attack, attack.score(make_block(logits, labels, keep))
+    return attack
+
+
+def attacked(*arguments, **options):
+    """The attack, having observed all examples, and its (N, M) scores."""
+    attack = observed(*arguments, **options)
+    return attack, attack.score(make_block(*arguments[:3]))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +105,7 @@ def test_rows_come_in_pairs_of_the_same_example(recording):
     # Logits that say which example, model and query they are of.
     logits = np.stack(np.meshgrid(np.arange(60), np.arange(2), np.arange(10), indexing="ij"), axis=-1)
     logits = logits[..., [0, 2, 1]].astype(np.float32)
-    attack, _ = attacked(logits, labels, keep)
+    attack = observed(logits, labels, keep)
     seen = 0
     for (fold, label), pairs in attack._pairs.items():
         inside, outside = np.moveaxis(pairs.logits, 1, 0)
@@ -124,16 +130,17 @@ def test_capped_rows_are_drawn_evenly_by_the_seed_and_not_by_the_blocks(monkeypa
     keep, labels = membership(rng, 2000, 8), np.zeros(2000, np.int64)
     logits = rng.normal(size=(2000, 1, 8, 3)).astype(np.float32)
     logits[..., 0] = np.arange(2000)[:, None, None]
-    whole, scores = attacked(logits, labels, keep)
-    cut, scores_cut = attacked(logits, labels, keep, 77)
+    _, scores = attacked(logits, labels, keep)
+    _, scores_cut = attacked(logits, labels, keep, 77)
     np.testing.assert_allclose(scores, scores_cut, rtol=1e-8)
+    whole, cut = observed(logits, labels, keep), observed(logits, labels, keep, 77)
     for fold in (0, 1):
         drawn, other = (attack._pairs[fold, 0].logits for attack in (whole, cut))
         assert drawn.shape == (200, 2, 1, 3)
         np.testing.assert_array_equal(np.sort(drawn, axis=0), np.sort(other, axis=0))
         # The mean place of 200 draws has a standard error of 2000 / sqrt(12 * 200) = 41: four of them.
         assert abs(drawn[..., 0].mean() - 1000) < 164
-    another, _ = attacked(logits, labels, keep, seed=1)
+    another = observed(logits, labels, keep, seed=1)
     assert not np.array_equal(np.sort(another._pairs[0, 0].logits, axis=0), np.sort(whole._pairs[0, 0].logits, axis=0))
 
 
