@@ -1,6 +1,6 @@
 """How training and analysis grow in models, examples, classes and queries: time, memory and disk.
 
-    python -m experiments.benchmarks.growth --out=FOLDER                   about 15 minutes on two cores
+    python -m experiments.benchmarks.growth --out=FOLDER                   about 18 minutes on two cores
     python -m experiments.benchmarks.growth --out=FOLDER --only=analyze    one of the two programs
 
 Each size is a run of `mia_tf.train` or `mia_tf.analyze` in processes of its own. One of the four sizes changes at a
