@@ -30,7 +30,7 @@ class _Pairs:
     """Up to `capacity` pairs of an IN and an OUT model's logits of one example: those of lowest priority."""
 
     def __init__(self, capacity: int, queries: int, classes: int):
-        self._priorities = np.full(capacity, np.inf)  # infinite where no pair is yet
+        self._priorities = np.full(capacity, np.inf)  # infinite: a free place
         self._logits = np.empty((capacity, 2, queries, classes), np.float32)
 
     @property
