@@ -255,9 +255,11 @@ class PlanConfig:
     seed: int = setting(0, "Draws the subsets and each model's own seed.")
 
     def __post_init__(self):
-        check_integer("num_experiments", self.num_experiments, 2, _MAX_MODELS)
+        check_integer("num_experiments", self.num_experiments, 1, _MAX_MODELS)
         check("pkeep", self.pkeep, 0 < self.pkeep < 1, "must be in (0, 1)")
         check_choice("subsets", self.subsets, SUBSET_PLANS)
+        alone = self.num_experiments == 1 and self.subsets == "balanced"
+        check("num_experiments", self.num_experiments, not alone, "must be at least 2 unless subsets is bernoulli")
         check_integer("only_subset", self.only_subset, 1, optional=True)
         check_integer("seed", self.seed, 0)
 

@@ -29,6 +29,14 @@ def test_balanced_plan_has_every_example_in_equally_many_models(num_models, pkee
     np.testing.assert_array_equal(keep.sum(axis=0), num_in)
 
 
+def test_one_model_alone_is_for_coins_only():
+    alone = membership(ExperimentConfig(num_experiments=1, subsets="bernoulli", seed=3), 100)
+    more = membership(ExperimentConfig(num_experiments=2, subsets="bernoulli", seed=3), 100)
+    np.testing.assert_array_equal(alone, more[:1])
+    with refuses("num_experiments"):
+        ExperimentConfig(num_experiments=1)
+
+
 def test_balanced_plan_spreads_examples_evenly_over_the_models():
     keep = membership(ExperimentConfig(num_experiments=64, pkeep=0.7), 10_000)
     # A model's share is a mean of 10,000 draws with standard deviation 0.46; five of its own.
