@@ -24,6 +24,8 @@ Measured on 64 models of 5,000 MNIST and 250 SVHN digits, the areas for all and 
 with all 10,500, within 0.003 and 0.02: no gain. `experiments/benchmarks/attacks_speed.py --caps`
 measures it on any LOGDIR.
 """
+MOST_VALUES = 1 << 29
+"""Values in the rows of all networks together: 2 GiB. From 164 classes on, it leaves each network fewer rows."""
 
 
 class _Pairs:
@@ -99,7 +101,9 @@ class Shokri(Attack):
 
     def _pairs_of(self, fold: int, label: int, block: Block) -> _Pairs:
         _, queries, _, classes = block.logits.shape
-        return self._pairs.setdefault((fold, label), _Pairs(MAX_ROWS // (2 * queries), queries, classes))
+        rows = min(MAX_ROWS, MOST_VALUES // (FOLDS * classes**2))
+        pairs = max(1, rows // (2 * queries))
+        return self._pairs.setdefault((fold, label), _Pairs(pairs, queries, classes))
 
     @cached_property
     def _networks(self) -> dict[tuple[int, int], networks.Network]:

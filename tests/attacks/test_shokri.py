@@ -144,6 +144,16 @@ def test_capped_rows_are_drawn_evenly_by_the_seed_and_not_by_the_blocks(monkeypa
     assert not np.array_equal(np.sort(another._pairs[0, 0].logits, axis=0), np.sort(whole._pairs[0, 0].logits, axis=0))
 
 
+def test_the_rows_of_many_classes_fit_in_memory(monkeypatch, recording):
+    logits, labels, keep = recording
+    most = 2 * 3 * 3 * 40  # 40 rows of three values for each of three classes in two folds
+    monkeypatch.setattr(shokri, "MOST_VALUES", most)
+    attack = observed(logits, labels, keep)
+    assert {pairs.logits.shape for pairs in attack._pairs.values()} == {(10, 2, 2, 3)}
+    assert sum(pairs.logits.size for pairs in attack._pairs.values()) <= most
+    assert np.isfinite(attack.score(make_block(logits, labels, keep))).all()
+
+
 def test_a_class_that_cannot_be_paired_is_not_scored_for_any_target(recording):
     logits, labels, keep = recording
     keep = keep.copy()
