@@ -390,11 +390,11 @@ class Store:
             yield True
 
     @contextlib.contextmanager
-    def claim_group(self, indices: Sequence[int]) -> Iterator[list[int]]:
-        """Holds those of the models that `claim` gives, and gives their indices."""
+    def claim_models(self, indices: Sequence[int]) -> Iterator[list[int]]:
+        """Claims those of the models that are neither present nor held by another process; yields their indices."""
         import resource  # which Windows lacks
 
-        # A lock is an open file, and a group may have more models than the usual limit of 1,024 files allows.
+        # A lock is an open file, and an ensemble may have more models than the usual limit of 1,024 files allows.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         with contextlib.ExitStack() as claims:

@@ -1,9 +1,9 @@
 """One worker process: claims models of a LOGDIR, trains them and stores them.
 
 It talks to its parent over one pipe. From the parent come lists of int, the models to train next, at most
-`engine.group_size` of them, and None, the end. To the parent go tuples (event, index, detail):
+`engine.ensemble_size` of them, and None, the end. To the parent go tuples (event, index, detail):
 
-    ("ready", None, group_size)  asks for models
+    ("ready", None, ensemble_size)  asks for models
     ("refused", None, reason)    the engine cannot be started as asked for; one line, and the last
     ("epoch", None, None)        an epoch of its models is over
     ("done", index, metrics)     the model is stored
@@ -42,23 +42,25 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, s
         except InputError as error:
             pipe.send(("refused", None, str(error)))
             return
-        pipe.send(("ready", None, engine.group_size))
+        pipe.send(("ready", None, engine.ensemble_size))
         while (indices := pipe.recv()) is not None:
             _train_claimed(pipe, store, engine, config, plan, indices)
-            pipe.send(("ready", None, engine.group_size))
+            pipe.send(("ready", None, engine.ensemble_size))
     except (EOFError, BrokenPipeError):
         return  # the parent died; whatever is stored is whole
 
 
 def _train_claimed(pipe, store, engine, config, plan, indices) -> None:
-    with store.claim_group(indices) as claimed:
+    with store.claim_models(indices) as claimed:
         for index in sorted(set(indices) - set(claimed)):
             pipe.send(("elsewhere", index, None))
-        for outcome in train_group(engine, config, plan[claimed], claimed, lambda: pipe.send(("epoch", None, None))):
+        for outcome in train_with_engine(
+            engine, config, plan[claimed], claimed, lambda: pipe.send(("epoch", None, None))
+        ):
             pipe.send(keep(store, outcome))
 
 
-def train_group(
+def train_with_engine(
     engine,
     config: ExperimentConfig | TaskConfig,
     members: np.ndarray,

@@ -12,7 +12,7 @@ import mia_tf
 from mia_tf import backend
 from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.records import Dataset, Examples
-from mia_tf.training.worker import train_group
+from mia_tf.training.worker import train_with_engine
 
 
 class Trainer:
@@ -43,7 +43,7 @@ class Trainer:
             backend.limit_memory(memory)
         self._config, self._events = config, queue.SimpleQueue()
         self._engine = start(dataset)
-        return self._engine.group_size
+        return self._engine.ensemble_size
 
     def train(self, members: np.ndarray, indices: Sequence[int]) -> None:
         """Begins to train models, (K, N) bool; `events` tells how it goes."""
@@ -51,7 +51,7 @@ class Trainer:
 
     def _train(self, members, indices):
         try:
-            for outcome in train_group(self._engine, self._config, members, indices, self._tell_epoch):
+            for outcome in train_with_engine(self._engine, self._config, members, indices, self._tell_epoch):
                 self._events.put(("outcome", outcome))
             self._events.put(("ready", None))
         except Exception as error:  # whatever it is, the driver must hear of it: nobody else waits for this thread
