@@ -156,11 +156,11 @@ def analyzed(folder: Path) -> int:
 
 
 def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
-    """Trains and analyzes the runs, each with the one it is chosen by; what is whole is passed over.
+    """Trains and analyzes the runs, each with the one it is chosen by; skips what is complete.
 
     Returns:
-        name -> exit code of the command that failed and has said why, such as 2 where a data set is not there, or 1
-        where single models failed and the analysis is of the rest; the other runs are made.
+        name -> exit code of the command that failed and printed why. For instance 2 if a data set is missing, or 1 if
+        single models failed; the analysis then has the rest. The other runs are made.
 
     Raises:
         SystemExit: with code 130, interrupted.

@@ -167,9 +167,9 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = "", argument:
 
     Args:
         path: of the file, whose first line names its columns.
-        columns: name -> "text", "number" (float64, NaN for an empty cell; infinite, or in the range of a float32),
-            "finite" (as that, but at most 2**53), "integer" (int64) or "maybe_integer" (pandas' Int64, missing for an
-            empty cell). Other columns of the file are left out.
+        columns: name -> "text"; "number" (float64, NaN for an empty cell; infinite, or in the range of a float32);
+            "finite" (as "number", but at most 2**53); "integer" (int64); or "maybe_integer" (pandas' Int64, missing for
+            an empty cell). Other columns of the file are left out.
         remedy: ends each message; it says how to make the file anew.
         argument: the parameter or flag that gave the file's folder; an InputError names it.
 

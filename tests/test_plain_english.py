@@ -51,8 +51,8 @@ NAMES = {
 }
 """Name of a variable, a parameter or a function -> a plainer one. A comprehension may use any."""
 
-MOST_WORDS = 45
-"""Of a sentence. Aim at 25; formulas, shapes and paths count as words, so that the limit is wider."""
+MOST_WORDS = 27
+"""Of a sentence; aim at 25. Each part of a formula, a shape or a list of names counts as a word."""
 
 
 DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
@@ -98,9 +98,13 @@ def names_in(tree: ast.AST) -> list[str]:
     return sorted(lines)
 
 
+_CODE = re.compile(r"(?s:```.*?```)|^ *(?:>>>|(?:\w+=\S+ )?python -m|\w+ = |[|#<]|.*\S {2,}\S).*$", re.MULTILINE)
+"""Also formulas, and lines in columns."""
+
+
 def long_sentences(text: str) -> list[str]:
-    """The beginning of every sentence of more than MOST_WORDS words, outside of code, tables and lists' ends."""
-    prose = re.sub(r"```.*?```|^\s*>>>.*$|^[|#<].*$", "\n\n", text, flags=re.DOTALL | re.MULTILINE)
+    """The beginning of every sentence of more than MOST_WORDS words, outside of code, formulas and tables."""
+    prose = _CODE.sub("\n\n", text)
     parts = re.split(r"\n\s*\n|\n\s*(?=[-*:] |\d+\. |[\w, ]+: |[\w ]+:\n)|(?<=[.!?:;])\s+", prose)
     return [f"{len(words)} words: {' '.join(words[:12])} ..." for p in parts if len(words := p.split()) > MOST_WORDS]
 

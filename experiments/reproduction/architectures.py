@@ -1,8 +1,8 @@
 """Figure 12 of Carlini et al. (LiRA): a target's architecture and that of the shadow models, each with each.
 
-Every model of every run is a target, attacked with the models of its own architecture and with those of each other one,
-trained on 5/6 of the same examples; with so few OUT models LiRA takes one variance for all examples, as the paper does.
-The paper's targets are pre-trained on all of CIFAR-10's training set.
+Every model of every run is a target. It is attacked with the models of its own architecture and with those of each
+other one. All are trained on 5/6 of the same examples. There are few OUT models, so LiRA takes one variance for all
+examples, as in the paper. The paper's targets are pre-trained on all of CIFAR-10's training set.
 """
 
 from collections.abc import Mapping

@@ -38,10 +38,10 @@ def limit_error(fits: NormalFits) -> np.ndarray:
 
 
 def fixed_error(fits: NormalFits, models: int) -> np.ndarray:
-    """Mean error of the "fixed" decision over random shadow models, exact where phi is normal.
+    """Mean error of the "fixed" decision over random shadow models, exact if phi is normal.
 
-    The nearer mean is IN's where D S > 0, with D the difference of the fitted means and S how far phi lies above
-    their midpoint. (D, S) is a bivariate normal, whose quadrants have Owen's closed form.
+    The nearer mean is IN's if D S > 0. D is the difference of the fitted means, and S is how far phi lies above their
+    midpoint. (D, S) is a bivariate normal, whose quadrants have Owen's closed form.
 
     Args: fits: any shape; models: K >= 1. Returns: errors of that shape.
     """

@@ -168,8 +168,8 @@ def compare(
     Args:
         plain: LOGDIR trained without DP; or a list of LOGDIRs, the one without DP first and then those of `dp`.
         dp: LOGDIR trained with DP (`python -m mia_tf.train --dp`), or several of them.
-        labels: what the runs are called, the one without DP first; default "without DP", and "DP, lr RATE" or, if the
-            learning rates do not differ, "DP, epsilon EPSILON" or, if these do not either, "DP, LOGDIR".
+        labels: what the runs are called, the one without DP first. Default: "without DP", and for the others the first
+            of "DP, lr RATE", "DP, epsilon EPSILON" and "DP, LOGDIR" that tells them apart.
         attacks, seed, progress, scratch: as of `mia_tf.audit`.
 
     Returns:

@@ -68,8 +68,8 @@ COLUMNS = {
 }
 """Table -> columns of its CSV, in order. Columns are added at the end, never renamed: other programs read them."""
 _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile", "trajectory")
-"""The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA, the attacks on labels alone,
-and the attacks that see x or several epochs."""
+"""The attacks' names begin like this. The order is that of table 2 of Choi et al.; then come RMIA, the attacks on
+labels alone, and the attacks that see x or several epochs."""
 
 
 _KINDS = {

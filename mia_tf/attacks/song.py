@@ -1,9 +1,9 @@
-"""Song and Mittal (2021), "Systematic evaluation of privacy risks": entropy against a threshold of each class.
+"""Song and Mittal (2021), "Systematic evaluation of privacy risks": entropy against a threshold per class.
 
 The prediction entropy is low for members, but also where a model is surely wrong; the modified entropy is low
-only where the model is surely right. An example is called a member below a threshold of its class, which is
-the one that tells members from non-members best (largest TPR - FPR) among the records that the shadow models,
-all models but the target, have of that class.
+only where the model is surely right. An example is called a member below a threshold of its class. The threshold is the
+one that best separates members from non-members (largest TPR - FPR) among the shadow models' records of that class. The
+shadow models are all models but the target.
 """
 
 from functools import cached_property

@@ -1,13 +1,13 @@
-"""Fits the IN and the OUT shadow models of every example for every target at once, the target left out.
+"""Fits the IN and the OUT shadow models of every example for every target at once, without the target.
 
 For every (example, query) and every target model, the fit is what a refit without the target would give:
 median and sum of squares of the target's own side follow from the whole side's, by rank and by subtraction.
 
-So that a target's membership cannot show in the NUMBER of models left, one model of the other side is left
-out too, its partner: a member and a non-member of the same example are both judged by fits on n_in - 1 and
-n_out - 1 models. Without this, LiRA with per-example variance gets AUC 0.42 on pure noise at 8 models.
-The partner is chosen by position alone (the k-th member's partner is the k-th non-member, round and round
-on the shorter side), never by a value.
+One model of the other side, its partner, is left out too. Otherwise a target's membership would show in the NUMBER of
+models left. So a member and a non-member of the same example are both judged by fits on n_in - 1 and n_out - 1 models.
+Without this, LiRA with per-example variance gets AUC 0.42 on pure noise at 8 models. The partner is chosen by
+position alone, never by a value: the k-th member's partner is the k-th non-member, and the shorter side starts again
+from its first.
 """
 
 from collections.abc import Callable

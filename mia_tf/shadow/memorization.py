@@ -12,9 +12,9 @@ def memorization(correct: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.
 
     Returns:
         Memorization in [-1, 1] and its standard error, each (n,) float64, NaN where one side has no model.
-        The standard error is that of a difference of two binomial proportions with one success and one
-        failure added to each (Agresti and Caffo, The American Statistician 54(4), 2000): unlike the plain
-        one it is not 0 where all the models of a side agree.
+        The standard error is that of a difference of two binomial proportions. One success and one failure are added to
+        each (Agresti and Caffo, The American Statistician 54(4), 2000). Unlike the plain one, it is not 0 if all models
+        of a side agree.
     """
     counts, rights = (
         np.array([values.sum(axis=1) for values in sides])

@@ -107,8 +107,8 @@ class ShadowModels:
     ) -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
 
-        Where no logits were kept but the scores of LiRA's score.py, which are phi, an audit has only what follows from
-        phi, and needs no y_train.npy.
+        A LOGDIR may have the scores of LiRA's score.py, which are phi, instead of logits. An audit then has only what
+        follows from phi, and needs no y_train.npy.
 
         Args:
             logdir: the folder.

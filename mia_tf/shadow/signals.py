@@ -18,8 +18,8 @@ def _split(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def phi(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Logit-scaled confidence log(p_y / (1 - p_y)) (LiRA, section VI.A), higher where the model is surer.
 
-    Computed as z_y - logsumexp of the other logits, which is finite for all finite logits, where
-    log(p / (1 - p)) is infinite from a margin of 20 (float32) or 37 (float64).
+    It is computed as z_y - logsumexp of the other logits, which is finite for all finite logits. log(p / (1 - p)) is
+    infinite from a margin of 20 (float32) or 37 (float64).
 
     Args:
         logits: (..., C) float, C >= 2.

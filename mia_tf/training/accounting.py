@@ -1,9 +1,9 @@
 """What DP-SGD promises: (epsilon, delta) from the accountants of dp_accounting, and in words.
 
-Every step takes a Poisson sample of the training set and adds Gaussian noise to a sum to which no example
-adds more than the clip (Abadi et al. 2016). Neighbouring training sets differ by one example added or
-removed. All models of a LOGDIR share one guarantee: the sampling rate, the number of steps and the noise are
-the experiment's, whatever the exact size of a model's own training set.
+Every step takes a Poisson sample of the training set. It adds Gaussian noise to a sum, to which no example adds more
+than the clip (Abadi et al. 2016). Neighbouring training sets differ by one example added or removed. All models of a
+LOGDIR share one guarantee: the sampling rate, the number of steps and the noise are the experiment's, whatever the
+exact size of a model's own training set.
 """
 
 import functools

@@ -48,8 +48,8 @@ class TaskEngine:
             on_epoch: called after every model, or once for models that train at once.
 
         Yields:
-            For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure if the function raised an error or
-            returned what is not the task's answers.
+            For k = 0..K-1 in turn a ModelRecord or a ModelFailure with index k. A model fails if the function raises an
+            error or returns something that is not the task's answers.
         """
         models = [(np.asarray(keep, bool), int(seed)) for keep, seed in zip(members, seeds, strict=True)]
         if len(models) > 1 and self._ensemble is not None:

@@ -4,12 +4,12 @@ It talks to its parent over one pipe. From the parent come lists of int, the mod
 `engine.ensemble_size` of them, and None, the end. To the parent go tuples (event, index, detail):
 
     ("ready", None, ensemble_size)  asks for models
-    ("refused", None, reason)    the engine cannot be started as asked for; one line, and the last
-    ("epoch", None, None)        an epoch of its models is over
-    ("done", index, metrics)     the model is stored
-    ("elsewhere", index, None)   another process holds the model, or it is present
-    ("failed", index, reason)    the model could not be trained; one line
-    ("unwritable", index, reason)  the model was trained but not stored: the disk is full, or gone
+    ("refused", None, reason)       the engine cannot be started with these settings; one line, and the last
+    ("epoch", None, None)           an epoch of its models is over
+    ("done", index, metrics)        the model is stored
+    ("elsewhere", index, None)      another process holds the model, or it is present
+    ("failed", index, reason)       the model could not be trained; one line
+    ("unwritable", index, reason)   the model was trained but not stored: the disk is full, or gone
 """
 
 import dataclasses

@@ -61,11 +61,11 @@ class Trainer:
         self._events.put(("epoch", None))
 
     def events(self) -> list[tuple]:
-        """All that has happened since the last call; waits until something has.
+        """Returns all that has happened since the last call; waits until something has.
 
         Returns:
-            ("epoch", None) after an epoch of all its models, ("outcome", ModelRecord | ModelFailure) for each
-            model, and at the end ("ready", None), or ("crashed", reason) where the engine broke off.
+            ("epoch", None) after an epoch of all its models; ("outcome", ModelRecord | ModelFailure) for each model;
+            and at the end ("ready", None), or ("crashed", reason) if the engine raised an error.
         """
         events = [self._events.get()]
         while not self._events.empty():
