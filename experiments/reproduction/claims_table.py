@@ -83,7 +83,8 @@ def _ours(claim: Claim, findings: Sequence[Finding]) -> str:
     if not findings:
         return reading
     comparable = [finding for finding in findings if finding.comparable]
-    counts = f"{[f.verdict for f in comparable].count('holds')} of {len(comparable)} comparisons" if comparable else "no comparison"
+    holding = [finding.verdict for finding in comparable].count("holds")
+    counts = f"{holding} of {len(comparable)} comparisons" if comparable else "no comparison"
     word = "" if claim.need == "all" else f" ({claim.need} must hold)"
     sentence = least_favourable(comparable or findings, most=claim.need == "some")
     named = dict.fromkeys(source for finding in findings for source in finding.source.split("; "))
