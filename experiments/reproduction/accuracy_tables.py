@@ -44,7 +44,7 @@ def build(table: str, measured: dict[str, Measured]) -> Outcome:
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
     # Of 2,000 models a mean is known 45 times better than a single one.
     widest = max(row["paper_pm"] for row in shown if row["paper_pm"] != "")
-    words = f"Ours is of the mean over models; the paper's can only be of single models: up to {100 * widest:.1f}% per side."
+    words = f"Ours is of the mean over models; the paper's (up to {100 * widest:.1f}% per side) is of single models."
     footnote(figure, f"{comparison.WORDS} {words}", measured)
     return Outcome({"": rows}, {"": figure})
 
