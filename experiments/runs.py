@@ -1,6 +1,6 @@
 """The training runs that the tables and figures share, each made once: trained where it is not, then analyzed.
 
-    python -m experiments.runs --scale=cpu --list                     # which there are, and what the others cost
+    python -m experiments.runs --scale=cpu --list                     # which exist, and what the others cost
     python -m experiments.runs --scale=cpu --data_dir=DATA [NAME...]  # makes these runs, by default all
 
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
