@@ -1,4 +1,4 @@
-"""What does an attacker gain who sees the examples and trains no shadow model? Quantile regression (Bertran, 2023).
+"""What does an attacker who sees the examples and trains no shadow model gain? Quantile regression (Bertran, 2023).
 
     python -m experiments.open_questions.sees_x --logdirs runs/mnist_svhn_cpu
 
