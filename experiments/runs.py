@@ -4,10 +4,10 @@
     python -m experiments.runs --scale=cpu --data_dir=DATA [NAME...]  # makes these runs, by default all
 
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
-`mia_tf.analyze`, which this command only calls. Whatever is interrupted goes on with the same command.
-Scales: smoke, a minute per run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
-cpu, about an hour a run on two cores at most; full, all of the papers' data with small networks, and many, hundreds of
-models of the cpu scale's size, for a GPU or a night; paper, for many GPUs.
+`mia_tf.analyze`, which this command only calls. The same command resumes whatever was interrupted. Scales: smoke, a
+minute per run, shows that everything works, and needs no data for MNIST alone, with augMNIST or SVHN; cpu, about an
+hour per run at most on two cores; full, all of the papers' data with small networks, and many, hundreds of models of
+the cpu scale's size, for a GPU or a night; paper, for many GPUs.
 
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
 by the models of another run; without the examples that those memorize most (onion), or random ones (control); and, on

@@ -73,12 +73,12 @@ def compare_speed(num_models: int, num_examples: int, queries: int) -> None:
     by_example, keep_by_example = np.ascontiguousarray(phi.transpose(1, 2, 0)), np.ascontiguousarray(keep.T)
     print(f"{num_models} models x {num_examples} examples x {queries} queries, one thread")
     published = fastest(lambda: refit(phi, keep, 0), 3)
-    print(f"refit without the target:   {published:.4f} s a target")
+    print(f"refit without the target:   {published:.4f} s per target")
     copying = fastest(by_example.copy, 5)
     for name in ("lira_online", "lira_online_fixed"):
         ours = fastest(lambda name=name: all_targets(by_example, keep_by_example, name), 5)
         print(
-            f"{name + ':':<27} {ours / num_models:.6f} s a target, {published * num_models / ours:.0f} times faster; "
+            f"{name + ':':<27} {ours / num_models:.6f} s per target, {published * num_models / ours:.0f} times faster; "
             f"{ours:.3f} s for all, {ours / copying:.1f} times the {copying:.3f} s of copying phi once"
         )
 

@@ -204,7 +204,7 @@ def distribution_rows(run: Measured, column: str, levels: dict[str, float]) -> I
 
 
 def examples_page(run: Measured) -> Figure:
-    """Random examples of low, middle and high memorization, a row a class (Choi et al., Figure 2b)."""
+    """Random examples of low, middle and high memorization, a row per class (Choi et al., Figure 2b)."""
     dataset = Store.open(run.folder).dataset()
     by_row = np.full(len(dataset.images), np.nan)
     by_row[run.audit.records["row"]] = run.audit.column("memorization")

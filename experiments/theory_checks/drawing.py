@@ -21,7 +21,7 @@ def draw_distance(
     label: str,
     title: str,
 ) -> None:
-    """Draws a distance of P0 and P1 against memorization, a point an example, with the line of equality.
+    """Draws a distance of P0 and P1 against memorization, a point per example, with the line of equality.
 
     Args:
         ax: where to draw.

@@ -84,7 +84,7 @@ class Online(_Lira):
 
 @register("lira_online_fixed")
 class OnlineFixed(_FixedVariance, Online):
-    """As lira_online, with one variance a side for all examples."""
+    """As lira_online, with one variance per side for all examples."""
 
 
 @register("lira_offline")

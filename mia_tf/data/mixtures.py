@@ -1,7 +1,7 @@
 """The named mixtures D_O + D_U of an over- and an under-represented group.
 
 From Choi et al., sections 4 and 6, and from Carlini et al. 2022, Figure 13 (those whose labels are random, and
-CINIC-10). One more mixture is one more entry of `MIXTURES`; the tests take it up by themselves.
+CINIC-10). One more mixture is one more entry of `MIXTURES`; the tests include it by themselves.
 """
 
 from collections.abc import Callable, Mapping

@@ -72,7 +72,7 @@ def draw_memorization_histogram(
         memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
-        edges: of the bins, as `histogram_edges` gives them.
+        edges: of the bins, as `histogram_edges` returns them.
     """
     draw_group_histograms(ax, memorization, groups, names, edges)
     ax.set(title="Memorization", xlabel="memorization (correct if IN $-$ correct if OUT)")

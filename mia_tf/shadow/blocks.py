@@ -121,7 +121,7 @@ class PlainView:
 
 
 class Recording:
-    """Every model's logits of every example. `read` them once; `reread` gives the same blocks from what was kept."""
+    """Every model's logits of every example. `read` them once; `reread` returns the same blocks from what was kept."""
 
     def __init__(self, shadows: ShadowModels, targets: ShadowModels | None = None, members_known: bool = True):
         """Decides who is attacked with whom; reads no logits.

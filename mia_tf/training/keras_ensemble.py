@@ -93,7 +93,7 @@ def start_ensemble(
 ) -> KerasEnsemble | None:
     """Returns what trains several models at once; None if they are better trained one at a time.
 
-    Where the network cannot be mapped over models, a line on stderr says why. The arguments are KerasEnsemble's.
+    If the network cannot be mapped over models, a line on stderr says why. The arguments are KerasEnsemble's.
     """
     try:
         ensemble = KerasEnsemble(trainer, num_members, size, num_models)

@@ -30,7 +30,7 @@ from mia_tf.validation import InputError
 
 
 def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, start: Callable) -> None:
-    """Trains models with the engine that `start(dataset)` gives until the parent sends None or is gone."""
+    """Trains models with the engine that `start(dataset)` returns, until the parent sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     print_all_text()
     store = Store(logdir)

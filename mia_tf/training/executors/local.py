@@ -56,7 +56,7 @@ def train_models(
         store: where they go.
         config: the store's configuration.
         indices: models to train.
-        start: gives the engine for a data set, in a worker process; can be pickled.
+        start: returns the engine for a data set, in a worker process; can be pickled.
         workers: worker processes.
         new_process: makes one of `target` and `args`, as multiprocessing.Process does.
 

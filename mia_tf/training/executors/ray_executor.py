@@ -121,7 +121,7 @@ def train_models(
         store: where they go; only this process writes there.
         config: the store's configuration.
         indices: models to train.
-        start: gives the engine for a data set, in an actor; can be pickled.
+        start: returns the engine for a data set, in an actor; can be pickled.
         workers: actors; more than there is room for wait until the cluster grows.
         cpus, gpus: what each of them takes.
 

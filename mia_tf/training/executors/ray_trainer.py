@@ -30,11 +30,11 @@ class Trainer:
         keras_backend: str,
         memory: float | None,
     ) -> int:
-        """Starts the engine that `start(dataset)` gives; tells how many models it trains at the same time.
+        """Starts the engine that `start(dataset)` returns; returns how many models it trains at the same time.
 
         Args:
             dataset, config: of the experiment.
-            start: gives the engine.
+            start: returns the engine.
             keras_backend: the driver's; this machine's own may be another.
             memory: share of a GPU's that JAX takes; None for its own choice.
         """

@@ -66,7 +66,7 @@ def cost(
     ensemble_size: int | None = None,
     num_models: int | None = None,
 ) -> tuple[float, int]:
-    """Images per second and bytes of memory, as `measure_ways` gives them, of one way to share out the cores.
+    """Images per second and bytes of memory, as `measure_ways` returns them, of one way to share out the cores.
 
     Raises:
         InputError: the workers do not all run.
