@@ -222,7 +222,7 @@ def check_arch(name: str, value: str, *others: str) -> None:
 
 
 def check_arch_fits(name: str, arch: str, image_shape: tuple[int, ...]) -> None:
-    """Raises InputError where images of (H, W, C) are too small for the poolings of the architecture given."""
+    """Raises InputError if images of (H, W, C) are too small for the poolings of the architecture given."""
     scales = re.match(r"cnn\d+-(\d+)", arch)
     poolings = int(scales[1]) if scales else 3
     side = min(image_shape[:2])
@@ -230,7 +230,7 @@ def check_arch_fits(name: str, arch: str, image_shape: tuple[int, ...]) -> None:
 
 
 def check_images_fit(config: TrainingConfig, image_shape: tuple[int, ...]) -> None:
-    """Raises InputError where images of (H, W, C) are too small for a network's poolings or for their views."""
+    """Raises InputError if images of (H, W, C) are too small for a network's poolings or for their views."""
     check_arch_fits("arch", config.arch, image_shape)
     side = min(image_shape[:2])
     if side <= PAD:  # reflection shows no pixel twice

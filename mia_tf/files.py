@@ -281,7 +281,7 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 @contextlib.contextmanager
 def folder_to_fill(path: Path) -> Iterator[None]:
-    """Makes a folder and its parents where they are missing; at the end, those of them that are empty go again."""
+    """Makes a folder and its parents if they are missing; at the end, those of them that are empty go again."""
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -102,7 +102,7 @@ def _smallest_of_plan(config: ExperimentConfig, num_examples: int) -> int:
 
 
 def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
-    """Raises InputError where the configuration cannot train on a data set."""
+    """Raises InputError if the configuration cannot train on a data set."""
     training, shape = config.training, dataset.images.shape[1:]
     on_jax = backend.name() == "jax"
     possible = training.precision == "float32" or training.privacy is None or on_jax

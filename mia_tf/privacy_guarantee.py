@@ -24,7 +24,7 @@ class PrivacyGuarantee:
         accountant: "rdp" or "pld", whose epsilon `epsilon` is.
         epsilon: the recorded one; infinite without noise.
         epsilon_rdp: by Renyi differential privacy.
-        epsilon_pld: by privacy loss distributions; infinite where delta is too small for them.
+        epsilon_pld: by privacy loss distributions; infinite if delta is too small for them.
         note: what weakens the guarantee, in sentences; "" for nothing.
     """
 

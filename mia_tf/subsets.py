@@ -25,7 +25,7 @@ def membership(config: PlanConfig, num_examples: int) -> np.ndarray:
         num_examples: N.
 
     Returns:
-        (M, N) bool, true where the example is in the model's training set.
+        (M, N) bool, true if the example is in the model's training set.
 
     Raises:
         InputError: the plan leaves no model in or out, or a model without two examples.

@@ -138,7 +138,7 @@ def lower_bound(
 def _epsilon(
     true: npt.ArrayLike, false: npt.ArrayLike, num_members: int, num_nonmembers: int, delta: float
 ) -> np.ndarray:
-    """Lower bound on epsilon from true and false positives; -infinity or below 0 where they show nothing."""
+    """Lower bound on epsilon from true and false positives; -infinity or below 0 if they show nothing."""
     least_tpr, _ = binomial_bounds(true, num_members)
     _, most_fpr = binomial_bounds(false, num_nonmembers)
     # Each of the two bounds fails with (1 - CONFIDENCE) / 2 at most, and both inequalities use the same two.

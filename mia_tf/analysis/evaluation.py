@@ -24,7 +24,7 @@ class Evaluation:
     """One attack on one population.
 
     Attributes:
-        metrics: metric -> (value, ci_low, ci_high), all NaN where it cannot be resolved.
+        metrics: metric -> (value, ci_low, ci_high), all NaN if it cannot be resolved.
         notes: metric -> what a reader must know, or "".
         curve: (K, 2) float64, points (FPR, TPR) of the exact ROC, thinned.
         thresholds: FPR level -> the score at or above which "member" is said at that level.
@@ -56,7 +56,7 @@ class Population:
     Attributes:
         examples: (N,) bool.
         keep: (N, T) bool, membership in the training sets of the T targets.
-        num_in: (N,) integers, m; None where memberships of the targets were drawn independently of the shadow
+        num_in: (N,) integers, m; None if memberships of the targets were drawn independently of the shadow
             models', so that all examples and pairs count alike.
         num_models: M.
     """

@@ -118,7 +118,7 @@ def models_for_memorization(
         half_width: above 0.
 
     Returns:
-        (N,) float64 whole numbers, at least 2; NaN where the standard error is NaN. A record that has enough models
+        (N,) float64 whole numbers, at least 2; NaN if the standard error is NaN. A record that has enough models
         gets a number that it has.
 
     Example:

@@ -33,7 +33,7 @@ class _Lira(Attack):
     limitable = True
 
     def _variance(self, block: Block, side: int) -> np.ndarray:
-        """Variance of one side, broadcastable to (n, Q, M); NaN where too few models are left."""
+        """Variance of one side, broadcastable to (n, Q, M); NaN if too few models are left."""
         return np.maximum(block.fits.variances(side), _VARIANCE_FLOOR)
 
     def _log_density(self, block: Block, side: int) -> np.ndarray:

@@ -24,7 +24,7 @@ def draw_roc(
         ax: where to draw.
         curves: attack -> (K,) false and (K,) true positive rates, both rising from 0 to 1;
             K is 0 if there is nothing to draw.
-        auroc: attack -> area under the curve; NaN where it could not be resolved.
+        auroc: attack -> area under the curve; NaN if it could not be resolved.
         smallest_fpr: the smallest rate above 0 that the data can show, 1 / number of non-members.
         title: of the panel.
     """

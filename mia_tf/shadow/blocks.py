@@ -33,7 +33,7 @@ class Block:
     Attributes:
         start: row of the first of the n examples.
         labels: (n,) int64.
-        keep: (n, M) bool, true where the example was in the model's training set.
+        keep: (n, M) bool, true if the example was in the model's training set.
         phi: (n, Q, M) float64 (`signals.phi`) by example, query and model.
         read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
         chosen: (n, M) bool, K + 1 models per side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.

@@ -55,7 +55,7 @@ class LeaveOneOut:
         return self._for_every_target(squares_without_each)
 
     def variances(self, side: int) -> np.ndarray:
-        """(n, Q, M) float64 variances (ddof 0) of one side; NaN where fewer than two models are left."""
+        """(n, Q, M) float64 variances (ddof 0) of one side; NaN if fewer than two models are left."""
         count = self.counts[side]
         return self.squares[side] / np.where(count >= 2, count, np.nan)[:, None, None]
 
@@ -175,7 +175,7 @@ class FitsOfOthers(LeaveOneOut):
 
 
 def _of_side(values: np.ndarray, side: np.ndarray, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(n, Q) of a statistic of the values (n, Q, S) of one side (n, S) bool; NaN where it is empty."""
+    """(n, Q) of a statistic of the values (n, Q, S) of one side (n, S) bool; NaN if it is empty."""
     result = np.full(values.shape[:2], np.nan)
     counts = side.sum(axis=1)
     for count in np.unique(counts[counts > 0]):

@@ -63,7 +63,7 @@ class ShadowModels:
             logits: what M models return for N examples, floats of any precision: (M, N, C) for one query per
                 example, or (M, N, Q, C); with outputs="sigmoid", and for probabilities of the second of two classes,
                 also (M, N) or (M, N, 1).
-            members: (M, N) bool, or 0 and 1: true where the model was trained on the example.
+            members: (M, N) bool, or 0 and 1: true if the model was trained on the example.
             labels: N true classes: integers from 0, floats that are whole numbers, booleans or strings, of shape (N,)
                 or (N, 1), or one-hot (N, C). Strings name the classes in sorted order, unless `classes` gives the
                 order of the outputs.
@@ -216,7 +216,7 @@ class ShadowModels:
 
     @property
     def members(self) -> np.ndarray:
-        """(M, N) bool, true where the model was trained on the example."""
+        """(M, N) bool, true if the model was trained on the example."""
         return np.array([model.member for model in self.models])
 
     @property

@@ -54,7 +54,7 @@ def sizes(num_models: int) -> Iterator[int]:
 
 
 def _bytes(lowered) -> float:
-    """What a compiled function needs at most: arguments, what comes out beside them, and temporaries; infinite where
+    """What a compiled function needs at most: arguments, what comes out beside them, and temporaries; infinite if
     already its compilation runs out of memory."""
     try:
         memory = lowered.compile().memory_analysis()

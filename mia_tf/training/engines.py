@@ -22,7 +22,7 @@ def start_engine(
         config: the experiment.
         threads: of the CPU.
         ensemble_size: models to train at once, on JAX; None for as many as the memory takes.
-        num_models: that this process is to train in all; None where that is not known.
+        num_models: that this process is to train in all; None if that is not known.
 
     Returns:
         An object with `ensemble_size`, the models it trains at once, and the methods of

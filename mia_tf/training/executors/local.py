@@ -101,7 +101,7 @@ class _Run:
     arguments: tuple  # of every worker
     new_process: Callable
     pool: list[_Worker] = field(default_factory=list)
-    reason: str = ""  # why one could not be started, where it said so
+    reason: str = ""  # why one could not be started, if it said so
 
     def start(self) -> _Worker:
         """Starts a worker."""

@@ -151,7 +151,7 @@ def train_models(
 @dataclass
 class _Worker:
     actor: Any
-    reply: Any  # the ObjectRef that is waited for; None where it is idle
+    reply: Any  # the ObjectRef that is waited for; None if it is idle
     place: int  # how many were lost here, one after the other, before they were ready
     machine: str = ""
     ensemble_size: int = 0  # models that it trains at the same time, once it is ready

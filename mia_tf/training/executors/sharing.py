@@ -130,7 +130,7 @@ def measure_ways(
         store, config: of the experiment.
         ways: (workers, threads of each).
         ensemble_size: models that each trains at once, on JAX; None for what the memory allows.
-        num_models: that they are to train in all; None where that is not known.
+        num_models: that they are to train in all; None if that is not known.
         seconds: at least, besides the start.
 
     Returns:
