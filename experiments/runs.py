@@ -296,7 +296,7 @@ def state_lines(options: argparse.Namespace) -> list[str]:
 def main() -> None:
     parser = commands.Parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs to make; default all")
-    parser.add_argument("--list", action="store_true", help="tell which there are, and make none")
+    parser.add_argument("--list", action="store_true", help="print the runs, and make none")
     add_flags(parser)
     options = parser.parse_args()
     known = runs(options.scale)

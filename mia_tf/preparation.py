@@ -30,7 +30,7 @@ def load_and_check(config: ExperimentConfig, default_batch: bool = False) -> Dat
         default_batch: take the batch that `with_default_batch` returns.
 
     Raises:
-        InputError: the data cannot be had, or do not fit the rest of the configuration.
+        InputError: the data are not available, or do not fit the rest of the configuration.
     """
     from mia_tf import data
     from mia_tf.training import features

@@ -7,7 +7,7 @@
 
 A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
 Locks are those of `mia_tf.locks`: a process that dies releases them, and the next run removes what it left in .work.
-Machines may share a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with
+Machines may share a LOGDIR if their file system passes flock on to all of them, as NFS does unless mounted with
 local_lock.
 """
 
@@ -99,7 +99,7 @@ class Store:
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
-                    # Gone where another machine, which our flock does not reach, set up the same at once.
+                    # It is gone if another machine, which our flock does not reach, set up the same at once.
                     store._work.marker.unlink(missing_ok=True)
         except OSError as error:
             fail("logdir", logdir, f"must be a folder that can be written ({error.strerror})")

@@ -51,7 +51,7 @@ class Comparison:
         epsilon: as of an Audit, with the accountants' upper bounds epsilon_rdp and epsilon_pld: NaN without DP,
             infinite if there is no bound.
         runs: per run: num_models, and the settings and the guarantee in hparams.json; missing if it does not say.
-        differences: per run with DP, attack, population and metric: the metric less the same without DP, with a 95%
+        differences: per run with DP, attack, population and metric: the metric minus the same without DP, with a 95%
             interval paired by targets and examples; NaN if one of them is not resolved.
         audits: label -> Audit of the run's models.
         hparams: label -> hparams.json of the run's first model.

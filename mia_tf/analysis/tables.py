@@ -145,7 +145,7 @@ def _with_missing(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _noted(frame: pd.DataFrame, stand_in: str) -> pd.DataFrame:
-    """The same table, whose notes say that data stand in for the real ones if they do."""
+    """The same table; if data stand in for the real ones, its notes say so."""
     if stand_in:
         frame["note"] = [f"{note}; stand-in data" if note else "stand-in data" for note in frame["note"]]
     return frame

@@ -47,7 +47,7 @@ class Mixture:
         under: that of the under-represented group; None for no such group. Where it is `over` too, from
             "train", the group is changed examples of it, after transform_over. Their originals are not in the
             over-represented group as long as it leaves enough of each label; where it takes all, they all are.
-        num_over: the paper's count; None for all there are.
+        num_over: the paper's count; None for all that exist.
         num_under: the paper's count.
         group_names: what figures call the two groups.
         transform_over, transform_under: source images (n, H, W, C) uint8 -> images of the mixture, one for

@@ -29,7 +29,7 @@ _FAMILIES = ("song", "sablayrolles", "lira", "rmia", "label")
 
 
 def pages(audit, images: np.ndarray | None = None, names: Sequence[str] | None = None) -> Iterator[tuple[str, Figure]]:
-    """Draws every figure that there are numbers for; yields its name and itself.
+    """Draws every figure for which the audit has numbers; yields its name and the figure.
 
     Args:
         audit: the finished numbers.

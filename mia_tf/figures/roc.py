@@ -33,7 +33,7 @@ def draw_roc(
     for attack, look in style.attack_styles(curves).items():
         area = auroc.get(attack, np.nan)
         text = f"{area:.3f}" if np.isfinite(area) else "unresolved"
-        # In steps: where scores tie there is no threshold between two points, and no rate but that of the lower one.
+        # In steps: if scores tie, there is no threshold between two points, and no rate but that of the lower one.
         line = {"color": look.colour, "linestyle": look.linestyle, "linewidth": 1.4, "drawstyle": "steps-post"}
         ax.plot(*curves[attack], label=f"{text}  {look.label}", **line)
     # A point at rate 0 is at minus infinity: "clip" draws the line on to the edge of the axes.

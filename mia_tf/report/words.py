@@ -101,7 +101,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def settled(counts: Mapping, num_models: int) -> str:
-    """Which records are settled with the models there are, and how many more would settle the others.
+    """Which records are settled with the existing models, and how many more would settle the others.
 
     Args:
         counts: half_width, settled, known and more_models, as in the numbers of a report.

@@ -95,7 +95,7 @@ class LimitedLeaveOneOut(LeaveOneOut):
     the other K pairs. Any other target stands in the place of one of the chosen models of its side, by its position
     on that side, and is judged by the other K pairs too: every model is a target on every example, and which
     K models per side it meets does not depend on its membership. With all models chosen and equally many on both
-    sides this is LeaveOneOut. Where fewer than K + 1 are chosen on a side, the example has no fit.
+    sides this is LeaveOneOut. If fewer than K + 1 are chosen on a side, the example has no fit.
 
     Attributes:
         counts: (2, n) int64: K, and 0 if there is no fit.
@@ -128,9 +128,9 @@ class LimitedLeaveOneOut(LeaveOneOut):
 class FitsOfOthers(LeaveOneOut):
     """As LeaveOneOut, for targets that are not among the shadow models; what is fitted to these is the targets'.
 
-    Where no target has a twin among the shadow models (`Lineup`), none is left out, and all targets have one fit.
-    Where there are twins, a target's own is left out, and its partner; a target without one stands in the place
-    of a shadow model of its side, so that all fits rest on as many models. So it does where K models are chosen.
+    If no target has a twin among the shadow models (`Lineup`), none is left out, and all targets have one fit. If there
+    are twins, a target's own is left out, and its partner; a target without one stands in the place of a shadow model
+    of its side, so that all fits rest on as many models. So it does if K models are chosen.
 
     Attributes:
         counts: (2, n) int64, models in each fit.

@@ -187,7 +187,7 @@ def make_answer(model: keras.Model, most: int):
     The function takes weights, statistics, first (), images (B, H, W, C) uint8, shift (2,) and mirrored (). It returns
     (min(most, K), B, classes) float32 logits, with batch norm in inference mode.
 
-    In whole float32, where cards would multiply fewer bits by default: attacks see small differences.
+    In full float32, because attacks see small differences; by default, cards would multiply fewer bits.
     """
 
     def answer(weights, statistics, first, images, shift, mirrored):

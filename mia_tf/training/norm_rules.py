@@ -35,7 +35,7 @@ def make_registry():
 
 
 def check_supported(model: keras.Model) -> None:
-    """Raises InputError, naming the layer, where per-example gradients of a model cannot be had."""
+    """Raises InputError, which names the layer, if per-example gradients of a model cannot be computed."""
     registry = make_registry()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

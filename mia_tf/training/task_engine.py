@@ -135,7 +135,7 @@ def start_task_engine(
         num_members, ensemble_size, num_models: as TaskEngine takes them.
 
     Raises:
-        InputError: the task cannot be had here, or is another one.
+        InputError: the task cannot be loaded here, or is another one.
     """
     # Processes that the task starts must not be loky's, as this one is: those of spawn would not know that method.
     multiprocessing.set_start_method(None, force=True)

@@ -25,7 +25,7 @@ def opened(options: RunOptions, task: Task | None = None, source: Callable[[], T
         source: returns the task in another process on this machine.
 
     Raises:
-        InputError: it cannot be had, or no machine of it could ever run what is asked for.
+        InputError: it is not available, or none of its machines could ever run a worker of the requested size.
     """
     if options.executor == "local":
         yield LocalExecutor(options) if source is None else TaskExecutor(options, source)
