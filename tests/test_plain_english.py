@@ -154,3 +154,4 @@ def test_names_are_seen_outside_of_comprehensions_only():
 def test_sentences_are_counted_without_code_and_tables():
     sentence = " ".join(["word"] * (MOST_WORDS + 1))
     assert long_sentences(f"Short. {sentence}") and not long_sentences(f"```\n{sentence}\n```\n| {sentence} |\n")
+    assert long_sentences(f"# Title\n\n| table |\n\n>>> code\n\n{sentence}"), "what follows code is prose again"

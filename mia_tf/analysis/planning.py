@@ -16,7 +16,7 @@ HALF_WIDTH = 0.1
 def smallest_visible_rate(
     fpr: float, tpr: float, low: float, high: float, num_members: int, num_nonmembers: int
 ) -> float | None:
-    """Returns the smallest true positive rate (TPR) that could have been told from guessing, where TPR = FPR.
+    """Returns the smallest true positive rate (TPR) that could have been distinguished from guessing (TPR = FPR).
 
     The rule: a rate p is visible if the lower end of its 95% interval lies above the FPR f. With m members and n
     non-members that are independent trials, the variance of log(p / f) is
@@ -34,7 +34,7 @@ def smallest_visible_rate(
         num_members, num_nonmembers: pairs of a record and a target that were pooled.
 
     Returns:
-        A rate in (fpr, 1]; None if even a rate of 1 could not be told from guessing.
+        A rate in (fpr, 1]; None if even a rate of 1 could not be distinguished from guessing.
 
     Example:
         >>> round(smallest_visible_rate(0.01, 0.012, 0.008, 0.017, 4552, 4552), 4)
