@@ -1,4 +1,4 @@
-"""The training runs that the tables and figures share, each made once: trained where it is not, then analyzed.
+"""The training runs that the tables and figures share, each made once: trained if it does not exist, then analyzed.
 
     python -m experiments.runs --scale=cpu --list                     # which exist, and what the others cost
     python -m experiments.runs --scale=cpu --data_dir=DATA [NAME...]  # makes these runs, by default all
@@ -12,7 +12,7 @@ the cpu scale's size, for a GPU or a night; paper, for many GPUs.
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
 by the models of another run; without the examples that those memorize most (onion), or random ones (control); and, on
 random ones of a size of their own, with DP-SGD (private) and without (plain). That other run is MIXTURE_candidates
-where the random run has too few examples to choose from. Of a data set alone, mnist_again has the examples of mnist and
+if the random run has too few examples to choose from. Of a data set alone, mnist_again has the examples of mnist and
 other models, which are attacked on what the first ones memorize (`experiments.memorized_alone`).
 
 Every run draws its subsets and models from a seed of its own: none is attacked with the models it was chosen by. Only
@@ -264,7 +264,7 @@ def _is_crossed(target: Path, shadow: Path) -> bool:
 
 
 def _call(command: list[str]) -> int:
-    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop; returns its exit code."""
+    """Runs a command line of mia_tf to its end, also if Ctrl-C asks it to stop; returns its exit code."""
     process = subprocess.Popen([sys.executable, "-m", *command])
     try:
         return process.wait()
@@ -274,7 +274,7 @@ def _call(command: list[str]) -> int:
 
 
 def state_lines(options: argparse.Namespace) -> list[str]:
-    """What there is of every run, and its cost: measured where models are, else estimated."""
+    """What exists of every run, and its cost: measured if models exist, else estimated."""
     size = SCALES[options.scale]
     lines = []
     for run in runs(options.scale).values():

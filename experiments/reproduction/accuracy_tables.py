@@ -50,7 +50,7 @@ def build(table: str, measured: dict[str, Measured]) -> Outcome:
 
 
 def accuracy_rows(table: str, runs: dict[str, Measured]) -> list[dict]:
-    """One row per number of the paper, with ours where the mixture has been run, and one for the members.
+    """One row per number of the paper, with ours if the mixture has been run, and one for the members.
 
     Args:
         table: "table1" or "table4".

@@ -37,7 +37,7 @@ def build(measured: Mapping[str, Measured]) -> Outcome:
 
 
 def pair_rows(target: Measured, shadow: Measured) -> list[dict]:
-    """AUROC and TPR of one architecture attacked with the models of one; none where it has not been."""
+    """AUROC and TPR of one architecture attacked with the models of one; none if it has not been."""
     audit = target.audit
     if target is not shadow:
         folder = runs.crossed(target.folder, shadow.folder)

@@ -211,6 +211,6 @@ def examples_page(run: Measured) -> Figure:
     chosen = examples.choose_examples(by_row, dataset.labels, dataset.num_classes, np.random.default_rng(0))
     figure = style.new_figure(*examples.figure_size(dataset.num_classes))
     examples.draw_examples(figure.subplots(), chosen, dataset.images, by_row, dataset.groups, dataset.group_names)
-    words = f"Random examples within {examples.WITHIN} of each level; a dash where the class has no more."
+    words = f"Random examples within {examples.WITHIN} of each level; a dash if the class has no more."
     footnote(figure, words, {run.run.name: run})
     return figure

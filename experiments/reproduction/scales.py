@@ -25,7 +25,7 @@ class Scale:
             has an entry of its own, such as mnist_singletons.
         machine: what `minutes` are measured on.
         num_under: examples of D_U in a random run; None for as many as the paper has.
-        candidates: examples of D_U to choose from; None where the random run itself offers them.
+        candidates: examples of D_U to choose from; None if the random run itself offers them.
         choosers: further flags of the runs on candidates.
         threshold: memorization of a singleton, and of a data set's own examples; None for the paper's,
             SINGLETON_THRESHOLDS and ALONE_THRESHOLDS.

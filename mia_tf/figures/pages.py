@@ -213,7 +213,7 @@ def _examples(audit, images: np.ndarray) -> Figure:
     figure = style.new_figure(*examples.figure_size(shown))
     examples.draw_examples(figure.subplots(), chosen, images, values, groups, _groups(audit)[1])
     few = f" The first {shown} of {num_classes} classes." if shown < num_classes else ""
-    caption = f"Random examples within {examples.WITHIN} of each level; a dash where the class has no more.{few}"
+    caption = f"Random examples within {examples.WITHIN} of each level; a dash if the class has no more.{few}"
     _footnote(figure, audit, caption)
     return figure
 
