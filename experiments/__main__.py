@@ -7,9 +7,9 @@
     python -m experiments table2 figure3 --scale=cpu --present    # trains nothing: takes the existing runs
     python -m experiments all --scale=cpu --data_dir=DATA         # all, then the claims (`experiments.claims`)
 
-Tables and figures share their runs, and each run is made once. A table or figure none of whose runs is there is passed
-over. Exit code 1: some runs could not be made or lack models, each named. Exit code 2: bad input, or none of the runs
-of the names that are given is there. A table takes seconds once its runs are there, and all of them a minute or two.
+Tables and figures share their runs, and each run is made once. A table or figure is skipped if none of its runs exists.
+Exit code 1: some runs could not be made or lack models, each named. Exit code 2: bad input, or no run of the given
+names exists. A table takes seconds once its runs are there, and all of them a minute or two.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = commands.Parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"tables and figures of --list, or {ALL}")
-    parser.add_argument("--list", action="store_true", help="print what there is, and make nothing")
+    parser.add_argument("--list", action="store_true", help="print the tables and figures, and make nothing")
     runs.add_flags(parser)
     parser.add_argument("--present", action="store_true", help="train nothing: take the runs that are analyzed")
     parser.add_argument(

@@ -2,8 +2,8 @@
 
     python -m experiments.backends [--logdir=runs/backends] [--ensemble_size=8] [--seeds=0,1]
 
-Trains 24 models of flags/demo.flags, of 2,000 and 200 digits that need no download, with either engine, with weak
-augmentation, and again with each other seed. So the models are pairs with the same training sets and initial weights,
+Trains 24 models of flags/demo.flags with either engine, and again with each other seed. They have 2,000 and 200 digits
+that need no download, and weak augmentation. So the models are pairs with the same training sets and initial weights,
 but they see other views of the images. (Without augmentation they part by rounding alone, which the tests check.)
 Differences are of pairs of models, with Student's 95% intervals; the mean memorization of a group has that of Tukey's
 pseudo-values, which leave out one pair each. Correlations are over pairs of models, and for memorization over examples.

@@ -3,10 +3,10 @@
     python -m experiments.calibration --data_dir=DATA
     python -m experiments.calibration --data_dir=DATA --archs cnn8-3-max cnn8-3-mean --epochs 1 3 --batch 32
 
-Table 1 gives the accuracy of "CNN32" on MNIST + SVHN (60,000 + 1,000 images), but the paper names neither epochs,
-batch size, learning rate nor pooling. Each setting of the grid trains two models, each on 70% of the mixture, without
-augmentation. Numbers of epochs are separate trainings, because the learning rate's schedule depends on the total.
-All settings share LiRA's peak rate of 0.1 and momentum of 0.9, and this project's warm-up (5%) and clipping (norm 1).
+Table 1 has the accuracy of "CNN32" on MNIST + SVHN (60,000 + 1,000 images). But the paper names neither epochs, batch
+size, learning rate nor pooling. Each setting of the grid trains two models, each on 70% of the mixture, without
+augmentation. Numbers of epochs are separate trainings, because the learning rate's schedule depends on the total. All
+settings share LiRA's peak rate of 0.1 and momentum of 0.9, and this project's warm-up (5%) and clipping (norm 1).
 Settings that are trained already are skipped; the results are rewritten from all settings under --runs, and keep the
 rows of settings that were trained elsewhere.
 

@@ -3,8 +3,8 @@
     python -m experiments.claims --scale=cpu
 
 Reads the CSVs of the tables and figures under experiments/results and writes results/claims/SCALE.csv. At the scales
-that README.md is about it also puts what was run, the claims and the tables between the marks of that page, whose prose
-is written by hand: no number there is ever older than its CSV (a test says so). Cost: a second.
+that README.md is about, it also puts the runs, the claims and the tables between the marks of that page. The page's
+prose is written by hand. No number there is ever older than its CSV (a test says so). Cost: a second.
 """
 
 from collections.abc import Sequence

@@ -2,14 +2,14 @@
 
     python -m experiments.figure4_dp --plain=LOGDIR --dp=LOGDIR --out=OUT [--dp=ANOTHER --dp_label=DP --dp_label=TUNED]
 
-Choi et al., section 8 and Figure 4 (`python -m experiments figure4` trains too). The LOGDIRs hold the same
-examples and subsets, trained without and with differential privacy, each by a recipe that suits it, such as
+Choi et al., section 8 and Figure 4 (`python -m experiments figure4` trains too). The LOGDIRs hold the same examples and
+subsets, trained without and with differential privacy. Each has a recipe that suits it, such as
 flags/dp_mnist_svhn_cpu_plain.flags and flags/dp_mnist_svhn_cpu.flags. The models that all of them have are compared.
 --dp may be given again, for instance for another learning rate.
 
-About 10 s a LOGDIR on one core for 16 models of 5,250 examples. Writes to --out: memorization.csv (by group, with
-intervals), memorization_bins.csv (the histograms), attacks.csv, accuracy.csv, epsilon.csv (each attack's lower bound
-beside the accountant's upper bounds, at one delta), runs.csv (what was run), and the figures.
+About 10 s per LOGDIR on one core for 16 models of 5,250 examples. Writes to --out the figures, memorization.csv (by
+group, with intervals), memorization_bins.csv (the histograms), attacks.csv, accuracy.csv, epsilon.csv and runs.csv
+(what was run). epsilon.csv has each attack's lower bound beside the accountant's upper bounds, at one delta.
 
 Expected, by the paper: "samples that belong to the under-represented population also have low memorization scores".
 It calls its DP models "low utility" and gives no number. With 16 models single examples cannot be told apart, as

@@ -7,14 +7,14 @@ image x'. If the attacked model has x' right, it has learned the sparse region t
 failed because we are unable to ascertain the ground truth label for the modified input". How often is that so?
 
 The flow is a RealNVP (Dinh et al. 2017) of Keras layers on MNIST at 14 x 14 pixels; the paper's is of CIFAR-10 and not
-described. A step of length 1 leads as far from x in latent space as the nearest other digit of its label lies, so that
-x' is as new as a real neighbour. Steps go in a random direction, as in the paper, or outward: away from the most likely
-latent vector, so that x' is further out of distribution.
+described. In latent space, a step of length 1 is as long as the distance from x to the nearest other digit of its
+label. So x' is as new as a real neighbour. Steps go in a random direction, as in the paper, or outward: away from the
+most likely latent vector, so that x' is further out of distribution.
 
-The digits: those of a pool of 10,000 that 16 small networks, each trained on a random half of the pool, memorize above
-0.5 (Feldman and Zhang), and as many random others of the pool. Two other classifiers, A and B, stand for the person who
-must tell the label of x'. They are trained on 25,000 other digits each. Intervals of 95% are over digits; shares have
-Clopper and Pearson's. They do not include what another flow or other classifiers would change.
+The digits come from a pool of 10,000. 16 small networks are each trained on a random half of it. Used are the digits
+that they memorize above 0.5 (Feldman and Zhang), and as many random others of the pool. Two other classifiers, A and B,
+stand for the person who must tell the label of x'. They are trained on 25,000 other digits each. Intervals of 95% are
+over digits; shares have Clopper and Pearson's. They do not include what another flow or other classifiers would change.
 "Not confirmed" are digits whose x' does not get the label y from both A and B.
 
 Cost: two minutes of one core.

@@ -1,18 +1,18 @@
-"""The training runs that the tables and figures share, each made once: trained where it is not, then analyzed.
+"""The training runs that the tables and figures share, each made once: trained if it does not exist, then analyzed.
 
-    python -m experiments.runs --scale=cpu --list                     # which there are, and what the others cost
+    python -m experiments.runs --scale=cpu --list                     # which exist, and what the others cost
     python -m experiments.runs --scale=cpu --data_dir=DATA [NAME...]  # makes these runs, by default all
 
 A run is NAME = MIXTURE_SELECTION, such as mnist_svhn_singletons, in RUNS/SCALE/NAME: a LOGDIR of `mia_tf.train` and
-`mia_tf.analyze`, which this command only calls. Whatever is interrupted goes on with the same command.
-Scales: smoke, a minute per run, tells that everything works, and needs no data for MNIST alone, with augMNIST or SVHN;
-cpu, about an hour a run on two cores at most; full, all of the papers' data with small networks, and many, hundreds of
-models of the cpu scale's size, for a GPU or a night; paper, for many GPUs.
+`mia_tf.analyze`, which this command only calls. The same command resumes whatever was interrupted. Scales: smoke, a
+minute per run, shows that everything works, and needs no data for MNIST alone, with augMNIST or SVHN; cpu, about an
+hour per run at most on two cores; full, all of the papers' data with small networks, and many, hundreds of models of
+the cpu scale's size, for a GPU or a night; paper, for many GPUs.
 
 Selections of the under-represented group D_U (Choi et al., section 6): random; subpopulation; singletons, memorized
 by the models of another run; without the examples that those memorize most (onion), or random ones (control); and, on
 random ones of a size of their own, with DP-SGD (private) and without (plain). That other run is MIXTURE_candidates
-where the random run has too few examples to choose from. Of a data set alone, mnist_again has the examples of mnist and
+if the random run has too few examples to choose from. Of a data set alone, mnist_again has the examples of mnist and
 other models, which are attacked on what the first ones memorize (`experiments.memorized_alone`).
 
 Every run draws its subsets and models from a seed of its own: none is attacked with the models it was chosen by. Only
@@ -156,11 +156,11 @@ def analyzed(folder: Path) -> int:
 
 
 def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
-    """Trains and analyzes the runs, each with the one it is chosen by; what is whole is passed over.
+    """Trains and analyzes the runs, each with the one it is chosen by; skips what is complete.
 
     Returns:
-        name -> exit code of the command that failed and has said why, such as 2 where a data set is not there, or 1
-        where single models failed and the analysis is of the rest; the other runs are made.
+        name -> exit code of the command that failed and printed why. For instance 2 if a data set is missing, or 1 if
+        single models failed; the analysis then has the rest. The other runs are made.
 
     Raises:
         SystemExit: with code 130, interrupted.
@@ -264,7 +264,7 @@ def _is_crossed(target: Path, shadow: Path) -> bool:
 
 
 def _call(command: list[str]) -> int:
-    """Runs a command line of mia_tf to its end, also where Ctrl-C asks it to stop; returns its exit code."""
+    """Runs a command line of mia_tf to its end, also if Ctrl-C asks it to stop; returns its exit code."""
     process = subprocess.Popen([sys.executable, "-m", *command])
     try:
         return process.wait()
@@ -274,7 +274,7 @@ def _call(command: list[str]) -> int:
 
 
 def state_lines(options: argparse.Namespace) -> list[str]:
-    """What there is of every run, and its cost: measured where models are, else estimated."""
+    """What exists of every run, and its cost: measured if models exist, else estimated."""
     size = SCALES[options.scale]
     lines = []
     for run in runs(options.scale).values():
@@ -296,7 +296,7 @@ def state_lines(options: argparse.Namespace) -> list[str]:
 def main() -> None:
     parser = commands.Parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs to make; default all")
-    parser.add_argument("--list", action="store_true", help="tell which there are, and make none")
+    parser.add_argument("--list", action="store_true", help="print the runs, and make none")
     add_flags(parser)
     options = parser.parse_args()
     known = runs(options.scale)

@@ -8,9 +8,9 @@ rendered: the rendered house numbers beside real SVHN digits, and statistics of 
 --data_dir (or MIA_TF_DATA) only the rendered half is drawn. Expected: the halves resemble in colour, contrast,
 sharpness and crowding; the quartiles of each statistic are close. Real pictures vary more: other typefaces,
 occlusions, wrong crops.
-mixtures: mixtures/NAME.png of every mixture whose data can be had, a row per label, both groups side by side. Expected:
-pictures of a row on the left belong to its label. On the right they do too, in the classes that the source has in the
-label's place; if labels are wrong or random, they are of other classes.
+mixtures: mixtures/NAME.png of every mixture whose data are available, a row per label, both groups side by side.
+Expected: pictures of a row on the left belong to its label. On the right they do too, in the classes that the source
+has in the label's place; if labels are wrong or random, they are of other classes.
 fractals: mixtures/fractals.png and fractals.csv, the pictures that PixMix mixes in if there are no others, and how they
 differ. Expected: many forms, colours, brightnesses and contrasts. No two are alike: the greatest correlation of two is
 far below 1, and the root mean square difference far above 0.
@@ -166,7 +166,7 @@ def draw_mixture(dataset: Dataset, path: Path) -> None:
 
 
 def mixtures(options: argparse.Namespace) -> Iterator[Path]:
-    """Writes a sheet of every mixture whose data can be had, and yields its path."""
+    """Writes a sheet of every mixture whose data are available, and yields its path."""
     names = options.dataset.split(",")
     for name in names:
         check_choice("dataset", name, MIXTURES)

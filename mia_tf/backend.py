@@ -28,7 +28,7 @@ def name() -> str:
 
 
 def limit_memory(share: float) -> None:
-    """Has JAX take this share of a GPU's memory, where the user has not said how much; by itself it takes 0.75."""
+    """Sets the share of a GPU's memory that JAX takes, unless the user has set it; JAX's own default is 0.75."""
     os.environ.update(memory_limit(share))
 
 

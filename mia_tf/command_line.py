@@ -17,8 +17,8 @@ from mia_tf.validation import InputError, check_given
 def run(name: str, main: Callable[[], int | None]) -> None:
     """Parses the flags, runs `main` and exits with what it returns.
 
-    Exit codes: 0 all done, 1 some of the work failed, 2 bad input or a file that cannot be read or
-    written, 3 a limit of `mia_tf.report --fail_above` is exceeded, 130 interrupted.
+    Exit codes: 0 all done; 1 some of the work failed; 2 bad input or a file that cannot be read or written; 3 a limit
+    of `mia_tf.report --fail_above` is exceeded; 130 interrupted.
 
     Args:
         name: the command's, as in `python -m name`.

@@ -178,7 +178,7 @@ class TrainingConfig:
         return self.privacy.microbatch if self.privacy else 1
 
     def to_dict(self) -> dict:
-        """The settings as a flat, JSON-serialisable dict. Later additions stand in it only where they are used."""
+        """The settings as a flat, JSON-serialisable dict. It has later additions only if they are used."""
         settings = dataclasses.asdict(self)
         for name in ("norm", "precision"):  # earlier versions had only the defaults
             if settings[name] == getattr(TrainingConfig, name):
@@ -222,7 +222,7 @@ def check_arch(name: str, value: str, *others: str) -> None:
 
 
 def check_arch_fits(name: str, arch: str, image_shape: tuple[int, ...]) -> None:
-    """Raises InputError where images of (H, W, C) are too small for the poolings of the architecture given."""
+    """Raises InputError if images of (H, W, C) are too small for the poolings of the architecture given."""
     scales = re.match(r"cnn\d+-(\d+)", arch)
     poolings = int(scales[1]) if scales else 3
     side = min(image_shape[:2])
@@ -230,7 +230,7 @@ def check_arch_fits(name: str, arch: str, image_shape: tuple[int, ...]) -> None:
 
 
 def check_images_fit(config: TrainingConfig, image_shape: tuple[int, ...]) -> None:
-    """Raises InputError where images of (H, W, C) are too small for a network's poolings or for their views."""
+    """Raises InputError if images of (H, W, C) are too small for a network's poolings or for their views."""
     check_arch_fits("arch", config.arch, image_shape)
     side = min(image_shape[:2])
     if side <= PAD:  # reflection shows no pixel twice
@@ -298,10 +298,10 @@ class ExperimentConfig(PlanConfig):
         nested = dataclasses.asdict(self)
         data, training = nested.pop("data"), self.training.to_dict()
         del nested["training"]
-        # Where a folder or a file lies does not change what is in it.
+        # The place of a folder or a file does not change what is in it.
         for name in ("data_dir", "scores_from", "without"):
             del data[name]
-        # What earlier versions could not do is written where it is asked for, so that their LOGDIRs go on.
+        # Settings that earlier versions did not have are written only if they are used, so that old LOGDIRs resume.
         for name in ("pool_test", "under", "features", "clustered", "threshold"):
             if data[name] == getattr(DataConfig, name):
                 del data[name]

@@ -167,9 +167,9 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = "", argument:
 
     Args:
         path: of the file, whose first line names its columns.
-        columns: name -> "text", "number" (float64, NaN for an empty cell; infinite, or in the range of a float32),
-            "finite" (as that, but at most 2**53), "integer" (int64) or "maybe_integer" (pandas' Int64, missing for an
-            empty cell). Other columns of the file are left out.
+        columns: name -> "text"; "number" (float64, NaN for an empty cell; infinite, or in the range of a float32);
+            "finite" (as "number", but at most 2**53); "integer" (int64); or "maybe_integer" (pandas' Int64, missing for
+            an empty cell). Other columns of the file are left out.
         remedy: ends each message; it says how to make the file anew.
         argument: the parameter or flag that gave the file's folder; an InputError names it.
 
@@ -281,7 +281,7 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 @contextlib.contextmanager
 def folder_to_fill(path: Path) -> Iterator[None]:
-    """Makes a folder and its parents where they are missing; at the end, those of them that are empty go again."""
+    """Makes a folder and its parents if they are missing; at the end, those of them that are empty go again."""
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
     python -m mia_tf.inference --logdir=runs/mnist_svhn --queries=18
 
 Works on models trained with --keep_ckpt or --save_steps, and writes logits/{epoch}.npy for every
-kept epoch. An interrupted run goes on where it stopped.
+kept epoch. An interrupted run resumes where it stopped.
 """
 
 from collections.abc import Sequence

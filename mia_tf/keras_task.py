@@ -141,13 +141,13 @@ class KerasTask(Task):
         """Returns what trains a model, for training sets of nominally `num_members` examples."""
         return functools.partial(self.train_and_predict, num_members=num_members)
 
-    def group(self, num_members: int, size: int | None = None, num_models: int | None = None):
+    def ensemble(self, num_members: int, size: int | None = None, num_models: int | None = None):
         """Returns what trains several models at once on JAX; None if they are trained one at a time."""
         if backend.name() != "jax" or size == 1:
             return None
-        from mia_tf.training.keras_group import start_group
+        from mia_tf.training.keras_ensemble import start_ensemble
 
-        return start_group(self.train_and_predict, num_members, size, num_models)
+        return start_ensemble(self.train_and_predict, num_members, size, num_models)
 
     def hparams(self, num_members: int) -> dict:
         """Returns the settings of each model that hparams.json holds."""

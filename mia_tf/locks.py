@@ -4,7 +4,7 @@ The kernel holds the lock (flock), so a process that dies, even by kill -9, rele
 stays behind until the next process takes the lock.
 
 Windows has no flock and is refused in one line. It has locks of its own, but it does not rename a folder with an open
-file. The package filelock is no way round that; and where flock is missing it falls back to files that a killed process
+file. The package filelock does not change that; and if flock is missing, it falls back to files that a killed process
 leaves behind.
 """
 

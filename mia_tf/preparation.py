@@ -30,7 +30,7 @@ def load_and_check(config: ExperimentConfig, default_batch: bool = False) -> Dat
         default_batch: take the batch that `with_default_batch` returns.
 
     Raises:
-        InputError: the data cannot be had, or do not fit the rest of the configuration.
+        InputError: the data are not available, or do not fit the rest of the configuration.
     """
     from mia_tf import data
     from mia_tf.training import features
@@ -102,7 +102,7 @@ def _smallest_of_plan(config: ExperimentConfig, num_examples: int) -> int:
 
 
 def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
-    """Raises InputError where the configuration cannot train on a data set."""
+    """Raises InputError if the configuration cannot train on a data set."""
     training, shape = config.training, dataset.images.shape[1:]
     on_jax = backend.name() == "jax"
     possible = training.precision == "float32" or training.privacy is None or on_jax

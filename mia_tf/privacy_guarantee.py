@@ -19,12 +19,12 @@ class PrivacyGuarantee:
         sampling: "poisson" or "shuffle".
         sampling_rate: probability that a step takes a given example.
         steps: number of steps.
-        batch: expected examples a step.
+        batch: expected examples per step.
         num_members: nominal size of a model's training set; sampling_rate is batch / num_members.
         accountant: "rdp" or "pld", whose epsilon `epsilon` is.
         epsilon: the recorded one; infinite without noise.
         epsilon_rdp: by Renyi differential privacy.
-        epsilon_pld: by privacy loss distributions; infinite where delta is too small for them.
+        epsilon_pld: by privacy loss distributions; infinite if delta is too small for them.
         note: what weakens the guarantee, in sentences; "" for nothing.
     """
 

@@ -113,7 +113,7 @@ class ModelRecord:
 
     Attributes:
         index: which of the experiment's models, in [0, num_experiments).
-        keep: (N,) bool, true where the example was in the training set.
+        keep: (N,) bool, true if the example was in the training set.
         logits: (N, 1, Q, C) float32, outputs for Q views of every example (LiRA's layout).
         epoch: epochs trained.
         hparams: every setting of this model, JSON-serialisable.

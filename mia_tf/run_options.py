@@ -60,7 +60,7 @@ def parse_expid(text: str | None, num_experiments: int) -> range | None:
     """The models that --expid names: one, such as 7, or a range with both its ends, such as 0-63.
 
     Raises:
-        InputError: it names none, or others than there are.
+        InputError: it names no model, or one that does not exist.
     """
     if text is None:
         return None

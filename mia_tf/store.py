@@ -7,7 +7,7 @@
 
 A model is present when its folder is: it is written beside and renamed, so it is whole or absent.
 Locks are those of `mia_tf.locks`: a process that dies releases them, and the next run removes what it left in .work.
-Machines may share a LOGDIR where their file system passes flock on to all of them, as NFS does unless mounted with
+Machines may share a LOGDIR if their file system passes flock on to all of them, as NFS does unless mounted with
 local_lock.
 """
 
@@ -75,7 +75,7 @@ class Store:
         """Makes a LOGDIR, or continues one made with the same configuration, or with fewer models of a Bernoulli plan.
 
         Args:
-            logdir: the folder; made where it is missing.
+            logdir: the folder; made if it is missing.
             config: `ExperimentConfig.to_dict()`, and what identifies a user's own archive.
             load_dataset: called without arguments for the Dataset, or the Examples of a task; only if the LOGDIR is
                 new.
@@ -99,7 +99,7 @@ class Store:
                     store._write_dataset(dataset or load_dataset())
                     # Written last: a LOGDIR with a config.json has everything that models need.
                     write_json(path, config)
-                    # Gone where another machine, which our flock does not reach, set up the same at once.
+                    # It is gone if another machine, which our flock does not reach, set up the same at once.
                     store._work.marker.unlink(missing_ok=True)
         except OSError as error:
             fail("logdir", logdir, f"must be a folder that can be written ({error.strerror})")
@@ -130,7 +130,7 @@ class Store:
         return begun
 
     def _check_new(self) -> None:
-        """Raises InputError where a set-up would write over what is not ours to replace.
+        """Raises InputError if a set-up would write over what is not ours to replace.
 
         A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
@@ -164,7 +164,7 @@ class Store:
         fail("logdir", self.logdir, f"must be new or hold the same configuration; it differs in {values}")
 
     def _check_files(self, attributes: Iterable[str] | None = None) -> None:
-        """Raises InputError where a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""
+        """Raises InputError if a LOGDIR of ours, which has a config.json, lacks one of its data set's files."""
         if not self.ours:
             return
         self.config()  # one that cannot be read is said before any work
@@ -319,7 +319,7 @@ class Store:
         return {index for index, path in self._folders.by_index().items() if files_of_logits(path)}
 
     def check_whole(self) -> None:
-        """Raises InputError where a file of the data or of a model is missing, as our writing never leaves it."""
+        """Raises InputError if a file of the data or of a model is missing, as our writing never leaves it."""
         self._check_files()
         for path in self._folders.by_index().values():
             if not (files_of_logits(path) and (path / "keep.npy").exists()):
@@ -351,7 +351,7 @@ class Store:
         return (self.logdir / _ARRAYS["images"]).exists()
 
     def write(self, record: ModelRecord) -> bool:
-        """Writes a model whole; false, and nothing changed, where it is already present.
+        """Writes a model whole; false, and nothing changed, if it is already present.
 
         Raises:
             OSError: the disk is full or the folder cannot be written; nothing is left behind.
@@ -390,11 +390,11 @@ class Store:
             yield True
 
     @contextlib.contextmanager
-    def claim_group(self, indices: Sequence[int]) -> Iterator[list[int]]:
-        """Holds those of the models that `claim` gives, and gives their indices."""
+    def claim_models(self, indices: Sequence[int]) -> Iterator[list[int]]:
+        """Claims those of the models that are neither present nor held by another process; yields their indices."""
         import resource  # which Windows lacks
 
-        # A lock is an open file, and a group may have more models than the usual limit of 1,024 files allows.
+        # A lock is an open file, and an ensemble may have more models than the usual limit of 1,024 files allows.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         with contextlib.ExitStack() as claims:

@@ -15,17 +15,17 @@ _DOUBT = 1e-12  # a probability that no plan will ever meet
 def membership(config: PlanConfig, num_examples: int) -> np.ndarray:
     """The membership plan of an experiment.
 
-    "balanced" is LiRA's: the models are put in a random order for every example, and the first
-    int(pkeep * M) of them train on it, so every example is IN equally often. "bernoulli" lets every
-    model keep every example with probability pkeep by itself, from a stream of its own: with more
-    models the first ones have the same subsets. A balanced plan cannot grow like this.
+    "balanced" is LiRA's: per example, the models are put in a random order and the first int(pkeep * M) of them train
+    on it. So every example is IN equally often. With "bernoulli", every model keeps every example with probability
+    pkeep, independently and from a random stream of its own. With more models the first ones then have the same
+    subsets. A balanced plan cannot grow like this.
 
     Args:
         config: num_experiments (M), pkeep, subsets, only_subset and seed are used.
         num_examples: N.
 
     Returns:
-        (M, N) bool, true where the example is in the model's training set.
+        (M, N) bool, true if the example is in the model's training set.
 
     Raises:
         InputError: the plan leaves no model in or out, or a model without two examples.

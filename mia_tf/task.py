@@ -133,8 +133,8 @@ class Task:
         """Returns what trains a model, for training sets of nominally `num_members` examples."""
         return self.train_and_predict
 
-    def group(self, num_members: int, size: int | None = None, num_models: int | None = None):
-        """Returns what trains several models at once, such as a `KerasGroup` of `mia_tf.training`; None if nothing.
+    def ensemble(self, num_members: int, size: int | None = None, num_models: int | None = None):
+        """Returns what trains several models at once, such as a `KerasEnsemble` of `mia_tf.training`; None if nothing.
 
         Args:
             num_members: nominal number of examples of a model's training set.

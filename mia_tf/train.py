@@ -57,7 +57,7 @@ _OTHERS = {
         flags.DEFINE_string,
         "recipe",
         "paper",
-        "Settings for the flags that are not given: paper for those of the mixture's paper, where it has any, or lira "
+        "Settings for the flags that are not given: paper for those of the mixture's paper, if it has any, or lira "
         "for LiRA's on every data set, which are the default values here. Those of the papers:\n" + recipes.table(),
     ),
     PrivacyConfig: (flags.DEFINE_bool, "dp", False, "Train with differential privacy (DP-SGD)."),
@@ -168,7 +168,7 @@ def _read_privacy(private: bool, given: dict) -> PrivacyConfig | None:
 
 
 def main() -> int:
-    """Runs the command; returns 1 where a model could not be trained."""
+    """Runs the command; returns 1 if a model could not be trained."""
     return _train_networks() if flags.FLAGS.task is None else _train_task()
 
 

@@ -79,7 +79,7 @@ def listed(values: Sequence | np.ndarray, most: int = 10) -> str:
 
 
 def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None, *, optional: bool = False) -> None:
-    """Raises InputError unless the value is an integer in [minimum, maximum] (or None where optional)."""
+    """Raises InputError unless the value is an integer in [minimum, maximum] (or None if optional)."""
     if optional and value is None:
         return
     bounds = f"must be an integer of at least {minimum}"
@@ -95,7 +95,7 @@ def check_choice(name: str, value: Any, choices: Collection) -> None:
 
 
 def check_shape(name: str, array: npt.ArrayLike, shape: tuple, dtype: npt.DTypeLike | None = None) -> None:
-    """Raises InputError unless the array has `shape` (None matches any length) and, where given, `dtype`."""
+    """Raises InputError unless the array has `shape` (None matches any length) and, if given, `dtype`."""
     array = np.asarray(array)
     wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))

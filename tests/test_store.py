@@ -301,7 +301,7 @@ def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(store, dat
     script = (
         "import sys; from mia_tf.store import Store\n"
         f"store = Store({str(store.logdir)!r})\n"
-        "with store.claim_group([0, 1]):\n"
+        "with store.claim_models([0, 1]):\n"
         "    (store.logdir / '.work' / f'model-{sys.argv[1]}-half').mkdir(); print(flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

@@ -5,17 +5,17 @@
     OMP_NUM_THREADS=1 python -m experiments.benchmarks.attacks_speed --caps=runs/mnist_svhn
     OMP_NUM_THREADS=1 python -m experiments.benchmarks.attacks_speed --sklearn=runs/mnist_svhn
 
-Fabricates LOGDIRs of random logits and times `observe` and `score` of every registered attack (--attacks for
-some) as an analysis runs them, piece by piece, every model a target. What attacks share, reading the logits and
-gathering and fitting them, is timed apart. --full ends at 256 models x 20,000 examples x 2 queries x 10 classes.
-Expected there: Shokri's attack below half a minute and all others together below one; seconds grow with models x
-examples (Shokri's training, once at its cap on rows, with neither), and memory hardly.
+Fabricates LOGDIRs of random logits, and times `observe` and `score` of every registered attack (--attacks for some).
+They run as in an analysis: piece by piece, and with every model a target. The work that attacks share is timed apart:
+reading the logits, gathering and fitting them. --full ends at 256 models x 20,000 examples x 2 queries x 10 classes.
+Expected there: Shokri's attack takes less than half a minute, and all others together less than one. Seconds grow with
+models x examples; Shokri's training, once at its cap on rows, with neither. Memory hardly grows.
 
 --caps measures Shokri's attack on a LOGDIR with several caps on the rows that a network trains on. --sklearn holds
 its networks, trained many at once, against scikit-learn's, trained one by one. Expected: at least 5 times faster, and
-AUROCs that differ no more than with another seed (24 models of 2,000 and 200 of the demo's digits, mean of three
-seeds: 9 times, 0.862 against 0.859 on the under-represented; of 3,000 MNIST and 250 SVHN digits: 10 times, 0.849
-against 0.850).
+AUROCs that differ no more than with another seed. Measured with 24 models, means of three seeds: on 2,000 and 200 of
+the demo's digits 9 times, 0.862 against 0.859 on the under-represented; on 3,000 MNIST and 250 SVHN digits 10 times,
+0.849 against 0.850.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 The same networks, batches of 256 images of 28x28x1 in memory, SGD with momentum, clip 1 and noise 1.3. Each
 measurement has a process of its own; rounds alternate between the methods and ratios are taken within a round, because
-the machine is noisy. All have the same threads, one a core: as one process, and the two engines also as training has
+the machine is noisy. All have the same threads, one per core: as one process, and the two engines also as training has
 them, one process of one thread a core, each with its own models.
 
 - `plain` is the reference engine without any clipping, `dp` the private engine.

@@ -53,12 +53,12 @@ def reference(arch: str, seconds: str) -> dict:
     return {"images_per_second": engine.images_per_second(float(seconds)), **_of_the_device(arch)}
 
 
-def ensemble(arch: str, group_size: str, precision: str, seconds: str) -> dict:
+def ensemble(arch: str, ensemble_size: str, precision: str, seconds: str) -> dict:
     """The ensemble engine with K models."""
-    from mia_tf.training.ensemble_group import EnsembleEngine
+    from mia_tf.training.ensemble_engine import EnsembleEngine
 
     data = random_dataset(shape=SHAPES[arch])
-    engine = EnsembleEngine(data, _config(arch, precision), group_size=int(group_size))
+    engine = EnsembleEngine(data, _config(arch, precision), ensemble_size=int(ensemble_size))
     speed = engine.images_per_second(float(seconds))
     ways = list(engine.formulations.values())
     chosen = " ".join(f"{name}:{ways.count(name)}" for name in sorted(set(ways)))

@@ -42,7 +42,7 @@ LAYER_COLUMNS = ("arch", "models_at_once", "batch", "precision", "layer", *(f"{w
 
 
 def in_own_process(backend: str, *arguments: object) -> dict | None:
-    """One measurement in a process of its own; None, and a line that says so, where it cannot be had."""
+    """One measurement in a process of its own; None, and a line that says so, if it failed."""
     what = " ".join(map(str, arguments))
     if importlib.util.find_spec(backend) is None:
         print(f"{what}: left out, {backend} is not installed", flush=True)

@@ -1,12 +1,12 @@
-"""Seconds a target that online LiRA takes: refitting without each target, against all targets at once.
+"""Seconds per target that online LiRA takes: refitting without each target, against all targets at once.
 
     OMP_NUM_THREADS=1 python -m experiments.benchmarks.leave_one_out    about 5 seconds, 500 MB
 
-`refit` re-creates the cost of `generate_ours` of LiRA's published plot.py, in our own words: for a target, a
-Python loop over the examples gathers the IN and the OUT scores of the other models, and SciPy's logpdf judges
-the target's. Ours is the shipped attack. Both start from the same phi and run on one thread; processor time is
-compared. Expected: at least 150 times faster a target at 128 models x 20,000 examples x 2 queries (measured with
-AVX-512: 0.28 s against 0.0012 s, 240 times).
+`refit` re-creates the cost of `generate_ours` of LiRA's published plot.py, in our own words. For a target, a Python
+loop over the examples gathers the IN and OUT scores of the other models; SciPy's logpdf judges the target's. Ours is
+the shipped attack. Both start from the same phi and run on one thread; processor time is compared. Expected: at least
+150 times faster per target at 128 models x 20,000 examples x 2 queries (measured with AVX-512: 0.28 s against 0.0012 s,
+240 times).
 """
 
 import argparse
@@ -73,12 +73,12 @@ def compare_speed(num_models: int, num_examples: int, queries: int) -> None:
     by_example, keep_by_example = np.ascontiguousarray(phi.transpose(1, 2, 0)), np.ascontiguousarray(keep.T)
     print(f"{num_models} models x {num_examples} examples x {queries} queries, one thread")
     published = fastest(lambda: refit(phi, keep, 0), 3)
-    print(f"refit without the target:   {published:.4f} s a target")
+    print(f"refit without the target:   {published:.4f} s per target")
     copying = fastest(by_example.copy, 5)
     for name in ("lira_online", "lira_online_fixed"):
         ours = fastest(lambda name=name: all_targets(by_example, keep_by_example, name), 5)
         print(
-            f"{name + ':':<27} {ours / num_models:.6f} s a target, {published * num_models / ours:.0f} times faster; "
+            f"{name + ':':<27} {ours / num_models:.6f} s per target, {published * num_models / ours:.0f} times faster; "
             f"{ours:.3f} s for all, {ours / copying:.1f} times the {copying:.3f} s of copying phi once"
         )
 

@@ -1,4 +1,4 @@
-"""LiRA's fourth open question: what does an attacker gain at a low false positive rate who sees intermediate models?
+"""LiRA's fourth open question: what does an attacker who sees intermediate models gain at a low false positive rate?
 
     python -m experiments.open_questions.intermediate --logdir runs/intermediate --data_dir DATA
 

@@ -24,7 +24,7 @@ OUT = Path(__file__).parent.parent / "results" / "open_questions"
 LABEL_ONLY = ("label_only_gap", "label_only")
 METRICS = ("auroc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "tpr_at_fpr_0.001_per_target")
 COLUMNS = (
-    *("dataset", "num_models", "queries", "attack", "population", "metric", "value", "ci_low", "ci_high"),
+    *("logdir", "dataset", "num_models", "queries", "attack", "population", "metric", "value", "ci_low", "ci_high"),
     *("num_targets", "num_members", "num_nonmembers", "seed", "note"),
 )
 
@@ -45,7 +45,7 @@ def with_queries(shadows: mia_tf.ShadowModels, queries: int) -> mia_tf.ShadowMod
 
 
 def rows(shadows: mia_tf.ShadowModels, queries: Sequence[int], seed: int) -> list[tuple]:
-    """Rows of the CSV, of one record."""
+    """Rows of the CSV, of one record, without the name of its LOGDIR."""
     attacks = [*LABEL_ONLY, recommended_online(len(shadows))]
     measured = []
     for count in queries:
@@ -75,7 +75,11 @@ def main() -> None:
             shadows.has_logits and shadows.shape[1] >= most,
             allowed,
         )
-    table = [row for shadows in records for row in rows(shadows, options.queries, options.seed)]
+    table = [
+        (folder.name, *row)
+        for folder, shadows in zip(options.logdirs, records, strict=True)
+        for row in rows(shadows, options.queries, options.seed)
+    ]
     options.out.mkdir(parents=True, exist_ok=True)
     print(write_rows(options.out / "label_only.csv", COLUMNS, table))
 

@@ -1,10 +1,10 @@
-"""What does an attacker gain who sees the examples and trains no shadow model? Quantile regression (Bertran, 2023).
+"""What does an attacker who sees the examples and trains no shadow model gain? Quantile regression (Bertran, 2023).
 
     python -m experiments.open_questions.sees_x --logdirs runs/mnist_svhn_cpu
 
-Beside quantile regression stand Yeom's attack, which has no shadow models either, and RMIA offline with 1, 2 and 4
-shadow models that were not trained on the example. The last rows have all shadow models.
-Writes sees_x.csv and a figure for each LOGDIR into experiments/results/open_questions.
+For comparison: Yeom's attack, which has no shadow models either; and RMIA offline with 1, 2 and 4 shadow models that
+were not trained on the example. The last rows have all shadow models. Writes sees_x.csv and a figure for each LOGDIR
+into experiments/results/open_questions.
 Cost: half a minute per LOGDIR of 32 models and 2,625 examples on one core, besides its training.
 Measured: experiments/results/open_questions/sees_x.md.
 """

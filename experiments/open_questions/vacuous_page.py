@@ -44,16 +44,16 @@ What each point changes of that AUROC, in points:
 
 ## One model beside the accountant
 
-The bound of Steinke et al. (2023) from ONE model per row, whose examples were chosen by fair coins: 20,000 + 1,000
+Each row has the bound of Steinke et al. (2023) from ONE model, whose examples were chosen by fair coins: 20,000 + 1,000
 examples, all of them canaries, the recipes of [figure 4](../figure4/README.md), pkeep 0.5, seed 1. The score is minus
-the loss, as one model has no shadow models. 95% confidence; rows in
+the loss, because one model has no shadow models. Bounds have 95% confidence; rows in
 [vacuous_guarantees_one_run.csv](vacuous_guarantees_one_run.csv). Noise 1.3 has another epsilon here than the 3.2 of
 figure 4, because models are trained on half of the examples, not on 70%.
 
 {one_run}
 
 - A lower bound of 0 does not say that nothing leaks. A stronger attack, or more canaries, may show more.
-- RDP's epsilon is an upper bound. PLD's is tighter, and far below it where the noise is small.
+- RDP's epsilon is an upper bound. PLD's is tighter, and far below it if the noise is small.
 - One learning rate serves all points. It suits none of them best, and the private ones may want another.
 - One mixture, one network and one seed were measured. Attackers who know the noise or see the steps are stronger.
 """
@@ -108,17 +108,17 @@ def answer(auroc: Mapping[str, Row], attack_name: str, missing: Sequence[str]) -
     leaking = [point for point in vacuous if auroc[point]["ci_low"] > 0.5]
     clipped = auroc["clip"]
     how = "lowers" if clipped["minus_none_high"] < 0 else "does not measurably change"
-    values = "; ".join(f"at epsilon {point} {_percent(auroc[point])}" for point in vacuous)
-    lead = "They weaken the attack" if helped else "Their noise does nothing that this small run can tell"
-    noise = f"noise lowers it further at epsilon {_list(helped)}" if helped else "noise does not lower it measurably"
+    values = "; ".join(f"{_percent(auroc[point])} at epsilon {point}" for point in vacuous)
+    lead = "They weaken the attack" if helped else "Their noise has no effect that this small run can show"
+    noise = f"Noise lowers it further at epsilon {_list(helped)}" if helped else "Noise does not lower it measurably"
     rest = [point for point in vacuous if point not in helped]
     also = f", and not measurably at {_list(rest)}" if helped and rest else ""
     still = f"The attack still beats guessing at epsilon {_list(leaking)}." if leaking else ""
     return (
-        f"{lead}. Clipping alone {how} the AUROC of {attack_name}\n"
-        f"on the under-represented examples, from {_percent(auroc['none'])} to {_percent(clipped)},\n"
-        f"and {noise}{also}.\n"
-        f"It is {values}.\n"
+        f"{lead}. Clipping alone {how} the AUROC of {attack_name},\n"
+        f"on the under-represented examples: it goes from {_percent(auroc['none'])} to {_percent(clipped)}.\n"
+        f"{noise}{also}.\n"
+        f"The AUROC is {values}.\n"
         f"{still}"
     )
 

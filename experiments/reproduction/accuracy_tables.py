@@ -44,15 +44,13 @@ def build(table: str, measured: dict[str, Measured]) -> Outcome:
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
     # Of 2,000 models a mean is known 45 times better than a single one.
     widest = max(row["paper_pm"] for row in shown if row["paper_pm"] != "")
-    words = (
-        f"Ours is of the mean over models; the paper's, up to {100 * widest:.1f}% a side, can only be of single models."
-    )
+    words = f"Ours is of the mean over models; the paper's (up to {100 * widest:.1f}% per side) is of single models."
     footnote(figure, f"{comparison.WORDS} {words}", measured)
     return Outcome({"": rows}, {"": figure})
 
 
 def accuracy_rows(table: str, runs: dict[str, Measured]) -> list[dict]:
-    """One row per number of the paper, with ours where the mixture has been run, and one for the members.
+    """One row per number of the paper, with ours if the mixture has been run, and one for the members.
 
     Args:
         table: "table1" or "table4".

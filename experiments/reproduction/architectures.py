@@ -1,8 +1,8 @@
 """Figure 12 of Carlini et al. (LiRA): a target's architecture and that of the shadow models, each with each.
 
-Every model of every run is a target, attacked with the models of its own architecture and with those of each other one,
-trained on 5/6 of the same examples; with so few OUT models LiRA takes one variance for all examples, as the paper does.
-The paper's targets are pre-trained on all of CIFAR-10's training set.
+Every model of every run is a target. It is attacked with the models of its own architecture and with those of each
+other one. All are trained on 5/6 of the same examples. There are few OUT models, so LiRA takes one variance for all
+examples, as in the paper. The paper's targets are pre-trained on all of CIFAR-10's training set.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def build(measured: Mapping[str, Measured]) -> Outcome:
 
 
 def pair_rows(target: Measured, shadow: Measured) -> list[dict]:
-    """AUROC and TPR of one architecture attacked with the models of one; none where it has not been."""
+    """AUROC and TPR of one architecture attacked with the models of one; none if it has not been."""
     audit = target.audit
     if target is not shadow:
         folder = runs.crossed(target.folder, shadow.folder)

@@ -78,21 +78,22 @@ def _where(claim: Claim) -> str:
 
 
 def _ours(claim: Claim, findings: Sequence[Finding]) -> str:
-    """The reading, in how many comparisons it holds, the one least in favour, and the CSVs."""
+    """The reading, in how many comparisons it holds, the least favourable one, and the CSVs."""
     reading = claim.reading[:1].upper() + claim.reading[1:]
     if not findings:
         return reading
     comparable = [finding for finding in findings if finding.comparable]
-    counts = f"{[f.verdict for f in comparable].count('holds')} of {len(comparable)}" if comparable else "none"
-    word = "" if claim.need == "all" else f" ({claim.need} must)"
-    sentence = least_in_favour(comparable or findings, most=claim.need == "some")
+    holding = [finding.verdict for finding in comparable].count("holds")
+    counts = f"{holding} of {len(comparable)} comparisons" if comparable else "no comparison"
+    word = "" if claim.need == "all" else f" ({claim.need} must hold)"
+    sentence = least_favourable(comparable or findings, most=claim.need == "some")
     named = dict.fromkeys(source for finding in findings for source in finding.source.split("; "))
     links = ", ".join(f"[{source.split('/')[0]}]({source})" for source in named)
     end = "Most" if claim.need == "some" else "Least"
-    return f"{reading}. Holds in {counts}{word}. {end} in favour: {sentence}. {links}"
+    return f"{reading}. Holds in {counts}{word}. {end} favourable: {sentence}. {links}"
 
 
-def least_in_favour(findings: Sequence[Finding], most: bool = False) -> str:
+def least_favourable(findings: Sequence[Finding], most: bool = False) -> str:
     """Returns the comparison that speaks most against a claim, or most for it."""
     resolved = [finding for finding in findings if finding.value[0] == finding.value[0]] or list(findings)
 

@@ -26,7 +26,7 @@ def attack_rows(run: Measured) -> Iterator[dict]:
 
 
 def sweep_rows(run: Measured) -> Iterator[dict]:
-    """AUROC on the under-represented group with all shadow models less that with few, by how few a side."""
+    """AUROC on the under-represented group with all shadow models minus that with few, by how few per side."""
     compared = run.audit.comparisons
     chosen = (compared["attack"] == LIRA_SWEPT) & (compared["population"] == "under")
     for row in compared[chosen & compared["other_num_shadow"].notna()].itertuples():

@@ -72,7 +72,7 @@ def privacy_findings(source: str, rows: Sequence[Row]) -> Iterator[Finding]:
     for place, groups in by_group(rows).items():
         over, under = groups["over"], groups["under"]
         value = difference(mean(under), mean(over))
-        yield Finding("majority", *place, "mean of D_U less mean of D_O", value, np.nan, source)
+        yield Finding("majority", *place, "mean of D_U minus mean of D_O", value, np.nan, source)
         beyond = share(float(over["share_above_1"]), int(over["n"]))
         yield Finding("overlap", *place, "share of D_O above 1", beyond, np.nan, source)
         within = share(1 - float(under["share_above_1"]), int(under["n"]))
@@ -99,7 +99,7 @@ def memorization_findings(
             places = (mixture, selection), (mixture, "random")
             value = difference(*(apart[place] for place in places))
             equal = len({epochs.get(place) for place in places}) == 1
-            case, name = "mean of D_U less mean of D_O", f"{selection} - random"
+            case, name = "mean of D_U minus mean of D_O", f"{selection} - random"
             yield Finding("separation", mixture, name, case, value, np.nan, source, comparable=equal)
 
 

@@ -38,11 +38,11 @@ def findings(
         for (mixture, selection, population, metric), sizes in swept.items():
             for claim, size, threshold, above in _limits(mixture, selection, population, metric):
                 if size in sizes:
-                    case = f"{population}, {size} a side"
+                    case = f"{population}, {size} per side"
                     yield Finding(claim, mixture, selection, case, sizes[size], np.nan, source, threshold, above)
             if (population, metric) == ("over", "auroc") and {"all", FIFTY} <= sizes.keys():
                 claim = "thousand" if mixture.startswith("mnist") else "hundred"
-                value, case = difference(sizes["all"], sizes[FIFTY]), f"over, all less {FIFTY} a side"
+                value, case = difference(sizes["all"], sizes[FIFTY]), f"over, all minus {FIFTY} per side"
                 yield Finding(claim, mixture, selection, case, value, np.nan, source, CLOSE)
 
 
@@ -66,11 +66,11 @@ def _losses(source: str, rows: Sequence[Row], epochs: Mapping[Place, int]) -> It
     for mixture in dict.fromkeys(key[0] for key in losses):
         for claim, selection, size in (("few", "singletons", FIVE), ("fifty", "random", FIFTY)):
             if value := losses.get((mixture, selection, size)):
-                case = f"all less {size} a side"
+                case = f"all minus {size} per side"
                 yield Finding(claim, mixture, selection, case, value, 0.0, source, CLOSE, above=False)
         places = [(mixture, selection) for selection in ("random", "singletons")]
         ones = [losses.get((*place, "1")) for place in places]
         if all(ones):
             equal = len({epochs.get(place) for place in places}) == 1
-            name, case = "random - singletons", "all less 1 a side"
+            name, case = "random - singletons", "all minus 1 per side"
             yield Finding("fewer", mixture, name, case, difference(*ones), np.nan, source, comparable=equal)

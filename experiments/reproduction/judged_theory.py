@@ -46,7 +46,7 @@ def theory_findings(
     ones = [row for row in learning if (row["rule"], row["models_per_side"]) == ("fixed", "1")]
     for less, more in itertools.pairwise(ones):
         value = difference(triple(more, "advantage"), triple(less, "advantage"))
-        case = f"memorization {more['memorization']} less {less['memorization']}"
+        case = f"memorization {more['memorization']} minus {less['memorization']}"
         yield Finding("corollary1", *PLACE, case, value, np.nan, learning_source)
 
 
@@ -59,7 +59,7 @@ def dp_findings(
         if row["group"] == "under" and row["minus_plain"]:
             yield Finding("dp", *place, "under, DP-SGD", triple(row, "mean"), np.nan, source, LOW, above=False)
             less = tuple(float(row[name]) for name in ("minus_plain", "minus_plain_low", "minus_plain_high"))
-            yield Finding("dp", *place, "under, less without", less, np.nan, source, above=False)
+            yield Finding("dp", *place, "under, minus without", less, np.nan, source, above=False)
     tests = {(row["run"], row["group"]): triple(row, "mean") for row in accuracy if row["split"] == "test"}
     names = list(dict.fromkeys(run for run, _ in tests))
     for group in ("over", "under") if len(names) == 2 else ():

@@ -36,7 +36,7 @@ class Claim:
         need: in which comparisons it must hold: "all", "most" or "some".
         stated: the paper's number; empty if the text has none.
         min_models: number of models that a judgement needs; 0 for any.
-        runs: names of runs of `experiments.runs` whose comparisons are missing where they are not made.
+        runs: names of runs of `experiments.runs` whose comparisons are missing if they are not made.
         remark: what else a reader must know.
     """
 
@@ -81,9 +81,9 @@ class Finding:
         mixture, selection: where; two selections that are compared stand as "MORE - LESS".
         case: what is compared, for people.
         value: the difference, or what else the claim is about, with its interval.
-        paper: the same number of the paper, NaN where its text has none.
+        paper: the same number of the paper, NaN if its text has none.
         source: the CSV that it is from, below experiments/results.
-        threshold: what the claim says the number is above; below where `above` is false.
+        threshold: what the claim says the number is above; below if `above` is false.
         above: whether the claim holds above the threshold.
         comparable: whether the models on both sides were trained equally long.
         scale: of the runs.
@@ -110,7 +110,7 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """ "holds" or "fails" where the whole interval lies on one side of the threshold, else "undecided"."""
+        """ "holds" or "fails" if the whole interval lies on one side of the threshold, else "undecided"."""
         if not self.comparable:
             return "not comparable"
         _, low, high = self.value
@@ -154,5 +154,5 @@ def triple(row: Row, column: str = "ours") -> Triple:
 
 
 def whatever_its_sign(value: Triple) -> Triple:
-    """A correlation's absolute value, with its interval turned over where it is negative."""
+    """A correlation's absolute value, with its interval turned over if it is negative."""
     return tuple(-end for end in (value[0], value[2], value[1])) if value[0] < 0 else value

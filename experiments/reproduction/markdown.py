@@ -138,8 +138,8 @@ def _sensitivity(cells: Mapping[tuple, Mapping[str, str]]) -> list[str]:
     mixture, quantity, name = place
     of = f"{MIXTURES[mixture]}, {quantity.replace('_', ' ')}, {name.removeprefix('ood_')}"
     return [
-        f"Of {len(rho)} correlations within D_U, {smaller} are weaker for one model than for the mean over OUT models,",
-        f"and {words} get another of the paper's words (weak, moderate, strong). The largest difference: {of},",
+        f"Within D_U {smaller} of {len(rho)} correlations are weaker for one model than for the mean over OUT models.",
+        f"The paper's word (weak, moderate, strong) changes for {words} of {len(rho)}. The largest difference: {of},",
         f"{rho[place][0]:.2f} for the mean over OUT models and {rho[place][1]:.2f} for one model.",
     ]
 

@@ -204,13 +204,13 @@ def distribution_rows(run: Measured, column: str, levels: dict[str, float]) -> I
 
 
 def examples_page(run: Measured) -> Figure:
-    """Random examples of low, middle and high memorization, a row a class (Choi et al., Figure 2b)."""
+    """Random examples of low, middle and high memorization, a row per class (Choi et al., Figure 2b)."""
     dataset = Store.open(run.folder).dataset()
     by_row = np.full(len(dataset.images), np.nan)
     by_row[run.audit.records["row"]] = run.audit.column("memorization")
     chosen = examples.choose_examples(by_row, dataset.labels, dataset.num_classes, np.random.default_rng(0))
     figure = style.new_figure(*examples.figure_size(dataset.num_classes))
     examples.draw_examples(figure.subplots(), chosen, dataset.images, by_row, dataset.groups, dataset.group_names)
-    words = f"Random examples within {examples.WITHIN} of each level; a dash where the class has no more."
+    words = f"Random examples within {examples.WITHIN} of each level; a dash if the class has no more."
     footnote(figure, words, {run.run.name: run})
     return figure

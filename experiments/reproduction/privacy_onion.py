@@ -1,8 +1,8 @@
 """Discussion of Choi et al. (section 8), the privacy onion effect: what is memorized once the most memorized are gone?
 
 The tenth of MNIST + SVHN that is memorized most leaves, and new models are trained on the rest; a control loses as many
-random examples of each group. Both are measured on the examples that stay in both, with models that had no part in
-choosing them, so that the difference is no regression to the mean. Accuracy is compared on the test images, which are
+random examples of each group. Both are measured on the examples that stay in both. The models had no part in choosing
+them, so that the difference is no regression to the mean. Accuracy is compared on the test images, which are
 the same: what leaves has no more than its kind among them.
 """
 

@@ -21,18 +21,18 @@ class Scale:
 
     Attributes:
         flags: first word of a mixture -> flagfile.
-        minutes: first word of a mixture -> estimated cost of a run, None where nobody has measured it; a run that costs
-            more has an entry of its own, such as mnist_singletons.
+        minutes: first word of a mixture -> estimated cost of a run, None if it was not measured; a run that costs more
+            has an entry of its own, such as mnist_singletons.
         machine: what `minutes` are measured on.
         num_under: examples of D_U in a random run; None for as many as the paper has.
-        candidates: examples of D_U to choose from; None where the random run itself offers them.
+        candidates: examples of D_U to choose from; None if the random run itself offers them.
         choosers: further flags of the runs on candidates.
         threshold: memorization of a singleton, and of a data set's own examples; None for the paper's,
             SINGLETON_THRESHOLDS and ALONE_THRESHOLDS.
         features: architecture whose features make the subpopulations.
         clustered: what its features are clustered of: "mixture", as in the paper, or "under", D_U alone. At the small
-            scales all of SVHN and CIFAR-10 lies in clusters of its own, and the paper's rule, the smallest of five
-            clusters of the whole mixture, finds none of it; so there it is the smallest of five clusters of D_U.
+            scales all of SVHN and CIFAR-10 lies in clusters of its own. The paper's rule, the smallest of five clusters
+            of the whole mixture, finds none of it. So there it is the smallest of five clusters of D_U.
         architectures: of the LiRA excerpt's Figure 12.
         one_group: the data set that they are trained on, alone.
         one_group_flags: further flags of these runs.

@@ -81,7 +81,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def run(module: str, arguments: tuple[str, ...], log: Path) -> int:
-    """Runs a command to its end; where it ends with 2 it must have said why in one line."""
+    """Runs a command to its end; if it ends with 2 it must have said why in one line."""
     log.unlink(missing_ok=True)
     code = jobs.finish(jobs.start(module, arguments, log), log)
     reasons = [line for line in log.read_text().splitlines() if line.startswith(f"{module}: ")]

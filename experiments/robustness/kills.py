@@ -54,7 +54,7 @@ def _trace(moment: str, logdir: Path) -> set[str]:
     return {str(path) for pattern in patterns.get(moment, ("experiment-*",)) for path in logdir.glob(pattern)}
 
 
-def kill_group(process: subprocess.Popen) -> bool:
+def kill_processes(process: subprocess.Popen) -> bool:
     """Kills a process group; returns whether the process was still running. None of the group may survive."""
     alive = process.poll() is None
     if alive:
@@ -108,7 +108,7 @@ def killed_alone(
             last = MOMENTS[rng.integers(len(MOMENTS))]
             process = job.start(logdir, log)
             wait_for(last, logdir, process, seconds, rng)
-            counts[last, "kills"] += kill_group(process)
+            counts[last, "kills"] += kill_processes(process)
             jobs.check_log(log)
             present = jobs.check_kept(logdir, present, reference)
             counts[last, "models compared"] += len(present)
@@ -136,7 +136,7 @@ def killed_shared(
         while len(present) < len(reference) and sum(counts[moment, "kills"] for moment in MOMENTS) < kills:
             last, chosen = MOMENTS[rng.integers(len(MOMENTS))], rng.integers(2)
             wait_for(last, logdir, processes[chosen], seconds, rng)
-            if kill_group(processes[chosen]):
+            if kill_processes(processes[chosen]):
                 counts[last, "kills"] += 1
             elif processes[chosen].returncode != 0:
                 raise AssertionError(logs[chosen].read_text()[-2000:])

@@ -4,8 +4,8 @@
 
 Each input is a LOGDIR or an archive of a user's in which one file is wrong in one way (`mutations`); train, analyze or
 plot is run on it. Allowed are the exit codes 0, 1 and 2, with exactly one line on stderr for 2, and never a traceback.
-Nothing may be unpickled, no other file of the LOGDIR may change but what the command writes, and none may take
-more than a minute of processor time or 8 GB.
+No command may unpickle anything, or change files of the LOGDIR that are not its own output. None may take more than a
+minute of processor time or 8 GB.
 
 Each command runs in a process that is forked from this one, by `python -m`'s own way through `command_line.run`; models
 are not trained but made up. Writes mutated_inputs.csv, one row per command and kind of file, to --out. Cost: about a

@@ -1,4 +1,4 @@
-"""Trains on a Ray cluster of two hosts whose link is cut: for a minute, and for good.
+"""Trains on a Ray cluster of two hosts whose link is cut: for a minute, and forever.
 
     python -m experiments.robustness.ray_cut [--seconds=60,0] [--head=near] [--out=FOLDER]
 

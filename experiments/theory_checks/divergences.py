@@ -30,7 +30,7 @@ def likelier_region(
     The log ratio of the densities is a quadratic, so the region lies between its roots or outside of them.
 
     Returns:
-        low and high, the roots, either of them infinite where sd0 = sd1; and inside, bool: whether the region
+        low and high, the roots, either of them infinite if sd0 = sd1; and inside, bool: whether the region
         is (low, high) or what lies outside. Equal distributions get an empty region, low = high.
     """
     mean0, sd0, mean1, sd1 = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (mean0, sd0, mean1, sd1)))

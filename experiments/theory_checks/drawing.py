@@ -21,12 +21,12 @@ def draw_distance(
     label: str,
     title: str,
 ) -> None:
-    """Draws a distance of P0 and P1 against memorization, a point an example, with the line of equality.
+    """Draws a distance of P0 and P1 against memorization, a point per example, with the line of equality.
 
     Args:
         ax: where to draw.
         memorization: (N,) float in [-1, 1].
-        distance: (N,) float: H^2 or TV; may lie below 0 where a bias has been taken off.
+        distance: (N,) float: H^2 or TV; may lie below 0 if a bias has been taken off.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
         label: what the distance is.
@@ -79,7 +79,7 @@ def draw_predicted_numbers(
     Args:
         ax: where to draw.
         inverse: name of a distance -> (B,) 1 / distance of each bin of examples, and the models per side its
-            mean advantage needs; inf where the largest number is not enough.
+            mean advantage needs; inf if the largest number is not enough.
         largest: of the numbers of shadow models that were tried.
         advantage: to be reached.
     """

@@ -1,6 +1,6 @@
 """How many shadow models an attack on one example needs: predicted, measured, and for a user to read off.
 
-The decision is LiRA's from ONE answer of the target: IN where the normal fitted to K IN models makes phi likelier
+The decision is LiRA's from ONE answer of the target: IN if the normal fitted to K IN models makes phi likelier
 than the normal fitted to K OUT models. "fixed" gives both sides one variance, so that the nearer mean wins;
 "own" takes each side's own, and so needs K >= 2. With prior 1/2 its error is (1 - advantage) / 2.
 """
@@ -25,7 +25,7 @@ def observations_needed(hellinger: np.ndarray, advantage: float) -> tuple[np.nda
     advantage a therefore needs log(1/(1 - a^2)) / (2 log(1/(1 - H^2))) at least, and log(1/(1 - a)) / log(1/(1 - H^2))
     is enough. These are OBSERVATIONS of the target's side with both distributions known, not shadow models.
 
-    Args: hellinger in [0, 1]; advantage in (0, 1). Returns: lower and upper bound, not rounded; inf where H^2 is 0.
+    Args: hellinger in [0, 1]; advantage in (0, 1). Returns: lower and upper bound, not rounded; inf if H^2 is 0.
     """
     with np.errstate(divide="ignore"):
         per_observation = -np.log1p(-np.asarray(hellinger, np.float64))
@@ -38,10 +38,10 @@ def limit_error(fits: NormalFits) -> np.ndarray:
 
 
 def fixed_error(fits: NormalFits, models: int) -> np.ndarray:
-    """Mean error of the "fixed" decision over random shadow models, exact where phi is normal.
+    """Mean error of the "fixed" decision over random shadow models, exact if phi is normal.
 
-    The nearer mean is IN's where D S > 0, with D the difference of the fitted means and S how far phi lies above
-    their midpoint. (D, S) is a bivariate normal, whose quadrants have Owen's closed form.
+    The nearer mean is IN's if D S > 0. D is the difference of the fitted means, and S is how far phi lies above their
+    midpoint. (D, S) is a bivariate normal, whose quadrants have Owen's closed form.
 
     Args: fits: any shape; models: K >= 1. Returns: errors of that shape.
     """
@@ -93,7 +93,7 @@ def own_error(fits: NormalFits, models: int, seed: int) -> np.ndarray:
 
 
 def expected_error(fits: NormalFits, models: int, rule: str, seed: int = 0) -> np.ndarray:
-    """(n,) mean error of either of RULES with that many shadow models per side; a guess where "own" has only one."""
+    """(n,) mean error of either of RULES with that many shadow models per side; a guess if "own" has only one."""
     if rule == "fixed":
         return fixed_error(fits, models)
     return own_error(fits, models, seed) if models > 1 else np.full(np.shape(fits.mean_in), 0.5)
@@ -112,7 +112,7 @@ def models_needed(fits: NormalFits, errors: tuple[float, ...], seed: int = 0) ->
         seed: of `own_error`.
 
     Returns:
-        error -> (n,) float64 column: a number of LADDER; inf where the cap is not enough; NaN where it is not
+        error -> (n,) float64 column: a number of LADDER; inf if the cap is not enough; NaN if it is not
         decidable, as even infinitely many models have a larger error.
     """
     tables = []
@@ -144,7 +144,7 @@ def measured_advantage(
         rng: draws them.
 
     Returns:
-        (n, len(models)) float64; NaN where a side has not more than K models.
+        (n, len(models)) float64; NaN if a side has not more than K models.
     """
     total = np.zeros((len(phi), len(models)))
     for _ in range(repeats):

@@ -59,8 +59,8 @@ def stability_advantage(values: np.ndarray, keep: np.ndarray, low: float, high: 
         low, high: bounds that do not depend on the values.
 
     Returns:
-        Advantage in [-1, 1] and its standard error (unequal variances), each (n,) float64; NaN where a side
-        has no model, the error also where one has a single model.
+        Advantage in [-1, 1] and its standard error (unequal variances), each (n,) float64; NaN if a side
+        has no model, the error also if one has a single model.
 
     Raises:
         InputError: a value outside the bounds.
@@ -83,7 +83,7 @@ def stability_advantage(values: np.ndarray, keep: np.ndarray, low: float, high: 
 
 
 def correctness_advantage(correct: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Advantage of the adversary that says "member" where the model is right (Theorem 2), and its standard error.
+    """Advantage of the adversary that says "member" if the model is right (Theorem 2), and its standard error.
 
     On the same models this is memorization, term by term; on other models it is an independent check of it.
 
@@ -97,7 +97,7 @@ def correctness_advantage(correct: np.ndarray, keep: np.ndarray) -> tuple[np.nda
 
 @dataclass(frozen=True)
 class NormalFits:
-    """Normals fitted to phi OUT and IN, as LiRA does; arrays of one shape, sd > 0, NaN where a side is empty."""
+    """Normals fitted to phi OUT and IN, as LiRA does; arrays of one shape, sd > 0, NaN if a side is empty."""
 
     mean_out: np.ndarray
     sd_out: np.ndarray

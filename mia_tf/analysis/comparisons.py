@@ -14,12 +14,12 @@ Key = tuple[str, int | None, str]
 def comparison_rows(evaluations: Mapping[Key, Evaluation], recommended: str) -> list[tuple]:
     """Rows of comparisons.csv.
 
-    A row is one of: an attack on one group less the same on all examples; the recommended LiRA less another attack;
-    an attack with all shadow models less the same with few.
+    A row is one of: an attack on one group minus the same on all examples; the recommended LiRA minus another attack;
+    an attack with all shadow models minus the same with few.
 
     Args:
         evaluations: of `evaluate` under one seed, with the same targets and pool of examples.
-        recommended: the attack that the others are compared with; those with all shadow models, where it was run.
+        recommended: the attack that the others are compared with; those with all shadow models, if it was run.
     """
     return [
         (a[0], b[0], a[2], b[2], a[1], b[1], *difference(evaluations[a], evaluations[b]))
@@ -28,7 +28,7 @@ def comparison_rows(evaluations: Mapping[Key, Evaluation], recommended: str) -> 
 
 
 def difference(a: Evaluation, b: Evaluation, metric: str = "auroc") -> tuple[float, float, float]:
-    """A metric of `a` less that of `b`, with a 95% interval; all NaN if one of them is not resolved.
+    """A metric of `a` minus that of `b`, with a 95% interval; all NaN if one of them is not resolved.
 
     The interval is paired: other targets or examples that move both alike do not move their difference. As for one
     metric, it is the wider of that over targets and that over blocks of examples.

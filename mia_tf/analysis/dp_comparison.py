@@ -51,7 +51,7 @@ class Comparison:
         epsilon: as of an Audit, with the accountants' upper bounds epsilon_rdp and epsilon_pld: NaN without DP,
             infinite if there is no bound.
         runs: per run: num_models, and the settings and the guarantee in hparams.json; missing if it does not say.
-        differences: per run with DP, attack, population and metric: the metric less the same without DP, with a 95%
+        differences: per run with DP, attack, population and metric: the metric minus the same without DP, with a 95%
             interval paired by targets and examples; NaN if one of them is not resolved.
         audits: label -> Audit of the run's models.
         hparams: label -> hparams.json of the run's first model.
@@ -168,8 +168,8 @@ def compare(
     Args:
         plain: LOGDIR trained without DP; or a list of LOGDIRs, the one without DP first and then those of `dp`.
         dp: LOGDIR trained with DP (`python -m mia_tf.train --dp`), or several of them.
-        labels: what the runs are called, the one without DP first; default "without DP", and "DP, lr RATE" or, if the
-            learning rates do not differ, "DP, epsilon EPSILON" or, if these do not either, "DP, LOGDIR".
+        labels: what the runs are called, the one without DP first. Default: "without DP", and for the others the first
+            of "DP, lr RATE", "DP, epsilon EPSILON" and "DP, LOGDIR" that tells them apart.
         attacks, seed, progress, scratch: as of `mia_tf.audit`.
 
     Returns:

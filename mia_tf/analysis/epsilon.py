@@ -1,22 +1,26 @@
 """A lower confidence bound on epsilon, from what an attack achieves: no (epsilon, delta)-DP training allows less.
 
-Against training that is (epsilon, delta)-DP for adding or removing one example, any attack at any threshold has
-TPR <= e^epsilon FPR + delta and 1 - FPR <= e^epsilon (1 - TPR) + delta (Kairouz et al., 2015). With a lower bound on
-the TPR and an upper bound on the FPR, both by Clopper-Pearson, these give a lower bound on epsilon (Jagielski et
-al., 2020; Nasr et al., 2023).
+If training is (epsilon, delta)-DP for adding or removing one example, any attack at any threshold has
+(Kairouz et al., 2015):
+
+    TPR <= e^epsilon FPR + delta
+    1 - FPR <= e^epsilon (1 - TPR) + delta
+
+Clopper-Pearson bounds the TPR from below and the FPR from above. Together they give a lower bound on epsilon
+(Jagielski et al., 2020; Nasr et al., 2023).
 
 - The threshold is chosen on the scores of one half of the targets, drawn at random, and tested on the other.
-- Of every example ONE pair is tested: a fair coin says whether a member or a non-member, and the target is drawn
-  among those of the tested half. So every example weighs the same on both sides whatever the plan of subsets, and
-  its scores against many targets, which agree much, are not taken for many trials. Given which coin fell, member
-  and non-member differ in the example's membership in ONE training set; all else, the fits on equally many shadow
-  models included, is distributed alike. The inequalities therefore hold for the rates over all examples.
-- Clopper-Pearson takes the pairs for independent trials. Pairs of different targets share no training run. Several
-  examples are asked of one target, though, and that these are independent given their memberships is an ASSUMPTION.
-  Targets that differ as much as examples do leave the bounds valid in simulations; where they differed three times
-  as much, and eight were tested, 9% of the bounds exceeded the epsilon of one answer. More targets make it matter
-  less. Steinke et al. (2023) do without the assumption, by guesses on independent coin flips of one run, which a
-  balanced plan of subsets is not.
+- ONE pair per example is tested: a fair coin decides between a member and a non-member, and the target is drawn from
+  the tested half. So every example weighs the same on both sides, whatever the plan of subsets. Its scores against many
+  targets agree much, and so they do not count as many trials. Given the coin, member and non-member differ in the
+  example's membership in ONE training set. All else has the same distribution, also the fits on equally many shadow
+  models. The inequalities therefore hold for the rates over all examples.
+- Clopper-Pearson takes the pairs for independent trials. Pairs of different targets share no training run. But several
+  examples are tested on one target. It is an ASSUMPTION that these are independent given their memberships. In
+  simulations the bounds stay valid if targets differ as much as examples do. If they differed three times as much, and
+  eight were tested, 9% of the bounds exceeded the epsilon of one answer. With more targets it matters less. Steinke et
+  al. (2023) need no such assumption: they guess independent coin flips of one run. The memberships in a balanced plan
+  of subsets are no such coin flips.
 - Each bound holds with its confidence by itself; the largest of several attacks' bounds does not.
 """
 
@@ -134,7 +138,7 @@ def lower_bound(
 def _epsilon(
     true: npt.ArrayLike, false: npt.ArrayLike, num_members: int, num_nonmembers: int, delta: float
 ) -> np.ndarray:
-    """Lower bound on epsilon from true and false positives; -infinity or below 0 where they show nothing."""
+    """Lower bound on epsilon from true and false positives; -infinity or below 0 if they show nothing."""
     least_tpr, _ = binomial_bounds(true, num_members)
     _, most_fpr = binomial_bounds(false, num_nonmembers)
     # Each of the two bounds fails with (1 - CONFIDENCE) / 2 at most, and both inequalities use the same two.

@@ -24,7 +24,7 @@ class Evaluation:
     """One attack on one population.
 
     Attributes:
-        metrics: metric -> (value, ci_low, ci_high), all NaN where it cannot be resolved.
+        metrics: metric -> (value, ci_low, ci_high), all NaN if it cannot be resolved.
         notes: metric -> what a reader must know, or "".
         curve: (K, 2) float64, points (FPR, TPR) of the exact ROC, thinned.
         thresholds: FPR level -> the score at or above which "member" is said at that level.
@@ -48,15 +48,15 @@ class Evaluation:
 class Population:
     """Which (example, target) pairs are pooled, and what they weigh.
 
-    An example that m of all M models trained on gives more members than non-members where m is large, and
-    scores of another distribution, as its fits rest on other numbers of models. Where m differs between
-    examples (a Bernoulli plan), a member therefore weighs 1/m and a non-member 1/(M - m): every example
-    counts equally on both sides. An example of no or of all models has only one side and is left out.
+    An example that m of all M models trained on gives more members than non-members if m is large. Its scores also have
+    another distribution, because its fits rest on other numbers of models. If m differs between examples (a Bernoulli
+    plan), a member therefore weighs 1/m and a non-member 1/(M - m): every example counts equally on both sides. An
+    example that no model or every model trained on has only one side, and is left out.
 
     Attributes:
         examples: (N,) bool.
         keep: (N, T) bool, membership in the training sets of the T targets.
-        num_in: (N,) integers, m; None where memberships of the targets were drawn independently of the shadow
+        num_in: (N,) integers, m; None if memberships of the targets were drawn independently of the shadow
             models', so that all examples and pairs count alike.
         num_models: M.
     """
@@ -117,12 +117,12 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
 
     Intervals are of a bootstrap over targets and of one over random blocks of examples, whichever is wider.
 
-    A true positive rate of 0 or 1, or one that rests on a few examples, hardly changes when units are drawn again, and
-    its bootstrap interval is far too narrow: [0, 0] if no member is found. Where the members found, or those
-    missed, lie in fewer than _FEW blocks of examples, the interval is therefore extended to hold Clopper-Pearson's
-    for the same rate in as many trials as there are examples. An example is pooled once for every target, but these
-    pairs agree much, as an attack finds the same odd examples in model after model; so an example counts as one
-    trial, as if all its members were found or none.
+    A true positive rate of 0 or 1, or one that rests on a few examples, hardly changes when units are drawn again. Its
+    bootstrap interval is far too narrow: [0, 0] if no member is found. The interval is therefore extended if the found
+    members, or the missed ones, lie in fewer than _FEW blocks of examples. It then holds Clopper-Pearson's interval for
+    the same rate, with one trial per example. An example is pooled once per target, but these pairs agree much: an
+    attack finds the same odd examples in model after model. So an example counts as one trial, as if all its members
+    were found or none.
     """
     num_targets = population.keep.shape[1]
     pool = Pool(int(np.count_nonzero(population.pooled)) * num_targets)

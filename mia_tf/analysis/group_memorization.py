@@ -46,7 +46,7 @@ def mean_memorization(correct: np.ndarray, keep: np.ndarray, seed: int) -> Group
 
     Args:
         correct: (n, M) bool, whether each model classifies each example of the group correctly.
-        keep: (n, M) bool, true where the example was in the model's training set.
+        keep: (n, M) bool, true if the example was in the model's training set.
         seed: equal seeds draw equally for equal shapes, so that runs of equal subsets can be subtracted.
     """
     rng = np.random.default_rng(seed)
@@ -101,7 +101,7 @@ def spread(memorization: np.ndarray, errors: np.ndarray) -> Mapping[str, float]:
 
 
 def _quantiles(replicates: np.ndarray) -> tuple[float, float]:
-    """Both ends of the 95% interval; NaN where nothing is resolved."""
+    """Both ends of the 95% interval; NaN if nothing is resolved."""
     finite = replicates[np.isfinite(replicates)]
     if not len(finite):
         return np.nan, np.nan

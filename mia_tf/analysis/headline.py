@@ -1,7 +1,7 @@
 """The headline of an audit: the strongest attack, chosen on one half of the targets and measured on the other.
 
-Who measures every attack and reports the highest rate reports too much: among many attacks one is the luckiest. Here
-the choice and the measurement rest on different target models, so that the measured rate needs no correction.
+The highest of all attacks' measured rates is too high: among many attacks, one is the luckiest. Here the choice and the
+measurement rest on different target models, so that the measured rate needs no correction.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -52,9 +52,9 @@ def headline(
     Returns:
         What JSON can hold: `attack`; `chosen` ("halves", "only" or "recommended"); `candidates`, the names chosen from;
         `num_choosing`, the number of targets that the choice rests on; `fpr`, None if no level is resolved; and
-        `measured`, name of a population -> num_targets, num_members, num_nonmembers, num_examples, `metrics` (metric ->
-        [value, ci_low, ci_high], None if not resolved) and `widths` (metric -> the widths of the interval over targets
-        and over examples).
+        `measured`: name of a population -> num_targets, num_members, num_nonmembers, num_examples, `metrics` and
+        `widths`. `metrics` is metric -> [value, ci_low, ci_high], None if not resolved; `widths` is metric -> the
+        widths of the interval over targets and over examples.
     """
     num_targets = scores[recommended].shape[1]
     everyone = np.arange(num_targets)

@@ -1,11 +1,15 @@
 """A lower bound on epsilon from ONE trained model (Steinke, Nasr and Jagielski, 2023, "Privacy auditing with one run").
 
-Each of m examples was included by a fair coin of its own. The auditor guesses some of the coins from the model's
-scores. If training is (epsilon, delta)-DP, the number of right guesses among r is hardly more than that of r coins
-which show the truth with probability q = e^epsilon / (1 + e^epsilon):
-P[at least v right] <= beta + 2 m delta alpha (theorem 5.2), with beta = P[Bin(r, q) >= v] and
-alpha = max over i in 1..v of P[v - i <= Bin(r, q) < v] / i. Unlike in `epsilon.epsilon_bounds` nothing is assumed of
-the examples' independence given the model.
+Each of m examples was included by a fair coin of its own. The auditor guesses r of the coins from the model's
+scores. Under (epsilon, delta)-DP, hardly more guesses are right than if each were right with probability q (theorem
+5.2):
+
+    P[at least v right] <= beta + 2 m delta alpha
+    q = e^epsilon / (1 + e^epsilon)
+    beta = P[Bin(r, q) >= v]
+    alpha = max over i in 1..v of P[v - i <= Bin(r, q) < v] / i
+
+Unlike `epsilon.epsilon_bounds`, this does not assume that the examples are independent given the model.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """True positive rates by the protocol of LiRA's published code: each target has a threshold of its own.
 
-Its `plot.py` attacks one model and reports `tpr[fpr < level][-1]`: the largest TPR at an FPR below the level, hence
-with no false positive at all if a target has fewer than 1 / level non-members. Averaged over targets this is more
-optimistic than the rate of all targets pooled under one threshold, which `evaluation.evaluate` measures.
+Its `plot.py` attacks one model and reports `tpr[fpr < level][-1]`: the largest TPR at an FPR below the level. A target
+with fewer than 1 / level non-members then allows no false positive at all. Averaged over targets, this is more
+optimistic than one threshold for all targets together, which `evaluation.evaluate` measures.
 """
 
 import numpy as np
@@ -31,10 +31,10 @@ def per_target_tpr(
         seed: of the bootstrap.
 
     Returns:
-        (value, ci_low, ci_high) and a note. The interval is Student's over targets, or as far as a bootstrap over
-        blocks of examples reaches, whichever is wider. A bootstrap of the highest non-members only ever lowers the
-        threshold, so its reach counts in both directions. The interval holds Clopper-Pearson's if the members found,
-        or those missed, are few examples. All NaN if no target has both members and non-members.
+        (value, ci_low, ci_high) and a note. The interval is Student's over targets or that of a bootstrap over blocks
+        of examples, whichever is wider. A bootstrap of the highest non-members only ever lowers the threshold, so its
+        reach counts in both directions. The interval holds Clopper-Pearson's if the members found, or those missed, are
+        few examples. All NaN if no target has both members and non-members.
     """
     rows = np.flatnonzero(examples)
     unit_of_row = np.random.default_rng([seed, 0]).permutation(len(examples))[rows] % _UNITS

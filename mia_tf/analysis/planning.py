@@ -16,14 +16,17 @@ HALF_WIDTH = 0.1
 def smallest_visible_rate(
     fpr: float, tpr: float, low: float, high: float, num_members: int, num_nonmembers: int
 ) -> float | None:
-    """Returns the smallest true positive rate (TPR) that could have been told from guessing, where TPR = FPR.
+    """Returns the smallest true positive rate (TPR) that could have been distinguished from guessing (TPR = FPR).
 
-    The rule: a rate p is visible if the lower end of its 95% interval lies above the FPR f. From m members and n
-    non-members that are independent trials, log(p / f) has the variance (1 - p) / (p m) + (1 - f) / (f n): members are
-    few, and so are the non-members that set the threshold. Trials are not quite independent, because an attack meets
-    the same record in many models. If the measured interval is wider than that of independent trials, every interval
-    is taken to be wider by the same ratio. The result never contradicts the measured interval: a rate whose interval
-    excludes guessing was visible, and one whose interval holds it was not.
+    The rule: a rate p is visible if the lower end of its 95% interval lies above the FPR f. With m members and n
+    non-members that are independent trials, the variance of log(p / f) is
+
+        (1 - p) / (p m) + (1 - f) / (f n)
+
+    because members are few, and so are the non-members that set the threshold. Trials are not quite independent,
+    because an attack meets the same record in many models. If the measured interval is wider than that of independent
+    trials, every interval is assumed to be wider by the same ratio. The result never contradicts the measured
+    interval: a rate was visible if its interval excludes guessing, and was not if its interval holds it.
 
     Args:
         fpr: in (0, 1).
@@ -31,7 +34,7 @@ def smallest_visible_rate(
         num_members, num_nonmembers: pairs of a record and a target that were pooled.
 
     Returns:
-        A rate in (fpr, 1]; None if even a rate of 1 could not be told from guessing.
+        A rate in (fpr, 1]; None if even a rate of 1 could not be distinguished from guessing.
 
     Example:
         >>> round(smallest_visible_rate(0.01, 0.012, 0.008, 0.017, 4552, 4552), 4)
@@ -62,9 +65,9 @@ def models_to_halve(low: float, high: float, widths: Sequence[float], num_target
     """Returns how many target models would make the interval of a rate half as wide.
 
     The interval is the wider of one over targets and one over records. The first narrows as 1 / sqrt(targets). The
-    second holds the noise of single answers, which narrows so too, and the differences between records, of which more
-    models bring no more. The first interval holds the noise of single answers as well, so what the second has beyond it
-    is taken for the differences between records.
+    second holds the noise of single answers, which narrows in the same way, and the differences between records, which
+    more models do not reduce. The first interval holds the noise of single answers as well. So what the second has
+    beyond it counts as the differences between records.
 
     Args:
         low, high: the 95% interval.
@@ -105,9 +108,9 @@ def models_for_memorization(
 ) -> np.ndarray:
     """Returns how many shadow models make the 95% interval of each record's memorization this wide either way.
 
-    At the rates of right answers, and the share of models that train on the record, that it has now. Both rates follow
-    from the memorization and its standard error, Agresti and Caffo's (`shadow.memorization`): of rates p and q with n
-    and m models it is that of (n p + 1) / (n + 2) and (m q + 1) / (m + 2) in n + 2 and m + 2 trials.
+    The record keeps its rates of right answers, and the share of models that train on it. Both rates, p with n models
+    and q with m, follow from the memorization and its standard error. That is Agresti and Caffo's
+    (`shadow.memorization`). Its rates are (n p + 1) / (n + 2) in n + 2 trials, and the same of q and m.
 
     Args:
         num_in, num_out: (N,) models that trained on each record, and that did not.
@@ -115,7 +118,7 @@ def models_for_memorization(
         half_width: above 0.
 
     Returns:
-        (N,) float64 whole numbers, at least 2; NaN where the standard error is NaN. A record that has enough models
+        (N,) float64 whole numbers, at least 2; NaN if the standard error is NaN. A record that has enough models
         gets a number that it has.
 
     Example:

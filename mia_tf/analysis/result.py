@@ -44,21 +44,21 @@ class Audit:
     Attributes:
         attacks: per attack, population and metric: the value and its 95% interval.
         records: per example, in the user's order: row, id, label, group, n_in and n_out (models trained with and
-            without it), memorization, memorization_se, privacy_score, ood_msp, ood_energy, lira_evidence; exposure, the
-            share of the targets trained on the example in which the recommended attack recognises it at the headline's
-            false positive rate, with its 95% interval exposure_low and exposure_high; rank, 1 for the most exposed; and
-            models_needed, how many models make the 95% interval of the memorization 0.1 wide either way.
+            without it), memorization, memorization_se, privacy_score, ood_msp, ood_energy, lira_evidence; exposure,
+            with its 95% interval exposure_low and exposure_high: of the targets trained on the example, the share in
+            which the recommended attack recognises it at the headline's false positive rate; rank, 1 for the most
+            exposed; and models_needed, how many models make the 95% interval of the memorization 0.1 wide either way.
         accuracy: per split and group, the models' mean accuracy.
         curves: points of the ROC curves.
         correlations: Spearman's rank correlations of columns of `records`.
         comparisons: paired differences of AUROC between attacks, populations and numbers of shadow models.
         sweep: as `attacks`, by the number of shadow models per side; empty unless it was asked for.
         epsilon: lower bounds on epsilon; empty unless they were asked for.
-        about: what is said besides: name, arch, group_titles, classes, stand_in, num_models, num_targets, recommended
-            (the LiRA variant), headline_fpr (the FPR of the headline and of exposure, by `headline.headline_level`),
-            headline (the strongest attack, chosen on one half of the targets and measured on the other, as
-            `headline.headline` returns it; None if membership is unknown), delta, seed, versions, and notes,
-            sentences about models that learnt nothing, were passed over or differ.
+        about: what else is known: name, arch, group_titles, classes, stand_in, num_models, num_targets, delta, seed,
+            versions; recommended, the LiRA variant; headline_fpr, the FPR of the headline and of exposure, by
+            `headline.headline_level`; headline, the strongest attack, chosen on one half of the targets and measured on
+            the other, as `headline.headline` returns it; None if membership is unknown; and notes, sentences about
+            models that learnt nothing, were skipped or differ.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -91,8 +91,8 @@ class Audit:
     ):
         """Takes the tables by the names of their CSVs, what is said besides, and what is not written into files.
 
-        These are the scores by attack, the packed bits of `correct`, and (attack, population) -> its Evaluation, whose
-        draws differences of two audits are paired by.
+        These are the scores by attack, the packed bits of `correct`, and (attack, population) -> its Evaluation. The
+        Evaluations' draws pair the differences of two audits.
         """
         for name, attribute in _ATTRIBUTES.items():
             setattr(self, attribute, tables[name])
@@ -120,7 +120,7 @@ class Audit:
         return self._scores[attack]
 
     def correct(self) -> np.ndarray:
-        """Returns (N, M) bool: whether each of the M models that `records` rest on classifies each example correctly.
+        """Returns (N, M) bool: whether each of the M models behind `records` classifies each example correctly.
 
         Raises:
             InputError: the audit was loaded from files, which do not hold it, or is of scores without logits.

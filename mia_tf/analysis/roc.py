@@ -1,7 +1,7 @@
-"""Receiver operating characteristics of pooled scores, exact and in 8 bytes a pair.
+"""Receiver operating characteristics of pooled scores, exact and in 8 bytes per pair.
 
-2,000 targets x 61,000 examples are 122 million (score, membership) pairs. Each is packed into one unsigned
-integer whose order is that of the scores, so one in-place sort is all the memory and work there is.
+2,000 targets x 61,000 examples are 122 million (score, membership) pairs. Each is packed into one unsigned integer, and
+the integers have the order of the scores. So one in-place sort is all that memory and time are spent on.
 """
 
 from collections.abc import Iterator
@@ -24,9 +24,8 @@ class Roc:
     Attributes:
         auroc: P(member's score > non-member's) + half P(equal).
         advantage: largest TPR - FPR.
-        fpr, tpr, threshold: (L,) float64, for each level asked for the last point of the exact curve whose
-            FPR is at most that level, and the score at or above which "member" is said to get there
-            (infinity where that is no score at all).
+        fpr, tpr, threshold: (L,) float64, for each requested level: the last point of the exact curve with an FPR of at
+            most that level. Scores at or above the threshold are called "member" there; it is infinite if none is.
     """
 
     auroc: float

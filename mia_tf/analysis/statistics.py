@@ -124,11 +124,11 @@ def bootstrap_offsets(
     Args:
         members, nonmembers: (U, B) float64 weights by unit (a target model, or a block of examples) and range.
         levels: false positive rates.
-        draws: (REPLICATES, U) how often each unit is drawn, as `redraws` gives it.
+        draws: (REPLICATES, U) how often each unit is drawn, as `redraws` returns it.
 
     Returns:
-        (REPLICATES, 2 + len(levels)) float64, each replicate less the metrics of all units together; NaN for a
-        single unit, and where a replicate has no members or no non-members.
+        (REPLICATES, 2 + len(levels)) float64, each replicate minus the metrics of all units together; NaN for a single
+        unit, and where a replicate has no members or no non-members.
     """
     if len(members) < 2:
         return np.full((REPLICATES, 2 + len(levels)), np.nan)

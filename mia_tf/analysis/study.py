@@ -245,7 +245,7 @@ def check_levels(fpr: Sequence[float]) -> tuple[float, ...]:
 
 
 def limitable(attacks: Iterable[str]) -> list[str]:
-    """Those of the attacks whose shadow models can be limited to K a side of every example.
+    """Those of the attacks whose shadow models can be limited to K per side of every example.
 
     The others have none (Yeom), or fit one thing to the records of all models together.
     """

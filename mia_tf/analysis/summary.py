@@ -18,7 +18,7 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
     """
     if len(attacks):
         yield from metric_lines(attacks, ["attack"])
-        yield "In percent, with 95% intervals; - where it cannot be resolved. One threshold for all targets."
+        yield "In percent, with 95% intervals; - if it cannot be resolved. One threshold for all targets."
         if any(metric.endswith("_per_target") for metric in shown_metrics(attacks)):
             yield "Per target: each target has its own threshold, as in LiRA's published code; that is more optimistic."
     else:

@@ -68,8 +68,8 @@ COLUMNS = {
 }
 """Table -> columns of its CSV, in order. Columns are added at the end, never renamed: other programs read them."""
 _FAMILIES = ("yeom", "shokri", "sablayrolles", "song", "lira", "rmia", "label_only", "quantile", "trajectory")
-"""The attacks' names begin so, in the order of table 2 of Choi et al., then RMIA, the attacks on labels alone,
-and the attacks that see x or several epochs."""
+"""The attacks' names begin like this. The order is that of table 2 of Choi et al.; then come RMIA, the attacks on
+labels alone, and the attacks that see x or several epochs."""
 
 
 _KINDS = {
@@ -145,7 +145,7 @@ def _with_missing(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _noted(frame: pd.DataFrame, stand_in: str) -> pd.DataFrame:
-    """The same table, whose notes say that data stand in for the real ones if they do."""
+    """The same table; if data stand in for the real ones, its notes say so."""
     if stand_in:
         frame["note"] = [f"{note}; stand-in data" if note else "stand-in data" for note in frame["note"]]
     return frame

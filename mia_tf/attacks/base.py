@@ -11,13 +11,13 @@ ATTACKS: dict[str, type["Attack"]] = {}
 
 
 class Attack:
-    """A membership-inference attack on every model in turn, all other models being its shadow models.
+    """A membership-inference attack on every model in turn; all other models are its shadow models.
 
-    Or on the targets of another LOGDIR, all of which stand before the shadow models (`Block.lineup`).
+    Or an attack on the targets of another LOGDIR, which come before the shadow models (`Block.lineup`).
 
-    `analyze` shows every block of examples to `observe`, and then again to `score`. Whatever is fitted for a
-    target must leave that target out, and must have seen equally many models whether the example was in the
-    target's training set or not (`mia_tf.shadow.leave_one_out` does both).
+    `analyze` shows every block of examples to `observe`, and then again to `score`. Every fit for a target must leave
+    that target out. It must also rest on equally many models, whether or not the example was in the target's training
+    set (`mia_tf.shadow.leave_one_out` does both).
 
     Attributes:
         limitable: whether all that it takes from shadow models comes from `Block.fits` or `Block.leave_one_out`,

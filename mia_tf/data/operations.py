@@ -87,5 +87,5 @@ def _sign(rng: np.random.Generator) -> int:
 
 
 def _affine(picture: Image.Image, coefficients: tuple) -> Image.Image:
-    """The picture whose pixel (x, y) is that at (a x + b y + c, d x + e y + f) of the given one."""
+    """Returns a picture: its pixel (x, y) is the given one's at (a x + b y + c, d x + e y + f)."""
     return picture.transform(picture.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)

@@ -11,7 +11,7 @@ from mia_tf.validation import check, check_shape, fail
 _HALF = 0.5
 """Half a level: what lies less than this outside of 0 and 255 rounds to a level."""
 _DARKEST = 127
-"""Numbers up to this may be a range of their own, such as 0 to 16 or 0 to 100, and not a part of 0 to 255."""
+"""Numbers up to this may have a range of their own, such as 0 to 16 or 0 to 100, instead of 0 to 255."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """PixMix (Hendrycks et al., "PixMix: Dreamlike Pictures Comprehensively Improve Safety Measures", CVPR 2022).
 
-An image is mixed again and again, each time with an augmented copy of itself or with a picture of much
-structure, such as a fractal. Choi et al. (appendix C) make augMNIST and augCIFAR-10 with it.
+An image is mixed several times, each time with an augmented copy of itself or with a picture of much structure, such as
+a fractal. Choi et al. (appendix C) make augMNIST and augCIFAR-10 with it.
 """
 
 import functools
@@ -38,12 +38,12 @@ def pixmix(
 ) -> np.ndarray:
     """Augments each image by PixMix, in a fifth of a millisecond each (28 x 28 or 32 x 32, one core).
 
-    It starts as it is or, as often, as an augmented copy. Then `least` to k times, all equally likely, it is mixed
-    with another augmented copy of the image or, as often, with the one of `pictures` that was drawn for it: by
-    `add` or `multiply`, with new `weights`, clipped to the grey levels that exist. An augmented copy is the
-    image under one of the `operations`, all equally likely, of a strength between 0.01 and severity / 10. The
-    defaults are those of Choi et al., appendix C. PixMix's published code has nine operations, and mirrors and crops
-    each image before it mixes (`READINGS`).
+    It starts as it is or, as often, as an augmented copy. Then it is mixed `least` to k times, all numbers equally
+    likely. It is mixed with another augmented copy or, as often, with the one of `pictures` that was drawn for it: by
+    `add` or `multiply`, with new `weights`, clipped to the grey levels that exist. An augmented copy is the image under
+    one of the `operations`, all equally likely, of a strength between 0.01 and severity / 10. The defaults are those of
+    Choi et al., appendix C. PixMix's published code has nine operations, and mirrors and crops each image before it
+    mixes (`READINGS`).
 
     What an image becomes depends on its pixels, on `pictures` and on `rng`, not on the other images or on
     their order; equal images become equal.

@@ -1,9 +1,9 @@
-"""Renders house numbers that stand in for SVHN where no photographs can be had.
+"""Renders house numbers that stand in for SVHN if its photographs are not available.
 
-Each picture follows the way of a photograph: a number in some typeface on a plate or a wall, seen at an
-angle, lit unevenly, taken by a small and compressing camera, and cut out around one digit, so that
-its neighbours are partly in view. The distributions of colour, contrast and sharpness were set beside real
-SVHN digits (experiments/sheets.py).
+Each picture is made like a photograph of a number, in some typeface, on a plate or a wall. It is seen at an angle, lit
+unevenly and taken by a small and compressing camera. It is cut out around one digit, with its neighbours partly in
+view. The distributions of colour, contrast and sharpness were set by comparison with real SVHN digits
+(experiments/sheets.py).
 """
 
 from pathlib import Path

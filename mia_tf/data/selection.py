@@ -80,9 +80,8 @@ def fingerprint(config: DataConfig) -> dict:
 def check_new_models(config: DataConfig, identity: Mapping, logdir: Path) -> None:
     """Sees to it that nothing is chosen by models and then attacked with the same ones.
 
-    A model is the same where its examples, its initial weights and its order are; examples may be (a threshold
-    of -1 selects them all), and the seed decides the rest. So a run on singletons has a LOGDIR and a seed of its
-    own.
+    A model is the same if its examples, its initial weights and its order are; examples may be (a threshold of -1
+    selects them all), and the seed decides the rest. So a run on singletons has a LOGDIR and a seed of its own.
 
     Args:
         config: of the new run.
@@ -164,7 +163,7 @@ def _singletons(dataset: Dataset, config: DataConfig):
     if bool(earlier.stand_in) != bool(dataset.stand_in):
         fail("scores_from", config.scores_from, "must be a run on the same data, not a stand-in for one of the two")
     under = dataset.groups == UNDER
-    # Where labels are drawn at random, another mixture has the same pictures under other labels.
+    # If labels are drawn at random, another mixture has the same pictures under other labels.
     known = earlier.under & np.isfinite(earlier.memorization)
     ours, theirs = _labelled(dataset.example_ids, dataset.labels), _labelled(earlier.example_ids, earlier.labels)
     unknown = under & ~np.isin(ours, theirs[known])

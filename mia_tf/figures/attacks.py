@@ -33,7 +33,7 @@ def draw_attacks(
     Args:
         ax: where to draw.
         metric: "auroc", or a true positive rate such as "tpr_at_fpr_0.001".
-        values: (attack, name of a series) -> (value, ci_low, ci_high); NaN where it could not be resolved.
+        values: (attack, name of a series) -> (value, ci_low, ci_high); NaN if it could not be resolved.
         series: name -> (what the legend says, look).
     """
     logarithmic = metric != "auroc"

@@ -46,10 +46,10 @@ def draw_distributions(
 
     Args:
         axes: a panel for each run, with shared axes.
-        memorization: run -> (N,) float in [-1, 1]; NaN where it could not be resolved.
+        memorization: run -> (N,) float in [-1, 1]; NaN if it could not be resolved.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
-        edges: of the bins, as `memorization.histogram_edges` gives them for all runs together.
+        edges: of the bins, as `memorization.histogram_edges` returns them for all runs together.
     """
     for ax, (label, values) in zip(axes, memorization.items(), strict=True):
         draw_memorization_histogram(ax, values, groups, names, edges)

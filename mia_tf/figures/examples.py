@@ -1,4 +1,4 @@
-"""The images at memorization near 0, 0.5 and 1, one row a class (Choi et al., Figure 2b)."""
+"""The images at memorization near 0, 0.5 and 1, one row per class (Choi et al., Figure 2b)."""
 
 from collections.abc import Sequence
 

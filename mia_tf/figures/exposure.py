@@ -14,7 +14,7 @@ def draw_exposure(
 
     Args:
         ax: where to draw.
-        exposure: (N,) float in [0, 1]; NaN where it is not known.
+        exposure: (N,) float in [0, 1]; NaN if it is not known.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
         models_per_side: a typical number of models that a record is in: exposure is a multiple of its inverse.

@@ -24,11 +24,11 @@ def draw_memorization(
 
     Args:
         ax: where to draw.
-        memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
+        memorization: (N,) float in [-1, 1]; NaN if it could not be resolved.
         scores: (N,) float privacy scores; NaN likewise.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
-        spearman: group id or "all" -> (rho, p); NaN, or absent, where it could not be resolved.
+        spearman: group id or "all" -> (rho, p); NaN, or absent, if it could not be resolved.
     """
     scatter.draw_groups(ax, memorization, scores, groups, names, lambda group: _correlation(spearman, group))
     ax.set(title="Memorization and privacy score", xlabel="memorization", ylabel="privacy score")
@@ -49,7 +49,7 @@ def histogram_edges(memorization: np.ndarray, models_per_side: int) -> np.ndarra
     """(B + 1,) float64 edges of bins up to 1 that hold all values.
 
     Args:
-        memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
+        memorization: (N,) float in [-1, 1]; NaN if it could not be resolved.
         models_per_side: a typical number of models that an example is in. Memorization is a multiple
             of its inverse, and bins that hold unequally many such values would show false combs.
     """
@@ -69,10 +69,10 @@ def draw_memorization_histogram(
 
     Args:
         ax: where to draw.
-        memorization: (N,) float in [-1, 1]; NaN where it could not be resolved.
+        memorization: (N,) float in [-1, 1]; NaN if it could not be resolved.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
-        edges: of the bins, as `histogram_edges` gives them.
+        edges: of the bins, as `histogram_edges` returns them.
     """
     draw_group_histograms(ax, memorization, groups, names, edges)
     ax.set(title="Memorization", xlabel="memorization (correct if IN $-$ correct if OUT)")

@@ -47,7 +47,7 @@ def draw_against_ood(
         label: what the scores are.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
-        spearman: group id or "all" -> (rho, p); NaN, or absent, where it could not be resolved.
+        spearman: group id or "all" -> (rho, p); NaN, or absent, if it could not be resolved.
     """
     if detector == "ood_msp":
         ax.set_xscale("log", nonpositive="clip")

@@ -29,7 +29,7 @@ _FAMILIES = ("song", "sablayrolles", "lira", "rmia", "label")
 
 
 def pages(audit, images: np.ndarray | None = None, names: Sequence[str] | None = None) -> Iterator[tuple[str, Figure]]:
-    """Draws every figure that there are numbers for; yields its name and itself.
+    """Draws every figure for which the audit has numbers; yields its name and the figure.
 
     Args:
         audit: the finished numbers.
@@ -213,7 +213,7 @@ def _examples(audit, images: np.ndarray) -> Figure:
     figure = style.new_figure(*examples.figure_size(shown))
     examples.draw_examples(figure.subplots(), chosen, images, values, groups, _groups(audit)[1])
     few = f" The first {shown} of {num_classes} classes." if shown < num_classes else ""
-    caption = f"Random examples within {examples.WITHIN} of each level; a dash where the class has no more.{few}"
+    caption = f"Random examples within {examples.WITHIN} of each level; a dash if the class has no more.{few}"
     _footnote(figure, audit, caption)
     return figure
 

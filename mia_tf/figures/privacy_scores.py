@@ -15,7 +15,7 @@ def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names:
 
     Args:
         ax: where to draw.
-        scores: (N,) float, |mu_in - mu_out| / (sigma_in + sigma_out); NaN where it could not be resolved.
+        scores: (N,) float, |mu_in - mu_out| / (sigma_in + sigma_out); NaN if it could not be resolved.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
     """

@@ -24,7 +24,7 @@ def draw_roc(
         ax: where to draw.
         curves: attack -> (K,) false and (K,) true positive rates, both rising from 0 to 1;
             K is 0 if there is nothing to draw.
-        auroc: attack -> area under the curve; NaN where it could not be resolved.
+        auroc: attack -> area under the curve; NaN if it could not be resolved.
         smallest_fpr: the smallest rate above 0 that the data can show, 1 / number of non-members.
         title: of the panel.
     """
@@ -33,7 +33,7 @@ def draw_roc(
     for attack, look in style.attack_styles(curves).items():
         area = auroc.get(attack, np.nan)
         text = f"{area:.3f}" if np.isfinite(area) else "unresolved"
-        # In steps: where scores tie there is no threshold between two points, and no rate but that of the lower one.
+        # In steps: if scores tie, there is no threshold between two points, and no rate but that of the lower one.
         line = {"color": look.colour, "linestyle": look.linestyle, "linewidth": 1.4, "drawstyle": "steps-post"}
         ax.plot(*curves[attack], label=f"{text}  {look.label}", **line)
     # A point at rate 0 is at minus infinity: "clip" draws the line on to the edge of the axes.

@@ -30,7 +30,7 @@ def draw_sweep(ax: Axes, metric: str, values: Mapping[str, Mapping[int, tuple[fl
     for attack, look in style.attack_styles(values).items():
         own = sorted(values[attack])
         x, table = [places[size] for size in own], np.array([values[attack][size] for size in own])
-        # To the axis' end where an interval reaches to 0, which a logarithmic axis has not.
+        # To the axis' end if an interval reaches 0, which a logarithmic axis does not have.
         low = table[:, 1] if metric == "auroc" else np.maximum(table[:, 1], chance(metric) / 3)
         ax.fill_between(x, low, table[:, 2], color=look.colour, alpha=0.1, linewidth=0)
         line = {"color": look.colour, "linestyle": look.linestyle, "linewidth": 1.4, "marker": "o", "markersize": 3}

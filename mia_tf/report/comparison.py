@@ -54,10 +54,10 @@ def of_run(comparison: Comparison) -> dict:
     """The numbers of a comparison that a report shows.
 
     Returns:
-        `attack` that differences are of, the LiRA variant that the number of models recommends; `fpr`, the lowest rate
-        that all runs resolve; `runs`, for each: label, tpr, auroc, memorization, accuracy (values with intervals),
-        `minus` (the same less that of the run without DP, paired), accuracy_of, epsilon_upper, epsilon_lower, delta and
-        its own headline.
+        `attack`, whose differences are shown: the LiRA variant that the number of models recommends; `fpr`, the lowest
+        rate that all runs resolve; `runs`, for each: label; tpr, auroc, memorization and accuracy, values with
+        intervals; `minus`, the same minus that of the run without DP, paired; accuracy_of, epsilon_upper,
+        epsilon_lower, delta and its own headline.
     """
     audits = comparison.audits
     attack = comparison.plain.about["recommended"]

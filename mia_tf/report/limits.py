@@ -50,8 +50,9 @@ def _parse(text: str) -> Limit:
 def checked(limits: Sequence[Limit], headline: Mapping | None) -> list[dict]:
     """Compares the headline's attack with limits.
 
-    A limit is exceeded if the whole 95% interval lies above it, so that chance alone fails a limit that is kept once in
-    forty times at most. A value above it whose interval holds the limit is said to be undecided, and fails nothing.
+    A limit is exceeded if the whole 95% interval lies above it. So if the limit is kept in truth, chance alone fails it
+    at most once in forty times. A value above the limit is undecided if its interval holds the limit, and fails
+    nothing.
 
     Args:
         limits: of `parse_limits`.

@@ -63,7 +63,7 @@ def answer(headline: Mapping | None, smallest: float | None, fpr: float | None =
         return [
             f"Too few non-members were tested for any rate: {who} gives a member the higher score than a non-member "
             f"{percent(value)} of the time (95% interval {percent(low)} to {percent(high)}), and guessing 50%.",
-            f"{size}, no true positive rate can be told from guessing.",
+            f"{size}, no true positive rate can be distinguished from guessing.",
         ]
     value, low, high = measured["metrics"][f"tpr_at_fpr_{fpr:g}"]
     first = (
@@ -72,9 +72,12 @@ def answer(headline: Mapping | None, smallest: float | None, fpr: float | None =
     )
     first = first[0].upper() + first[1:] if low > fpr else f"No leak was seen: {first}"
     if smallest is None:
-        return [first, f"{size}, no leak at a false positive rate of {percent(fpr)} could be told from guessing."]
+        return [
+            first,
+            f"{size}, no leak at a false positive rate of {percent(fpr)} could be distinguished from guessing.",
+        ]
     limit = f"a true positive rate below {percent(smallest)} at a false positive rate of {percent(fpr)}"
-    return [first, f"{size}, {limit} cannot be told from guessing."]
+    return [first, f"{size}, {limit} cannot be distinguished from guessing."]
 
 
 def choice(headline: Mapping) -> str:
@@ -101,7 +104,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def settled(counts: Mapping, num_models: int) -> str:
-    """Which records are settled with the models there are, and how many more would settle the others.
+    """Which records are settled with the existing models, and how many more would settle the others.
 
     Args:
         counts: half_width, settled, known and more_models, as in the numbers of a report.

@@ -95,7 +95,7 @@ def in_memory(model: Answers) -> Answers:
 
 
 def check_fits(model: Answers, shape: tuple[int, int, int], num_examples: int) -> None:
-    """Raises InputError where a model's arrays do not fit the labels and the first model."""
+    """Raises InputError if a model's arrays do not fit the labels and the first model."""
     if model.shape != shape or model.shape[0] != num_examples:
         allowed = (
             f"must have examples, queries, classes = ({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the "

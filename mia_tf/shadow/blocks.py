@@ -33,7 +33,7 @@ class Block:
     Attributes:
         start: row of the first of the n examples.
         labels: (n,) int64.
-        keep: (n, M) bool, true where the example was in the model's training set.
+        keep: (n, M) bool, true if the example was in the model's training set.
         phi: (n, Q, M) float64 (`signals.phi`) by example, query and model.
         read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
         chosen: (n, M) bool, K + 1 models per side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
@@ -121,7 +121,7 @@ class PlainView:
 
 
 class Recording:
-    """Every model's logits of every example. `read` them once; `reread` gives the same blocks from what was kept."""
+    """Every model's logits of every example. `read` them once; `reread` returns the same blocks from what was kept."""
 
     def __init__(self, shadows: ShadowModels, targets: ShadowModels | None = None, members_known: bool = True):
         """Decides who is attacked with whom; reads no logits.

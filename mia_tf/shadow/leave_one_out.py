@@ -1,13 +1,13 @@
-"""Fits the IN and the OUT shadow models of every example for every target at once, the target left out.
+"""Fits the IN and the OUT shadow models of every example for every target at once, without the target.
 
 For every (example, query) and every target model, the fit is what a refit without the target would give:
 median and sum of squares of the target's own side follow from the whole side's, by rank and by subtraction.
 
-So that a target's membership cannot show in the NUMBER of models left, one model of the other side is left
-out too, its partner: a member and a non-member of the same example are both judged by fits on n_in - 1 and
-n_out - 1 models. Without this, LiRA with per-example variance gets AUC 0.42 on pure noise at 8 models.
-The partner is chosen by position alone (the k-th member's partner is the k-th non-member, round and round
-on the shorter side), never by a value.
+One model of the other side, its partner, is left out too. Otherwise a target's membership would show in the NUMBER of
+models left. So a member and a non-member of the same example are both judged by fits on n_in - 1 and n_out - 1 models.
+Without this, LiRA with per-example variance gets AUC 0.42 on pure noise at 8 models. The partner is chosen by
+position alone, never by a value: the k-th member's partner is the k-th non-member, and the shorter side starts again
+from its first.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class LeaveOneOut:
         return self._for_every_target(squares_without_each)
 
     def variances(self, side: int) -> np.ndarray:
-        """(n, Q, M) float64 variances (ddof 0) of one side; NaN where fewer than two models are left."""
+        """(n, Q, M) float64 variances (ddof 0) of one side; NaN if fewer than two models are left."""
         count = self.counts[side]
         return self.squares[side] / np.where(count >= 2, count, np.nan)[:, None, None]
 
@@ -95,7 +95,7 @@ class LimitedLeaveOneOut(LeaveOneOut):
     the other K pairs. Any other target stands in the place of one of the chosen models of its side, by its position
     on that side, and is judged by the other K pairs too: every model is a target on every example, and which
     K models per side it meets does not depend on its membership. With all models chosen and equally many on both
-    sides this is LeaveOneOut. Where fewer than K + 1 are chosen on a side, the example has no fit.
+    sides this is LeaveOneOut. If fewer than K + 1 are chosen on a side, the example has no fit.
 
     Attributes:
         counts: (2, n) int64: K, and 0 if there is no fit.
@@ -128,9 +128,9 @@ class LimitedLeaveOneOut(LeaveOneOut):
 class FitsOfOthers(LeaveOneOut):
     """As LeaveOneOut, for targets that are not among the shadow models; what is fitted to these is the targets'.
 
-    Where no target has a twin among the shadow models (`Lineup`), none is left out, and all targets have one fit.
-    Where there are twins, a target's own is left out, and its partner; a target without one stands in the place
-    of a shadow model of its side, so that all fits rest on as many models. So it does where K models are chosen.
+    If no target has a twin among the shadow models (`Lineup`), none is left out, and all targets have one fit. If there
+    are twins, a target's own is left out, and its partner; a target without one stands in the place of a shadow model
+    of its side, so that all fits rest on as many models. So it does if K models are chosen.
 
     Attributes:
         counts: (2, n) int64, models in each fit.
@@ -175,7 +175,7 @@ class FitsOfOthers(LeaveOneOut):
 
 
 def _of_side(values: np.ndarray, side: np.ndarray, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(n, Q) of a statistic of the values (n, Q, S) of one side (n, S) bool; NaN where it is empty."""
+    """(n, Q) of a statistic of the values (n, Q, S) of one side (n, S) bool; NaN if it is empty."""
     result = np.full(values.shape[:2], np.nan)
     counts = side.sum(axis=1)
     for count in np.unique(counts[counts > 0]):

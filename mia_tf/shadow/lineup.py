@@ -23,8 +23,8 @@ class Lineup:
     Attributes:
         num_targets: T; the first T models are attacked.
         first_shadow: the models from this position on are shadow models: 0, or T where they are others.
-        twins: (T,) int64, the place among the shadow models of the one that must not be used against a target, as
-            it is the target or was trained on the same subset; NONE if there is no such model.
+        twins: (T,) int64, per target the place among the shadow models of the one that must not be used against it.
+            That one is the target itself or was trained on the same subset. NONE if there is no such model.
     """
 
     num_targets: int

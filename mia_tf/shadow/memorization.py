@@ -8,13 +8,13 @@ def memorization(correct: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.
 
     Args:
         correct: (n, M) bool, whether each model classifies each example correctly.
-        keep: (n, M) bool, true where the example was in the model's training set.
+        keep: (n, M) bool, true if the example was in the model's training set.
 
     Returns:
-        Memorization in [-1, 1] and its standard error, each (n,) float64, NaN where one side has no model.
-        The standard error is that of a difference of two binomial proportions with one success and one
-        failure added to each (Agresti and Caffo, The American Statistician 54(4), 2000): unlike the plain
-        one it is not 0 where all the models of a side agree.
+        Memorization in [-1, 1] and its standard error, each (n,) float64, NaN if one side has no model.
+        The standard error is that of a difference of two binomial proportions. One success and one failure are added to
+        each (Agresti and Caffo, The American Statistician 54(4), 2000). Unlike the plain one, it is not 0 if all models
+        of a side agree.
     """
     counts, rights = (
         np.array([values.sum(axis=1) for values in sides])

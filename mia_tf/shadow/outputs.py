@@ -14,11 +14,11 @@ _TOLERANCE = 1e-2
 
 
 def probability_floor(read: Iterable[Callable[[], np.ndarray]]) -> float:
-    """What a probability of 0 counts as: half the smallest other one of all models, at least SMALLEST_FLOOR.
+    """What a probability of 0 counts as: half the smallest probability above 0 of all models, at least SMALLEST_FLOOR.
 
-    A forest of 100 trees says 0, 0.01, 0.02, ...: its 0 is below 0.01, but not by 30 orders of magnitude. With half
-    the smallest, LiRA tells its members with an AUROC of 0.73 on scikit-learn's breast-cancer data (16 forests), with
-    1e-7 of 0.68, with 1e-30 of 0.57.
+    A forest of 100 trees says 0, 0.01, 0.02, ...: its 0 is below 0.01, but not by 30 orders of magnitude. Measured with
+    LiRA on scikit-learn's breast-cancer data (16 forests): half the smallest gives an AUROC of 0.73, 1e-7 gives 0.68,
+    and 1e-30 gives 0.57.
 
     Args:
         read: each call returns probabilities of one model, of any shape.

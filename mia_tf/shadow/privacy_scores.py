@@ -8,10 +8,10 @@ def privacy_score(phi: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
     Args:
         phi: (n, M) float64 (`signals.phi`) of one query.
-        keep: (n, M) bool, true where the example was in the model's training set.
+        keep: (n, M) bool, true if the example was in the model's training set.
 
     Returns:
-        (n,) float64 >= 0, from means and standard deviations (ddof 0); NaN where a side has fewer than two
+        (n,) float64 >= 0, from means and standard deviations (ddof 0); NaN if a side has fewer than two
         models or neither side varies.
     """
     means, spreads = [], []

@@ -63,7 +63,7 @@ class ShadowModels:
             logits: what M models return for N examples, floats of any precision: (M, N, C) for one query per
                 example, or (M, N, Q, C); with outputs="sigmoid", and for probabilities of the second of two classes,
                 also (M, N) or (M, N, 1).
-            members: (M, N) bool, or 0 and 1: true where the model was trained on the example.
+            members: (M, N) bool, or 0 and 1: true if the model was trained on the example.
             labels: N true classes: integers from 0, floats that are whole numbers, booleans or strings, of shape (N,)
                 or (N, 1), or one-hot (N, C). Strings name the classes in sorted order, unless `classes` gives the
                 order of the outputs.
@@ -107,8 +107,8 @@ class ShadowModels:
     ) -> ShadowModels:
         """Opens a LOGDIR that `mia_tf.train` or LiRA's published code wrote; outputs are read when an audit needs them.
 
-        Where no logits were kept but the scores of LiRA's score.py, which are phi, an audit has only what follows from
-        phi, and needs no y_train.npy.
+        A LOGDIR may have the scores of LiRA's score.py, which are phi, instead of logits. An audit then has only what
+        follows from phi, and needs no y_train.npy.
 
         Args:
             logdir: the folder.
@@ -216,7 +216,7 @@ class ShadowModels:
 
     @property
     def members(self) -> np.ndarray:
-        """(M, N) bool, true where the model was trained on the example."""
+        """(M, N) bool, true if the model was trained on the example."""
         return np.array([model.member for model in self.models])
 
     @property

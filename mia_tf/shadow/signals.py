@@ -16,10 +16,10 @@ def _split(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def phi(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Logit-scaled confidence log(p_y / (1 - p_y)) (LiRA, section VI.A), higher where the model is surer.
+    """Logit-scaled confidence log(p_y / (1 - p_y)) (LiRA, section VI.A), higher if the model is surer.
 
-    Computed as z_y - logsumexp of the other logits, which is finite for all finite logits, where
-    log(p / (1 - p)) is infinite from a margin of 20 (float32) or 37 (float64).
+    It is computed as z_y - logsumexp of the other logits, which is finite for all finite logits. log(p / (1 - p)) is
+    infinite from a margin of 20 (float32) or 37 (float64).
 
     Args:
         logits: (..., C) float, C >= 2.
@@ -45,7 +45,7 @@ def loss(phi: np.ndarray) -> np.ndarray:
 
 
 def correct(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(...) bool: whether the label has the largest logit, the first of the largest where several tie.
+    """(...) bool: whether the label has the largest logit, the first of the largest if several tie.
 
     Args: as `phi`.
     """

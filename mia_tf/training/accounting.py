@@ -1,9 +1,9 @@
 """What DP-SGD promises: (epsilon, delta) from the accountants of dp_accounting, and in words.
 
-Every step takes a Poisson sample of the training set and adds Gaussian noise to a sum to which no example
-adds more than the clip (Abadi et al. 2016). Neighbouring training sets differ by one example added or
-removed. All models of a LOGDIR share one guarantee: the sampling rate, the number of steps and the noise are
-the experiment's, whatever the exact size of a model's own training set.
+Every step takes a Poisson sample of the training set. It adds Gaussian noise to a sum, to which no example adds more
+than the clip (Abadi et al. 2016). Neighbouring training sets differ by one example added or removed. All models of a
+LOGDIR share one guarantee: the sampling rate, the number of steps and the noise are the experiment's, whatever the
+exact size of a model's own training set.
 """
 
 import functools
@@ -152,7 +152,7 @@ def _note(noise: float, sampling: str, delta: float, num_members: int) -> str:
     if sampling == "shuffle":
         remarks.append(
             "Batches are shuffled, but epsilon is computed as if they were Poisson samples: it is an approximation, "
-            "not a proven bound; where a batch spans two passes, an example may even be in it twice."
+            "not a proven bound; if a batch spans two passes, an example may even be in it twice."
         )
     if delta > 1 / num_members:
         remarks.append(f"delta={delta:g} is above 1/{num_members:,}: publishing one example outright could meet it.")

@@ -118,7 +118,7 @@ def _part(array: tf.Tensor, part: slice) -> tf.Tensor:
 
 
 class _Tap(keras.layers.Layer):
-    """Stands in a model for one of its layers, and keeps what that layer's rule gives."""
+    """Stands in a model for one of its layers, and keeps what that layer's rule returns."""
 
     def __init__(self, layer: keras.layers.Layer, rule: Callable):
         super().__init__(name=f"tap_{layer.name}")

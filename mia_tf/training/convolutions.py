@@ -151,7 +151,7 @@ class Fastest:
         return min(seconds, key=seconds.__getitem__)
 
     def measure(self, layer: keras.layers.Conv2D) -> dict[str, float]:
-        """Name of each formulation -> seconds of one convolution and its backward pass, infinite where the device
+        """Name of each formulation -> seconds of one convolution and its backward pass, infinite if the device
         cannot compute it so; measured once for a shape on a machine.
 
         Raises:

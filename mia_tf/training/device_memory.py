@@ -9,14 +9,14 @@ from mia_tf.validation import fail
 
 _SHARE = 0.9
 """Of the free memory; the rest is for what XLA's own account of its needs leaves out."""
-LARGEST_GROUP = 64
-"""All models of a group are lost with it, and none is finished before the others: more would have to be worth that."""
+LARGEST_ENSEMBLE = 64
+"""An ensemble that is lost costs all its models, and they finish together: a larger one is not worth that risk."""
 
 
-def group_size_that_fits(
+def ensemble_size_that_fits(
     lower: Callable[[int], Iterable["jax.stages.Lowered"]], data_bytes: int, num_models: int, on_cpu: int = 1
 ) -> int:
-    """The largest of the sizes that models are shared out in, at most LARGEST_GROUP, that fits the default device.
+    """The largest of the sizes that models are shared out in, at most LARGEST_ENSEMBLE, that fits the default device.
 
     On a CPU it is 1 by default: several networks with convolutions at once are no faster
     (experiments/results/benchmarks/README.md), and models that take turns leave more of them finished at any time.
@@ -42,11 +42,11 @@ def group_size_that_fits(
 
 
 def sizes(num_models: int) -> Iterator[int]:
-    """The sizes of equal shares of `num_models` models, in as few rounds as LARGEST_GROUP allows, in twice as many, ...
+    """The sizes of equal shares of `num_models` models: in as few rounds as LARGEST_ENSEMBLE allows, twice as many, ...
 
     They are what `mia_tf.training.executors.ledger` hands out to a worker that takes as many, down to 1.
     """
-    rounds = -(-num_models // LARGEST_GROUP)
+    rounds = -(-num_models // LARGEST_ENSEMBLE)
     while (size := -(-num_models // rounds)) > 1:
         yield size
         rounds *= 2
@@ -54,7 +54,7 @@ def sizes(num_models: int) -> Iterator[int]:
 
 
 def _bytes(lowered) -> float:
-    """What a compiled function needs at most: arguments, what comes out beside them, and temporaries; infinite where
+    """What a compiled function needs at most: arguments, what comes out beside them, and temporaries; infinite if
     already its compilation runs out of memory."""
     try:
         memory = lowered.compile().memory_analysis()

@@ -22,10 +22,10 @@ def start_engine(
         config: the experiment.
         threads: of the CPU.
         ensemble_size: models to train at once, on JAX; None for as many as the memory takes.
-        num_models: that this process is to train in all; None where that is not known.
+        num_models: that this process is to train in all; None if that is not known.
 
     Returns:
-        An object with `group_size`, the models it trains at once, and the methods of
+        An object with `ensemble_size`, the models it trains at once, and the methods of
         `mia_tf.training.single.SingleEngine`.
     """
     promise = None
@@ -37,7 +37,7 @@ def start_engine(
         if backend.name() == "jax":
             os.environ["NPROC"] = str(threads)  # what XLA takes for the number of cores
 
-            from mia_tf.training.ensemble_group import EnsembleEngine
+            from mia_tf.training.ensemble_engine import EnsembleEngine
 
             return EnsembleEngine(dataset, config.training, promise, ensemble_size, num_models=num_models)
 

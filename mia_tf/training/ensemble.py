@@ -17,7 +17,7 @@ from mia_tf.privacy_guarantee import PrivacyGuarantee
 from mia_tf.records import Dataset
 from mia_tf.training import schedules, views
 from mia_tf.training.convolutions import Fastest, formulate
-from mia_tf.training.device_memory import LARGEST_GROUP, group_size_that_fits
+from mia_tf.training.device_memory import LARGEST_ENSEMBLE, ensemble_size_that_fits
 from mia_tf.training.ensemble_step import Data, EnsembleStep, Keys, State, make_answer, make_keys
 
 _INFERENCE_BATCH, _INFERENCE_MODELS = 256, 8
@@ -36,7 +36,7 @@ class Ensemble:
         dataset: the examples.
         config: how to train the models.
         guarantee: the guarantee of private training; None for training without.
-        group_size: number of models to train at once; None for as many as fit in the device's memory.
+        ensemble_size: number of models to train at once; None for as many as fit in the device's memory.
         formulation: of the convolutions, one of `convolutions.FORMULATIONS`; None to measure which is fastest.
         num_models: number of models to train in all; None if that is not known.
     """
@@ -46,7 +46,7 @@ class Ensemble:
         dataset: Dataset,
         config: TrainingConfig,
         guarantee: PrivacyGuarantee | None = None,
-        group_size: int | None = None,
+        ensemble_size: int | None = None,
         formulation: str | None = None,
         num_models: int | None = None,
     ):
@@ -64,19 +64,20 @@ class Ensemble:
         # Room for the steps of any epoch of any model, whatever its subset: the epoch is compiled once.
         self._steps = schedules.most_steps_of_an_epoch(config, guarantee, len(dataset.images))
         self._formulation, self.formulations = formulation, None
-        self.group_size = group_size or 0  # 0 until it is known
-        if not self.group_size:
-            self.group_size = group_size_that_fits(self._lowered, dataset.images.nbytes, num_models or LARGEST_GROUP)
+        self.ensemble_size = ensemble_size or 0  # 0 until it is known
+        if not self.ensemble_size:
+            most = num_models or LARGEST_ENSEMBLE
+            self.ensemble_size = ensemble_size_that_fits(self._lowered, dataset.images.nbytes, most)
         self.set_weights(self._asked.get_weights())
 
     def formulate(self) -> None:
         """Settles how each layer's convolutions are computed, by a measurement; asking alone needs none."""
         if self.formulations is not None:
             return
-        group, batch, _ = _trial()
+        count, batch, _ = _trial()
         # In private training each example of a microbatch has a gradient of its own.
         shares = (self.config.microbatch, 1) if self.guarantee else (1, min(batch, self.config.batch))
-        fastest = Fastest(min(group, self.group_size or group), *shares, self.config.precision)
+        fastest = Fastest(min(count, self.ensemble_size or count), *shares, self.config.precision)
         formulation = self._formulation
         choose = fastest if formulation is None else lambda _: formulation
         formulate(self._asked, choose)
@@ -141,8 +142,8 @@ class Ensemble:
         return State(weights, weights, weights if self.config.ema else [], statistics, steps, running)
 
     def images_per_second(self, seconds: float, compiled: Callable[[], object] = lambda: None) -> float:
-        """Training speed of a whole group over at least `seconds`, after one call that compiles and `compiled`."""
-        count, rng = self.group_size, np.random.default_rng(0)
+        """Training speed of a whole ensemble over at least `seconds`, after one call that compiles and `compiled`."""
+        count, rng = self.ensemble_size, np.random.default_rng(0)
         steps = min(_trial()[2], self._steps)
         order = rng.integers(len(self.dataset.images), size=(steps, self.config.batch), dtype=np.int32)
         state, keys, totals = self.initial_state(range(count)), make_keys(range(count)), np.full(count, 10**6)

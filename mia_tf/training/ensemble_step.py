@@ -182,10 +182,12 @@ def averaged_weights(state: State, ema: float) -> list[jax.Array]:
 
 
 def make_answer(model: keras.Model, most: int):
-    """Compiles (weights, statistics, first (), images (B, H, W, C) uint8, shift (2,), mirrored ()) -> (min(most, K), B,
-    classes) float32 logits that models from `first` on give to one view of each image, batch norm in inference mode.
+    """Compiles the answers of at most `most` models, from `first` on, to one view of each image.
 
-    In whole float32, where cards would multiply fewer bits by default: attacks see small differences.
+    The function takes weights, statistics, first (), images (B, H, W, C) uint8, shift (2,) and mirrored (). It returns
+    (min(most, K), B, classes) float32 logits, with batch norm in inference mode.
+
+    In full float32, because attacks see small differences; by default, cards would multiply fewer bits.
     """
 
     def answer(weights, statistics, first, images, shift, mirrored):

@@ -25,14 +25,14 @@ _INFERENCE_BATCH = 500
 
 
 def extract(dataset: Dataset, network: str, seed: int) -> np.ndarray:
-    """Trains a network on a data set and gives its penultimate activations (Choi et al., section 6).
+    """Trains a network on a data set and returns its penultimate activations (Choi et al., section 6).
 
     On the CPU, equal seeds on one machine give equal features.
 
     Args:
-        dataset: all of whose images are trained on.
+        dataset: all its images are trained on.
         network: "efficientnetb0", Keras' EfficientNetB0 from freshly drawn weights, or an architecture of
-            `mia_tf.models`, whose features are what its last layer of weights reads, averaged over the image.
+            `mia_tf.models`. The latter's features are the inputs of its last layer of weights, averaged over the image.
         seed: of the weights, the order and the dropout.
 
     Returns:

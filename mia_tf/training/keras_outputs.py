@@ -18,7 +18,7 @@ class Outputs:
         kind: "logits", "probabilities" or "sigmoid" (the logit of the second of two classes).
         units: number of outputs.
         note: one sentence that says so.
-        layer: the layer whose activation is left out when the model is asked, because logits are exact where
+        layer: the layer whose activation is left out when the model is asked, because logits are exact even if
             probabilities round to 0 and 1; None if the model is asked as it is.
     """
 

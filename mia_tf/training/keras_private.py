@@ -86,7 +86,7 @@ class PrivateSteps(TensorFlowSteps):
 
 
 def losses_of(outputs: Outputs):
-    """Returns the function of labels (B,) and logits (B, units) that gives each example's cross-entropy, (B,)."""
+    """Returns the function from labels (B,) and logits (B, units) to each example's cross-entropy, (B,)."""
     if outputs.units > 1:
         return tf.nn.sparse_softmax_cross_entropy_with_logits
     return lambda labels, logits: tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, tf.float32), logits[:, 0])

@@ -134,7 +134,7 @@ class JaxSteps:
         x, _ = self._take(data, rows)
         if self._augment != "none":
             x = views.gather_views(x, jnp.tile(shift[None], (len(rows), 1)), jnp.full(len(rows), mirrored))
-        # In whole float32, where cards would multiply fewer bits by default: attacks see small differences.
+        # In full float32, because attacks see small differences; by default, cards would multiply fewer bits.
         with self._outputs.exact(), jax.default_matmul_precision("float32"):
             answers, _ = self.model.predict_step((weights, statistics), (x,))
             return answers.astype(jnp.float32)

@@ -53,7 +53,7 @@ def machine() -> dict[str, object]:
 
 
 def _key(what: str, setting: dict) -> dict:
-    # As JSON gives it back: lists for tuples.
+    # As JSON returns it: lists for tuples.
     return json.loads(json.dumps({"what": what, "machine": machine(), **setting}, sort_keys=True))
 
 

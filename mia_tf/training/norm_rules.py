@@ -1,11 +1,11 @@
 """How a layer's per-example gradients are normed and summed, without a backward pass for each example.
 
-A rule has the form of TF-Privacy's registry functions: `rule(layer, args, kwargs, tape, num_microbatches)`
-gives `(z, outputs, sqr_norms)`, where `sqr_norms` maps the gradient of the summed loss with respect to z,
-whose row i comes from example i alone, to the (B,) squared norms of each example's gradient of the layer's
-weights. TF-Privacy has such rules for Dense and Embedding; here are those for convolutions and group
-normalisation, and for their biases. Ours give an object as `sqr_norms`: one that has the per-example
-gradients at hand also gives their weighted sum (`weighted_sum`), so that they are computed once.
+A rule has the form of TF-Privacy's registry functions: `rule(layer, args, kwargs, tape, num_microbatches)` returns `(z,
+outputs, sqr_norms)`. `sqr_norms` takes the gradient of the summed loss with respect to z; its row i comes from example
+i alone. It returns (B,), the squared norms of each example's gradient of the layer's weights. TF-Privacy has such rules
+for Dense and Embedding; here are those for convolutions and group normalisation, and for their biases. Ours return an
+object as `sqr_norms`. If it holds the per-example gradients, it also returns their weighted sum (`weighted_sum`), so
+that they are computed once.
 """
 
 import math
@@ -35,7 +35,7 @@ def make_registry():
 
 
 def check_supported(model: keras.Model) -> None:
-    """Raises InputError, naming the layer, where per-example gradients of a model cannot be had."""
+    """Raises InputError, which names the layer, if per-example gradients of a model cannot be computed."""
     registry = make_registry()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -1,8 +1,8 @@
 """The private engine: the reference engine with DP-SGD (Abadi et al. 2016) in place of SGD.
 
-Each example's gradient is clipped, the sum gets Gaussian noise, and the noised sum over the EXPECTED batch
-size takes the place of the batch's mean gradient. What follows it (weight decay, momentum, the schedule) only
-sees the noised sum, and costs no privacy.
+Each example's gradient is clipped, and the sum gets Gaussian noise. The noised sum, divided by the EXPECTED batch size,
+replaces the batch's mean gradient. What follows it (weight decay, momentum, the schedule) only sees the noised sum, and
+costs no privacy.
 """
 
 import math

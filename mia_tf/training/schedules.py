@@ -59,14 +59,14 @@ def orders(
 def example_order(
     members: np.ndarray, batch: int, epochs: int, steps: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """The examples of every step, an epoch at a time.
+    """Yields the examples of every step, one epoch at a time.
 
-    A fresh permutation of the members follows another without a gap, and batches are cut from that
-    stream, so a batch may span two passes and no example is passed over.
+    Fresh permutations of the members follow one another without a gap, and batches are cut from that stream. So a batch
+    may span two passes, and no example is skipped.
 
     Args:
         members: (n,) int row numbers of the training set.
-        batch: examples a step, at most n.
+        batch: examples per step, at most n.
         epochs: parts that the steps are yielded in, as even as can be.
         steps: steps in all.
         rng: the source of the permutations.

@@ -36,7 +36,7 @@ def full_float32() -> Iterator[None]:
 class SingleEngine:
     """Trains models one at a time; every model sees the same data set and configuration."""
 
-    group_size = 1  # models that train at the same time
+    ensemble_size = 1  # models that train at the same time
     guarantee = None
 
     def __init__(self, dataset: Dataset, config: TrainingConfig):

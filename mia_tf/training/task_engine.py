@@ -14,7 +14,7 @@ from mia_tf.training import accuracy
 from mia_tf.validation import InputError, check, fail
 
 if TYPE_CHECKING:
-    from mia_tf.training.keras_group import KerasGroup
+    from mia_tf.training.keras_ensemble import KerasEnsemble
 
 
 class TaskEngine:
@@ -27,13 +27,13 @@ class TaskEngine:
         num_models: number of models to train in all; None if that is not known.
 
     Attributes:
-        group_size: number of models that train at the same time.
+        ensemble_size: number of models that train at the same time.
     """
 
     def __init__(self, task: Task, num_members: int, ensemble_size: int | None = None, num_models: int | None = None):
         self._task, self._examples = task, task.examples()
-        self._group = task.group(num_members, ensemble_size, num_models)
-        self.group_size = 1 if self._group is None else self._group.size
+        self._ensemble = task.ensemble(num_members, ensemble_size, num_models)
+        self.ensemble_size = 1 if self._ensemble is None else self._ensemble.size
         self._train_and_predict, self._hparams = task.training(num_members), task.hparams(num_members)
         self._shape = None  # of the first model's answers
 
@@ -48,12 +48,12 @@ class TaskEngine:
             on_epoch: called after every model, or once for models that train at once.
 
         Yields:
-            For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure if the function raised an error or
-            returned what is not the task's answers.
+            For k = 0..K-1 in turn a ModelRecord or a ModelFailure with index k. A model fails if the function raises an
+            error or returns something that is not the task's answers.
         """
         models = [(np.asarray(keep, bool), int(seed)) for keep, seed in zip(members, seeds, strict=True)]
-        if len(models) > 1 and self._group is not None:
-            yield from self._train_at_once(self._group, models, on_epoch)
+        if len(models) > 1 and self._ensemble is not None:
+            yield from self._train_at_once(self._ensemble, models, on_epoch)
             return
         for index, (keep, seed) in enumerate(models):
             outcome = self._train_one(index, keep, seed)
@@ -69,17 +69,17 @@ class TaskEngine:
         return self._outcome(index, keep, seed, returned, time.perf_counter() - started)
 
     def _train_at_once(
-        self, group: "KerasGroup", models: list[tuple[np.ndarray, int]], on_epoch: Callable[[], None]
+        self, ensemble: "KerasEnsemble", models: list[tuple[np.ndarray, int]], on_epoch: Callable[[], None]
     ) -> Iterator[ModelRecord | ModelFailure]:
         """Trains models at once; one at a time if that raises an error, so that it costs no other model."""
         started = time.perf_counter()
         try:
-            returned = group.train([np.flatnonzero(keep) for keep, _ in models], [seed for _, seed in models])
+            returned = ensemble.train([np.flatnonzero(keep) for keep, _ in models], [seed for _, seed in models])
         except Exception as error:
             say_one_at_a_time(self._task.error_line(error))
             outcomes = (self._train_one(index, keep, seed) for index, (keep, seed) in enumerate(models))
         else:
-            seconds, metrics = (time.perf_counter() - started) / len(models), {"group_size": len(models)}
+            seconds, metrics = (time.perf_counter() - started) / len(models), {"ensemble_size": len(models)}
             outcomes = (
                 self._outcome(index, keep, seed, some, seconds, **metrics)
                 for index, ((keep, seed), some) in enumerate(zip(models, returned, strict=True))
@@ -88,7 +88,7 @@ class TaskEngine:
         yield from outcomes
 
     def _outcome(
-        self, index: int, keep: np.ndarray, seed: int, returned, seconds: float, **metrics_of_group
+        self, index: int, keep: np.ndarray, seed: int, returned, seconds: float, **metrics_of_ensemble
     ) -> ModelRecord | ModelFailure:
         """The record of a model, given what its training returned, or the error that it raised."""
         if isinstance(returned, BaseException):
@@ -105,7 +105,7 @@ class TaskEngine:
             "at_chance": accuracy.is_at_chance(accuracies["train_accuracy_all"], labels),
             "num_members": len(labels),
             "train_seconds": seconds,
-            **metrics_of_group,
+            **metrics_of_ensemble,
             "answers_digest": hashlib.blake2b(answers.tobytes(), digest_size=8).hexdigest(),
         }
         return ModelRecord(index, keep, answers[:, None], 1, {**self._hparams, "seed": seed}, metrics)
@@ -135,7 +135,7 @@ def start_task_engine(
         num_members, ensemble_size, num_models: as TaskEngine takes them.
 
     Raises:
-        InputError: the task cannot be had here, or is another one.
+        InputError: the task cannot be loaded here, or is another one.
     """
     # Processes that the task starts must not be loky's, as this one is: those of spawn would not know that method.
     multiprocessing.set_start_method(None, force=True)

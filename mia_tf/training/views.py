@@ -30,7 +30,7 @@ def query_views(count: int) -> list[tuple[int, int, bool]]:
 
 
 def gather_views(images, shifts, mirrored):
-    """Shows each image shifted, with reflected borders, and mirrored where asked.
+    """Shows each image shifted, with reflected borders, and mirrored if asked for.
 
     Args:
         images: (B, H, W, C), any dtype.

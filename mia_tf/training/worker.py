@@ -1,15 +1,15 @@
 """One worker process: claims models of a LOGDIR, trains them and stores them.
 
 It talks to its parent over one pipe. From the parent come lists of int, the models to train next, at most
-`engine.group_size` of them, and None, the end. To the parent go tuples (event, index, detail):
+`engine.ensemble_size` of them, and None, the end. To the parent go tuples (event, index, detail):
 
-    ("ready", None, group_size)  asks for models
-    ("refused", None, reason)    the engine cannot be started as asked for; one line, and the last
-    ("epoch", None, None)        an epoch of its models is over
-    ("done", index, metrics)     the model is stored
-    ("elsewhere", index, None)   another process holds the model, or it is present
-    ("failed", index, reason)    the model could not be trained; one line
-    ("unwritable", index, reason)  the model was trained but not stored: the disk is full, or gone
+    ("ready", None, ensemble_size)  asks for models
+    ("refused", None, reason)       the engine cannot be started with these settings; one line, and the last
+    ("epoch", None, None)           an epoch of its models is over
+    ("done", index, metrics)        the model is stored
+    ("elsewhere", index, None)      another process holds the model, or it is present
+    ("failed", index, reason)       the model could not be trained; one line
+    ("unwritable", index, reason)   the model was trained but not stored: the disk is full, or gone
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from mia_tf.validation import InputError
 
 
 def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, start: Callable) -> None:
-    """Trains models with the engine that `start(dataset)` gives until the parent sends None or is gone."""
+    """Trains models with the engine that `start(dataset)` returns, until the parent sends None or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     print_all_text()
     store = Store(logdir)
@@ -42,23 +42,25 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, s
         except InputError as error:
             pipe.send(("refused", None, str(error)))
             return
-        pipe.send(("ready", None, engine.group_size))
+        pipe.send(("ready", None, engine.ensemble_size))
         while (indices := pipe.recv()) is not None:
             _train_claimed(pipe, store, engine, config, plan, indices)
-            pipe.send(("ready", None, engine.group_size))
+            pipe.send(("ready", None, engine.ensemble_size))
     except (EOFError, BrokenPipeError):
         return  # the parent died; whatever is stored is whole
 
 
 def _train_claimed(pipe, store, engine, config, plan, indices) -> None:
-    with store.claim_group(indices) as claimed:
+    with store.claim_models(indices) as claimed:
         for index in sorted(set(indices) - set(claimed)):
             pipe.send(("elsewhere", index, None))
-        for outcome in train_group(engine, config, plan[claimed], claimed, lambda: pipe.send(("epoch", None, None))):
+        for outcome in train_with_engine(
+            engine, config, plan[claimed], claimed, lambda: pipe.send(("epoch", None, None))
+        ):
             pipe.send(keep(store, outcome))
 
 
-def train_group(
+def train_with_engine(
     engine,
     config: ExperimentConfig | TaskConfig,
     members: np.ndarray,

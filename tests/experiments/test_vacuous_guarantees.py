@@ -83,10 +83,10 @@ def test_the_answer_follows_the_paired_differences():
 
     nothing = {"none": row(np.nan, 0.9, 0, 0), "clip": row(np.inf, 0.8, -0.1, 0), "1e4": row(1e4, 0.79, -0.11, -0.01)}
     text = vacuous_page.answer(nothing, "LiRA", [])
-    assert text.startswith("Their noise does nothing that this small run can tell")
-    assert "Clipping alone lowers" in text and "noise does not lower it measurably" in text
+    assert text.startswith("Their noise has no effect that this small run can show")
+    assert "Clipping alone lowers" in text and "Noise does not lower it measurably" in text
     assert "still beats guessing at epsilon 1e4." in text
     text = vacuous_page.answer({**nothing, "100": row(100, 0.51, -0.4, -0.3), "3": row(3, 0.5, -0.4, -0.3)}, "LiRA", [])
     assert text.startswith("They weaken the attack")
-    assert "noise lowers it further at epsilon 100, and not measurably at 1e4." in text
+    assert "Noise lowers it further at epsilon 100, and not measurably at 1e4." in text
     assert "still beats guessing at epsilon 1e4." in text and "epsilon 3" not in text

@@ -125,7 +125,7 @@ def test_models_at_chance_are_no_good_news():
     numbers = report_numbers(make_audit(gain=0.0, attacks=("yeom", "rmia")), Source())
     assert not numbers["answer"]["leak_seen"]
     first, second = numbers["answer"]["sentences"]
-    assert first.startswith("No leak was seen:") and "cannot be told from guessing" in second
+    assert first.startswith("No leak was seen:") and "cannot be distinguished from guessing" in second
     assert any("no better than chance" in sentence for sentence in numbers["went_wrong"])
 
 

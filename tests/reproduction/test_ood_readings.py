@@ -75,7 +75,7 @@ def test_the_page_says_how_much_the_reading_matters():
     values = {"ood_msp": {"out": 0.65, "in": 0.5, "one": 0.3}, "ood_energy": {"out": 0.2, "in": 0.2, "one": 0.25}}
     rows = [row(reading, name, value) for name, of in values.items() for reading, value in of.items()]
     text = "\n".join(markdown.ood_table(rows))
-    assert "Of 2 correlations within D_U, 1 are weaker for one model" in text and "\nand 1 get another" in text
+    assert "Within D_U 1 of 2 correlations are weaker" in text and "strong) changes for 1 of 2." in text
     assert "MNIST + SVHN, memorization, msp,\n0.65 for the mean over OUT models and 0.30 for one model." in text
     assert "| 0.65 [0.55, 0.75]; 0.20 [0.10, 0.30] | 0.50 [0.40, 0.60]; 0.20 [0.10, 0.30] | 0.30" in text
     assert markdown.ood_table([]) == markdown.NOTHING

@@ -18,6 +18,6 @@ _OF_ONE_BACKEND = {
         "test_single.py",
         "test_task_engine.py",
     ],
-    "jax": ["test_convolutions.py", "test_ensemble.py", "test_keras_group.py", "test_private_ensemble.py"],
+    "jax": ["test_convolutions.py", "test_ensemble.py", "test_keras_ensemble.py", "test_private_ensemble.py"],
 }
 collect_ignore = [name for owner, names in _OF_ONE_BACKEND.items() if owner != backend.name() for name in names]

@@ -15,10 +15,10 @@ from mia_tf.records import ModelFailure, ModelRecord
 from mia_tf.training.accounting import guarantee
 
 if backend.name() == "jax":
-    from mia_tf.training.ensemble_group import EnsembleEngine
+    from mia_tf.training.ensemble_engine import EnsembleEngine
 
     def plain_engine(dataset, config, promise=None):
-        return EnsembleEngine(dataset, config, promise, group_size=2, formulation="patches")
+        return EnsembleEngine(dataset, config, promise, ensemble_size=2, formulation="patches")
 
     start_private = plain_engine
 else:

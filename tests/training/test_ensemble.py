@@ -12,7 +12,7 @@ from toys import make_dataset
 
 from mia_tf.training import device_memory, ensemble, schedules
 from mia_tf.training.convolutions import FORMULATIONS
-from mia_tf.training.ensemble_group import EnsembleEngine
+from mia_tf.training.ensemble_engine import EnsembleEngine
 from mia_tf.training.ensemble_step import averaged_weights, make_keys
 
 
@@ -21,8 +21,8 @@ def toy():
     return make_dataset()
 
 
-def start(toy, config, group_size=3):
-    return EnsembleEngine(toy, config, group_size=group_size, formulation="patches")
+def start(toy, config, ensemble_size=3):
+    return EnsembleEngine(toy, config, ensemble_size=ensemble_size, formulation="patches")
 
 
 def sizes_differ(toy):
@@ -34,7 +34,7 @@ def sizes_differ(toy):
 
 
 @pytest.mark.parametrize("augment", ["none", "weak"])
-def test_a_group_is_its_models_trained_alone(toy, augment):
+def test_an_ensemble_is_its_models_trained_alone(toy, augment):
     """Also where their training sets, and so their steps, differ."""
     config = dataclasses.replace(SMALL, epochs=3, augment=augment)
     engine, members = start(toy, config), sizes_differ(toy)
@@ -130,13 +130,13 @@ def test_what_is_lowered_has_the_shapes_of_the_state(toy, arch, ema):
 
 def test_weights_stay_in_full_precision_where_computing_is_not(toy):
     config = dataclasses.replace(SMALL, arch="resnet9", precision="bfloat16", epochs=2)
-    engine = EnsembleEngine(toy, config, group_size=1, formulation="patches")
+    engine = EnsembleEngine(toy, config, ensemble_size=1, formulation="patches")
     state = engine.initial_state([3])
     text = str(jax.make_jaxpr(engine._step._epoch)(state, engine._data, make_keys([3]), np.zeros((1, 1, 8), np.int32),
                                                    np.full((1, 1), 8, np.int32), np.array([9], np.int32)))  # fmt: skip
     assert "dot_general" in text and "bf16" in text
     (low,) = engine.train(members_of(toy, 1), [3])
-    full = EnsembleEngine(toy, dataclasses.replace(config, precision="float32"), group_size=1, formulation="patches")
+    full = EnsembleEngine(toy, dataclasses.replace(config, precision="float32"), ensemble_size=1, formulation="patches")
     (high,) = full.train(members_of(toy, 1), [3])
     difference = np.abs(low.logits - high.logits).max()
     assert 1e-4 < difference < 0.5  # bfloat16 rounds to 1 in 256, over nine layers and nine steps; logits reach two
@@ -145,7 +145,7 @@ def test_weights_stay_in_full_precision_where_computing_is_not(toy):
     assert {str(leaf.dtype) for leaf in (*state.weights, *state.momenta, *state.statistics)} == {"float32"}
 
 
-def test_a_large_group_is_asked_a_few_models_at_a_time(toy, monkeypatch):
+def test_a_large_ensemble_is_asked_a_few_models_at_a_time(toy, monkeypatch):
     """The answers of all its models would not fit in the host's memory. The last few overlap with those before."""
     engine, sizes = start(toy, SMALL), []
     state = engine.initial_state([1, 2, 3])
@@ -177,8 +177,8 @@ def pretend_gpu(monkeypatch, limit):
     monkeypatch.setattr(jax, "local_devices", lambda: [FakeDevice(platform="gpu", limit=limit)])
 
 
-@pytest.mark.parametrize("limit, size", [(1_200, 1), (3_500, 4), (14_000, 16), (10**9, device_memory.LARGEST_GROUP)])
-def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
+@pytest.mark.parametrize("limit, size", [(1_200, 1), (3_500, 4), (14_000, 16), (10**9, device_memory.LARGEST_ENSEMBLE)])
+def test_an_ensemble_takes_what_the_memory_allows(monkeypatch, limit, size):
     tried = []
 
     def memory(count, temporary):  # 200 bytes for the data, at least 400 for each model; the state comes out in place
@@ -197,9 +197,9 @@ def test_a_group_takes_what_the_memory_allows(monkeypatch, limit, size):
             tried.append(k)
             return [memory(k, temporary) for temporary in temporaries]
 
-        assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=64) == size
+        assert device_memory.ensemble_size_that_fits(lower, data_bytes=200, num_models=64) == size
     tried.clear()
-    assert device_memory.group_size_that_fits(lower, data_bytes=200, num_models=4) == min(size, 4)
+    assert device_memory.ensemble_size_that_fits(lower, data_bytes=200, num_models=4) == min(size, 4)
     assert max(tried) == 4  # more than there are is not tried
 
 
@@ -215,9 +215,9 @@ def test_a_size_that_cannot_even_be_compiled_does_not_fit(monkeypatch):
         return [SimpleNamespace(compile=compile_)]
 
     pretend_gpu(monkeypatch, 10**9)
-    assert device_memory.group_size_that_fits(lambda k: lower(k, "RESOURCE_EXHAUSTED: no room"), 0, 64) == 16
+    assert device_memory.ensemble_size_that_fits(lambda k: lower(k, "RESOURCE_EXHAUSTED: no room"), 0, 64) == 16
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
-        device_memory.group_size_that_fits(lambda k: lower(k, "INTERNAL: a bug"), 0, 64)
+        device_memory.ensemble_size_that_fits(lambda k: lower(k, "INTERNAL: a bug"), 0, 64)
 
 
 def test_a_device_that_does_not_tell_its_memory_needs_a_number(toy, monkeypatch):
@@ -226,24 +226,24 @@ def test_a_device_that_does_not_tell_its_memory_needs_a_number(toy, monkeypatch)
     monkeypatch.setattr(jax, "local_devices", lambda: [device])
     with refuses("ensemble_size", "auto"):
         EnsembleEngine(toy, SMALL, formulation="patches")
-    assert EnsembleEngine(toy, SMALL, group_size=5, formulation="patches").group_size == 5
+    assert EnsembleEngine(toy, SMALL, ensemble_size=5, formulation="patches").ensemble_size == 5
 
 
-def test_the_group_is_sized_as_it_will_be_trained(toy, monkeypatch):
+def test_the_ensemble_is_sized_as_it_will_be_trained(toy, monkeypatch):
     """With the formulations that are chosen, whose need of memory differs."""
-    monkeypatch.setattr(device_memory, "LARGEST_GROUP", 4)
+    monkeypatch.setattr(device_memory, "LARGEST_ENSEMBLE", 4)
     engine = start(toy, SMALL)
     need = max(device_memory._bytes(lowered) for lowered in engine._lowered(2))
     pretend_gpu(monkeypatch, int(1.2 * need / device_memory._SHARE) + 300 - toy.images.nbytes)
     sized = EnsembleEngine(toy, SMALL, formulation="patches")
-    assert sized.group_size == 2 and set(sized.formulations.values()) == {"patches"}
+    assert sized.ensemble_size == 2 and set(sized.formulations.values()) == {"patches"}
 
 
 def test_models_take_turns_on_a_cpu(toy):
-    assert EnsembleEngine(toy, SMALL, formulation="patches").group_size == 1
+    assert EnsembleEngine(toy, SMALL, formulation="patches").ensemble_size == 1
 
 
-def test_the_memory_of_a_group_is_what_xla_says(toy):
+def test_the_memory_of_an_ensemble_is_what_xla_says(toy):
     engine = start(toy, SMALL)
     one, two = (device_memory._bytes(next(engine._lowered(count))) for count in (1, 2))
     weights = sum(w.nbytes for w in engine._asked.get_weights())
@@ -252,7 +252,7 @@ def test_the_memory_of_a_group_is_what_xla_says(toy):
 
 
 def test_formulations_are_measured_when_training_needs_them(toy):
-    engine = EnsembleEngine(toy, dataclasses.replace(SMALL, arch="cnn2-1-max"), group_size=2)
+    engine = EnsembleEngine(toy, dataclasses.replace(SMALL, arch="cnn2-1-max"), ensemble_size=2)
     engine.query(1)
     assert engine.formulations is None
     engine.images_per_second(0.0)

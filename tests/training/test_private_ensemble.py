@@ -13,7 +13,7 @@ from mia_tf import models
 from mia_tf.config import ExperimentConfig
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.training.accounting import guarantee
-from mia_tf.training.ensemble_group import EnsembleEngine
+from mia_tf.training.ensemble_engine import EnsembleEngine
 from mia_tf.training.ensemble_step import make_keys
 
 CLIP = 0.3
@@ -29,7 +29,7 @@ def start(toy, noise=0.0, microbatch=4, **changes):
     changes = {"clip_norm": 0.0, "weight_decay": 0.0, "warmup": 0.0, **changes}
     config = dataclasses.replace(SMALL, privacy=privacy, **changes)
     promise = guarantee(ExperimentConfig(training=config, pkeep=PKEEP), len(toy.images))
-    return EnsembleEngine(toy, config, promise, group_size=2, formulation="patches")
+    return EnsembleEngine(toy, config, promise, ensemble_size=2, formulation="patches")
 
 
 def first_step(engine, batches, seeds):

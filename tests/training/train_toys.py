@@ -46,10 +46,10 @@ def main(path: str) -> None:
 def _start(toy, config: ExperimentConfig):
     if backend.name() == "tensorflow":
         return start_engine(toy, config, threads=1)
-    from mia_tf.training.ensemble_group import EnsembleEngine
+    from mia_tf.training.ensemble_engine import EnsembleEngine
 
     promise = guarantee(config, len(toy.images)) if config.training.privacy else None
-    return EnsembleEngine(toy, config.training, promise, group_size=2, formulation="patches")
+    return EnsembleEngine(toy, config.training, promise, ensemble_size=2, formulation="patches")
 
 
 if __name__ == "__main__":

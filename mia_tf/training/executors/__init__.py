@@ -1,8 +1,8 @@
 """Where models are trained: in processes of this machine, or on the machines of a Ray cluster.
 
-An executor has one method, `train_models(store, config, indices) -> {index: reason}`: it trains the models that are
-not present yet, waits for models that another process is training, and returns one line for each model that could not
-be trained.
+An executor has one method, `train_models(store, config, indices) -> {index: reason}`. It trains the models that are not
+present yet, and waits for models that another process is training. It returns one line per model that could not be
+trained.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ def opened(options: RunOptions, task: Task | None = None, source: Callable[[], T
         source: returns the task in another process on this machine.
 
     Raises:
-        InputError: it cannot be had, or no machine of it could ever run what is asked for.
+        InputError: it is not available, or none of its machines could ever run a worker of the requested size.
     """
     if options.executor == "local":
         yield LocalExecutor(options) if source is None else TaskExecutor(options, source)

@@ -46,14 +46,14 @@ class Ledger:
         """Whether nothing is left to hand out, now or once another process has released it."""
         return not self._todo and not self._elsewhere
 
-    def next_group(self, group_size: int) -> list[int]:
-        """Models for a worker that trains `group_size` at the same time; none if there are none at the moment.
+    def next_models(self, ensemble_size: int) -> list[int]:
+        """Models for a worker that trains `ensemble_size` at the same time; none if there are none at the moment.
 
-        Groups are of equal size as far as they can be, with no more of them one after another than need be: no
-        worker gets a full group while others get little. An engine that chose its size among those of
-        `mia_tf.training.device_memory.sizes` gets groups of just that size, but for the last.
+        The shares are as equal, and as few one after another, as possible: no worker gets `ensemble_size` models
+        while others get few. An engine that chose its size among those of `mia_tf.training.device_memory.sizes` gets
+        just that many, except in the last share.
         """
-        rounds = math.ceil(self._total / (self._workers * group_size))
+        rounds = math.ceil(self._total / (self._workers * ensemble_size))
         share = math.ceil(self._total / (self._workers * rounds))
         return [self._todo.popleft() for _ in range(min(share, len(self._todo)))]
 

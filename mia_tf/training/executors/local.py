@@ -56,7 +56,7 @@ def train_models(
         store: where they go.
         config: the store's configuration.
         indices: models to train.
-        start: gives the engine for a data set, in a worker process; can be pickled.
+        start: returns the engine for a data set, in a worker process; can be pickled.
         workers: worker processes.
         new_process: makes one of `target` and `args`, as multiprocessing.Process does.
 
@@ -87,7 +87,7 @@ def train_models(
 class _Worker:
     process: multiprocessing.Process
     pipe: multiprocessing.connection.Connection
-    group_size: int = 0  # models that it trains at the same time, once it is ready
+    ensemble_size: int = 0  # models that it trains at the same time, once it is ready
     indices: set[int] = field(default_factory=set)  # the models it is on
     begun: bool = False  # an epoch of them is over
     idle: bool = False
@@ -101,7 +101,7 @@ class _Run:
     arguments: tuple  # of every worker
     new_process: Callable
     pool: list[_Worker] = field(default_factory=list)
-    reason: str = ""  # why one could not be started, where it said so
+    reason: str = ""  # why one could not be started, if it said so
 
     def start(self) -> _Worker:
         """Starts a worker."""
@@ -120,7 +120,7 @@ class _Run:
             self.reason = f": {detail}"
         elif event == "ready":
             self.ledger.lost(member.indices, "the training engine returned no result for this model", tries=1)
-            member.group_size, member.idle, member.indices = detail, True, set()
+            member.ensemble_size, member.idle, member.indices = detail, True, set()
         elif index is not None:
             member.indices.remove(index)
             self.ledger.hear(event, index, detail)
@@ -128,7 +128,7 @@ class _Run:
     def bury(self, member: _Worker) -> None:
         """A worker has died: another takes its place, and its models where they had not begun."""
         self.pool.remove(member)
-        if not member.group_size:
+        if not member.ensemble_size:
             return  # it never got ready, and another would not either
         self.pool.append(self.start())
         # It may have died before it read which models were next.
@@ -137,15 +137,15 @@ class _Run:
     def hand_out(self) -> None:
         """Hands models to idle workers; dismisses these if there are none left and none may come."""
         for member in [m for m in self.pool if m.idle]:
-            group = self.ledger.next_group(member.group_size)
-            if group:
-                member.indices, member.idle, member.begun = set(group), False, False
+            indices = self.ledger.next_models(member.ensemble_size)
+            if indices:
+                member.indices, member.idle, member.begun = set(indices), False, False
             elif self.ledger.settled:
                 self.pool.remove(member)
             else:
                 continue  # they are elsewhere, and may come back
             with contextlib.suppress(BrokenPipeError):  # a worker that died while idle is buried when it is heard next
-                member.pipe.send(group or None)
+                member.pipe.send(indices or None)
 
 
 def _heard(pool: list[_Worker]) -> list[_Worker]:

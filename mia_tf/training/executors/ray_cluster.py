@@ -30,7 +30,7 @@ def connected() -> Iterator[str]:
         InputError: Ray is not installed, or no cluster answers at $RAY_ADDRESS.
     """
     if importlib.util.find_spec("ray") is None:
-        fail("executor", "ray", "must be local where Ray is not installed: pip install 'mia_tf[ray]'")
+        fail("executor", "ray", "must be local if Ray is not installed: pip install 'mia_tf[ray]'")
     import ray
 
     where = _connect()

@@ -121,7 +121,7 @@ def train_models(
         store: where they go; only this process writes there.
         config: the store's configuration.
         indices: models to train.
-        start: gives the engine for a data set, in an actor; can be pickled.
+        start: returns the engine for a data set, in an actor; can be pickled.
         workers: actors; more than there is room for wait until the cluster grows.
         cpus, gpus: what each of them takes.
 
@@ -151,10 +151,10 @@ def train_models(
 @dataclass
 class _Worker:
     actor: Any
-    reply: Any  # the ObjectRef that is waited for; None where it is idle
+    reply: Any  # the ObjectRef that is waited for; None if it is idle
     place: int  # how many were lost here, one after the other, before they were ready
     machine: str = ""
-    group_size: int = 0  # models that it trains at the same time, once it is ready
+    ensemble_size: int = 0  # models that it trains at the same time, once it is ready
     indices: set[int] = field(default_factory=set)  # the models it is on
     claims: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -220,8 +220,8 @@ class _Run:
                 self.refuse(member, f"its mia_tf is {version}, and here it is {mia_tf.__version__}")
                 return
             member.reply = member.actor.start.remote(*self.arguments)
-        elif not member.group_size:
-            member.group_size, member.reply = reply, None
+        elif not member.ensemble_size:
+            member.ensemble_size, member.reply = reply, None
         else:
             self._hear_events(member, reply)
 
@@ -262,7 +262,7 @@ class _Run:
 
     def replace(self, member: _Worker, reason: str) -> None:
         """Lets another take a worker's place, and its models."""
-        ready = bool(member.group_size)
+        ready = bool(member.ensemble_size)
         self.reason = reason
         again = f"; its {len(member.indices)} models are tried again" if member.indices else ""
         self.ledger.say(f"a worker was lost ({member.machine or 'before it started'}){again}: {reason}")
@@ -275,9 +275,9 @@ class _Run:
         """Hands models to idle workers; waits for models that another process holds."""
         for member in [m for m in self.pool if m.reply is None]:
             claimed = []
-            while not claimed and (group := self.ledger.next_group(member.group_size)):
-                claimed = member.claims.enter_context(self.store.claim_group(group))
-                for index in sorted(set(group) - set(claimed)):
+            while not claimed and (indices := self.ledger.next_models(member.ensemble_size)):
+                claimed = member.claims.enter_context(self.store.claim_models(indices))
+                for index in sorted(set(indices) - set(claimed)):
                     self.ledger.hear("elsewhere", index, None)
             if claimed:
                 member.indices = set(claimed)
@@ -294,7 +294,7 @@ class _Run:
                     "the head of the Ray cluster does not answer: if it stays away, Ray ends this command with exit "
                     "code 1 in about a minute; complete models are kept, and the same command goes on"
                 )
-        if any(member.group_size for member in self.pool):
+        if any(member.ensemble_size for member in self.pool):
             self.without = time.monotonic()
         if time.monotonic() - self.without < _PATIENCE_SECONDS:
             return

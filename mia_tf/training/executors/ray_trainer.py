@@ -12,7 +12,7 @@ import mia_tf
 from mia_tf import backend
 from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.records import Dataset, Examples
-from mia_tf.training.worker import train_group
+from mia_tf.training.worker import train_with_engine
 
 
 class Trainer:
@@ -30,11 +30,11 @@ class Trainer:
         keras_backend: str,
         memory: float | None,
     ) -> int:
-        """Starts the engine that `start(dataset)` gives; tells how many models it trains at the same time.
+        """Starts the engine that `start(dataset)` returns; returns how many models it trains at the same time.
 
         Args:
             dataset, config: of the experiment.
-            start: gives the engine.
+            start: returns the engine.
             keras_backend: the driver's; this machine's own may be another.
             memory: share of a GPU's that JAX takes; None for its own choice.
         """
@@ -43,7 +43,7 @@ class Trainer:
             backend.limit_memory(memory)
         self._config, self._events = config, queue.SimpleQueue()
         self._engine = start(dataset)
-        return self._engine.group_size
+        return self._engine.ensemble_size
 
     def train(self, members: np.ndarray, indices: Sequence[int]) -> None:
         """Begins to train models, (K, N) bool; `events` tells how it goes."""
@@ -51,7 +51,7 @@ class Trainer:
 
     def _train(self, members, indices):
         try:
-            for outcome in train_group(self._engine, self._config, members, indices, self._tell_epoch):
+            for outcome in train_with_engine(self._engine, self._config, members, indices, self._tell_epoch):
                 self._events.put(("outcome", outcome))
             self._events.put(("ready", None))
         except Exception as error:  # whatever it is, the driver must hear of it: nobody else waits for this thread
@@ -61,11 +61,11 @@ class Trainer:
         self._events.put(("epoch", None))
 
     def events(self) -> list[tuple]:
-        """All that has happened since the last call; waits until something has.
+        """Returns all that has happened since the last call; waits until something has.
 
         Returns:
-            ("epoch", None) after an epoch of all its models, ("outcome", ModelRecord | ModelFailure) for each
-            model, and at the end ("ready", None), or ("crashed", reason) where the engine broke off.
+            ("epoch", None) after an epoch of all its models; ("outcome", ModelRecord | ModelFailure) for each model;
+            and at the end ("ready", None), or ("crashed", reason) if the engine raised an error.
         """
         events = [self._events.get()]
         while not self._events.empty():

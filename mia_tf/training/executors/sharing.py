@@ -66,7 +66,7 @@ def cost(
     ensemble_size: int | None = None,
     num_models: int | None = None,
 ) -> tuple[float, int]:
-    """Images per second and bytes of memory, as `measure_ways` gives them, of one way to share out the cores.
+    """Images per second and bytes of memory, as `measure_ways` returns them, of one way to share out the cores.
 
     Raises:
         InputError: the workers do not all run.
@@ -130,7 +130,7 @@ def measure_ways(
         store, config: of the experiment.
         ways: (workers, threads of each).
         ensemble_size: models that each trains at once, on JAX; None for what the memory allows.
-        num_models: that they are to train in all; None where that is not known.
+        num_models: that they are to train in all; None if that is not known.
         seconds: at least, besides the start.
 
     Returns:

@@ -24,8 +24,8 @@ _SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCA
 class TaskExecutor:
     """Worker processes on this machine that call a user's function (`mia_tf.training.executors`).
 
-    They are loky's: these do not run the user's script again, as those of multiprocessing do, may have processes of
-    their own (PyTorch's loaders of data), and take functions that are defined in a notebook.
+    They are loky's, which do not run the user's script again, as those of multiprocessing do. They may also have
+    processes of their own (PyTorch's loaders of data), and take functions that are defined in a notebook.
 
     Args:
         options: how many workers, and threads of each.

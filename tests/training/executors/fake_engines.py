@@ -26,7 +26,7 @@ class FakeEngine:
 
     Args:
         dataset: the examples.
-        group_size: models at the same time.
+        ensemble_size: models at the same time.
         epochs: epochs of each call.
         log: a folder that gets a file for every call, named by its time and its parent process, with the seeds in it.
         fails: number of examples that a model must have to be trained; those with fewer fail.
@@ -39,15 +39,15 @@ class FakeEngine:
     """
 
     def __init__(
-        self, dataset, group_size, log, epochs=2, fails=(), dies=None, dies_after=0, seconds=0.0, silent=False,
+        self, dataset, ensemble_size, log, epochs=2, fails=(), dies=None, dies_after=0, seconds=0.0, silent=False,
         raises=False, file_limit=None,
     ):  # fmt: skip
-        self.dataset, self.group_size, self.log, self.epochs = dataset, group_size, Path(log), epochs
+        self.dataset, self.ensemble_size, self.log, self.epochs = dataset, ensemble_size, Path(log), epochs
         self.fails, self.dies, self.dies_after, self.seconds, self.silent = fails, dies, dies_after, seconds, silent
         self.raises, self.file_limit = raises, file_limit
 
     def train(self, members, seeds, on_epoch=lambda: None):
-        assert len(members) == len(seeds) <= self.group_size
+        assert len(members) == len(seeds) <= self.ensemble_size
         (self.log / f"{time.time_ns()}-{os.getppid()}").write_text(" ".join(map(str, seeds)))
         if self.file_limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_limit, resource.RLIM_INFINITY))

@@ -64,8 +64,8 @@ def second(cluster, connected):
     cluster.wait_for_nodes()  # the next driver would join a machine that is not known to be dead
 
 
-def run(store, log, indices=range(10), workers=1, group_size=2, **settings):
-    start = functools.partial(fake_engines.start, group_size=group_size, log=log, **settings)
+def run(store, log, indices=range(10), workers=1, ensemble_size=2, **settings):
+    start = functools.partial(fake_engines.start, ensemble_size=ensemble_size, log=log, **settings)
     return ray_executor.train_models(store, CONFIG, list(indices), start, workers, cpus=1, gpus=0)
 
 
@@ -181,7 +181,7 @@ def test_an_interrupt_keeps_all_that_came_back_and_releases_the_rest(connected, 
         patch.setattr(Progress, "finished", finished)
         run(store, log)
     assert len(store.completed()) == 1
-    with store.claim_group(range(10)) as free:
+    with store.claim_models(range(10)) as free:
         assert len(free) == 9
     assert run(store, log) == {}
     check_models(store, range(10))

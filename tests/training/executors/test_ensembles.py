@@ -1,4 +1,4 @@
-"""Groups of models, handed out to workers whose engine trains several at the same time."""
+"""Ensembles of models, handed out to workers whose engine trains several at the same time."""
 
 import contextlib
 import functools
@@ -46,17 +46,17 @@ def progress(monkeypatch):
 
 
 def trained(log):
-    """The groups in the order in which they were begun, as lists of models."""
+    """The ensembles in the order in which they were begun, as lists of models."""
     of = {seed(index): index for index in range(CONFIG.num_experiments)}
     return [[of[int(text)] for text in path.read_text().split()] for path in sorted(log.iterdir())]
 
 
-def run(store, log, indices=range(10), workers=1, group_size=4, **settings):
-    start = functools.partial(fake_engines.start, group_size=group_size, log=log, **settings)
+def run(store, log, indices=range(10), workers=1, ensemble_size=4, **settings):
+    start = functools.partial(fake_engines.start, ensemble_size=ensemble_size, log=log, **settings)
     return train_models(store, CONFIG, list(indices), start, workers)
 
 
-def test_groups_are_trained_together_and_stored_one_by_one(store, log, progress):
+def test_ensembles_are_trained_together_and_stored_one_by_one(store, log, progress):
     assert run(store, log) == {}
     # Three calls are needed of an engine for four; they are as equal as ten models allow.
     assert trained(log) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
@@ -68,12 +68,12 @@ def test_groups_are_trained_together_and_stored_one_by_one(store, log, progress)
         hparams = model.hparams()
         assert hparams["expid"] == model.index and hparams["seed"] == seed(model.index)
         assert hparams["num_experiments"] == 10
-    assert progress().epochs_of == dict.fromkeys(range(10), 2)  # an epoch of a group is one of each of its models
+    assert progress().epochs_of == dict.fromkeys(range(10), 2)  # an epoch of an ensemble is one of each of its models
     assert sorted(progress().ended) == list(range(10))
 
 
 @pytest.mark.parametrize(
-    "total, workers, group_size, sizes",
+    "total, workers, ensemble_size, sizes",
     [
         (10, 1, 1, [1] * 10),
         (10, 1, 100, [10]),
@@ -84,24 +84,24 @@ def test_groups_are_trained_together_and_stored_one_by_one(store, log, progress)
         (1000, 3, 64, [56] * 17 + [48]),
     ],
 )
-def test_shares_are_equal_in_as_few_rounds_as_can_be(total, workers, group_size, sizes, store):
+def test_shares_are_equal_in_as_few_rounds_as_can_be(total, workers, ensemble_size, sizes, store):
     with Ledger(store, range(total), 1, workers) as ledger:
-        groups = list(iter(lambda: ledger.next_group(group_size), []))
-    assert [len(group) for group in groups] == sizes
-    assert [index for group in groups for index in group] == list(range(total))
+        ensembles = list(iter(lambda: ledger.next_models(ensemble_size), []))
+    assert [len(ensemble) for ensemble in ensembles] == sizes
+    assert [index for ensemble in ensembles for index in ensemble] == list(range(total))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 3000), st.integers(1, 9), st.integers(0, 6))
 def test_what_an_engine_was_measured_with_is_what_it_trains(total, workers, halvings):
-    """It once was 64, where two thousand models made groups of 63: each size is a program to compile."""
+    """It once was 64, where two thousand models made ensembles of 63: each size is a program to compile."""
     few_enough = [*device_memory.sizes(-(-total // workers))][halvings:] or [1]
     with Ledger(None, range(total), 1, workers) as ledger:
-        groups = list(iter(lambda: ledger.next_group(few_enough[0]), []))
-    assert {len(group) for group in groups[:-1]} <= {few_enough[0]}
+        ensembles = list(iter(lambda: ledger.next_models(few_enough[0]), []))
+    assert {len(ensemble) for ensemble in ensembles[:-1]} <= {few_enough[0]}
 
 
-def test_a_model_that_another_process_holds_is_left_out_of_its_group_and_waited_for(store, log, progress, monkeypatch):
+def test_a_model_that_another_process_holds_leaves_its_ensemble_and_is_waited_for(store, log, progress, monkeypatch):
     claims = contextlib.ExitStack()
 
     def say(self, line):
@@ -111,31 +111,31 @@ def test_a_model_that_another_process_holds_is_left_out_of_its_group_and_waited_
     monkeypatch.setattr(Recorded, "say", say)
     with claims:
         monkeypatch.setattr(Recorded, "finished", lambda self, index, message: self.ended.append(index))
-        assert claims.enter_context(store.claim_group([1, 5])) == [1, 5]
-        assert run(store, log, range(6), group_size=3) == {}
+        assert claims.enter_context(store.claim_models([1, 5])) == [1, 5]
+        assert run(store, log, range(6), ensemble_size=3) == {}
     assert progress().said == ["waiting for 2 models that another process is training"]
     assert trained(log) == [[0, 2], [3, 4], [1, 5]]
     assert store.completed() == set(range(6))
 
 
-def test_a_model_that_fails_costs_no_other_of_its_group(store, log, progress):
+def test_a_model_that_fails_costs_no_other_of_its_ensemble(store, log, progress):
     assert run(store, log, fails=[seed(2)]) == {2: "the loss was not finite at step 1 of 2"}
     assert store.completed() == set(range(10)) - {2}
     assert sorted(progress().ended) == list(range(10))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_group_whose_worker_dies_before_its_first_epoch_is_trained_again(workers, store, log, tmp_path, progress):
+def test_an_ensemble_whose_worker_dies_before_its_first_epoch_is_trained_again(workers, store, log, tmp_path, progress):
     assert run(store, log, workers=workers, dies=tmp_path / "died") == {}
     assert store.completed() == set(range(10))
-    # Nothing was trained a second time but the group that was lost.
-    groups = trained(log)
-    counts = np.bincount([index for group in groups for index in group])
-    assert sorted(counts)[-1] == 2 and any(set(group) == set(np.flatnonzero(counts == 2)) for group in groups)
+    # Nothing was trained a second time but the ensemble that was lost.
+    ensembles = trained(log)
+    counts = np.bincount([index for ensemble in ensembles for index in ensemble])
+    assert sorted(counts)[-1] == 2 and any(set(ensemble) == set(np.flatnonzero(counts == 2)) for ensemble in ensembles)
     assert progress().epochs_of == dict.fromkeys(range(10), 2)
 
 
-def test_a_group_whose_worker_dies_later_fails_by_its_cause_and_the_others_go_on(store, log, tmp_path):
+def test_an_ensemble_whose_worker_dies_later_fails_by_its_cause_and_the_others_go_on(store, log, tmp_path):
     failures = run(store, log, dies=tmp_path / "died", dies_after=1)
     assert failures == dict.fromkeys([0, 1, 2, 3], "its worker process was ended by SIGKILL")
     assert store.completed() == set(range(4, 10))
@@ -153,7 +153,7 @@ def test_a_model_that_its_engine_forgets_is_named(store, log):
     assert failures == {3: "the training engine returned no result for this model"} and store.completed() == {0, 1, 2}
 
 
-def test_a_disk_that_is_full_is_named_for_every_model_of_the_group_and_ends_the_run(store, log):
+def test_a_disk_that_is_full_is_named_for_every_model_of_the_ensemble_and_ends_the_run(store, log):
     failures = run(store, log, file_limit=100)
     assert all(f"could not be written to {store.logdir}: File too large" in failures[index] for index in range(4))
     rest = dict.fromkeys(range(4, 10), "not begun, because another could not be written")

@@ -10,16 +10,16 @@ import numpy as np
 
 from mia_tf.task import error_line, say_one_at_a_time
 from mia_tf.training import schedules, views
-from mia_tf.training.device_memory import group_size_that_fits
-from mia_tf.training.keras_group_jax import GroupSteps, PrivateGroupSteps
+from mia_tf.training.device_memory import ensemble_size_that_fits
+from mia_tf.training.keras_ensemble_jax import KerasEnsembleSteps, PrivateKerasEnsembleSteps
 from mia_tf.training.keras_steps_jax import JaxSteps
 from mia_tf.training.keras_trainer import KerasTrainer
 
-_CPU_GROUP, _SMALL = 8, 50_000
+_CPU_ENSEMBLE, _SMALL = 8, 50_000
 """Models at once on a CPU, and most weights of a network for it: beyond that a step is no longer mostly overhead."""
 
 
-class KerasGroup:
+class KerasEnsemble:
     """Trains models of one network, K at once. Each answers as if it were trained alone, up to rounding.
 
     Args:
@@ -34,14 +34,14 @@ class KerasGroup:
 
     def __init__(self, trainer: KerasTrainer, num_members: int, size: int | None, num_models: int | None):
         self._trainer, self._promise = trainer, trainer.config.guarantee(num_members)
-        # Groups are made on JAX alone.
+        # Only JAX trains several models at once.
         one = self._one = cast(JaxSteps, trainer.prepared(0, num_members, self._promise))
-        batch, steps = trainer.config.batch_size, PrivateGroupSteps if self._promise else GroupSteps
+        batch, steps = trainer.config.batch_size, PrivateKerasEnsembleSteps if self._promise else KerasEnsembleSteps
         self._steps = steps(one, batch, -(-len(trainer.targets) // batch))
         if size is None:
             data_bytes = sum(array.nbytes for array in jax.tree.leaves(one.data))
-            on_cpu = _CPU_GROUP if _is_small(one.model) else 1
-            size = group_size_that_fits(self._steps.lowered, data_bytes, num_models or _CPU_GROUP, on_cpu)
+            on_cpu = _CPU_ENSEMBLE if _is_small(one.model) else 1
+            size = ensemble_size_that_fits(self._steps.lowered, data_bytes, num_models or _CPU_ENSEMBLE, on_cpu)
         if size > 1:
             for _ in self._steps.lowered(2):  # raises here whatever cannot be mapped over models
                 pass
@@ -88,17 +88,19 @@ class KerasGroup:
             yield outcome
 
 
-def start_group(trainer: KerasTrainer, num_members: int, size: int | None, num_models: int | None) -> KerasGroup | None:
+def start_ensemble(
+    trainer: KerasTrainer, num_members: int, size: int | None, num_models: int | None
+) -> KerasEnsemble | None:
     """Returns what trains several models at once; None if they are better trained one at a time.
 
-    Where the network cannot be mapped over models, a line on stderr says why. The arguments are KerasGroup's.
+    If the network cannot be mapped over models, a line on stderr says why. The arguments are KerasEnsemble's.
     """
     try:
-        group = KerasGroup(trainer, num_members, size, num_models)
+        ensemble = KerasEnsemble(trainer, num_members, size, num_models)
     except Exception as error:  # of a layer, loss or `train_step` of the user's
         say_one_at_a_time(error_line(error))
         return None
-    return group if group.size > 1 else None
+    return ensemble if ensemble.size > 1 else None
 
 
 def _is_small(model: keras.Model) -> bool:

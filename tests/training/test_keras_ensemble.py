@@ -9,7 +9,7 @@ import pytest
 
 import mia_tf
 from mia_tf.records import ModelFailure
-from mia_tf.training import device_memory, keras_group
+from mia_tf.training import device_memory, keras_ensemble
 from mia_tf.training.task_engine import TaskEngine
 
 RNG = np.random.default_rng(0)
@@ -54,7 +54,8 @@ def test_models_answer_as_if_each_were_trained_alone(way):
     task = mia_tf.KerasTask(build, x, Y, epochs=2, batch_size=8, **settings)
     at_once, alone = outcomes(task, 3), outcomes(task, 1)
     assert [record.index for record in at_once] == [0, 1, 2]
-    assert [record.metrics["group_size"] for record in at_once] == [3] * 3 and "group_size" not in alone[0].metrics
+    assert [record.metrics["ensemble_size"] for record in at_once] == [3] * 3
+    assert "ensemble_size" not in alone[0].metrics
     for one, other in zip(at_once, alone, strict=True):
         # A few steps in float32 on logits of order one; XLA may sum those of several models in another order.
         np.testing.assert_allclose(one.logits, other.logits, atol=1e-5)
@@ -98,7 +99,7 @@ def test_what_cannot_be_trained_at_once_is_trained_one_at_a_time_and_a_line_says
 
     task = mia_tf.KerasTask(build, X, Y, epochs=1, batch_size=8)
     engine = TaskEngine(task, 20, 3, 3)
-    assert engine.group_size == 1
+    assert engine.ensemble_size == 1
     assert "cannot be trained at once, so they take turns: NotImplementedError" in capfd.readouterr().err
     assert len([*engine.train(MEMBERS[:1], [0])]) == 1
 
@@ -108,7 +109,7 @@ def test_what_cannot_be_trained_at_once_is_trained_one_at_a_time_and_a_line_says
     def full(*_):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(engine._group._steps, "epoch", full)
+    monkeypatch.setattr(engine._ensemble._steps, "epoch", full)
     records = list(engine.train(MEMBERS, range(3), lambda: ends.append(1)))
     assert "so they take turns: MemoryError: no room" in capfd.readouterr().err
     assert [record.index for record in records] == [0, 1, 2] and len(ends) == 1
@@ -116,21 +117,21 @@ def test_what_cannot_be_trained_at_once_is_trained_one_at_a_time_and_a_line_says
 
 def test_on_a_cpu_small_networks_without_convolutions_train_at_once():
     task = mia_tf.KerasTask(with_dropout, X, Y, epochs=1, batch_size=8)
-    assert task.group(20, num_models=64).size == keras_group._CPU_GROUP and task.group(20, size=1) is None
+    assert task.ensemble(20, num_models=64).size == keras_ensemble._CPU_ENSEMBLE and task.ensemble(20, size=1) is None
     column = keras.layers.Reshape((6, 1))
     for others in ((keras.layers.Dense(9_000),), (column, keras.layers.LSTM(3)), (column, keras.layers.Conv1D(3, 2))):
-        assert not keras_group._is_small(keras.Sequential([keras.Input((6,)), *others]))
+        assert not keras_ensemble._is_small(keras.Sequential([keras.Input((6,)), *others]))
 
 
 @pytest.mark.parametrize("dp", [None, DP])
 def test_the_memory_of_more_models_is_more(dp):
-    """What is compiled to choose the size of a group on a GPU is what training does."""
+    """What is compiled to choose the size of an ensemble on a GPU is what training does."""
     task = mia_tf.KerasTask(with_dropout, X, Y, epochs=1, batch_size=8, dp=dp)
-    steps = task.group(20, size=2)._steps
+    steps = task.ensemble(20, size=2)._steps
     two, eight = (max(map(device_memory._bytes, steps.lowered(count))) for count in (2, 8))
     arrays = sum(array.nbytes for array in jax.tree.leaves(steps._one.state))
     assert two + 6 * arrays <= eight < np.inf
 
 
 def test_other_tasks_train_one_at_a_time():
-    assert mia_tf.Task(print, labels=Y).group(20, size=4) is None
+    assert mia_tf.Task(print, labels=Y).ensemble(20, size=4) is None

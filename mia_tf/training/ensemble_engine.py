@@ -1,4 +1,4 @@
-"""The ensemble engine: trains a group of models at once on JAX, from their initial weights to their records."""
+"""The ensemble engine: trains an ensemble of models at once on JAX, from their initial weights to their records."""
 
 import functools
 import time
@@ -14,7 +14,7 @@ from mia_tf.training.ensemble_step import State, averaged_weights, make_keys
 
 
 class EnsembleEngine(Ensemble):
-    """Trains groups of models together. Every model has the same data set and configuration."""
+    """Trains ensembles: several models together. Every model has the same data set and configuration."""
 
     def train(
         self, members: np.ndarray, seeds: np.ndarray, on_epoch: Callable[[], None] = lambda: None
@@ -24,7 +24,7 @@ class EnsembleEngine(Ensemble):
         Args:
             members: (K, N) bool, the training set of each model.
             seeds: (K,) int, each model's seed for its initial weights, order, augmentation and noise.
-            on_epoch: called after every epoch of the group.
+            on_epoch: called after every epoch of the ensemble.
 
         Yields:
             For k = 0..K-1 in turn a ModelRecord with index k, or a ModelFailure if the loss was not finite.
@@ -51,7 +51,7 @@ class EnsembleEngine(Ensemble):
         seconds = (time.perf_counter() - started) / len(courses)  # each model's share
         answers, model = self.logits(state.weights, state.statistics, self.config.queries), self._snapshot(state)
         for k, (course, logits) in enumerate(zip(courses, answers, strict=True)):
-            yield course.failure or course.finish(logits, seconds, *model(k), group_size=len(courses), backend="jax")
+            yield course.failure or course.finish(logits, seconds, *model(k), ensemble_size=len(courses), backend="jax")
 
     def _snapshot(self, state: State) -> Callable[[int], tuple[Weights, Predictions]]:
         """Returns a function k -> the weights and the predictions of model k. It is valid as long as `state` is.

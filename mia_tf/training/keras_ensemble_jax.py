@@ -13,7 +13,7 @@ from mia_tf.training.keras_private_jax import JaxPrivateSteps
 from mia_tf.training.keras_steps_jax import JaxSteps, fill_up
 
 
-class GroupSteps:
+class KerasEnsembleSteps:
     """The steps of K models, whose states are stacked: weights, other variables, and the optimizers'.
 
     The steps of an epoch are one compiled call. Where the smaller batch at the end of an epoch cannot be filled up
@@ -83,7 +83,7 @@ class GroupSteps:
         if self._one.draw(np.random.default_rng(0), 0) is not None:
             draws = jax.ShapeDtypeStruct((*counts, 3, self._size), jnp.float32)
         state = self._shapes(count, (*self._one.state, self._one.fresh_metrics()))
-        yield GroupSteps._steps.lower(self, state, self._one.data, shape(order), draws, shape(counts), False)
+        yield KerasEnsembleSteps._steps.lower(self, state, self._one.data, shape(order), draws, shape(counts), False)
 
     @staticmethod
     def _shapes(count: int, tree):
@@ -91,7 +91,7 @@ class GroupSteps:
         return jax.tree.map(lambda array: jax.ShapeDtypeStruct((count, *array.shape), array.dtype), tree)
 
 
-class PrivateGroupSteps(GroupSteps):
+class PrivateKerasEnsembleSteps(KerasEnsembleSteps):
     """The steps of K models under DP-SGD, each as `mia_tf.training.keras_private_jax.JaxPrivateSteps` takes it."""
 
     _one: JaxPrivateSteps
@@ -129,9 +129,9 @@ class PrivateGroupSteps(GroupSteps):
         part = one.microbatch(np.zeros(1, np.int32), one.draw(np.random.default_rng(0), 1), 0)
         state, parts = self._shapes(count, list(one.state)), _stacked([part] * count)
         sums = self._shapes(count, jax.eval_shape(one.nothing, one.state[0]))
-        yield PrivateGroupSteps._add.lower(self, sums, *state[:2], one.data, *parts)
+        yield PrivateKerasEnsembleSteps._add.lower(self, sums, *state[:2], one.data, *parts)
         losses, noise = jnp.zeros(count), make_keys(range(count)).noise
-        yield PrivateGroupSteps._apply.lower(self, state, losses, sums, noise, 0, np.zeros(count, np.int32))
+        yield PrivateKerasEnsembleSteps._apply.lower(self, state, losses, sums, noise, 0, np.zeros(count, np.int32))
 
 
 def _stacked(parts: list) -> tuple:

@@ -1,11 +1,11 @@
 """How fast Keras models of a task train on JAX, several at once beside one at a time, in turn in one process.
 
-    KERAS_BACKEND=jax python -m experiments.benchmarks.keras_group_speed [--num_models=32] [--out=FOLDER]      4 minutes
+    KERAS_BACKEND=jax python -m experiments.benchmarks.keras_ensemble_speed [--num_models=32] [--out=FOLDER]   4 minutes
 
 Each task trains the same models one at a time, by the choice of the program for this device, and all at once; the
 convolutional one an eighth of them. The first round compiles; the others count. Expected on a CPU: the small network
 trains about twice as fast at once, the convolutional one more slowly, so that the program trains it one at a time.
-Writes keras_group_speed.csv to --out.
+Writes keras_ensemble_speed.csv to --out.
 """
 
 import statistics
@@ -41,7 +41,7 @@ ROUNDS = 2
 
 
 def train(engine: TaskEngine, members: np.ndarray, size: int) -> tuple[float, float]:
-    """Trains all models, in groups of a size; returns wall-clock and CPU seconds."""
+    """Trains all models, as ensembles of a size; returns wall-clock and CPU seconds."""
     started = time.perf_counter(), time.process_time()
     for start in range(0, len(members), size):
         rows = range(start, min(start + size, len(members)))
@@ -50,11 +50,11 @@ def train(engine: TaskEngine, members: np.ndarray, size: int) -> tuple[float, fl
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
-def group_size_rows(task, num_models: int) -> list[tuple]:
-    """For each size of a group: whether the program chooses it, the size, and seconds per model."""
+def ensemble_size_rows(task, num_models: int) -> list[tuple]:
+    """For each size of an ensemble: whether the program chooses it, the size, and seconds per model."""
     members = np.random.default_rng(0).random((num_models, len(task.labels))) < 0.5
     nominal = len(task.labels) // 2
-    chosen = TaskEngine(task, nominal, None, num_models).group_size
+    chosen = TaskEngine(task, nominal, None, num_models).ensemble_size
     engines = {size: TaskEngine(task, nominal, size, num_models) for size in sorted({1, chosen, num_models})}
     seconds = {size: [] for size in engines}
     for _ in range(1 + ROUNDS):
@@ -76,7 +76,7 @@ def main() -> None:
     table = []
     for name, share in NAMES.items():
         num_models = max(2, options.num_models // share)
-        rows = group_size_rows(load_task(str(TASKS / name)), num_models)
+        rows = ensemble_size_rows(load_task(str(TASKS / name)), num_models)
         for chosen, size, first, wall, cpu in rows:
             ratios = rows[0][3] / wall, rows[0][4] / cpu
             numbers = (f"{number:.4f}" for number in (first, wall, cpu))
@@ -84,7 +84,7 @@ def main() -> None:
             table.append((name, *how, *numbers, *(f"{ratio:.2f}" for ratio in ratios)))
             print(*table[-1], flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    print(write_rows(options.out / "keras_group_speed.csv", COLUMNS, table))
+    print(write_rows(options.out / "keras_ensemble_speed.csv", COLUMNS, table))
 
 
 if __name__ == "__main__":
