@@ -209,7 +209,7 @@ def _numbers(cells: Sequence[str], kind: str):
     except ValueError:
         raise ValueError("must hold numbers") from None
     if kind == "number":
-        if (np.abs(numbers[np.isfinite(numbers)]) > 1.0001 * np.finfo(np.float32).max).any():
+        if (np.abs(numbers[np.isfinite(numbers)]) > 1.0001 * float(np.finfo(np.float32).max)).any():
             raise ValueError("must hold no huge number")
         return numbers
     missing = np.isnan(numbers)

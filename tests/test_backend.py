@@ -8,6 +8,8 @@ from mia_tf import backend
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
+    """An empty home, on a machine that has all backends installed."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     return tmp_path
@@ -31,8 +33,7 @@ def test_tensorflow_is_the_default():
     "backend_name, package, other", [("jax", "optax", "tensorflow"), ("tensorflow", "tensorflow", "jax")]
 )
 def test_a_backend_that_is_not_installed_is_one_line(monkeypatch, backend_name, package, other):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else name)
     monkeypatch.setenv("KERAS_BACKEND", backend_name)
     with refuses("KERAS_BACKEND", advice=f"{package} is not installed: install it, or set KERAS_BACKEND={other}"):
         backend.name()

@@ -6,9 +6,11 @@ LOGDIR share one guarantee: the sampling rate, the number of steps and the noise
 exact size of a model's own training set.
 """
 
+import contextlib
 import functools
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import dp_accounting
@@ -49,7 +51,24 @@ def guarantee(config: ExperimentConfig, num_examples: int) -> PrivacyGuarantee:
     return guarantee_of(training.privacy, training.batch, training.epochs, num_members)
 
 
+@contextlib.contextmanager
+def _warnings_held_back() -> Iterator[None]:
+    """Holds back dp_accounting's warnings.
+
+    From release 0.5 on it bounds fractional orders of RDP more loosely, and warns of each order that it leaves out.
+    Epsilon stays an upper bound. In our checks it was up to 1.5% larger than with release 0.4.
+    """
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 @functools.lru_cache  # a target's noise takes seconds to find
+@_warnings_held_back()
 def guarantee_of(privacy: PrivacyConfig, batch: int, epochs: int, num_members: int) -> PrivacyGuarantee:
     """The guarantee of training with these settings on nominally `num_members` examples.
 

@@ -17,9 +17,7 @@ from mia_tf.quiet import native_messages_held_back
 @pytest.fixture(scope="module")
 def tfds():
     with native_messages_held_back():
-        import tensorflow_datasets
-
-        return tensorflow_datasets
+        return pytest.importorskip("tensorflow_datasets", reason="tensorflow_datasets is not installed")
 
 
 def mocked(tfds, num_examples):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from toys import make_dataset
 
+from mia_tf import backend
 from mia_tf.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ def task(number, first, last, python, flagfile, logdir, models, count=None):
     environment = {
         **os.environ, "SLURM_ARRAY_TASK_ID": str(number), "SLURM_ARRAY_TASK_MIN": str(first),
         "SLURM_ARRAY_TASK_MAX": str(last), "SLURM_ARRAY_TASK_COUNT": str(count or last - first + 1),
-        "PYTHON": python, "KERAS_BACKEND": "tensorflow",
+        "PYTHON": python, "KERAS_BACKEND": backend.name(),
     }  # fmt: skip
     command = ["bash", str(SCRIPT), str(flagfile), str(logdir), str(models)]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200)
