@@ -27,6 +27,24 @@ task = mia_tf.Task(
 )
 """
 
+# A model of no time, or of as much as it is given, which needs no more than NumPy.
+NOISE = """
+import os
+import time
+
+import numpy as np
+
+import mia_tf
+
+
+def train_and_predict(rows, seed):
+    time.sleep(float(os.environ.get("SECONDS_OF_A_MODEL", 0)))
+    return np.random.default_rng(seed).normal(size=(40, 2))
+
+
+task = mia_tf.Task(train_and_predict, labels=np.arange(40) % 2)
+"""
+
 # Of seven models only the last can be trained; each prints what an ASCII terminal lacks.
 FAULTS = """
 import os

@@ -7,13 +7,21 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+import task_files
 from train_commands import ENVIRONMENT, REPOSITORY, TINY, command, run
 
 from mia_tf.store import Store
 
 
-def test_a_model_that_another_process_holds_is_waited_for_at_rest(own_arrays, tmp_path):
-    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """The flag of a user's task. What the processes share is the same for a network, whose workers import for long."""
+    return f"--task={task_files.write(tmp_path_factory.mktemp('task'), 'noise', task_files.NOISE)}:task"
+
+
+def test_a_model_that_another_process_holds_is_waited_for_at_rest(task, tmp_path):
+    arguments = [task, f"--logdir={tmp_path}", "--num_experiments=2", "--workers=1"]
     assert run(*arguments, "--expid=1").returncode == 0
 
     with Store(tmp_path).claim(0) as claimed:
@@ -131,13 +139,10 @@ def test_a_worker_that_dies_while_it_has_no_model_costs_nothing(own_arrays, tmp_
     assert run.returncode == 0 and Store(tmp_path).completed() == {0, 1, 2}, printed
 
 
-def test_two_processes_share_one_logdir(own_arrays, tmp_path):
-    both = [
-        subprocess.Popen(
-            slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
+def test_two_processes_share_one_logdir(task, tmp_path):
+    arguments = command(task, f"--logdir={tmp_path}", "--num_experiments=8", "--workers=1")
+    slow = {**ENVIRONMENT, "SECONDS_OF_A_MODEL": "0.2"}
+    both = [subprocess.Popen(arguments, cwd=REPOSITORY, env=slow, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     printed = [process.communicate(timeout=300)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
     assert Store(tmp_path).completed() == set(range(8))

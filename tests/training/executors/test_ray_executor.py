@@ -254,7 +254,7 @@ def test_the_command_trains_on_a_cluster_what_it_trains_here(cluster, tmp_path):
     assert "6 of 6 models present." in out  # beside what Ray says of the machine, which cannot be turned off
     assert all(line.startswith(("[", "warning: model", "a worker was lost (")) for line in err.splitlines()), err
     assert re.search(r"a worker was lost \(.+\); its 1 models are tried again: its connection broke\n", err), err
-    subprocess.run([*command, f"--logdir={tmp_path / 'local'}"], check=True, **pipes)
+    subprocess.run([*command, f"--logdir={tmp_path / 'local'}", "--workers=1"], check=True, **pipes)
     here, there = (Store(tmp_path / name).models() for name in ("local", "ray"))
     assert [model.index for model in there] == list(range(6))
     for one, other in zip(here, there, strict=True):
