@@ -5,6 +5,8 @@ import pytest
 
 from experiments.benchmarks import step_profile
 
+pytest.importorskip("tensorflow", reason="the reference engine, which it takes apart, needs TensorFlow")
+
 
 @pytest.mark.parametrize("way", ["ours", "forward", "data", "XLA"])
 def test_only_the_whole_step_has_gradients(way):
