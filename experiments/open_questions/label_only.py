@@ -6,8 +6,8 @@ Every attack gets the first 1, 2 and 18 queries, or as many as --queries says: t
 shifted. The LOGDIRs need that many (`python -m mia_tf.inference --queries=18`). Beside the attacks stands the LiRA
 variant that the number of models recommends, which sees the confidences of the same queries.
 Writes label_only.csv into experiments/results/open_questions.
-Cost: seconds per LOGDIR of 32 models, 2,625 examples and one query on one core, besides its training.
-Measured with one query: experiments/results/open_questions/label_only.md.
+Cost: about a minute per LOGDIR of 32 models, 2,625 examples and 18 queries on one core, besides its training.
+Measured: experiments/results/open_questions/label_only.md.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ OUT = Path(__file__).parent.parent / "results" / "open_questions"
 LABEL_ONLY = ("label_only_gap", "label_only")
 METRICS = ("auroc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "tpr_at_fpr_0.001_per_target")
 COLUMNS = (
-    *("logdir", "dataset", "num_models", "queries", "attack", "population", "metric", "value", "ci_low", "ci_high"),
-    *("num_targets", "num_members", "num_nonmembers", "seed", "note"),
+    *("dataset", "num_models", "queries", "attack", "population", "metric", "value", "ci_low", "ci_high"),
+    *("num_targets", "num_members", "num_nonmembers", "seed", "note", "logdir"),
 )
 
 
@@ -44,15 +44,15 @@ def with_queries(shadows: mia_tf.ShadowModels, queries: int) -> mia_tf.ShadowMod
     return limited
 
 
-def rows(shadows: mia_tf.ShadowModels, queries: Sequence[int], seed: int) -> list[tuple]:
-    """Rows of the CSV, of one record, without the name of its LOGDIR."""
+def rows(name: str, shadows: mia_tf.ShadowModels, queries: Sequence[int], seed: int) -> list[tuple]:
+    """Rows of the CSV, of one record, which is called `name`."""
     attacks = [*LABEL_ONLY, recommended_online(len(shadows))]
     measured = []
     for count in queries:
         audit = mia_tf.audit(with_queries(shadows, count), attacks=attacks, fpr=(0.01, 0.001), seed=seed)
         table = audit.attacks[audit.attacks["metric"].isin(METRICS)]
         for row in table.itertuples(index=False, name=None):
-            measured.append((shadows.about.name, len(shadows), count, *row[:-1], seed, row[-1]))
+            measured.append((shadows.about.name, len(shadows), count, *row[:-1], seed, row[-1], name))
     return measured
 
 
@@ -76,9 +76,9 @@ def main() -> None:
             allowed,
         )
     table = [
-        (folder.name, *row)
+        row
         for folder, shadows in zip(options.logdirs, records, strict=True)
-        for row in rows(shadows, options.queries, options.seed)
+        for row in rows(folder.name, shadows, options.queries, options.seed)
     ]
     options.out.mkdir(parents=True, exist_ok=True)
     print(write_rows(options.out / "label_only.csv", COLUMNS, table))

@@ -78,5 +78,5 @@ def _at_chance(attacked: ShadowModels, right: np.ndarray, trained_on: np.ndarray
     if names:
         yield (
             f"{len(names)} of {len(trained_on)} attacked models are no better than chance on their own training "
-            f"examples ({listed(names, 5)}): they leak nothing because they learnt nothing, so this is no good news."
+            f"examples ({listed(names, 5)}): they learnt nothing that could leak, so this audit cannot tell."
         )

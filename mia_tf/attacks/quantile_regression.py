@@ -34,11 +34,10 @@ class _Drawn:
         rows = digests <= self._bound
         self._pieces.append(tuple(column[rows] for column in (digests, *columns)))
         if sum(len(piece[0]) for piece in self._pieces) > 2 * MAX_EXAMPLES:
-            self.columns()
-            self._bound = self._pieces[0][0][-1]
+            self._bound = self.columns()[0][-1]
 
     def columns(self) -> tuple[np.ndarray, ...]:
-        """Digests, ascending, and the other columns of the MAX_EXAMPLES rows at most that are kept."""
+        """Digests, ascending, and the other columns of the MAX_EXAMPLES rows at most; drops all other rows."""
         columns = [np.concatenate(parts) for parts in zip(*self._pieces, strict=True)]
         lowest = np.argsort(columns[0], kind="stable")[:MAX_EXAMPLES]
         self._pieces = [tuple(column[lowest] for column in columns)]

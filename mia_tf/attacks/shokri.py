@@ -100,10 +100,11 @@ class Shokri(Attack):
         return scores
 
     def _pairs_of(self, fold: int, label: int, block: Block) -> _Pairs:
-        _, queries, _, classes = block.logits.shape
-        rows = min(MAX_ROWS, MOST_VALUES // (FOLDS * classes**2))
-        pairs = max(1, rows // (2 * queries))
-        return self._pairs.setdefault((fold, label), _Pairs(pairs, queries, classes))
+        if (fold, label) not in self._pairs:
+            _, queries, _, classes = block.logits.shape
+            rows = min(MAX_ROWS, MOST_VALUES // (FOLDS * classes**2))
+            self._pairs[fold, label] = _Pairs(max(1, rows // (2 * queries)), queries, classes)
+        return self._pairs[fold, label]
 
     @cached_property
     def _networks(self) -> dict[tuple[int, int], networks.Network]:

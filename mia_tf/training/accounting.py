@@ -56,7 +56,7 @@ def _warnings_held_back() -> Iterator[None]:
     """Holds back dp_accounting's warnings.
 
     From release 0.5 on it bounds fractional orders of RDP more loosely, and warns of each order that it leaves out.
-    Epsilon stays an upper bound. In our checks it was up to 1.5% larger than with release 0.4.
+    Epsilon stays an upper bound. In five settings it was up to 1.5% larger than with release 0.4.
     """
     logger = logging.getLogger("absl")
     level = logger.level

@@ -64,13 +64,15 @@ def test_as_scikit_learn(decimals, weighted):
     np.testing.assert_allclose(made.advantage, (tpr - fpr).max(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("few", [0, 1000], ids=["made twice", "kept between the passes"])
 @pytest.mark.parametrize("chunk", [1, 2, 7, 100])
-def test_chunks_do_not_cut_ties(monkeypatch, chunk):
+def test_chunks_do_not_cut_ties(monkeypatch, chunk, few):
     rng = np.random.default_rng(3)
     member = rng.random(500) < 0.5
     scores = np.round(rng.normal(size=500) + member, 1)
     whole = make_roc(scores, member)
     monkeypatch.setattr(roc_module, "_CHUNK", chunk)
+    monkeypatch.setattr(roc_module, "_FEW_PAIRS", few)
     parts = make_roc(scores, member)
     np.testing.assert_allclose(parts.auroc, whole.auroc, rtol=1e-12)
     np.testing.assert_array_equal(parts.tpr, whole.tpr)

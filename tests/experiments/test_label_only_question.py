@@ -14,8 +14,8 @@ def test_every_number_of_queries_has_the_label_only_attacks_beside_lira():
     two = label_only.with_queries(shadows, 2)
     assert two.shape == (60, 2, 3) and shadows.shape == (60, 4, 3)
     np.testing.assert_array_equal(two.read_logits(5), shadows.read_logits(5)[:, :2])
-    table = label_only.rows(shadows, (1, 4), 0)
-    assert {1 + len(row) for row in table} == {len(label_only.COLUMNS)}  # the LOGDIR comes first
+    table = label_only.rows("run", shadows, (1, 4), 0)
+    assert {len(row) for row in table} == {len(label_only.COLUMNS)}
     auroc = {row[2:4]: row[6] for row in table if row[5] == "auroc"}
     attacks = (*label_only.LABEL_ONLY, "lira_online_fixed")
     assert set(auroc) == {(queries, attack) for queries in (1, 4) for attack in attacks}
