@@ -4,6 +4,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 DEMO ?= runs/demo
 BIN := $(VENV)/bin
+# Where this is set, each of the tests' hundreds of processes would compile TensorFlow's Python files anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-slow test-jax lint install test-tools clean
 

@@ -31,7 +31,7 @@ from mia_tf.validation import InputError
 ATTACK_TABLES = ("table2", "table3", "table5")
 CORRELATIONS = ("figure1", "figure5", "figure2", "figure9", "figure10")
 SWEEPS = ("figure3", "figure7", "figure8")
-PAGE_SCALES = ("cpu", "full", "many")
+PAGE_SCALES = ("cpu", "full", "paper", "many")
 """What README.md is about: most of it about the first, the claims about all."""
 
 
@@ -88,7 +88,10 @@ def missing(results: Path, scale: str) -> list[str]:
     tables = [rows(name) for name in (*ATTACK_TABLES, "figure3", "figure7", "lira_figure13")]
     present = {(row["mixture"], row["selection"]) for table in tables for row in table if row.get("ours", "") != ""}
     present |= {
-        (row["mixture"], "again") for table in tables for row in table if row.get("note", "").startswith(CHOSEN)
+        (row["mixture"], "again")
+        for table in tables
+        for row in table
+        if row.get("note", "").startswith(CHOSEN) and row["ours"] != ""
     }
     present |= {(row["mixture"], row["selection"]) for row in tables[-1]}
     size = runs.SCALES[scale]

@@ -9,14 +9,14 @@ from experiments.reproduction.judging import CLAIMS, VERDICTS, Claim, Finding
 from experiments.reproduction.markdown import ATTACK_NAMES, MIXTURES
 
 _PLURAL = {"holds": "hold", "fails": "fail", "undecided": "are undecided", "not comparable": "are not comparable"}
-_SCALES = {"full": ", all of MNIST", "many": ", hundreds of models"}
+_SCALES = {"full": ", all of MNIST", "paper": ", the paper's network", "many": ", hundreds of models"}
 """What a comparison says of the scale that it is from; nothing of the scale that most are from."""
 _PLURAL |= {"not measured here": "are not measured here"}
 
 
 def verdicts(findings: Sequence[Finding], scales: Sequence[str]) -> dict[str, str]:
     """Returns the verdict of every claim by its name, on the comparisons of all scales."""
-    models = max(map(num_models, scales))
+    models = max((finding.num_models for finding in findings), default=0) or max(map(num_models, scales))
     return {name: claim.verdict(of(findings, name), models) for name, claim in CLAIMS.items()}
 
 

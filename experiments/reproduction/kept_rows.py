@@ -23,8 +23,8 @@ def with_kept(path: Path, rows: Sequence[Mapping], present: Collection[Place]) -
         rows: the new rows, all with the same keys.
         present: the places whose runs the new rows are made of.
 
-    Only rows of places that are not present are kept, and only if they are of a run. They take the place of the new
-    rows of these places, which are of none. New columns are empty in them.
+    Only rows of places that are not present are kept, and only if one of them is of a run. They take the place of the
+    new rows of these places, which are of none. New columns are empty in them.
     """
     if not path.exists() or not rows or "mixture" not in rows[0]:
         return list(rows), []
@@ -41,8 +41,8 @@ def with_kept(path: Path, rows: Sequence[Mapping], present: Collection[Place]) -
     def of_a_run(row: Mapping) -> bool:
         return any(row.get(column, "") != "" for column in _OF_A_RUN) or not any(column in row for column in _OF_A_RUN)
 
-    kept = [row for row in old if not is_present(place_of(row)) and of_a_run(row)]
-    places = list(dict.fromkeys(map(place_of, kept)))
+    places = list(dict.fromkeys(place_of(row) for row in old if not is_present(place_of(row)) and of_a_run(row)))
+    kept = [row for row in old if place_of(row) in places]
     fresh = [row for row in rows if place_of(row) not in places]
     order = {place: number for number, place in enumerate(dict.fromkeys(map(place_of, (*old, *rows))))}
     merged = [*fresh, *({key: row.get(key, "") for key in rows[0]} for row in kept)]

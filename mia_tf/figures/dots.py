@@ -45,7 +45,7 @@ def draw_dots(
             side, x = _free_place(ax, [triple for (of, _), triple in values.items() if of == row])
             across = blended_transform_factory(ax.transAxes, ax.transData)
             patch = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            where = {"transform": across, "ha": side, "va": "center", "bbox": patch}
+            where = {"transform": across, "ha": side, "va": "center", "bbox": patch, "zorder": 1.5}  # below all marks
             ax.text(x, float(y[place]), style.UNRESOLVED, fontsize=8, color=look.colour, **where)
         ax.hlines(y, table[:, 1], table[:, 2], color=look.colour, linewidth=1.6)
         below = table[:, 0] < smallest

@@ -51,3 +51,10 @@ def test_a_table_of_one_selection_goes_by_the_mixture(tmp_path):
 @pytest.mark.parametrize("new", [[], [{"run": "plain", "mean": 1}], [row("a", "random", 1)]])
 def test_nothing_is_kept_where_there_was_nothing(tmp_path, new):
     assert with_kept(tmp_path / "cpu.csv", new, {("a", "random")}) == (new, [])
+
+
+def test_the_papers_numbers_beside_a_kept_run_are_kept_too(tmp_path):
+    old = [row("a", "random", 0.1), row("a", "random", ""), row("b", "random", ""), row("c", "random", "")]
+    new = [row("a", "random", ""), row("a", "random", ""), row("b", "random", 0.2), row("c", "random", "")]
+    merged, _ = with_kept(write(tmp_path / "cpu.csv", old), new, {("b", "random")})
+    assert [(one["mixture"], str(one["ours"])) for one in merged] == [("a", "0.1"), ("a", ""), ("b", "0.2"), ("c", "")]
