@@ -24,7 +24,7 @@ IDIOMS = {
     r"so many": "that many; N; a number of",
     r"whoever": "anyone who; the process that",
     r"those that(?! stay)": "the noun: the models that ...",
-    rf"(?!one an example)(?:[Oo]ne|models|pairs|seconds|minutes?|row|line|file) an? {_UNIT}": "per: one row per model",
+    rf"(?:[Oo]ne|models|pairs|seconds|minutes?|row|line|file) an? {_UNIT}": "per: one row per model",
     r"; gives": "; returns",
     r'"""Gives': "Returns; Passes",
     r"where (?:there (?:is|are)|none (?:is|has|does|was)|not all|no \w+ (?:is|are|was|were))": "if there is; if no",

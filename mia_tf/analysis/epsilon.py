@@ -36,7 +36,7 @@ from mia_tf.analysis.statistics import binomial_bounds
 _DRAWS = 16
 """Pairs an example that the threshold is chosen on."""
 _CANDIDATES = 500
-NOTE = "pairs taken for independent trials, one an example"
+NOTE = "pairs taken for independent trials, one per example"
 
 
 @dataclass(frozen=True)
