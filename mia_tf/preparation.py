@@ -135,8 +135,10 @@ def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: i
         if note:
             print(note)
     if missing and config.num_experiments < MIN_MODELS:
-        alone = f"mia_tf.analyze needs {MIN_MODELS} models, unless they are the targets of a --shadow_logdir"
-        print(f"warning: --num_experiments={config.num_experiments}, but {alone}.")
+        needed = f"mia_tf.analyze needs {MIN_MODELS} models, unless they are the targets of a --shadow_logdir"
+        if config.num_experiments == 1:
+            needed = "attacks that need shadow models need those of a --shadow_logdir"
+        print(f"warning: --num_experiments={config.num_experiments}, but {needed}.")
     _count(wanted, missing)
     if config.training.privacy and missing:
         from mia_tf.training import accounting

@@ -263,7 +263,7 @@ def _report(store: Store, config: PlanConfig, options: RunOptions, failures: dic
         print(f"mia_tf.train: model {index} failed: {reason}", file=sys.stderr)
     wanted = options.models(config.num_experiments)
     present = len(set(wanted) & store.completed())
-    needed = " --shadow_logdir=OTHER" if config.num_experiments < MIN_MODELS else ""
+    needed = " --shadow_logdir=OTHER" if 1 < config.num_experiments < MIN_MODELS else ""
     after = f"Next: {command_line.again('mia_tf.analyze', logdir=options.logdir)}{needed}"
     if failures:
         after = advice or "The same command tries the rest again."

@@ -34,8 +34,8 @@ def observe(
     columns, tally = [], AccuracyTally()
     for block, view in progress("reading the models", recording.read(kept), len(recording)):
         targets = _only(block, view, slice(block.lineup.num_targets))
-        # Of a few targets nothing can be said by example; the shadow models then speak for them.
-        enough = block.lineup.num_targets >= MIN_MODELS
+        # Of a few targets nothing can be said by example; the shadow models, if any, then speak for them.
+        enough = block.lineup.num_targets >= MIN_MODELS or not recording.has_shadows
         columns.append(
             example_columns(*(targets if enough else _only(block, view, slice(block.lineup.first_shadow, None))))
         )

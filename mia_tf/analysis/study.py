@@ -269,6 +269,10 @@ def _bounds(
 def _possible(chosen: Sequence[str], recording: Recording, named: bool) -> list[str]:
     """The attacks that the record has enough for. Raises InputError for another one that the user named."""
     possible = list(chosen)
+    if not recording.has_shadows:
+        if named and (impossible := [name for name in possible if not attack_classes()[name].alone]):
+            fail("attacks", ",".join(impossible), "must be attacks that need no shadow models: one model has none")
+        possible = [name for name in possible if attack_classes()[name].alone]
     for need, there, reason in (
         ("logits", recording.has_logits, "must be attacks that need no logits, because only scores were kept"),
         ("x", recording.has_x, "must be attacks that do not see x, because the record has none (ShadowModels(x=...))"),

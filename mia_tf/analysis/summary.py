@@ -33,6 +33,8 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
             f"below {FIXED_BELOW} models one variance for all examples, from there on each example's own. "
             "The number of models alone says so, not these results."
         )
+    elif about["num_models"] == 1:
+        yield "One model alone: no memorization, no exposure, and only attacks that need no shadow models."
     else:
         yield "No example has shadow models that trained on it and some that did not: the online LiRA has no scores."
     if about["headline_fpr"] is not None:

@@ -22,11 +22,13 @@ class Attack:
     Attributes:
         limitable: whether all that it takes from shadow models comes from `Block.fits` or `Block.leave_one_out`,
             so that `analyze --num_shadow` can limit how many they are.
+        alone: whether it takes nothing from shadow models, so that it can attack a model that has none.
         needs: what it looks at besides phi, which may be all that was kept: "logits" (`Block.logits`); "x" (`Block.x`),
             the examples themselves; "epochs" (`Block.trajectory`), phi at several epochs.
     """
 
     limitable = False
+    alone = False
     needs: tuple[str, ...] = ()
 
     def __init__(self, num_models: int, rng: np.random.Generator):

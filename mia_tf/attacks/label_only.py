@@ -54,6 +54,7 @@ class LabelOnly(Attack):
 class Gap(Attack):
     """The share of correct views: with one view the gap attack, which takes correct for member (Yeom et al., 2018)."""
 
+    alone = True
     needs = ("logits",)
 
     def score(self, block: Block) -> np.ndarray:

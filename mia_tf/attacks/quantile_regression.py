@@ -53,6 +53,7 @@ class QuantileRegression(Attack):
     example says which half it belongs to, and each half is judged by the regression on the other half's non-members.
     """
 
+    alone = True
     needs = ("x",)
 
     def __init__(self, num_models: int, rng: np.random.Generator):

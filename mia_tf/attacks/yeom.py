@@ -11,5 +11,7 @@ from mia_tf.shadow.blocks import Block
 class Yeom(Attack):
     """Minus the loss, averaged over the queries, against one threshold for all; needs no shadow models."""
 
+    alone = True
+
     def score(self, block: Block) -> np.ndarray:
         return -signals.loss(block.phi).mean(axis=1)

@@ -129,14 +129,17 @@ class Recording:
         Args:
             shadows: the shadow models.
             targets: other models on the same examples, which are attacked; None: every shadow model, with all others.
+                One model of a plan of one is attacked alone.
             members_known: whether the targets' membership is known.
 
         Raises:
-            InputError: fewer than MIN_MODELS shadow models; or subsets that `Lineup.of_two_logdirs` refuses.
+            InputError: fewer than MIN_MODELS shadow models, but for one model alone; or subsets that
+                `Lineup.of_two_logdirs` refuses.
         """
         complete = " ".join([f"{len(shadows)} complete models", *(f"({note})" for note in shadows.about.notes)])
         allowed = f"must hold at least {MIN_MODELS} complete models to analyze"
-        check(shadows.about.argument, complete, len(shadows) >= MIN_MODELS, allowed)
+        alone = targets is None and len(shadows) == 1 and shadows.about.planned in (None, 1)
+        check(shadows.about.argument, complete, alone or len(shadows) >= MIN_MODELS, allowed)
         records = [targets, shadows] if targets else [shadows]
         self._models = [(record, k) for record in records for k in range(len(record))]
         self._labels = shadows.labels
@@ -151,7 +154,11 @@ class Recording:
         """Whether all models' answers at the same earlier epochs can be read."""
         self.keep = np.column_stack([model.member for record in records for model in record.models])
         """(N, M) bool."""
-        if targets is None:
+        self.has_shadows = not alone
+        """Whether there are shadow models; a model alone has none."""
+        if alone:
+            self.lineup = Lineup.of_one_model()
+        elif targets is None:
             self.lineup = Lineup.of_one_logdir(len(shadows))
         elif members_known:
             self.lineup = Lineup.of_two_logdirs(self.keep, len(targets), shadows.about.argument)

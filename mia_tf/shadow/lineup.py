@@ -22,7 +22,7 @@ class Lineup:
 
     Attributes:
         num_targets: T; the first T models are attacked.
-        first_shadow: the models from this position on are shadow models: 0, or T where they are others.
+        first_shadow: the models from this position on are shadow models: 0, or T if they are others or there are none.
         twins: (T,) int64, per target the place among the shadow models of the one that must not be used against it.
             That one is the target itself or was trained on the same subset. NONE if there is no such model.
     """
@@ -35,6 +35,11 @@ class Lineup:
     def of_one_logdir(cls, num_models: int) -> "Lineup":
         """Every model is a target, and the shadow model of all others."""
         return cls(num_models, 0, np.arange(num_models))
+
+    @classmethod
+    def of_one_model(cls) -> "Lineup":
+        """One target, and no shadow models."""
+        return cls(1, 1, np.array([NONE]))
 
     @classmethod
     def of_two_logdirs(cls, keep: np.ndarray, num_targets: int, argument: str = "shadows") -> "Lineup":

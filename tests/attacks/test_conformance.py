@@ -48,6 +48,12 @@ def test_scores_every_target_on_every_example_and_leaves_the_block_as_it_is(name
 
 
 @every_attack
+def test_scores_a_model_alone_if_it_says_so(name, recording):
+    phi, keep = (array[..., :1] for array in recording)
+    assert np.isfinite(run(name, phi, keep)).all() == attack_classes()[name].alone
+
+
+@every_attack
 def test_members_score_higher(name):
     rng = np.random.default_rng(6)
     keep = membership(rng, 300, 16)
