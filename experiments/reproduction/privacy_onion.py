@@ -47,7 +47,7 @@ def effect_rows(onion: Measured, control: Measured) -> list[dict]:
     """
     # Equal pictures share an id: one of them stands for all.
     records = [run.audit.records.drop_duplicates("id", keep="last").set_index("id") for run in (onion, control)]
-    shared = records[0].join(records[1][["memorization"]], how="inner", rsuffix="_control").sort_index()
+    shared = records[0].join(records[1][["memorization"]].add_suffix("_control"), how="inner").sort_index()
     rows = []
     for group in GROUPS:
         members = shared[shared["group"] == group]

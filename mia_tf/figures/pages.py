@@ -44,13 +44,15 @@ def pages(audit, images: np.ndarray | None = None, names: Sequence[str] | None =
 
 def page(audit, name: str, images: np.ndarray | None = None) -> Figure | None:
     """Draws one figure on its page; None if there are no numbers for it. Arguments as for `pages`."""
-    if name in _missing_without_logits(audit):
+    if name in _without_numbers(audit):
         return None
     return _PAGES[name](audit) if name != "examples" else None if images is None else _examples(audit, images)
 
 
-def _missing_without_logits(audit) -> tuple[str, ...]:
-    """The figures that cannot be drawn because the models' logits were not kept."""
+def _without_numbers(audit) -> tuple[str, ...]:
+    """The figures that have nothing to show: the models' logits were not kept, or no example was IN and OUT."""
+    if not np.isfinite(audit.column("privacy_score")).any():
+        return ("privacy_scores", "memorization", "memorization_histogram", *_OOD, "examples")
     return () if audit.about.get("has_logits", True) else ("memorization", "memorization_histogram", *_OOD, "examples")
 
 
@@ -140,7 +142,7 @@ def draw_panel(ax: Axes, audit, name: str) -> None:
     """
     missing = {name: not len(audit.curves) for name in ("roc", "roc_all")}
     missing |= {"attacks": not len(audit.attacks), "sweep": not len(audit.sweep)}
-    missing |= dict.fromkeys(_missing_without_logits(audit), True)
+    missing |= dict.fromkeys(_without_numbers(audit), True)
     check_choice(
         "figure", name, [known for known in (*NAMES, *ON_REQUEST) if known != "examples" and not missing.get(known)]
     )
@@ -250,7 +252,7 @@ def scale(audit) -> str:
         f"{np.count_nonzero(audit.group_ids == group):,} {'' if title == 'examples' else title}".strip()
         for group, title in enumerate(audit.group_titles)
     ]
-    models = f"{audit.num_models:,} {about['arch']} models".replace("  ", " ")
+    models = f"{audit.num_models:,} {about['arch']} model{'s' * (audit.num_models != 1)}".replace("  ", " ")
     sentence = f"{about['name']}: {models}, {' + '.join(counts)} examples.".removeprefix(": ")
     return style.literal("\n".join(filter(None, (sentence, about["stand_in"], *about["notes"]))))
 
