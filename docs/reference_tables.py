@@ -50,12 +50,13 @@ def column_table(name: str) -> str:
 
 
 def attack_table() -> str:
-    """Returns the attacks as a table in Markdown: name, source, score, whether --num_shadow limits it."""
-    lines = ["| attack | source | score | limited by `--num_shadow` |", "|---|---|---|---|"]
+    """Returns the attacks as a table in Markdown: name, source, score, and what they take of shadow models."""
+    lines = ["| attack | source | score | needs shadow models | limited by `--num_shadow` |", "|---|---|---|---|---|"]
     for name in tables.in_order(attack_classes()):
         attack = attack_classes()[name]
         source = _first(inspect.getmodule(attack)).split(": ")[0].rstrip(".")
-        cells = _cell(source), _cell(_first(attack)), "yes" if attack.limitable else "no"
+        says = ("no" if attack.alone else "yes"), ("yes" if attack.limitable else "no")
+        cells = _cell(source), _cell(_first(attack)), *says
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ rows of settings that were trained elsewhere.
 
 Cost of the default grid on one CPU core (4096 matrix product: 198 GFLOP/s on two cores): 23 minutes for each pooling of
 cnn8-3, 1 hour of cnn16-3 and 3.5 hours of cnn32-3. An interrupted command resumes. Expected: cnn8-3-max comes within 4
-points of all four numbers after 16 epochs. Accuracy on MNIST's test images stays above the paper's with every width.
+points of all four numbers after 16 epochs. Accuracy on MNIST's test images is then above the paper's with every width.
 Writes calibration.csv and calibration.png to experiments/results/calibration, and prints the settings by `deviation`.
 """
 

@@ -12,7 +12,7 @@ have, and attacks also the trajectory of all epochs that they have (train --save
 the files of logits hold what the models return after a softmax, or one output of two classes, --outputs=probabilities
 or --outputs=sigmoid says so.
 
-One model of a run of one (train --num_experiments=1) meets the attacks that need no shadow models.
+A run of one model (train --num_experiments=1) is attacked by the attacks that need no shadow models.
 
 With --shadow_logdir=SHADOWS the models of LOGDIR are attacked with those of SHADOWS, such as another architecture's,
 which saw the same examples; the tables go to LOGDIR/analysis/shadow_SHADOWS/, by the path from LOGDIR's folder.

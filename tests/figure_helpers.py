@@ -111,7 +111,7 @@ def write_logdir(
         "index,example_id,label,group,n_in,n_out,memorization,memorization_se,privacy_score,ood_msp,ood_energy,lira_evidence,"
         "exposure,exposure_low,exposure_high,rank,models_needed",
         [
-            (i, ids[i], labels[i], ("over", "under")[groups[i]], 10, 10, m, 0.1, s, "", "", "", "", "", "", i + 1, 300)
+            (i, ids[i], labels[i], ("over", "under")[groups[i]], 10, 10, m, 0.1, s, 0.2, -3, "", "", "", "", i + 1, 300)
             for i, (m, s) in enumerate(cells)
         ],
     )

@@ -67,7 +67,8 @@ def audit(
     """Measures memorization and membership inference.
 
     Args:
-        shadows: the shadow models. Without `target` each of them is attacked in turn, with itself left out.
+        shadows: the shadow models. Without `target` each of them is attacked in turn, with itself left out. One model
+            alone is attacked by the attacks that need no shadow models.
         target: what one finished model answers for the same examples, (N, C) or (N, Q, C), which is then attacked;
             or other models on the same examples, a ShadowModels.
         target_members: (N,) bool, the examples that the finished model was trained on; None: it is only scored.

@@ -14,6 +14,15 @@ from mia_tf.validation import check_choice
 
 _MOST_PANELS, _MOST_ROWS = 3, 7
 """Populations that have panels of their own, or a dot in each row; the footnote names the others."""
+_NEEDED = {
+    "privacy_scores": ("privacy_score",),
+    "memorization": ("memorization", "privacy_score"),
+    "memorization_histogram": ("memorization",),
+    "privacy_score_ood": ("privacy_score", "ood_msp"),
+    "memorization_ood": ("memorization", "ood_msp"),
+    "examples": ("memorization",),
+}
+"""Figure -> the columns of the records without which it would be empty."""
 _OOD = {"privacy_score_ood": ("privacy_score", "privacy score"), "memorization_ood": ("memorization", "memorization")}
 """Figure -> the column of the records that is drawn against OOD scores, and what it is called."""
 NAMES = (
@@ -50,10 +59,12 @@ def page(audit, name: str, images: np.ndarray | None = None) -> Figure | None:
 
 
 def _without_numbers(audit) -> tuple[str, ...]:
-    """The figures that have nothing to show: the models' logits were not kept, or no example was IN and OUT."""
-    if not np.isfinite(audit.column("privacy_score")).any():
-        return ("privacy_scores", "memorization", "memorization_histogram", *_OOD, "examples")
-    return () if audit.about.get("has_logits", True) else ("memorization", "memorization_histogram", *_OOD, "examples")
+    """The figures that have nothing to show, because no logits were kept or no example was IN and OUT."""
+    return tuple(
+        name
+        for name, columns in _NEEDED.items()
+        if not all(np.isfinite(audit.column(column)).any() for column in columns)
+    )
 
 
 def _roc(all_variants: bool) -> Callable[..., Figure | None]:

@@ -11,6 +11,7 @@ from toys import make_dataset
 import mia_tf
 from mia_tf import analyze
 from mia_tf.attacks import attack_classes
+from mia_tf.figures import pages
 from mia_tf.plot import plot_logdir
 from mia_tf.records import ModelRecord
 from mia_tf.store import Store
@@ -100,3 +101,14 @@ def test_the_first_model_of_a_larger_plan_is_not_taken_for_a_run_of_one(tmp_path
         analyze.analyze(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["num_experiments"] == 8 and not (tmp_path / "analysis").exists()
+
+
+def test_figures_of_memorization_need_one_model_on_each_side_and_privacy_scores_two(tmp_path):
+    rng, count = np.random.default_rng(3), 200
+    labels, members = rng.integers(0, 4, count), np.ones((4, count), bool)
+    members[rng.integers(0, 4, count), np.arange(count)] = False  # each example is OUT of one model
+    logits = rng.normal(size=(4, count, 4)) + 6 * members[..., None] * np.eye(4)[labels]
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits=logits, members=members, labels=labels), attacks=["yeom"])
+    assert audit.records["privacy_score"].isna().all() and audit.records["memorization"].notna().all()
+    names = {name for name, _ in pages.pages(audit)}
+    assert names == {"roc", "attacks", "memorization_histogram", "memorization_ood"}
