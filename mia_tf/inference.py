@@ -2,8 +2,8 @@
 
     python -m mia_tf.inference --logdir=runs/mnist_svhn --queries=18
 
-Works on models trained with --keep_ckpt or --save_steps, and writes logits/{epoch}.npy for every
-kept epoch. An interrupted run resumes where it stopped.
+Works on models trained with --keep_ckpt or --save_steps, and writes logits/{epoch}.npy for every kept epoch, or for
+--epoch alone. An interrupted run resumes where it stopped.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,17 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the command's flags in `values`."""
     flags.DEFINE_string("logdir", None, "Folder of the results, as given to mia_tf.train.", flag_values=values)
     flags.DEFINE_integer("queries", 18, f"Views of each example, at most {MAX_QUERIES}.", flag_values=values)
+    flags.DEFINE_integer("epoch", None, "Ask the weights of this epoch; default of each kept one.", flag_values=values)
     flags.DEFINE_integer("threads", None, "Threads; default all cores.", flag_values=values)
 
 
-def unanswered(model: StoredModel, queries: int) -> dict[int, Path]:
-    """Epoch -> weights, of the kept epochs whose logits have fewer queries."""
-    return {epoch: path for epoch, path in model.checkpoints().items() if model.queries(epoch) != queries}
+def unanswered(model: StoredModel, queries: int, epoch: int | None) -> dict[int, Path]:
+    """Epoch -> weights, of the kept epochs, or of one, whose logits have another number of queries."""
+    return {
+        kept: path
+        for kept, path in model.checkpoints().items()
+        if epoch in (None, kept) and model.queries(kept) != queries
+    }
 
 
 def read_weights(path: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
@@ -58,6 +63,7 @@ def main() -> int:
     import joblib
 
     check_integer("queries", FLAGS.queries, 1, MAX_QUERIES)
+    check_integer("epoch", FLAGS.epoch, 0, optional=True)
     check_integer("threads", FLAGS.threads, 1, 4096, optional=True)
     logdir = command_line.required_path_flag("logdir")
     store = Store.open(logdir)
@@ -66,6 +72,14 @@ def main() -> int:
     if bare or not models:
         which = f"{len(bare)} of {len(models)} models have none of their last epoch"
         fail("logdir", logdir, f"must hold weights, kept by training with --keep_ckpt; {which}")
+    if FLAGS.epoch is not None:
+        common = sorted(set.intersection(*(set(model.checkpoints()) for model in models)))
+        check(
+            "epoch",
+            FLAGS.epoch,
+            FLAGS.epoch in common,
+            f"must be one of which each model has weights: {listed(common)}",
+        )
     # Weights answer alike, however privately they were trained.
     training = replace(TrainingConfig.from_dict(store.config()), privacy=None)
     dataset = store.dataset()
@@ -77,7 +91,7 @@ def main() -> int:
     engine = start_engine(dataset, ExperimentConfig(training=training), FLAGS.threads or joblib.cpu_count(), 1)
     progress = Progress(len(models), epochs=1)
     for model in models:
-        for epoch, path in unanswered(model, FLAGS.queries).items():
+        for epoch, path in unanswered(model, FLAGS.queries, FLAGS.epoch).items():
             engine.set_weights(read_weights(path, engine.weight_shapes))
             store.write_logits(model, epoch, engine.query(FLAGS.queries))
         progress.finished(model.index, f"model {model.index}: {FLAGS.queries} queries")

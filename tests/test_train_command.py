@@ -259,6 +259,8 @@ def test_inference_asks_kept_weights_again(own_arrays, tmp_path):
     arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=2", *TINY]
     assert run(*arguments, "--keep_ckpt", "--save_steps=4").returncode == 0
     before = [model.read_logits() for model in Store(tmp_path).models()]
+    assert run(f"--logdir={tmp_path}", "--queries=2", "--epoch=4", module="mia_tf.inference").returncode == 0
+    assert [(model.queries(4), model.queries(6)) for model in Store(tmp_path).models()] == [(2, 1)] * 2
     done = run(f"--logdir={tmp_path}", "--queries=18", module="mia_tf.inference")
     assert done.returncode == 0, done.stderr
     for model, logits in zip(Store(tmp_path).models(), before, strict=True):
@@ -266,7 +268,8 @@ def test_inference_asks_kept_weights_again(own_arrays, tmp_path):
         # The first view is the image itself; another batch size or thread count only rounds otherwise.
         np.testing.assert_allclose(model.read_logits()[:, :1], logits, atol=1e-4)
         assert {p.name for p in (model.path / "logits").iterdir()} == {"0000000004.npy", "0000000006.npy"}
-    for arguments, message in ((["--queries=0"], "queries=0"), (["--logdir=/nowhere"], "logdir=/nowhere")):
+    wrong = (["--queries=0"], "queries=0"), (["--logdir=/nowhere"], "logdir=/nowhere"), (["--epoch=5"], "weights: 4, 6")
+    for arguments, message in wrong:
         refused = run(f"--logdir={tmp_path}", *arguments, module="mia_tf.inference")
         assert refused.returncode == 2 and message in refused.stderr and len(refused.stderr.splitlines()) == 1
 

@@ -1,19 +1,16 @@
 """LiRA's fourth open question: what does an attacker who sees intermediate models gain at a low false positive rate?
 
-    python -m experiments.open_questions.intermediate --logdir runs/intermediate --data_dir DATA
+    python -m experiments.open_questions.intermediate --logdirs runs/mnist_svhn_epochs runs/cifar10_epochs
 
-Trains the models that the LOGDIR lacks and asks those of every fourth epoch (`mia_tf.train --save_steps=4`, then
-`mia_tf.inference`); without --data_dir it takes a LOGDIR that has the logits of several epochs. LiRA and RMIA see each
-epoch alone, and the trajectory of all epochs. LiRA on epochs draws the means that few models tell towards the usual
-ones, which helps on one epoch too: so it is compared with itself on the last epoch, and RMIA with RMIA. The interval of
-a difference is paired: both attack the same models.
-Writes intermediate.csv and a figure into experiments/results/open_questions.
-Cost: 32 models of 2,625 examples, ten minutes of one core and three to ask; then two minutes to attack.
+The LOGDIRs have the logits of several epochs (`mia_tf.train --save_steps=4`, then `mia_tf.inference --queries=1`). LiRA
+and RMIA see each epoch alone, and the trajectory of all epochs. LiRA on epochs draws the means that few models tell
+towards the usual ones, which helps on one epoch too: so it is compared with itself on the last epoch, and RMIA with
+RMIA. The interval of a difference is paired: both attack the same models.
+Writes intermediate.csv and a figure of each LOGDIR into experiments/results/open_questions.
+Cost: two minutes for five epochs of 32 models and 2,625 examples, besides their training.
 Measured: experiments/results/open_questions/intermediate.md.
 """
 
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -28,11 +25,8 @@ from mia_tf.analysis.result import Audit
 from mia_tf.attacks.lira import recommended_online
 from mia_tf.figures import attacks as drawn_attacks
 from mia_tf.figures import style
-from mia_tf.files import expanded
 
 OUT = Path(__file__).parent.parent / "results" / "open_questions"
-FLAGS = Path(__file__).parent.parent.parent / "flags" / "mnist_svhn_cpu.flags"
-SCALE = ("--num_over=2500", "--num_under=125", "--num_experiments=32", "--save_steps=4", "--seed=17")
 ALL = {"trajectory_lira": "trajectory_lira", "trajectory_rmia": "rmia"}
 """Attack on all epochs -> the attack on the last one that it is compared with."""
 METRICS = ("auroc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001")
@@ -41,17 +35,6 @@ COLUMNS = (
     *("difference_to_last", "difference_low", "difference_high", "num_targets", "num_members", "num_nonmembers"),
     *("seed", "note"),
 )
-
-
-def train(logdir: Path, data_dir: Path) -> None:
-    """Trains the models that are missing, and asks those whose earlier epochs are.
-
-    Raises:
-        CalledProcessError: a command failed; it said why.
-    """
-    train = [f"--flagfile={FLAGS}", *SCALE, f"--data_dir={data_dir}", f"--logdir={logdir}"]
-    for module, arguments in (("train", train), ("inference", ["--queries=1", f"--logdir={logdir}"])):
-        subprocess.run([sys.executable, "-m", f"mia_tf.{module}", *arguments], check=True)
 
 
 def alone(record: mia_tf.ShadowModels) -> mia_tf.ShadowModels:
@@ -122,17 +105,16 @@ def draw(table: Iterable[Mapping]) -> Figure:
 
 
 def main() -> None:
-    """Attacks the models of a LOGDIR at all epochs, once they are trained."""
+    """Attacks the models of every LOGDIR at all their epochs."""
     parser = commands.Parser(__doc__)
-    parser.add_argument("--logdir", type=commands.folder_to_write, required=True, help="run with several epochs")
-    parser.add_argument("--data_dir", type=expanded, help="folder of the data, to train what is missing")
+    parser.add_argument("--logdirs", type=commands.folder, nargs="+", required=True, help="runs with several epochs")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--out", type=commands.folder_to_write, default=OUT, help="folder of the CSV and the figure")
+    parser.add_argument("--out", type=commands.folder_to_write, default=OUT, help="folder of the CSV and the figures")
     options = parser.parse_args()
-    if options.data_dir is not None:
-        train(options.logdir, options.data_dir)
-    shadows = mia_tf.ShadowModels.open(options.logdir, epoch="all")
-    by_record = {shadows.about.name: rows(shadows, options.seed)}
+    records = {
+        folder.name: mia_tf.ShadowModels.open(folder, epoch="all", argument="logdirs") for folder in options.logdirs
+    }
+    by_record = {name: rows(shadows, options.seed) for name, shadows in records.items()}
     rates.write("intermediate", COLUMNS, by_record, draw, options.out)
 
 

@@ -1,7 +1,6 @@
 """Intervals for what is measured over models and examples."""
 
 import functools
-import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -140,9 +139,10 @@ def bootstrap_offsets(
 def offset_interval(offsets: np.ndarray) -> np.ndarray:
     """(2, K) the 2.5% and the 97.5% quantile of the replicates (REPLICATES, K); NaN if it is missing."""
     tail = (1 - CONFIDENCE) / 2
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
-        return np.nanquantile(offsets, [tail, 1 - tail], axis=0)
+    ends = np.full((2, offsets.shape[1]), np.nan)
+    known = ~np.isnan(offsets).all(axis=0)  # NumPy warns of the others, and threads share filters of warnings
+    ends[:, known] = np.nanquantile(offsets[:, known], [tail, 1 - tail], axis=0)
+    return ends
 
 
 def widest(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
