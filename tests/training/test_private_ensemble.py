@@ -84,10 +84,10 @@ def test_clipped_gradients_are_summed_in_full_float32(toy):
 
 
 def test_group_norm_is_trained_one_example_at_a_time(toy):
-    engine = start(toy, arch="wrn28-1", norm="group")
+    engine = start(toy, arch="resnet9", norm="group")
     rows = np.arange(5, dtype=np.int32)
     step = first_step(engine, [rows, rows], [5, 5])
-    expected, _ = slow_sum(toy, rows, "wrn28-1", 5, norm="group")
+    expected, _ = slow_sum(toy, rows, "resnet9", 5, norm="group")
     np.testing.assert_allclose(step[0], expected / SMALL.batch, atol=2e-4)
     np.testing.assert_array_equal(step[0], step[1])
 
