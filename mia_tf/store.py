@@ -36,7 +36,10 @@ _ARRAYS = {
     "test_groups": "group_test.npy",
 }
 _READ_ALWAYS = ("labels", "groups", "example_ids")
-_CONFIG = {**dict.fromkeys(("outputs", "arch", "subsets"), "text"), "num_experiments": "integer", "pkeep": "number"}
+_CONFIG = {
+    **dict.fromkeys(("outputs", "arch", "subsets"), "text"),
+    **{"num_experiments": "integer", "pkeep": "number", "only_subset": "integer?"},
+}
 """What is read of config.json besides comparing it, and its kinds."""
 _ABOUT = {
     **dict.fromkeys(("name", "stand_in"), "text"),

@@ -283,8 +283,9 @@ def test_records_are_in_the_users_order_with_the_users_ids_and_classes():
     threshold = min(score for score in scores[keep] if np.mean(nonmembers >= score) <= 0.1)
     expected = (keep & (scores >= threshold)).sum(axis=1) / keep.sum(axis=1)
     np.testing.assert_allclose(records["exposure"], expected)
-    columns = (records[name].to_numpy() for name in ("n_in", "n_out", "memorization", "memorization_se"))
-    np.testing.assert_array_equal(audit.column("models_needed"), models_for_memorization(*columns, 0.1))
+    right, out = (logits.argmax(axis=2) == labels).T, ~keep
+    counts = (side.sum(axis=1) for side in (keep, out, keep & right, out & right))
+    np.testing.assert_array_equal(audit.column("models_needed"), models_for_memorization(*counts, 0.1))
     assert (records["exposure_low"] <= expected).all() and (expected <= records["exposure_high"]).all()
     order = records.sort_values("rank")
     assert order["exposure"].is_monotonic_decreasing
@@ -451,3 +452,27 @@ def test_tables_are_data_frames():
     for name in ("attacks", "records", "comparisons", "epsilon", "accuracy", "correlations", "curves", "sweep"):
         assert isinstance(getattr(audit, name), pd.DataFrame)
     assert list(audit.records.columns)[:4] == ["row", "id", "label", "group"]
+
+
+def probabilities(num_models=8, num_examples=60):
+    """Probabilities of three classes, some of them 0; the smallest above 0 differs from model to model."""
+    rng = np.random.default_rng(3)
+    counts = rng.multinomial(20, rng.dirichlet(np.ones(3), num_examples), size=(num_models, num_examples))
+    counts = counts * np.arange(1, num_models + 1)[:, None, None] + (counts > 0)
+    return counts / counts.sum(axis=2, keepdims=True), rng.random((num_models, num_examples)) < 0.5
+
+
+def test_what_a_probability_of_zero_counts_as_does_not_depend_on_the_way_to_it():
+    answers, members = probabilities()
+    labels = np.arange(60) % 3
+    whole = mia_tf.ShadowModels(answers, members, labels, outputs="probabilities")
+    touched = mia_tf.ShadowModels(answers, members, labels, outputs="probabilities")
+    assert touched.floor == whole.floor
+    others = whole.subset(range(7))
+    assert others.floor == touched.subset(range(7)).floor > whole.floor
+    finished = mia_tf.ShadowModels(answers[[7] * 4], members[[7] * 4], labels, outputs="probabilities").subset([0])
+    settings = {"attacks": ["lira_online_fixed", "rmia"], "fpr": (0.1,)}
+    one = mia_tf.audit(others, target=answers[7], target_members=members[7], **settings)
+    other = mia_tf.audit(others, target=finished, **settings)
+    for attack in settings["attacks"]:
+        np.testing.assert_array_equal(one.scores(attack), other.scores(attack))

@@ -31,13 +31,20 @@ def difference(a: Evaluation, b: Evaluation, metric: str = "auroc") -> tuple[flo
     """A metric of `a` minus that of `b`, with a 95% interval; all NaN if one of them is not resolved.
 
     The interval is paired: other targets or examples that move both alike do not move their difference. As for one
-    metric, it is the wider of that over targets and that over blocks of examples.
+    metric, it is the wider of that over targets and that over blocks of examples. A metric that rests on few examples
+    hardly moves when they are drawn again, and neither does its difference to another. The interval of such a metric is
+    extended. Then the difference has at least the interval that two independent metrics with these intervals would give
+    it (Zou and Donner, 2008).
     """
     value = a.metrics[metric][0] - b.metrics[metric][0]
     if np.isnan(value):
         return np.nan, np.nan, np.nan
-    low, high = widest((a.offsets[metric] - b.offsets[metric])[..., None])
-    return value, value + float(low[0]), value + float(high[0])
+    low, high = (float(end[0]) for end in widest((a.offsets[metric] - b.offsets[metric])[..., None]))
+    if metric in a.extended | b.extended:
+        (one, one_low, one_high), (other, other_low, other_high) = a.metrics[metric], b.metrics[metric]
+        low = min(low, -np.hypot(one - one_low, other_high - other))
+        high = max(high, np.hypot(one_high - one, other - other_low))
+    return value, float(value + low), float(value + high)
 
 
 def _pairs(evaluations: Mapping[Key, Evaluation], recommended: str) -> Iterator[tuple[Key, Key]]:

@@ -32,6 +32,7 @@ class Evaluation:
         offsets: metric -> (2, REPLICATES) float64, how far it moves when targets, and when examples, are drawn again:
             the same draws for every attack and population of the same targets and pool under the same seed. Empty if
             nothing was pooled; `per_target.METRIC` has none.
+        extended: the metrics whose interval was extended because they rest on few examples.
     """
 
     metrics: dict[str, tuple[float, float, float]]
@@ -42,6 +43,7 @@ class Evaluation:
     num_members: int
     num_nonmembers: int
     offsets: dict[str, np.ndarray]
+    extended: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,13 @@ class Population:
             return self.examples
         return self.examples & (self.num_in > 0) & (self.num_in < self.num_models)
 
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """(2, N) integers: a non-member weighs 1 / the first of its example, a member 1 / the second; None if alike."""
+        if self.num_in is None or len(np.unique(self.num_in[self.pooled])) <= 1:
+            return None
+        return np.array([self.num_models - self.num_in, self.num_in])
+
     def pairs(
         self, scores: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]]:
@@ -80,17 +89,13 @@ class Population:
 
         A pair weighs 1 / size; sizes are None if all weigh alike.
         """
-        pooled = self.pooled
-        unequal = None if self.num_in is None or len(np.unique(self.num_in[pooled])) <= 1 else self.num_in
+        pooled, sizes_of = self.pooled, self.sizes
         for start, part in score_blocks(scores):
             rows, targets = np.nonzero(pooled[start : start + len(part), None] & ~np.isnan(part))
             chosen = part[rows, targets]
             rows += start
             member = self.keep[rows, targets]
-            sizes = None
-            if unequal is not None:
-                num_in = unequal[rows]
-                sizes = np.where(member, num_in, self.num_models - num_in)
+            sizes = None if sizes_of is None else sizes_of[member.astype(np.int64), rows]
             yield chosen, member, sizes, rows, targets
 
 
@@ -122,7 +127,8 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
     members, or the missed ones, lie in fewer than _FEW blocks of examples. It then holds Clopper-Pearson's interval for
     the same rate, with one trial per example. An example is pooled once per target, but these pairs agree much: an
     attack finds the same odd examples in model after model. So an example counts as one trial, as if all its members
-    were found or none.
+    were found or none. So are the intervals of the AUROC and the advantage if what the AUROC lacks to 1 comes from so
+    few blocks: if all are told apart, it is 1 whatever is drawn again.
     """
     num_targets = population.keep.shape[1]
     pool = Pool(int(np.count_nonzero(population.pooled)) * num_targets)
@@ -138,7 +144,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         names = [*needs, *([per_target.METRIC] if per_target.LEVEL in levels else [])]
         notes = dict.fromkeys(names, shortage or "members or non-members are missing")
         unresolved = dict.fromkeys(names, _UNRESOLVED)
-        return Evaluation(unresolved, notes, np.empty((0, 2)), {}, *counts, {})
+        return Evaluation(unresolved, notes, np.empty((0, 2)), {}, *counts, {}, frozenset())
 
     finest = 1 / pool.num_nonmembers
     grid = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *levels])
@@ -159,12 +165,15 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         metrics[metric] = tuple(triple) if resolved else _UNRESOLVED
         notes[metric] = "; ".join(filter(None, (unresolved, shortage)))
     if per_target.LEVEL in levels:
-        metrics[per_target.METRIC], note = per_target.per_target_tpr(scores, population.keep, population.pooled, seed)
+        metrics[per_target.METRIC], note = per_target.per_target_tpr(
+            scores, population.keep, population.pooled, seed, population.sizes
+        )
         notes[per_target.METRIC] = "; ".join(filter(None, (note, shortage)))
     moves = dict(zip(needs, np.moveaxis(offsets, 2, 0), strict=True))
     thresholds = dict(zip(levels, roc.threshold[columns].tolist(), strict=True))
     curve = np.unique(np.column_stack([roc.fpr, roc.tpr]), axis=0)
-    return Evaluation(metrics, notes, curve, thresholds, *counts, moves)
+    extended = frozenset(name for name, is_few in zip(needs, few.tolist(), strict=True) if is_few)
+    return Evaluation(metrics, notes, curve, thresholds, *counts, moves, extended)
 
 
 def _bootstrap(
@@ -181,8 +190,8 @@ def _bootstrap(
     on the numbers of targets and examples only.
 
     Returns:
-        (2, REPLICATES, metrics) offsets, and bool by metric: a rate, at its one of the thresholds, that too few
-        blocks of examples make up for a bootstrap to see how it varies.
+        (2, REPLICATES, metrics) offsets, and bool by metric: too few blocks of examples make it up for a bootstrap to
+        see how it varies. A rate is taken at its one of the thresholds.
     """
     descending = np.unique(-edges[np.isfinite(edges)]).astype(np.float32)  # they are scores of the pool, hence float32
     num_examples = len(population.examples)
@@ -201,9 +210,20 @@ def _bootstrap(
             for draw, (other, member) in enumerate(weights, 1)
         ]
     )
-    members = weights[1][1]
-    few = [False, False]  # AUROC and advantage
+    nonmembers, members = weights[1]
+    few = [_lacks_by_few(members, nonmembers)] * 2  # AUROC and advantage
     for cut in np.searchsorted(descending, -thresholds, side="right"):
         sides = members[:, :cut], members[:, cut:]
         few.append(any(np.count_nonzero(side.any(axis=1)) < _FEW for side in sides))
     return offsets, np.array(few)
+
+
+def _lacks_by_few(members: np.ndarray, nonmembers: np.ndarray) -> bool:
+    """Whether what an AUROC lacks to 1 comes from few units on one side, of weights (units, ranges), highest first.
+
+    Units count by their shares: as many equal ones would have the same sum of squares.
+    """
+    of_members, of_nonmembers = members.sum(axis=0), nonmembers.sum(axis=0)
+    above = np.cumsum(of_nonmembers) - of_nonmembers / 2
+    below = of_members.sum() - np.cumsum(of_members) + of_members / 2
+    return any(part.sum() ** 2 <= _FEW * (part @ part) for part in (members @ above, nonmembers @ below))

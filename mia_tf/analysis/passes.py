@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 
 from mia_tf.analysis.accuracy import AccuracyTally
+from mia_tf.analysis.planning import HALF_WIDTH, models_for_memorization
 from mia_tf.analysis.threads import Threads
 from mia_tf.attacks import Attack
 from mia_tf.shadow import ood
@@ -88,12 +89,14 @@ def example_columns(block: Block, view: PlainView | None) -> dict[str, np.ndarra
         "privacy_score": privacy_score(block.phi[:, 0], block.keep),
     }
     if view is None:
-        unknown = ("memorization", "memorization_se", "ood_msp", "ood_energy")
+        unknown = ("memorization", "memorization_se", "models_needed", "ood_msp", "ood_energy")
         return columns | dict.fromkeys(unknown, np.full(len(n_in), np.nan))
     estimate, error = memorization(view.correct, block.keep)
+    right_in, right_out = ((view.correct & side).sum(axis=1) for side in (block.keep, ~block.keep))
     return columns | {
         "memorization": estimate,
         "memorization_se": error,
+        "models_needed": models_for_memorization(columns["n_in"], columns["n_out"], right_in, right_out, HALF_WIDTH),
         "ood_msp": ood.mean_over(view.ood_msp, ~block.keep),
         "ood_energy": ood.mean_over(view.ood_energy, ~block.keep),
         "correct": np.packbits(view.correct, axis=1),

@@ -20,7 +20,7 @@ _TARGETS = 64
 
 
 def per_target_tpr(
-    scores: np.ndarray, keep: np.ndarray, examples: np.ndarray, seed: int
+    scores: np.ndarray, keep: np.ndarray, examples: np.ndarray, seed: int, sizes: np.ndarray | None = None
 ) -> tuple[tuple[float, float, float], str]:
     """Mean over targets of the largest TPR at an FPR below LEVEL.
 
@@ -29,6 +29,8 @@ def per_target_tpr(
         keep: (N, T) bool, membership in the targets' training sets.
         examples: (N,) bool, the examples that are measured.
         seed: of the bootstrap.
+        sizes: (2, N), a non-member weighs 1 / the first of its example and a member 1 / the second, as in
+            `evaluation.Population`; None if all weigh alike, as in the published code.
 
     Returns:
         (value, ci_low, ci_high) and a note. The interval is Student's over targets or that of a bootstrap over blocks
@@ -49,9 +51,10 @@ def per_target_tpr(
             inside, outside = known & member, known & ~member
             if not (inside.any() and outside.any()):
                 continue
-            rates.append(_rates(column, inside, outside, unit_of_row, weights))
+            shares = None if sizes is None else 1 / np.where(member, sizes[1, rows], sizes[0, rows])
+            rates.append(_rates(column, inside, outside, unit_of_row, weights, shares))
             nonmembers.append(np.count_nonzero(outside))
-            recognised = inside & (column > _excluded(column[outside]))
+            recognised = inside & (column > _excluded(column[outside], None if shares is None else shares[outside]))
             recognised_once |= recognised
             missed |= inside & ~recognised
     if not rates:
@@ -74,32 +77,52 @@ def per_target_tpr(
     return (value, low, high), note
 
 
-def _excluded(nonmembers: np.ndarray) -> float:
+def _excluded(nonmembers: np.ndarray, shares: np.ndarray | None) -> float:
     """The score that must be exceeded: counting its non-members too, the FPR is no longer below LEVEL."""
-    allowed = int(np.ceil(LEVEL * len(nonmembers) * (1 - 1e-12))) - 1
-    return np.partition(nonmembers, len(nonmembers) - 1 - allowed)[len(nonmembers) - 1 - allowed]
+    if shares is None:
+        allowed = int(np.ceil(LEVEL * len(nonmembers) * (1 - 1e-12))) - 1
+        return float(np.partition(nonmembers, len(nonmembers) - 1 - allowed)[len(nonmembers) - 1 - allowed])
+    highest_first = np.argsort(-nonmembers)
+    false = np.cumsum(shares[highest_first])
+    return float(nonmembers[highest_first][np.searchsorted(false, LEVEL * false[-1] * (1 - 1e-12))])
 
 
 def _rates(
-    scores: np.ndarray, inside: np.ndarray, outside: np.ndarray, unit_of_row: np.ndarray, weights: np.ndarray
+    scores: np.ndarray,
+    inside: np.ndarray,
+    outside: np.ndarray,
+    unit_of_row: np.ndarray,
+    weights: np.ndarray,
+    shares: np.ndarray | None,
 ) -> np.ndarray:
-    """(R,) the TPR of one target, for each draw of weights (R, _UNITS) of blocks of examples; NaN without a member."""
-    allowed = LEVEL * np.count_nonzero(outside)
+    """(R,) the TPR of one target, for each draw of weights (R, _UNITS) of blocks of examples; NaN without a member.
+
+    Pairs weigh `shares` (n,) as well, or all alike if these are None.
+    """
     # A draw leaves out a block in three: this many of the highest non-members never all have weight 0.
+    allowed = LEVEL * np.count_nonzero(outside)
+    if shares is not None:  # the lightest first is the worst case
+        allowed *= shares[outside].mean() / shares[outside].min()
     kept = min(np.count_nonzero(outside), int(4 * allowed) + 40)
     candidates = np.flatnonzero(outside)
     candidates = candidates[np.argpartition(-scores[candidates], kept - 1)[:kept]]
     candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
-    false = np.cumsum(weights[:, unit_of_row[candidates]], axis=1)
-    limit = LEVEL * (weights @ np.bincount(unit_of_row[outside], minlength=_UNITS)) * (1 - 1e-12)
+    drawn = weights[:, unit_of_row[candidates]]
+    if shares is not None:
+        drawn = drawn * shares[candidates]
+    false = np.cumsum(drawn, axis=1)
+    all_false, all_right = (
+        weights @ np.bincount(unit_of_row[side], None if shares is None else shares[side], minlength=_UNITS)
+        for side in (outside, inside)
+    )
+    limit = LEVEL * all_false * (1 - 1e-12)
     last = np.minimum((false < limit[:, None]).sum(axis=1), kept - 1)  # the first whose FPR reaches the level
     # A member is recognised above the k-th candidate if at most k candidates score as high as it does.
     beaten = np.searchsorted(-scores[candidates], -scores[inside], side="right")
-    members = weights @ np.bincount(unit_of_row[inside], minlength=_UNITS)
     # Most members are below all that a draw can exclude: only the others are counted by their rank.
     ranks = int(last.max()) + 1
     high = beaten < ranks
     cells = unit_of_row[inside][high] * ranks + beaten[high]
-    by_rank = np.bincount(cells, minlength=_UNITS * ranks).reshape(_UNITS, ranks)
-    right = (weights @ by_rank).cumsum(axis=1)[np.arange(len(weights)), last]
-    return np.divide(right, members, out=np.full(len(weights), np.nan), where=members > 0)
+    by_rank = np.bincount(cells, None if shares is None else shares[inside][high], minlength=_UNITS * ranks)
+    right = (weights @ by_rank.reshape(_UNITS, ranks)).cumsum(axis=1)[np.arange(len(weights)), last]
+    return np.divide(right, all_right, out=np.full(len(weights), np.nan), where=all_right > 0)

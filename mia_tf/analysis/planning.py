@@ -85,7 +85,7 @@ def models_to_halve(low: float, high: float, widths: Sequence[float], num_target
     wanted = ((high - low) / 2) ** 2
     if high - low > 1.01 * np.sqrt(max(by_targets, by_records)):  # the interval is that of few recognised records
         return None
-    answers = min(by_targets * num_targets / max(num_targets - 1, 1), by_records)  # a bootstrap of few is too narrow
+    answers = min(by_targets, by_records)
     between_records = by_records - answers
     if between_records >= wanted or not wanted:
         return None
@@ -104,62 +104,42 @@ def models_to_resolve(fpr: float, num_targets: int, num_nonmembers: int) -> int:
 
 
 def models_for_memorization(
-    num_in: np.ndarray, num_out: np.ndarray, value: np.ndarray, standard_error: np.ndarray, half_width: float
+    num_in: np.ndarray, num_out: np.ndarray, right_in: np.ndarray, right_out: np.ndarray, half_width: float
 ) -> np.ndarray:
     """Returns how many shadow models make the 95% interval of each record's memorization this wide either way.
 
-    The record keeps its rates of right answers, and the share of models that train on it. Both rates, p with n models
-    and q with m, follow from the memorization and its standard error. That is Agresti and Caffo's
-    (`shadow.memorization`). Its rates are (n p + 1) / (n + 2) in n + 2 trials, and the same of q and m.
+    The record keeps its rates of right answers, and the share of models that train on it. The interval is Agresti and
+    Caffo's (`shadow.memorization`).
 
     Args:
         num_in, num_out: (N,) models that trained on each record, and that did not.
-        value, standard_error: (N,) the memorization; NaN if a side has no model.
+        right_in, right_out: (N,) how many of them are right about it.
         half_width: above 0.
 
     Returns:
-        (N,) float64 whole numbers, at least 2; NaN if the standard error is NaN. A record that has enough models
-        gets a number that it has.
+        (N,) float64 whole numbers, at least 2; NaN if a side has no model. A record that has enough models gets a
+        number that it has.
 
     Example:
-        >>> models_for_memorization(np.array([8]), np.array([8]), np.array([0.0]), np.array([0.2]), 0.1)
-        array([264.])
+        >>> models_for_memorization(np.array([8]), np.array([8]), np.array([8]), np.array([4]), 0.1)
+        array([196.])
     """
-    num_in, num_out = (np.asarray(count, np.float64) for count in (num_in, num_out))
-    value, standard_error = (np.asarray(x, np.float64) for x in (value, standard_error))
-    known = np.isfinite(standard_error)
+    counts = np.array([num_in, num_out], np.float64)
+    known = (counts > 0).all(axis=0)
     result = np.full(len(known), np.nan)
-    num_in, num_out, value, standard_error = (x[known] for x in (num_in, num_out, value, standard_error))
-    rate_in = _rate_in(num_in, num_out, value, standard_error)
-    share = num_in / (num_in + num_out)
-    low, high = np.zeros(len(value)), np.full(len(value), np.log(_MOST_MODELS))
+    counts = counts[:, known]
+    rates = np.array([right_in, right_out])[:, known] / counts
+    shares = counts / counts.sum(axis=0)
+    low, high = np.zeros(counts.shape[1]), np.full(counts.shape[1], np.log(_MOST_MODELS))
     for _ in range(50):
         middle = (low + high) / 2
-        models = np.exp(middle)
-        enough = _Z**2 * _variance(models * share, models * (1 - share), rate_in, rate_in - value) <= half_width**2
+        enough = _Z**2 * _variance(np.exp(middle) * shares, rates) <= half_width**2
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     result[known] = np.maximum(np.ceil(np.exp(high) - 1e-6), 2)
     return result
 
 
-def _variance(num_in: np.ndarray, num_out: np.ndarray, rate_in: np.ndarray, rate_out: np.ndarray) -> np.ndarray:
-    """Agresti and Caffo's variance of a difference of proportions."""
-    sides = ((num_in, rate_in), (num_out, rate_out))
-    smoothed = [((count * rate + 1) / (count + 2), count + 2) for count, rate in sides]
-    first, second = (rate * (1 - rate) / count for rate, count in smoothed)
-    return first + second
-
-
-def _rate_in(num_in: np.ndarray, num_out: np.ndarray, value: np.ndarray, standard_error: np.ndarray) -> np.ndarray:
-    """The rate of right answers among the models with a record, which the standard error is a quadratic function of."""
-    a, a0 = num_in / (num_in + 2), 1 / (num_in + 2)
-    b, b0 = num_out / (num_out + 2), (1 - num_out * value) / (num_out + 2)
-    square = -(a**2 / (num_in + 2) + b**2 / (num_out + 2))
-    linear = a * (1 - 2 * a0) / (num_in + 2) + b * (1 - 2 * b0) / (num_out + 2)
-    constant = a0 * (1 - a0) / (num_in + 2) + b0 * (1 - b0) / (num_out + 2) - standard_error**2
-    root = np.sqrt(np.maximum(linear**2 - 4 * square * constant, 0))
-    lowest, highest = np.maximum(value, 0), np.minimum(1 + value, 1)
-    roots = np.array([(-linear + root) / (2 * square), (-linear - root) / (2 * square)])
-    # Of the two, which mirror each other, one at least is possible; rounding may put it just outside.
-    outside = np.maximum(lowest - roots, roots - highest)
-    return np.clip(np.where(outside[0] <= outside[1], roots[0], roots[1]), lowest, highest)
+def _variance(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """(N,) Agresti and Caffo's variance of a difference of proportions, of models and rates (2, N)."""
+    smoothed = (counts * rates + 1) / (counts + 2)
+    return (smoothed * (1 - smoothed) / (counts + 2)).sum(axis=0)

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, stdtr, stdtrit
+from scipy.special import betaincinv, ndtri, stdtr, stdtrit
 
 REPLICATES = 1000
 CONFIDENCE = 0.95
@@ -115,6 +115,14 @@ def redraws(units: int, seed: int, stream: int) -> np.ndarray:
     return draws
 
 
+def _widening(units: int) -> float:
+    """What a bootstrap's offsets from few units lack.
+
+    Their variance is (U - 1) / U of what it should be with U units. And the normal quantile is to be Student's.
+    """
+    return float(np.sqrt(units / (units - 1)) * stdtrit(units - 1, (1 + CONFIDENCE) / 2) / ndtri((1 + CONFIDENCE) / 2))
+
+
 def bootstrap_offsets(
     members: np.ndarray, nonmembers: np.ndarray, levels: tuple[float, ...], draws: np.ndarray
 ) -> np.ndarray:
@@ -126,14 +134,14 @@ def bootstrap_offsets(
         draws: (REPLICATES, U) how often each unit is drawn, as `redraws` returns it.
 
     Returns:
-        (REPLICATES, 2 + len(levels)) float64, each replicate minus the metrics of all units together; NaN for a single
-        unit, and where a replicate has no members or no non-members.
+        (REPLICATES, 2 + len(levels)) float64, each replicate minus the metrics of all units together, and that times
+        what few units ask for. NaN for a single unit, and where a replicate has no members or no non-members.
     """
     if len(members) < 2:
         return np.full((REPLICATES, 2 + len(levels)), np.nan)
     tp, fp = _cumulated(members), _cumulated(nonmembers)
     together = _cumulated_metrics(tp.sum(axis=0)[None], fp.sum(axis=0)[None], levels)
-    return _cumulated_metrics(draws @ tp, draws @ fp, levels) - together
+    return (_cumulated_metrics(draws @ tp, draws @ fp, levels) - together) * _widening(len(members))
 
 
 def offset_interval(offsets: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import contextlib
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -18,18 +19,19 @@ from mia_tf.analysis.headline import headline
 from mia_tf.analysis.notes import notes
 from mia_tf.analysis.one_run import epsilon_one_run
 from mia_tf.analysis.passes import Progress
-from mia_tf.analysis.planning import HALF_WIDTH, models_for_memorization
 from mia_tf.analysis.pooling import populations
 from mia_tf.analysis.result import Audit
 from mia_tf.analysis.statistics import spearman
 from mia_tf.analysis.threads import Threads
 from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.lira import recommended_online
+from mia_tf.config import MIN_MODELS
 from mia_tf.files import expanded
 from mia_tf.records import ALL
 from mia_tf.shadow import ood
 from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
+from mia_tf.shadow.lineup import NONE
 from mia_tf.shadow.scratch import scratch_folder
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.sweep import Sweep
@@ -46,7 +48,7 @@ _OOD_NOTE = f"OOD score: {ood.OVER_OUT}"
 
 NO_COINS = (
     "Epsilon was not bounded: with one target it needs membership drawn by a fair coin per example, which is known "
-    "only of a LOGDIR trained with --subsets=bernoulli --pkeep=0.5."
+    "only of a LOGDIR trained with --subsets=bernoulli --pkeep=0.5, and no shadow model trained on the target's subset."
 )
 
 
@@ -110,6 +112,8 @@ def audit(
     if len(num_shadow) and not limitable(chosen):
         fail("attacks", ",".join(chosen), "must name attacks whose shadow models can be limited by --num_shadow")
     targets, known = _targets(shadows, target, target_members)
+    if targets is None and num_targets == 1 and len(shadows) > MIN_MODELS and _by_fair_coins(shadows):
+        shadows, targets = _one_apart(shadows)
     attacked = shadows if targets is None else targets
     recording = Recording(shadows, targets, known)
     attacks = _possible(chosen, recording, named=attacks is not None)
@@ -136,7 +140,9 @@ def audit(
         candidates = list(running[None])
         del running  # what the attacks have gathered is large
         members = recording.keep[:, :num_targets]
-        pooled = populations(lineup, recording.keep, members, masks)
+        drawn = np.arange(len(shadows.labels)) < (attacked.about.only_subset or np.inf)
+        drawn_masks = {name: mask & drawn for name, mask in masks.items()}
+        pooled = populations(lineup, recording.keep, members, drawn_masks)
         arrays = {key: table.array() for key, table in scores.items()}
         wanted = [key for key in arrays if key[0] in attacks]
         tasks = [(*key, population) for key in wanted for population in pooled] if known else []
@@ -147,11 +153,12 @@ def audit(
         )
         evaluations = dict(zip(tasks, progress("measuring the attacks", measured, len(tasks)), strict=True))
         bounds, remarks = {}, notes(shadows, targets, *tally.on_members())
-        if delta is not None and num_targets == 1 and not _by_fair_coins(attacked):
+        by_coins = _by_fair_coins(attacked) and (lineup.twins == NONE).all()
+        if delta is not None and num_targets == 1 and not by_coins:
             remarks.append(NO_COINS)
         elif delta is not None:
             for name in progress("bounding epsilon", attacks, len(attacks)):
-                by_population = _bounds(arrays[name, None], members, masks, delta, seed)
+                by_population = _bounds(arrays[name, None], members, drawn_masks, delta, seed)
                 bounds |= {(name, population): bound for population, bound in by_population.items()}
         best = evaluations.get((recommended, None, ALL))
         if best is None and known:
@@ -162,7 +169,7 @@ def audit(
                 {name: arrays[name, None] for name in candidates},
                 attacks,
                 recommended,
-                lambda chosen: populations(lineup, recording.keep, members[:, chosen], masks),
+                lambda chosen: populations(lineup, recording.keep, members[:, chosen], drawn_masks),
                 levels,
                 seed,
                 progress,
@@ -174,9 +181,6 @@ def audit(
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
-        columns["models_needed"] = models_for_memorization(
-            columns["n_in"], columns["n_out"], columns["memorization"], columns["memorization_se"], HALF_WIDTH
-        )
         about = {
             **_about(shadows, attacked),
             "num_targets": num_targets,
@@ -208,12 +212,25 @@ def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModel
     """The models that are attacked, None for the shadow models, and whether their membership is known."""
     if isinstance(target, ShadowModels):
         check("target_members", "an array", target_members is None, "must not be given for models that have theirs")
-        return target, True
+        return target.with_floor_of(shadows), True
     if target is None:
         check("target_members", "an array", target_members is None, "must not be given without target")
         return None, True
     check("shadows", "no model", len(shadows) > 0, "must hold models")
     return shadows.target(target, target_members), target_members is not None
+
+
+def _one_apart(shadows: ShadowModels) -> tuple[ShadowModels, ShadowModels]:
+    """All models but the first, and the first alone as the target.
+
+    If fair coins drew who trained on what, the others know nothing of the first model's coins. So all of them judge it,
+    as if they came from elsewhere. With a partner left out, which of the others judge it would depend on its coins, and
+    the bound of `epsilon_one_run` would not hold.
+    """
+    first, others = shadows.subset([0]), shadows.subset(range(1, len(shadows)))
+    about = replace(shadows.about, planned=None)
+    first.about, others.about = replace(about, notes=()), about
+    return others, first
 
 
 def _attacks(names: Iterable[str], num_models: int, seed: int) -> dict[str, Attack]:

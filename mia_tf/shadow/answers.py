@@ -55,6 +55,7 @@ class About:
         planned: how many models the run is to have; None if unknown.
         plan: how the training sets were drawn, one of `config.SUBSET_PLANS`; None if unknown.
         pkeep: the probability of membership under that plan; None if unknown.
+        only_subset: no model was trained on any but this many first examples; None if all had their chance.
         notes: sentences about models that are not in the record.
         argument: the parameter or flag that gave the record, which an InputError names.
     """
@@ -66,6 +67,7 @@ class About:
     planned: int | None = None
     plan: str | None = None
     pkeep: float | None = None
+    only_subset: int | None = None
     notes: tuple[str, ...] = ()
     argument: str = "shadows"
 

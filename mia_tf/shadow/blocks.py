@@ -10,7 +10,7 @@ import numpy as np
 from mia_tf.config import MIN_MODELS
 from mia_tf.shadow import ood, signals
 from mia_tf.shadow.kept import Kept
-from mia_tf.shadow.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.shadow.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut, drawn_starts
 from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import check
@@ -64,11 +64,17 @@ class Block:
     def leave_one_out(self, values: np.ndarray, rows=slice(None)) -> LeaveOneOut:
         """The IN and the OUT shadow models' values (n, Q, M), of these rows, as fitted for every target."""
         chosen = None if self.chosen is None else self.chosen[rows]
+        keep, starts = self.keep[rows], self._starts[rows]
         if self.lineup.apart:
-            return FitsOfOthers(values, self.keep[rows], self.lineup, chosen)
+            return FitsOfOthers(values, keep, starts, self.lineup, chosen)
         if chosen is None:
-            return LeaveOneOut(values, self.keep[rows])
-        return LimitedLeaveOneOut(values, self.keep[rows], chosen)
+            return LeaveOneOut(values, keep, starts)
+        return LimitedLeaveOneOut(values, keep, starts, chosen)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """(n, 2) the draw of partners of these examples."""
+        return drawn_starts(self.start, len(self.keep))
 
     @cached_property
     def logits(self) -> np.ndarray:

@@ -161,6 +161,7 @@ class ShadowModels:
             planned=config.get("num_experiments"),
             plan=config.get("subsets"),
             pkeep=config.get("pkeep"),
+            only_subset=config.get("only_subset"),
             notes=tuple(notes),
             argument=argument,
         )
@@ -202,6 +203,13 @@ class ShadowModels:
         if not self.has_logits:
             return examples, queries, int(self.labels.max()) + 1
         return examples, queries, 2 if outputs == 1 else outputs
+
+    def with_floor_of(self, other: ShadowModels) -> ShadowModels:
+        """The same record, in which a probability of 0 counts as in the other one, if both return probabilities."""
+        same = self.subset(range(len(self)))
+        if self.outputs == other.outputs == "probabilities" and other.has_logits:
+            same.floor = other.floor
+        return same
 
     @cached_property
     def floor(self) -> float:
@@ -260,6 +268,7 @@ class ShadowModels:
         """The same record with only these of its models, by position."""
         models, chosen = list(models), object.__new__(ShadowModels)
         chosen.__dict__ = {**self.__dict__, "models": [self.models[model] for model in models]}
+        chosen.__dict__.pop("floor", None)  # of these models, whether or not that of all was asked for before
         chosen.earlier = [record.subset(models) for record in self.earlier]
         return chosen
 
@@ -301,7 +310,7 @@ class ShadowModels:
         one.models = [Answers("the target", "target", membership, wanted, **read)]
         if self.outputs == "probabilities":
             one.floor = self.floor
-        one.about = replace(self.about, planned=None, plan=None, pkeep=None, notes=())
+        one.about = replace(self.about, planned=None, plan=None, pkeep=None, only_subset=None, notes=())
         return one
 
 

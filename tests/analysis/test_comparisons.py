@@ -85,5 +85,17 @@ def test_paired_intervals_cover_as_often_as_they_say():
     for _ in range(60):
         _, low, high = difference(*both(120))
         covered += low <= truth <= high
-    # 95%, or more, as the wider of two intervals is taken; fewer than 51 of 60 has a chance of 1 in 2,000.
+    # About 95%; fewer than 51 of 60 has a chance of 1 in 100.
     assert covered >= 51, covered
+
+
+def test_two_rates_of_nothing_differ_by_no_more_than_each_may_be():
+    """No member is found in either: the difference was once 0 [0, 0]."""
+    rng = np.random.default_rng(6)
+    keep = rng.random((200, TARGETS)).argsort(axis=1) < TARGETS // 2
+    scores = np.where(keep, 0.0, 1.0) + rng.random(keep.shape)
+    one, other = (measure(scores + shift * rng.random(keep.shape), keep) for shift in (0.1, 0.2))
+    value, low, high = difference(one, other, "tpr_at_fpr_0.01")
+    assert value == 0
+    np.testing.assert_allclose([-low, high], one.metrics["tpr_at_fpr_0.01"][2], rtol=1e-9)  # 1.8%, Clopper-Pearson's
+    np.testing.assert_allclose(high, 1 - 0.025 ** (1 / 200), rtol=1e-9)

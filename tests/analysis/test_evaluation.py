@@ -17,6 +17,11 @@ def bernoulli_scores(num_examples=300, num_models=12, seed=0):
     return scores, keep, num_in
 
 
+def everyone(keep):
+    """All examples and targets."""
+    return Population(np.ones(len(keep), bool), keep, keep.sum(axis=1), keep.shape[1])
+
+
 def test_all_pairs_are_pooled_with_equal_weights_under_a_balanced_plan():
     rng = np.random.default_rng(0)
     keep = rng.random((300, 10)).argsort(axis=1) < 7
@@ -153,3 +158,67 @@ def test_a_rate_that_rests_on_a_few_examples_has_at_least_the_interval_of_its_ex
         assert (low <= exact.low + 1e-9 and high >= exact.high - 1e-9) == widened
         # 95% of a share of 300 examples, by the normal approximation, which 60 allow.
         assert high - low > 3 * np.sqrt(value * (1 - value) / 300)
+
+
+@pytest.mark.parametrize("num_examples", [3, 20])
+def test_where_all_are_told_apart_the_area_has_the_binomial_interval_of_its_examples(num_examples):
+    keep = np.arange(num_examples * 8).reshape(num_examples, 8) % 2 == 0
+    metrics = evaluate(keep.astype(np.float32), everyone(keep), 0).metrics
+    low = 0.025 ** (1 / num_examples)  # Clopper-Pearson for as many of as many
+    for metric in ("auroc", "advantage", "tpr_at_fpr_0.1"):
+        np.testing.assert_allclose(metrics[metric], (1, low, 1), rtol=1e-6)
+
+
+def test_an_area_that_a_few_examples_keep_from_one_has_at_least_the_interval_of_its_examples():
+    """One example in 40 is not remembered on average: the intervals hold the mean over many examples."""
+    rng, held, narrow = np.random.default_rng(5), 0, 0
+    for _ in range(60):
+        keep = rng.random((40, 8)).argsort(axis=1) < 4
+        remembered = rng.random((40, 1)) < 39 / 40
+        _, low, high = evaluate(rng.normal(size=keep.shape) + 20 * (keep & remembered), everyone(keep), 0).metrics[
+            "auroc"
+        ]
+        held += low <= 1 - 1 / 80 <= high
+        narrow += low > 0.995
+    # 57 of 60 are expected at least; fewer than 51 has a chance below 1 in 100. A bootstrap alone holds 40.
+    assert held >= 51 and narrow == 0
+
+
+@pytest.mark.parametrize("num_targets", [4, 8])
+def test_intervals_over_few_targets_hold_the_area_of_many(num_targets):
+    """Targets differ in how strongly they remember; examples do not."""
+    rng = np.random.default_rng(num_targets)
+    truth = scipy.stats.norm.cdf(1 / np.sqrt(2 + 0.4**2))
+    held = 0
+    for _ in range(100):
+        keep = rng.random((300, num_targets)).argsort(axis=1) < num_targets // 2
+        scores = rng.normal(size=keep.shape) + rng.normal(1, 0.4, num_targets) * keep
+        _, low, high = evaluate(scores, everyone(keep), 0, (0.1,)).metrics["auroc"]
+        held += low <= truth <= high
+    # 95 are expected, fewer than 88 has a chance of 1 in 250; without Student's t 85 were held.
+    assert held >= 88
+
+
+def test_the_rate_per_target_weighs_examples_as_the_pooled_one_does():
+    scores, keep, num_in = bernoulli_scores(2000, 12)
+    population = Population(np.ones(2000, bool), keep, num_in, 12)
+    value = evaluate(scores, population, 0).metrics["tpr_at_fpr_0.001_per_target"][0]
+    pooled, rates = population.pooled, []
+    for score, member in zip(scores[pooled].astype(np.float32).T, keep[pooled].T, strict=True):
+        weights = 1 / np.where(member, num_in[pooled], 12 - num_in[pooled])
+        fpr, tpr, _ = roc_curve(member, score, sample_weight=weights, drop_intermediate=False)
+        rates.append(tpr[fpr < 0.001].max())
+    assert value == pytest.approx(np.mean(rates), abs=1e-12)
+
+
+@pytest.mark.parametrize("plan", ["balanced", "bernoulli"])
+def test_on_noise_the_rate_per_target_is_that_of_chance(plan):
+    """Noise whose spread goes with an example's number of members, as the spread of fits does."""
+    rng = np.random.default_rng(len(plan))
+    uniform = rng.random((4000, 16))
+    keep = uniform.argsort(axis=1) < 8 if plan == "balanced" else uniform < 0.5
+    num_in = keep.sum(axis=1)
+    scores = rng.normal(size=keep.shape) * np.abs(num_in - 8 + 0.5)[:, None] + num_in[:, None]
+    value, low, _ = evaluate(scores, everyone(keep), 0).metrics["tpr_at_fpr_0.001_per_target"]
+    # Of 2,000 non-members one may score higher: 0.1% of the members are above the second highest on average.
+    assert 0 < value < 0.002 and low < 0.0015

@@ -80,18 +80,18 @@ def test_more_models_do_not_help_where_records_differ_or_few_are_recognised():
     assert planning.models_to_halve(0.05, 0.15, (0.095, 0.1), 16) > 58
 
 
-def test_the_models_for_memorization_make_its_interval_as_wide_as_said():
+@pytest.mark.parametrize("num_in", [10, 14, 3])
+def test_the_models_for_memorization_make_its_interval_as_wide_as_said(num_in):
     rng = np.random.default_rng(3)
-    keep = rng.random((40, 20)).argsort(axis=1) < 10
+    keep = rng.random((40, 20)).argsort(axis=1) < num_in
     correct = rng.random((40, 20)) < np.where(keep, 0.9, rng.random((40, 1)))
-    now = memorization(correct, keep)
-    counts = keep.sum(axis=1), (~keep).sum(axis=1)
-    needed = planning.models_for_memorization(*counts, *now, 0.1)
+    counts = keep.sum(axis=1), (~keep).sum(axis=1), (correct & keep).sum(axis=1), (correct & ~keep).sum(axis=1)
+    needed = planning.models_for_memorization(*counts, 0.1)
     assert (needed > 20).all() and np.ptp(needed) > 100
     for times in (1, 7):  # as many copies of the same models, so that the rates stay
         _, error = memorization(np.tile(correct, times), np.tile(keep, times))
         for row in range(0, 40, 5):
-            one = [column[row : row + 1] for column in (*counts, *now)]
+            one = [column[row : row + 1] for column in counts]
             assert planning.models_for_memorization(*one, 1.96 * error[row])[0] == pytest.approx(20 * times, abs=2)
-    unknown = planning.models_for_memorization(*map(np.array, ([0], [9], [np.nan], [np.nan])), 0.1)
+    unknown = planning.models_for_memorization(*map(np.array, ([0], [9], [0], [4])), 0.1)
     assert np.isnan(unknown).all()

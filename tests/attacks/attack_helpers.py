@@ -5,6 +5,7 @@ import numpy as np
 from mia_tf.analysis.evaluation import FPR_LEVELS, Population, evaluate
 from mia_tf.attacks import attack_classes
 from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.leave_one_out import drawn_starts
 
 CLASSES = 3
 LABELS_ALONE = {"label_only", "label_only_gap"}
@@ -22,7 +23,11 @@ def membership(rng, num_examples, num_models, pkeep=0.5, plan="balanced"):
 def left_for(keep, example, target):
     """Models whose phi judges the target on an example, IN and OUT, without the target and its partner."""
     sides = [[m for m in range(keep.shape[1]) if keep[example, m] == member] for member in (True, False)]
-    own, other = sides if keep[example, target] else sides[::-1]
+    turned = []
+    for side, start in zip(sides, drawn_starts(example, 1)[0], strict=True):
+        first = int(start * len(side))
+        turned.append(side[first:] + side[:first])
+    own, other = turned if keep[example, target] else turned[::-1]
     partner = other[own.index(target) % len(other)]
     return [[m for m in side if m not in (target, partner)] for side in sides]
 

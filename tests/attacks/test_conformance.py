@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.base import register
+from mia_tf.shadow import blocks
+from mia_tf.shadow.leave_one_out import drawn_starts
 
 every_attack = pytest.mark.parametrize("name", attack_classes())
 seeds = st.integers(0, 2**32 - 1)
@@ -78,6 +80,18 @@ def test_pure_noise_gives_no_advantage(name, num_models, plan, pkeep):
 
 
 @every_attack
+@pytest.mark.parametrize("plan", ["balanced", "bernoulli"])
+def test_models_that_differ_by_their_order_give_no_advantage(name, plan):
+    """The first half answers higher than the second, as where two architectures stand one after the other."""
+    rng = np.random.default_rng(len(plan))
+    keep = membership(rng, 5000, 16, 0.5, plan)
+    phi = rng.normal(size=(5000, 1, 16)) + np.repeat([1.0, -1.0], 8)
+    value, low, high = area(run(name, phi, keep), keep)
+    assert abs(value - 0.5) < high - low
+    assert high - low < 0.025
+
+
+@every_attack
 def test_a_target_judged_on_one_example_does_not_show_on_another(name, recording):
     phi, keep = recording
     before = run(name, phi, keep)
@@ -107,7 +121,9 @@ def test_examples_can_come_in_any_order_and_queries_too(name, seed):
     rng = np.random.default_rng(seed)
     phi, keep = rng.normal(size=(12, 3, 8)), membership(rng, 12, 8)
     order, queries = rng.permutation(12), rng.permutation(3)
-    shuffled = run(name, phi[order][:, queries], keep[order], x=examples(12)[order])
+    with pytest.MonkeyPatch.context() as patched:  # the draw of partners is by row: each example takes its own along
+        patched.setattr(blocks, "drawn_starts", lambda first, count: drawn_starts(first, count)[order])
+        shuffled = run(name, phi[order][:, queries], keep[order], x=examples(12)[order])
     np.testing.assert_allclose(shuffled, run(name, phi, keep)[order], rtol=1e-9, atol=1e-12)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from refusals import refuses
 
 from mia_tf.config import ExperimentConfig
-from mia_tf.shadow.leave_one_out import IN, OUT, FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.shadow.leave_one_out import IN, OUT, FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut, drawn_starts
 from mia_tf.shadow.lineup import NONE, Lineup
 from mia_tf.subsets import membership
 
@@ -16,6 +16,7 @@ STATISTICS = {
     "means": np.mean,
     "squares": lambda x: np.square(x - x.mean()).sum(),
 }
+STARTS = drawn_starts(0, 20)
 
 
 def plan(count, seed, num_models=8, **settings):
@@ -76,7 +77,7 @@ def randoms(seed, num_targets, num_shadow):
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 9))
 def test_without_twins_every_target_is_judged_by_all_shadow_models(seed, num_targets, num_shadow):
     values, keep = randoms(seed, num_targets, num_shadow)
-    fits = FitsOfOthers(values, keep, Lineup(num_targets, num_targets, np.full(num_targets, NONE)))
+    fits = FitsOfOthers(values, keep, STARTS, Lineup(num_targets, num_targets, np.full(num_targets, NONE)))
     for side, members in ((IN, keep), (OUT, ~keep)):
         members = members[:, num_targets:]
         np.testing.assert_array_equal(fits.counts[side], members.sum(axis=1))
@@ -93,8 +94,8 @@ def test_without_twins_every_target_is_judged_by_all_shadow_models(seed, num_tar
 def test_a_twin_is_left_out_as_the_target_would_be(seed):
     values, keep = randoms(seed, 3, 8)
     keep[:, :3] = keep[:, [5, 3, 10]]
-    fits = FitsOfOthers(values, keep, Lineup(3, 3, np.array([2, 0, 7])))
-    expected = LeaveOneOut(values[..., 3:], keep[:, 3:])
+    fits = FitsOfOthers(values, keep, STARTS, Lineup(3, 3, np.array([2, 0, 7])))
+    expected = LeaveOneOut(values[..., 3:], keep[:, 3:], STARTS)
     for name in STATISTICS:
         np.testing.assert_array_equal(getattr(fits, name)[..., :3], getattr(expected, name)[..., [2, 0, 7]])
     np.testing.assert_array_equal(fits.counts, expected.counts)
@@ -115,10 +116,10 @@ def test_fits_do_not_depend_on_what_a_target_without_a_twin_trained_on(seed, lim
     lineup = Lineup(3, 3, np.array([NONE, 4, NONE]))
     changed = keep.copy()
     changed[:, [0, 2]] = ~changed[:, [0, 2]]
-    one, two = (FitsOfOthers(values, each, lineup, chosen) for each in (keep, changed))
-    inner = LeaveOneOut(values[..., 3:], keep[:, 3:])
+    one, two = (FitsOfOthers(values, each, STARTS, lineup, chosen) for each in (keep, changed))
+    inner = LeaveOneOut(values[..., 3:], keep[:, 3:], STARTS)
     if limited:
-        inner = LimitedLeaveOneOut(values[..., 3:], keep[:, 3:], chosen[:, 3:])
+        inner = LimitedLeaveOneOut(values[..., 3:], keep[:, 3:], STARTS, chosen[:, 3:])
     np.testing.assert_array_equal(one.counts, inner.counts)
     for name in STATISTICS:
         values_of_fit, fitted = getattr(one, name), getattr(inner, name)

@@ -7,7 +7,7 @@ from refusals import refuses
 from mia_tf.analysis.evaluation import Population, evaluate
 from mia_tf.attacks import attack_classes
 from mia_tf.shadow.blocks import Block
-from mia_tf.shadow.leave_one_out import LeaveOneOut, LimitedLeaveOneOut
+from mia_tf.shadow.leave_one_out import LeaveOneOut, LimitedLeaveOneOut, drawn_starts
 from mia_tf.shadow.sweep import Sweep
 
 LIMITABLE = [name for name, attack in attack_classes().items() if attack.limitable]
@@ -71,8 +71,8 @@ def test_the_statistics_are_those_of_a_refit():
     values = rng.normal(size=(10, 2, 12))
     chosen = views([3], make_block(values, keep))[3].chosen
     powers = np.broadcast_to(np.exp2(np.arange(12.0)), values.shape)
-    used = np.rint(LimitedLeaveOneOut(powers.copy(), keep, chosen).means * 3).astype(int)
-    fits = LimitedLeaveOneOut(values, keep, chosen)
+    used = np.rint(LimitedLeaveOneOut(powers.copy(), keep, drawn_starts(0, 10), chosen).means * 3).astype(int)
+    fits = LimitedLeaveOneOut(values, keep, drawn_starts(0, 10), chosen)
     for side, j, q, target in np.ndindex(used.shape):
         sample = [values[j, q, model] for model in range(12) if used[side, j, q, target] >> model & 1]
         assert fits.medians[side, j, q, target] == pytest.approx(np.median(sample), rel=1e-12)
@@ -86,7 +86,7 @@ def test_with_all_models_it_is_the_full_fit():
     block = make_block(phi, keep)
     view = views([7], block)[7]
     for statistic in ("medians", "means", "squares", "counts"):
-        expected = getattr(LeaveOneOut(phi, keep), statistic)
+        expected = getattr(LeaveOneOut(phi, keep, drawn_starts(0, 30)), statistic)
         np.testing.assert_array_equal(getattr(view.fits, statistic), expected)
     for name in LIMITABLE:
         np.testing.assert_array_equal(run(name, view), run(name, block))
@@ -106,6 +106,16 @@ def test_pure_noise_gives_no_advantage_at_any_number_of_models(name, plan, pkeep
         # Of 72 intervals of 95% three or four would miss: asked for twice the width, 1 in 10,000 does by chance.
         assert abs(value - 0.5) < high - low
         assert high - low < 0.03
+
+
+@pytest.mark.parametrize("name", ["lira_online_fixed", "label_only"])
+def test_models_that_differ_by_their_order_give_no_advantage_at_any_number(name):
+    rng = np.random.default_rng(7)
+    keep = membership(rng, 5000, 16)
+    phi = rng.normal(size=(5000, 1, 16)) + np.repeat([1.0, -1.0], 8)
+    for view in views([1, 3, 7], make_block(phi, keep)).values():
+        value, low, high = auroc(run(name, view), keep)
+        assert abs(value - 0.5) < high - low < 0.025
 
 
 @pytest.mark.parametrize("name", LIMITABLE)
