@@ -68,8 +68,8 @@ class Block:
         if self.lineup.apart:
             return FitsOfOthers(values, keep, starts, self.lineup, chosen)
         if chosen is None:
-            return LeaveOneOut(values, keep, starts)
-        return LimitedLeaveOneOut(values, keep, starts, chosen)
+            return LeaveOneOut(values, keep, starts, self.lineup.pairs)
+        return LimitedLeaveOneOut(values, keep, starts, chosen, self.lineup.pairs)
 
     @cached_property
     def _starts(self) -> np.ndarray:
@@ -140,7 +140,7 @@ class Recording:
 
         Raises:
             InputError: fewer than MIN_MODELS shadow models, but for one model alone; or subsets that
-                `Lineup.of_two_logdirs` refuses.
+                `Lineup.of_one_record` or `Lineup.of_two_logdirs` refuses.
         """
         complete = " ".join([f"{len(shadows)} complete models", *(f"({note})" for note in shadows.about.notes)])
         allowed = f"must hold at least {MIN_MODELS} complete models to analyze"
@@ -165,7 +165,7 @@ class Recording:
         if alone:
             self.lineup = Lineup.of_one_model()
         elif targets is None:
-            self.lineup = Lineup.of_one_logdir(len(shadows))
+            self.lineup = Lineup.of_one_record(self.keep, shadows.about.argument)
         elif members_known:
             self.lineup = Lineup.of_two_logdirs(self.keep, len(targets), shadows.about.argument)
         else:

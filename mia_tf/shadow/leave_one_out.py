@@ -12,9 +12,12 @@ k-th member's partner is the k-th non-member, and a shorter side starts again fr
 other side is as likely to be left out. By the order of the models alone, membership would show in WHICH models are
 left. On pure noise of 16 models, of which the first half answers two standard deviations above the others, LiRA with
 one variance got AUC 0.55.
+
+If every model has one that was trained on exactly the other examples, that one is the partner. It is always on the
+target's other side, so whoever judges a target by it sees on which side the target is.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -48,17 +51,19 @@ class LeaveOneOut:
         counts: (2, n) int64, models left in each fit of a side: those of the side, less one, and never below 0.
     """
 
-    def __init__(self, values: np.ndarray, keep: np.ndarray, starts: np.ndarray):
+    def __init__(self, values: np.ndarray, keep: np.ndarray, starts: np.ndarray, pairs: np.ndarray | None = None):
         """Takes what is fitted, who trained on what, and the draw of partners.
 
         Args:
             values: (n, Q, M) float64, such as phi, by example, query and model.
             keep: (n, M) bool.
             starts: (n, 2), as `drawn_starts` returns it.
+            pairs: as in `Lineup`.
         """
         self._values = values
         self._keep = keep
         self._starts = starts
+        self._pairs = pairs
         self._num_in = keep.sum(axis=1)
         self.counts = np.maximum(np.array([self._num_in, keep.shape[1] - self._num_in]) - 1, 0)
 
@@ -91,9 +96,9 @@ class LeaveOneOut:
             rows = np.flatnonzero(self._num_in == count)
             to_first_query = (rows * queries - np.arange(len(rows)))[:, None, None] * models
             shift = to_first_query + np.arange(queries)[:, None] * models
-            keep = self._keep[rows]
-            sides = (np.flatnonzero(side).reshape(len(rows), -1) for side in (keep, ~keep))
-            places.append(tuple(turned[:, None] + shift for turned in _turned(sides, self._starts[rows])))
+            to_first_model = np.arange(len(rows))[:, None] * models
+            sides = _circles(self._keep[rows], True, self._starts[rows], self._pairs)
+            places.append(tuple((to_first_model + side)[:, None] + shift for side in sides))
         return places
 
     def _for_every_target(self, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -125,19 +130,25 @@ class LimitedLeaveOneOut(LeaveOneOut):
         counts: (2, n) int64: K, and 0 if there is no fit.
     """
 
-    def __init__(self, values: np.ndarray, keep: np.ndarray, starts: np.ndarray, chosen: np.ndarray):
-        """Takes what LeaveOneOut does, and chosen (n, M) bool, K + 1 models per side or none."""
-        super().__init__(values, keep, starts)
+    def __init__(
+        self,
+        values: np.ndarray,
+        keep: np.ndarray,
+        starts: np.ndarray,
+        chosen: np.ndarray,
+        pairs: np.ndarray | None = None,
+    ):
+        """Takes what LeaveOneOut does, and chosen (n, M) bool: K + 1 models per side or none, and pairs as wholes."""
+        super().__init__(values, keep, starts, pairs)
         self._fitted = np.flatnonzero(chosen.any(axis=1))
         keep, chosen = keep[self._fitted], chosen[self._fitted]
-        sides = (np.nonzero(side & chosen)[1].reshape(len(keep), -1) for side in (keep, ~keep))
-        self._chosen = list(_turned(sides, starts[self._fitted]))
+        self._chosen = _circles(keep, chosen, starts[self._fitted], pairs)
         self.counts = np.zeros_like(self.counts)
         self.counts[:, self._fitted] = self._chosen[IN].shape[1] - 1
         positions = np.where(keep, keep.cumsum(axis=1), (~keep).cumsum(axis=1)) - 1
-        self._pairs = positions % max(self._chosen[IN].shape[1], 1)
+        self._left_out = positions % max(self._chosen[IN].shape[1], 1)
         for models in self._chosen:
-            np.put_along_axis(self._pairs, models, np.arange(models.shape[1])[None], axis=1)
+            np.put_along_axis(self._left_out, models, np.arange(models.shape[1])[None], axis=1)
 
     def _for_every_target(self, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """(2, n, Q, M) of a statistic of the chosen models of each side, without the target's pair."""
@@ -146,7 +157,7 @@ class LimitedLeaveOneOut(LeaveOneOut):
             values = self._values[self._fitted]
             for result, models in zip(results, self._chosen, strict=True):
                 statistic = without_each(np.take_along_axis(values, models[:, None], axis=2))
-                result[self._fitted] = np.take_along_axis(statistic, self._pairs[:, None], axis=2)
+                result[self._fitted] = np.take_along_axis(statistic, self._left_out[:, None], axis=2)
         return results
 
 
@@ -174,7 +185,11 @@ class FitsOfOthers(LeaveOneOut):
         self._lineup = lineup
         first = lineup.first_shadow
         parts = values[..., first:], keep[:, first:], starts
-        self._shadows = LeaveOneOut(*parts) if chosen is None else LimitedLeaveOneOut(*parts, chosen[:, first:])
+        self._shadows = (
+            LeaveOneOut(*parts, lineup.pairs)
+            if chosen is None
+            else LimitedLeaveOneOut(*parts, chosen[:, first:], lineup.pairs)
+        )
         self._all = chosen is None and (lineup.twins == NONE).all()
         num_in = parts[1].sum(axis=1)
         self.counts = np.array([num_in, parts[1].shape[1] - num_in]) if self._all else self._shadows.counts
@@ -209,12 +224,21 @@ class FitsOfOthers(LeaveOneOut):
         return np.where(twins == NONE, by_side, twins)
 
 
-def _turned(sides: Iterable[np.ndarray], starts: np.ndarray) -> Iterator[np.ndarray]:
-    """The models of each side, (n, S), in the circle that begins with the drawn one of it; starts are (n, 2)."""
-    for models, start in zip(sides, starts.T, strict=True):
+def _circles(
+    keep: np.ndarray, usable: np.ndarray | bool, starts: np.ndarray, pairs: np.ndarray | None
+) -> list[np.ndarray]:
+    """The usable models of both sides, (n, S) and (n, S'), each in the circle that begins with the drawn one.
+
+    With `pairs`, each OUT model stands where the IN model does whose partner it always is. Every row has as many usable
+    models of a side.
+    """
+    sides = []
+    for side, start in zip((keep, ~keep), starts.T, strict=True):
+        models = np.nonzero(side & usable)[1].reshape(len(keep), -1)
         size = models.shape[1]
         begins = (start * size).astype(np.int64)[:, None]
-        yield np.take_along_axis(models, (begins + np.arange(size)) % max(size, 1), axis=1)
+        sides.append(np.take_along_axis(models, (begins + np.arange(size)) % max(size, 1), axis=1))
+    return sides if pairs is None else [sides[IN], pairs[sides[IN]]]
 
 
 def _of_side(values: np.ndarray, side: np.ndarray, without_each: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -10,6 +10,14 @@ NONE = -1
 _APART = (
     "must hold models whose subsets were drawn apart from the targets', by another --seed, or are the same, each once"
 )
+_OWN_SUBSETS = (
+    "must hold models with a subset each, all or none of which have a model with the opposite subset "
+    "(ShadowModels.subset leaves models out)"
+)
+_FEW = 64
+"""Subsets of no more examples may be the same, or opposite, by chance."""
+_OPPOSITE = 0.999
+"""Correlation, its sign reversed, of subsets that are each other's rest."""
 _RELATED = 8
 """Standard errors: two subsets drawn independently do not agree by more, however many pairs are compared."""
 _COMPARED = 10_000
@@ -25,16 +33,41 @@ class Lineup:
         first_shadow: the models from this position on are shadow models: 0, or T if they are others or there are none.
         twins: (T,) int64, per target the place among the shadow models of the one that must not be used against it.
             That one is the target itself or was trained on the same subset. NONE if there is no such model.
+        pairs: (S,) int64, per shadow model the place of the one that was trained on exactly the other examples; None
+            unless each has one.
     """
 
     num_targets: int
     first_shadow: int
     twins: np.ndarray
+    pairs: np.ndarray | None = None
 
     @classmethod
     def of_one_logdir(cls, num_models: int) -> "Lineup":
         """Every model is a target, and the shadow model of all others."""
         return cls(num_models, 0, np.arange(num_models))
+
+    @classmethod
+    def of_one_record(cls, keep: np.ndarray, argument: str = "shadows") -> "Lineup":
+        """The same, of models whose membership keep (N, M) is known.
+
+        Raises:
+            InputError: two models were trained on the same subset; or some, but not all, come in pairs of which one was
+                trained on exactly the examples that the other was not. On noise that such models share, LiRA had an
+                AUROC of 0.55.
+        """
+        rows = _telling(keep.sum(axis=1), keep.shape[1])
+        opposites = _opposites(keep[rows])
+        first, places = {}, np.arange(keep.shape[1])
+        for place, column in enumerate(np.packbits(keep[rows], axis=0).T if len(rows) > _FEW else ()):
+            same = first.setdefault(column.tobytes(), place)
+            if same != place:
+                fail(argument, f"models {same} and {place}, trained on the same examples", _OWN_SUBSETS)
+        if (opposites == NONE).any() and (opposites != NONE).any():
+            one = int(np.argmax(opposites != NONE))
+            received = f"model {opposites[one]}, trained on exactly the examples that model {one} was not"
+            fail(argument, received, _OWN_SUBSETS)
+        return cls(keep.shape[1], 0, places, _whole(opposites))
 
     @classmethod
     def of_one_model(cls) -> "Lineup":
@@ -69,9 +102,10 @@ class Lineup:
         same = [places.get(column.tobytes(), []) for column in np.packbits(targets, axis=0).T]
         twins = np.array([positions[0] if positions else NONE for positions in same])
         num_in = shadows.sum(axis=1)
-        rows = np.flatnonzero((num_in > 0) & (num_in < shadows.shape[1]))[:_COMPARED]
+        rows = _telling(num_in, shadows.shape[1])
         if not len(rows):  # shadow models trained on none of the examples, or on all: nothing to be alike in
             return cls(num_targets, num_targets, twins)
+        pairs = _whole(_opposites(shadows[rows]))
         agreement = _agreement(targets[rows], shadows[rows])
         agreement[twins != NONE, twins[twins != NONE]] = 0
         target, shadow = np.unravel_index(agreement.argmax(), agreement.shape)
@@ -81,12 +115,36 @@ class Lineup:
         counted = _agreement(targets[rows].sum(axis=1, keepdims=True), num_in[rows, None])
         if (twins == NONE).all() and abs(counted.item()) > _RELATED:
             fail(argument, "other models of the targets' own plan", _APART)
-        return cls(num_targets, num_targets, twins)
+        opposite = agreement.min(axis=1) < -_OPPOSITE * np.sqrt(len(rows))
+        opposite &= (twins == NONE) | (pairs is None)
+        if len(rows) > _FEW and opposite.any():
+            target = int(np.argmax(opposite))
+            shadow = int(agreement[target].argmin())
+            fail(argument, f"shadow model {shadow}, trained on exactly what target {target} was not", _APART)
+        return cls(num_targets, num_targets, twins, pairs)
 
     @property
     def apart(self) -> bool:
         """Whether the targets are not among the shadow models."""
         return self.first_shadow > 0
+
+
+def _telling(num_in: np.ndarray, num_models: int) -> np.ndarray:
+    """Rows of the first examples that some models were trained on and others not, by how many were."""
+    return np.flatnonzero((num_in > 0) & (num_in < num_models))[:_COMPARED]
+
+
+def _opposites(keep: np.ndarray) -> np.ndarray:
+    """(M,) the place of the model that was trained on exactly the other ones of these examples, or NONE."""
+    if len(keep) <= _FEW:
+        return np.full(keep.shape[1], NONE)
+    places = {column.tobytes(): place for place, column in enumerate(np.packbits(keep, axis=0).T)}
+    return np.array([places.get(column.tobytes(), NONE) for column in np.packbits(~keep, axis=0).T], np.int64)
+
+
+def _whole(opposites: np.ndarray) -> np.ndarray | None:
+    """The pairs, if each model has an opposite."""
+    return None if (opposites == NONE).any() else opposites
 
 
 def _agreement(targets: np.ndarray, shadows: np.ndarray) -> np.ndarray:

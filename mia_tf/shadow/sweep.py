@@ -51,6 +51,8 @@ class Sweep:
             return
         first = block.lineup.first_shadow
         ranks = self._ranks(block.start, block.keep[:, first:])
+        if block.lineup.pairs is not None:  # both of a pair or none
+            ranks = np.where(block.keep[:, first:], ranks, ranks[:, block.lineup.pairs])
         for size in self.sizes:
             chosen = np.zeros(block.keep.shape, bool)
             chosen[:, first:] = ranks <= size

@@ -6,6 +6,7 @@ from mia_tf.analysis.evaluation import FPR_LEVELS, Population, evaluate
 from mia_tf.attacks import attack_classes
 from mia_tf.shadow.blocks import Block
 from mia_tf.shadow.leave_one_out import drawn_starts
+from mia_tf.shadow.lineup import Lineup
 
 CLASSES = 3
 LABELS_ALONE = {"label_only", "label_only_gap"}
@@ -37,7 +38,7 @@ def examples(count):
     return np.random.default_rng(0).normal(size=(count, 3))
 
 
-def make_block(phi, keep, start=0, x=None):
+def make_block(phi, keep, start=0, x=None, lineup=None):
     """A block of phi (n, Q, M) whose logits say the same: phi + log 2 for the label, 0 for two other classes.
 
     There is an earlier epoch, whose phi is a function of phi. x (N, ...) is of all examples, from row 0; default
@@ -53,17 +54,18 @@ def make_block(phi, keep, start=0, x=None):
 
     earlier = (phi / 2 + np.sin(2 * phi))[None]
     labels = np.zeros(len(phi), np.int64)
-    return Block(start, labels, keep, phi, read_logits, read_x=lambda: x, earlier=earlier)
+    lineup = lineup or Lineup.of_one_logdir(keep.shape[1])
+    return Block(start, labels, keep, phi, read_logits, lineup=lineup, read_x=lambda: x, earlier=earlier)
 
 
-def run(name, phi, keep, rows_at_once=None, x=None):
+def run(name, phi, keep, rows_at_once=None, x=None, lineup=None):
     """(N, M) scores of an attack, shown the examples in one block, or in several."""
     attack = attack_classes()[name](keep.shape[1], np.random.default_rng(0))
     rows_at_once = rows_at_once or len(phi)
     blocks = [slice(start, start + rows_at_once) for start in range(0, len(phi), rows_at_once)]
     for rows in blocks:
-        attack.observe(make_block(phi[rows], keep[rows], rows.start, x))
-    return np.concatenate([attack.score(make_block(phi[rows], keep[rows], rows.start, x)) for rows in blocks])
+        attack.observe(make_block(phi[rows], keep[rows], rows.start, x, lineup))
+    return np.concatenate([attack.score(make_block(phi[rows], keep[rows], rows.start, x, lineup)) for rows in blocks])
 
 
 def members_three_higher(rng, keep, name):

@@ -10,6 +10,7 @@ from mia_tf.attacks import Attack, attack_classes
 from mia_tf.attacks.base import register
 from mia_tf.shadow import blocks
 from mia_tf.shadow.leave_one_out import drawn_starts
+from mia_tf.shadow.lineup import Lineup
 
 every_attack = pytest.mark.parametrize("name", attack_classes())
 seeds = st.integers(0, 2**32 - 1)
@@ -87,6 +88,19 @@ def test_models_that_differ_by_their_order_give_no_advantage(name, plan):
     keep = membership(rng, 5000, 16, 0.5, plan)
     phi = rng.normal(size=(5000, 1, 16)) + np.repeat([1.0, -1.0], 8)
     value, low, high = area(run(name, phi, keep), keep)
+    assert abs(value - 0.5) < high - low
+    assert high - low < 0.025
+
+
+@every_attack
+def test_models_of_opposite_halves_give_no_advantage(name):
+    """What one answers too high, its opposite answers too low: on each example they share it, and membership never."""
+    rng = np.random.default_rng(11)
+    half = membership(rng, 5000, 8)
+    keep = np.concatenate([half, ~half], axis=1)
+    shared = rng.normal(size=(5000, 1, 8))
+    phi = rng.normal(size=(5000, 1, 16)) + np.concatenate([shared, -shared], axis=2)
+    value, low, high = area(run(name, phi, keep, lineup=Lineup.of_one_record(keep)), keep)
     assert abs(value - 0.5) < high - low
     assert high - low < 0.025
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from refusals import refuses
 
 from mia_tf.config import ExperimentConfig
+from mia_tf.shadow.blocks import Block
 from mia_tf.shadow.leave_one_out import IN, OUT, FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut, drawn_starts
 from mia_tf.shadow.lineup import NONE, Lineup
+from mia_tf.shadow.sweep import Sweep
 from mia_tf.subsets import membership
 
 STATISTICS = {
@@ -132,3 +134,43 @@ def test_fits_do_not_depend_on_what_a_target_without_a_twin_trained_on(seed, lim
                 np.isnan(values_of_fit[..., target, None]) & np.isnan(fitted)
             )
             assert same.all(axis=(0, 2)).any(axis=-1).all()
+
+
+def opposites(num_models, num_examples, seed=0):
+    half = np.random.default_rng(seed).random((num_examples, num_models // 2)) < 0.5
+    return np.concatenate([half, ~half], axis=1)
+
+
+def test_opposite_models_are_found_as_pairs():
+    np.testing.assert_array_equal(Lineup.of_one_record(opposites(8, 200)).pairs, [4, 5, 6, 7, 0, 1, 2, 3])
+    assert Lineup.of_one_record(plan(300, 1)).pairs is None
+    assert Lineup.of_one_record(opposites(8, 60)).pairs is None  # may be chance
+    keep = opposites(8, 200)
+    lineup = Lineup.of_two_logdirs(np.column_stack([keep[:, 5], keep]), 1)
+    assert lineup.twins == [5] and lineup.pairs is not None
+
+
+def test_models_of_one_subset_and_some_opposites_are_refused():
+    one = plan(300, 1)
+    with refuses("mine", "models 0 and 8, trained on the same examples", advice="ShadowModels.subset"):
+        Lineup.of_one_record(np.column_stack([one, one[:, 0]]), "mine")
+    with refuses("mine", "model 8, trained on exactly the examples that model 0 was not", advice="all or none"):
+        Lineup.of_one_record(np.column_stack([one, ~one[:, 0]]), "mine")
+    with refuses("shadows", "shadow model 4, trained on exactly what target 0 was not", advice="another --seed"):
+        Lineup.of_two_logdirs(np.column_stack([~one[:, 4], one]), 1)
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_the_opposite_of_a_target_is_its_partner(chosen):
+    """Means of distinct powers of two show which models a fit rests on."""
+    keep = opposites(8, 200)
+    lineup, powers = Lineup.of_one_record(keep), np.broadcast_to(np.exp2(np.arange(8.0)), (200, 1, 8))
+    block = Block(0, np.zeros(200, np.int64), keep, powers, lambda model: None, lineup=lineup)
+    per_side = 2 if chosen else 3
+    if chosen:
+        block = dict(Sweep([2], keep, 0).blocks(block))[2]
+    used = np.rint(block.leave_one_out(powers).means[:, :, 0] * per_side).astype(int)
+    for side, example, target in np.ndindex(used.shape):
+        models = [model for model in range(8) if used[side, example, target] >> model & 1]
+        assert len(models) == per_side and not {target, lineup.pairs[target]} & set(models)
+        assert all(keep[example, model] == (side == IN) for model in models)
