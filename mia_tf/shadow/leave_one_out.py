@@ -13,8 +13,8 @@ other side is as likely to be left out. By the order of the models alone, member
 left. On pure noise of 16 models, of which the first half answers two standard deviations above the others, LiRA with
 one variance got AUC 0.55.
 
-If every model has one that was trained on exactly the other examples, that one is the partner. It is always on the
-target's other side, so whoever judges a target by it sees on which side the target is.
+If every model has one that was trained on exactly the other examples, that one is the partner. It is never on the
+target's side, so that a fit which holds it shows on which side the target is.
 """
 
 from collections.abc import Callable
