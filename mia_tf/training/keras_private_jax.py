@@ -42,7 +42,7 @@ class JaxPrivateSteps(JaxSteps):
         promise: PrivacyGuarantee,
         microbatch: int,
     ):
-        super().__init__(model, x, class_numbers(targets, outputs).astype(np.int32), augment, outputs)
+        super().__init__(model, x, class_numbers(targets).astype(np.int32), augment, outputs)
         self._promise = promise
         largest = promise.batch + _SPARE_DEVIATIONS * promise.batch**0.5
         self.size = min(microbatch, -(-int(largest) // _ROUND) * _ROUND)

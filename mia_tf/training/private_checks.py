@@ -52,7 +52,8 @@ def check_private(model: keras.Model, outputs: Outputs) -> None:
     )
 
 
-def class_numbers(targets: np.ndarray, outputs: Outputs) -> np.ndarray:
+def class_numbers(targets: np.ndarray) -> np.ndarray:
     """Returns (N,) int64, the classes of targets (N,), (N, 1) or one-hot (N, C)."""
-    labels = targets.argmax(axis=1) if outputs.units > 1 and targets.ndim == 2 else targets.reshape(-1)
+    one_hot = targets.ndim == 2 and targets.shape[1] > 1
+    labels = targets.argmax(axis=1) if one_hot else targets.reshape(-1)
     return labels.astype(np.int64)

@@ -16,9 +16,9 @@ X, Y = RNG.normal(size=(60, 6)).astype(np.float32), RNG.integers(0, 3, 60)
 ROWS = np.arange(1, 51)
 
 
-def private_model():
+def private_model(loss="sparse_categorical_crossentropy"):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
-    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), "sparse_categorical_crossentropy")
+    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), loss)
     return model
 
 
@@ -107,6 +107,15 @@ def test_noise_has_the_promised_deviation_and_is_each_model_s_and_step_s_own():
         assert abs(noise.std() / deviation - 1) < 4 / np.sqrt(2 * count)
         assert abs(noise.mean()) < 4 * deviation / np.sqrt(count)
     assert abs(np.corrcoef(*noises)[0, 1]) < 4 / np.sqrt(count)
+
+
+def test_labels_in_a_column_or_as_one_hot_rows_train_the_same_model():
+    """Labels (N, 1) once trained every example as class 0."""
+    config = KerasConfig(2, 16, dp=PrivacyConfig(0, sampling="shuffle"))
+    expected = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
+    np.testing.assert_array_equal(KerasTrainer(private_model, X, Y[:, None], config)(ROWS, 3), expected)
+    one_hot = KerasTrainer(lambda: private_model("categorical_crossentropy"), X, np.eye(3)[Y], config)
+    np.testing.assert_array_equal(one_hot(ROWS, 3), expected)
 
 
 # ---- what cannot be trained
