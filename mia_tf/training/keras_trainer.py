@@ -12,7 +12,7 @@ from mia_tf.task import error_line
 from mia_tf.training import schedules, views
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
 from mia_tf.training.lira_optimizer import LiraOptimizer
-from mia_tf.training.private_checks import check_private, functional
+from mia_tf.training.private_checks import check_layers, check_private, functional
 from mia_tf.validation import InputError, check, fail
 
 _SEEDS = 2**32  # how many Keras tells apart
@@ -188,14 +188,11 @@ def inspect(
         )
     if config.dp is not None:
         check_private(model, outputs)
-        if _on_jax():
-            from mia_tf.training.keras_private_jax import check_layers
-
-            check_layers(model, trainer.first())
-        else:
+        if not _on_jax():
             from mia_tf.training.norm_rules import check_supported
 
             check_supported(functional(model))
+        check_layers(model, x, outputs)
     as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
     targets = y if as_given else labels
     return outputs, targets.astype(np.float32) if targets.dtype == np.float64 else targets

@@ -132,6 +132,32 @@ class Counting(keras.layers.Layer):
         return x
 
 
+class Centring(keras.layers.Layer):
+    """Subtracts the mean of the batch."""
+
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+
+class FromTheFirst(keras.layers.Layer):
+    """Subtracts the first example of the batch."""
+
+    def call(self, x):
+        return x - x[:1]
+
+
+class AddingLoss(keras.layers.Layer):
+    """Adds a loss of its own."""
+
+    def call(self, x):
+        self.add_loss(keras.ops.mean(x**2))
+        return x
+
+
+def nested(layer):
+    return keras.Sequential([keras.Input((6,)), layer])
+
+
 def build(between=(), loss="sparse_categorical_crossentropy", optimizer="sgd"):
     model = keras.Sequential([keras.Input((6,)), *between, keras.layers.Dense(3, "softmax")])
     model.compile(optimizer, loss)
@@ -148,6 +174,12 @@ def check_trainable(**changes):
         ({"between": [keras.layers.BatchNormalization(name="mixing")]}, "mixing"),
         ({"between": [keras.layers.Dense(4, kernel_regularizer="l2", name="heavy")]}, "heavy"),
         ({"between": [keras.layers.Dense(4, activity_regularizer="l2", name="heavy")]}, "heavy"),
+        ({"between": [nested(keras.layers.BatchNormalization(center=False, scale=False, name="mixing"))]}, "mixing"),
+        ({"between": [Centring()]}, "depends on the others of the batch"),
+        ({"between": [nested(Centring()), keras.layers.Dropout(0.5)]}, "depends on the others of the batch"),
+        ({"between": [FromTheFirst()]}, "depends on the others of the batch"),
+        ({"between": [nested(Counting(name="counting"))]}, r"layer counting \(Counting\): its mean follows from"),
+        ({"between": [AddingLoss()]}, "losses that its layers add"),
         ({"loss": "mse"}, "cross-entropy"),
         ({"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label_smoothing"),
         ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())}, "scale its loss"),
@@ -163,8 +195,10 @@ def test_on_jax_any_layer_will_do_that_keeps_nothing_of_the_examples():
     check_trainable(between=[keras.layers.PReLU(), keras.layers.LayerNormalization(), keras.layers.Dropout(0.5)])
     frozen = keras.layers.BatchNormalization(trainable=False)
     check_trainable(between=[frozen])
-    with pytest.raises(InputError, match=r"layer counting \(Counting\): its mean follows from the examples"):
-        check_trainable(between=[keras.Sequential([keras.Input((6,)), Counting(name="counting")])])
+
+
+def test_layers_without_weights_may_be_random_and_differ_in_training():
+    check_trainable(between=[keras.layers.Dropout(0.5), keras.layers.GaussianNoise(0.1), nested(keras.layers.ReLU())])
 
 
 @pytest.mark.skipif(not ON_JAX, reason="TensorFlow draws for a whole microbatch")
