@@ -59,6 +59,7 @@ class KerasTrainer:
             loss = steps.epoch(batches, draws)
             if not math.isfinite(loss):
                 raise self.not_finite(epoch)
+        steps.finish()
         return steps.answers(views.query_views(config.queries))
 
     def not_finite(self, epoch: int) -> FloatingPointError:

@@ -58,6 +58,26 @@ def test_it_trains_as_fit_does(trainer):
     np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-4)
 
 
+def averaged():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_an_optimizer_with_use_ema_ends_with_the_average_of_the_weights():
+    """As `fit` does at its end; the answers were once those of the last step."""
+    answers = KerasTrainer(averaged, X, Y, KerasConfig(epochs=2, batch_size=16))(ROWS, 3)
+    keras.utils.set_random_seed(3)
+    model, rng = averaged(), np.random.default_rng([3, schedules.ORDER])
+    orders = [rng.permutation(ROWS) for _ in range(2)]
+    for rows in (order[start : start + 16] for order in orders for start in range(0, len(ROWS), 16)):
+        model.train_on_batch(X[rows], Y[rows])
+    last = model.predict(X, verbose=0)
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-5)
+    assert np.abs(softmax(answers[:, 0]) - last).max() > 0.01
+
+
 @pytest.mark.skipif(not ON_JAX, reason="TensorFlow compiles a step for batches of every size")
 def test_the_smaller_batch_at_the_end_is_filled_up_only_if_that_changes_nothing(trainer):
     """Each model's last batch has a size of its own: on JAX each was once compiled for itself, a second or more."""
