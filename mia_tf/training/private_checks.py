@@ -49,6 +49,9 @@ def check_private(model: keras.Model, outputs: Outputs) -> None:
     name = loss if isinstance(loss, str) else _CROSS_ENTROPIES.get(type(loss).__name__, type(loss).__name__)
     plain = name in _CROSS_ENTROPIES.values()
     check("build", f"loss {name}", plain, "must be compiled with a cross-entropy, because dp clips its gradients")
+    fits = (name == "binary_crossentropy") == (outputs.units == 1)
+    allowed = "must have the loss binary_crossentropy with one output, and a categorical one with more, with dp"
+    check("build", f"{name} of {outputs.units} outputs", fits, allowed)
     smooth = 0.0 if isinstance(loss, str) else loss.get_config().get("label_smoothing", 0.0)
     check("build", f"label_smoothing={smooth}", smooth == 0, "must have a loss without label smoothing with dp")
     scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)  # it would divide the clipped gradient

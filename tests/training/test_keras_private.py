@@ -158,8 +158,8 @@ def nested(layer):
     return keras.Sequential([keras.Input((6,)), layer])
 
 
-def build(between=(), loss="sparse_categorical_crossentropy", optimizer="sgd"):
-    model = keras.Sequential([keras.Input((6,)), *between, keras.layers.Dense(3, "softmax")])
+def build(between=(), loss="sparse_categorical_crossentropy", optimizer="sgd", last=(3, "softmax")):
+    model = keras.Sequential([keras.Input((6,)), *between, keras.layers.Dense(*last)])
     model.compile(optimizer, loss)
     return model
 
@@ -181,6 +181,8 @@ def check_trainable(**changes):
         ({"between": [nested(Counting(name="counting"))]}, r"layer counting \(Counting\): its mean follows from"),
         ({"between": [AddingLoss()]}, "losses that its layers add"),
         ({"loss": "mse"}, "cross-entropy"),
+        ({"loss": keras.losses.BinaryCrossentropy(from_logits=True), "last": (3,)}, "one output"),
+        ({"loss": "categorical_crossentropy", "last": (1, "sigmoid")}, "one output"),
         ({"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label_smoothing"),
         ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())}, "scale its loss"),
     ],
