@@ -74,7 +74,8 @@ class KerasTrainer:
             num_rows: size of its training set.
             promise: the guarantee of private training; None for training without.
         """
-        model = self.fresh(seed, self.config.epochs * math.ceil(num_rows / self.config.batch_size))
+        as_fit = self.config.epochs * math.ceil(num_rows / self.config.batch_size)
+        model = self.fresh(seed, promise.steps if promise else as_fit)
         if self._steps is None or promise != self._promise:
             self._build_metrics(model)
             self._steps, self._promise = self._make_steps(model, promise), promise
@@ -94,7 +95,8 @@ class KerasTrainer:
         if not model.built:
             model(self.first())
         if not model.compiled:
-            model.compile(LiraOptimizer(total_steps), cross_entropy(self.outputs(model)))
+            optimizer = LiraOptimizer(total_steps, private=self.config.dp is not None)
+            model.compile(optimizer, cross_entropy(self.outputs(model)))
         model.optimizer.build(model.trainable_variables)
         return model
 

@@ -18,7 +18,8 @@ ROWS = np.arange(1, 51)
 
 def private_model(loss="sparse_categorical_crossentropy"):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
-    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), loss)
+    if loss is not None:
+        model.compile(keras.optimizers.SGD(0.5, momentum=0.9), loss)
     return model
 
 
@@ -78,6 +79,18 @@ def test_another_guarantee_is_not_kept_by_the_steps_of_the_one_before():
     assert config.guarantee(32).noise_multiplier != config.guarantee(50).noise_multiplier
     alone = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
     np.testing.assert_array_equal(trainer(ROWS, 3), alone)
+
+
+def test_a_model_without_compile_follows_the_promised_steps_and_limits_no_noised_gradient(monkeypatch):
+    """With 13 rows the schedule was one of 2 steps, and its rate negative after them; 6 steps are promised."""
+    config = KerasConfig(2, 16, dp=PrivacyConfig(1.0, delta=1e-3))
+    trainer, built = KerasTrainer(lambda: private_model(loss=None), X, Y, config), []
+    fresh = trainer.fresh
+    monkeypatch.setattr(trainer, "fresh", lambda *arguments: built.append(fresh(*arguments)) or built[-1])
+    trainer.prepared(0, 13, config.guarantee(48))
+    (model,) = built
+    assert float(model.optimizer.total_steps) == config.guarantee(48).steps == 6
+    assert model.optimizer.global_clipnorm is None
 
 
 def weights_after(noise, seed, x, epochs=1):
