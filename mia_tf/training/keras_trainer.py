@@ -192,9 +192,10 @@ def inspect(
     if config.dp is not None:
         check_private(model, outputs)
         if not _on_jax():
-            from mia_tf.training.norm_rules import check_supported
+            from mia_tf.training.norm_rules import check_float32, check_supported
 
             check_supported(functional(model))
+            check_float32(model)
         check_layers(model, x, outputs)
     as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
     targets = y if as_given else labels

@@ -205,6 +205,34 @@ def test_what_cannot_be_trained_is_refused_by_name(changes, words):
         check_trainable(**changes)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+@pytest.mark.skipif(ON_JAX, reason="JAX has the per-example gradients of any layer")
+def test_on_tensorflow_other_precisions_are_refused(dtype):
+    """Training once failed instead, for every model."""
+    policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
+    with pytest.raises(InputError, match=rf"layer odd \(Dense\): it computes in {dtype}"):
+        check_trainable(between=[keras.layers.Dense(4, dtype=policy, name="odd")])
+
+
+def test_an_embedding_is_trained_on_jax_and_refused_on_tensorflow():
+    """On TensorFlow it was accepted, and training failed for every model."""
+    tokens = RNG.integers(0, 9, (60, 6)).astype(np.int32)
+
+    def build():
+        layers = keras.layers.Embedding(9, 4, name="words"), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")
+        model = keras.Sequential([keras.Input((6,), dtype="int32"), *layers])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    config = KerasConfig(1, 16, dp=PrivacyConfig(1.0))
+    if not ON_JAX:
+        with pytest.raises(InputError, match=r"layer words \(Embedding\): .* KERAS_BACKEND=jax"):
+            inspect(build, tokens, Y, Y, config, None)
+        return
+    inspect(build, tokens, Y, Y, config, None)
+    assert KerasTrainer(build, tokens, Y, config)(ROWS, 3).shape == (60, 1, 3)
+
+
 @pytest.mark.skipif(not ON_JAX, reason="on TensorFlow layers need a rule for their per-example gradients")
 def test_on_jax_any_layer_will_do_that_keeps_nothing_of_the_examples():
     check_trainable(between=[keras.layers.PReLU(), keras.layers.LayerNormalization(), keras.layers.Dropout(0.5)])
