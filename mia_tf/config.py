@@ -232,11 +232,16 @@ def check_arch_fits(name: str, arch: str, image_shape: tuple[int, ...]) -> None:
 def check_images_fit(config: TrainingConfig, image_shape: tuple[int, ...]) -> None:
     """Raises InputError if images of (H, W, C) are too small for a network's poolings or for their views."""
     check_arch_fits("arch", config.arch, image_shape)
+    check_views_fit(config.augment, config.queries, image_shape)
+
+
+def check_views_fit(augment: str, queries: int, image_shape: tuple[int, ...]) -> None:
+    """Raises InputError if images of (H, W, C) are too small for the shifts of their views."""
     side = min(image_shape[:2])
     if side <= PAD:  # reflection shows no pixel twice
         too_small = f"images of {side} pixels, which cannot be reflected by {PAD}"
-        check("augment", config.augment, config.augment != "weak", f"must not be weak for {too_small}")
-        check("queries", config.queries, config.queries <= 2, f"must be at most 2 for {too_small}")
+        check("augment", augment, augment != "weak", f"must not be weak for {too_small}")
+        check("queries", queries, queries <= 2, f"must be at most 2 for {too_small}")
 
 
 @documented

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mia_tf import backend
+from mia_tf.config import check_views_fit
 from mia_tf.keras_config import KerasConfig
 from mia_tf.labels import normalize_labels
 from mia_tf.privacy_config import PrivacyConfig
@@ -92,10 +93,13 @@ class KerasTask(Task):
         check_choice("outputs", outputs, (None, *OUTPUTS))
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
-        pictures = not isinstance(x, dict | tuple) and x.ndim == 4
+        shape = () if isinstance(x, dict | tuple) else x.shape[1:]
+        pictures = len(shape) == 3
         allowed = "must be {}, because x is not one array of pictures (N, H, W, C)"
         check("augment", augment, pictures or augment == "none", allowed.format("none"))
         check("queries", queries, pictures or config.queries == 1, allowed.format(1))
+        if pictures:
+            check_views_fit(augment, views, shape)
         with native_messages_held_back():
             from mia_tf.training.keras_trainer import KerasTrainer, inspect
         returned, targets = inspect(build, x, np.asarray(y), labels, config, outputs)

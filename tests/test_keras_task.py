@@ -69,6 +69,8 @@ def raising():
         ({"augment": "weak"}, "augment", "pictures"),
         ({"queries": 2}, "queries", "pictures"),
         ({"queries": 0}, "queries", "integer"),
+        ({"x": X.reshape(40, 2, 3, 1), "augment": "weak"}, "augment", "images of 2 pixels"),
+        ({"x": RNG.normal(size=(40, 4, 9, 1)), "augment": "mirror", "queries": 3}, "queries", "images of 4 pixels"),
         ({"outputs": "scores"}, "outputs", "one of"),
         ({"dp": 3.2}, "dp", "PrivacyConfig"),
         ({"y": Y * 0}, "labels", "two different"),

@@ -52,7 +52,8 @@ class ClippedGradients:
     def of_batch(self, inputs, labels: tf.Tensor, limit: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The sum over a batch of any size, in microbatches; to be called while a tf.function is traced.
 
-        The batch is cut into microbatches of one size, filled up with examples that count for nothing.
+        The batch is cut into microbatches of one size, filled up with its last example, which then counts for
+        nothing. An example of zeros could be one that the model is undefined for: NaN times 0 is NaN.
 
         Args:
             inputs: (B, ...), or a dict or tuple of such tensors.
@@ -65,11 +66,10 @@ class ClippedGradients:
         count = tf.shape(labels)[0]
         chunks = -(-count // limit)
         size = tf.minimum(limit, -(-count // (tf.maximum(chunks, 1) * _ROUND)) * _ROUND)
-        fill = chunks * size - count
-        inputs, labels, mask = keras.tree.map_structure(
-            lambda array: tf.pad(array, [[0, fill], *[[0, 0]] * (array.shape.rank - 1)]),
-            (inputs, labels, tf.ones([count])),
-        )
+        places = tf.range(chunks * size)
+        mask = tf.cast(places < count, tf.float32)
+        places = tf.minimum(places, count - 1)
+        inputs, labels = keras.tree.map_structure(lambda array: tf.gather(array, places), (inputs, labels))
         loss, clipped = tf.constant(0.0), tf.zeros([self._num_weights])
         for start in tf.range(0, chunks * size, tf.maximum(size, 1)):
             part = slice(start, start + size)

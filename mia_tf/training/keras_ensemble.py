@@ -84,6 +84,7 @@ class KerasEnsemble:
         for k, outcome in outcomes.items():
             if outcome is None:
                 self._one.state = list(self._steps.state_of(trained.index(k)))
+                self._one.finish()
                 outcome = self._one.answers(views.query_views(self._trainer.config.queries))
             yield outcome
 

@@ -66,11 +66,12 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
     if activation is None or activation is keras.activations.linear:
         kind = "logits" if units > 1 else "sigmoid"
         return Outputs(kind, units, f"The model returns {_WORDS[kind]}: {layer.name} has no activation.")
-    left_out = f"The model is asked for {{}}: the {name} of {layer.name} is left out."
-    if activation is keras.activations.softmax and units > 1:
-        return Outputs("logits", units, left_out.format(_WORDS["logits"]), layer)
-    if activation is keras.activations.sigmoid and units == 1:
-        return Outputs("sigmoid", units, left_out.format(_WORDS["sigmoid"]), layer)
+    fitting, kind = ("softmax", "logits") if units > 1 else ("sigmoid", "sigmoid")
+    if activation is getattr(keras.activations, fitting):
+        if _uses(model, layer) > 1:  # the network would lose the activation in its middle too
+            return Outputs("probabilities", units, f"The model returns probabilities: {layer.name} is used repeatedly.")
+        left_out = f"The model is asked for {_WORDS[kind]}: the {name} of {layer.name} is left out."
+        return Outputs(kind, units, left_out, layer)
     allowed = (
         "must return a model whose last layer has no activation, or a softmax, or one output with a sigmoid; "
         "or give `outputs`"
@@ -91,6 +92,14 @@ def _last_layer(model: keras.Model):
             return None
         operation = history.operation
     return operation
+
+
+def _uses(model: keras.Model, layer: keras.layers.Layer) -> int:
+    """How often a layer is called in the graph of a model and of the models in it."""
+    graph = getattr(model, "_functional", model)  # a Sequential holds its graph
+    operations = [node.operation for nodes in getattr(graph, "_nodes_by_depth", {}).values() for node in nodes]
+    inner = (operation for operation in operations if isinstance(operation, keras.Model))
+    return sum(operation is layer for operation in operations) + sum(_uses(part, layer) for part in inner)
 
 
 def _by_loss(model: keras.Model, units: int) -> Outputs:

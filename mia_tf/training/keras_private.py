@@ -44,7 +44,7 @@ class PrivateSteps(TensorFlowSteps):
     ):
         super().__init__(model, x, targets, augment, outputs)
         self._microbatch, self._batch = microbatch, promise.batch
-        self._labels = tf.constant(class_numbers(targets, outputs))
+        self._labels = tf.constant(class_numbers(targets))
         with outputs.exact():
             self._clipped = ClippedGradients(functional(model), promise.l2_norm_clip, losses_of(outputs))
         self._query = GaussianSumQuery(promise.l2_norm_clip, promise.l2_norm_clip * promise.noise_multiplier)

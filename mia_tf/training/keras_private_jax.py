@@ -18,7 +18,7 @@ from mia_tf.training import views
 from mia_tf.training.ensemble_step import make_keys
 from mia_tf.training.keras_outputs import Outputs
 from mia_tf.training.keras_steps_jax import JaxSteps, fill_up
-from mia_tf.training.private_checks import class_numbers, refuse
+from mia_tf.training.private_checks import class_numbers, seed_states
 from mia_tf.training.private_jax import clipped_sum, noised
 
 _SPARE_DEVIATIONS = 2
@@ -42,7 +42,7 @@ class JaxPrivateSteps(JaxSteps):
         promise: PrivacyGuarantee,
         microbatch: int,
     ):
-        super().__init__(model, x, class_numbers(targets, outputs).astype(np.int32), augment, outputs)
+        super().__init__(model, x, class_numbers(targets).astype(np.int32), augment, outputs)
         self._promise = promise
         largest = promise.batch + _SPARE_DEVIATIONS * promise.batch**0.5
         self.size = min(microbatch, -(-int(largest) // _ROUND) * _ROUND)
@@ -123,31 +123,3 @@ def _loss(logits: jax.Array, label: jax.Array) -> jax.Array:
     if len(logits) > 1:
         return optax.softmax_cross_entropy_with_integer_labels(logits, label)
     return optax.sigmoid_binary_cross_entropy(logits[0], label.astype(jnp.float32))
-
-
-def seed_states(model: keras.Model) -> set[int]:
-    """Returns the ids of the variables that hold the states of a model's random generators."""
-    layers = [model, *model._flatten_layers(include_self=False)]
-    return {id(generator.state) for layer in layers for generator in layer._seed_generators}
-
-
-def check_layers(model: keras.Model, x) -> None:
-    """Raises InputError, naming the layer, if one mixes examples or keeps something of them.
-
-    Args:
-        model: a built model.
-        x: examples that it takes.
-    """
-    layers = list(model._flatten_layers(include_self=False))
-    for layer in layers:
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
-            refuse(layer, "it mixes the examples of a batch; keras.layers.GroupNormalization does not")
-    seeds = seed_states(model)
-    weights, before = ([v.value for v in some] for some in (model.trainable_variables, model.non_trainable_variables))
-    _, after, losses = model.stateless_call(weights, before, x, training=True, return_losses=True)
-    if losses:
-        refuse(model, "the losses that its layers add are not part of the clipped loss")
-    for variable, old, new in zip(model.non_trainable_variables, before, after, strict=True):
-        if id(variable) not in seeds and new is not old:
-            own = (layer for layer in layers if any(v is variable for v in layer._non_trainable_variables))
-            refuse(next(own, model), f"its {variable.name} follows from the examples, without noise")

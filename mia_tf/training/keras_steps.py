@@ -44,6 +44,10 @@ class TensorFlowSteps:
             self._steps(np.stack(order), draws.random((len(order), 3, len(order[0])), np.float32))
         return float(self._model.get_metrics_result().get("loss", 0.0))
 
+    def finish(self) -> None:
+        """Ends the training as `fit` does: an optimizer with `use_ema` sets the weights to their moving average."""
+        self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
+
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, 3, None])])
     def _steps(self, order: tf.Tensor, draws: tf.Tensor) -> None:
         """Takes one step per row of `order`, (S, B)."""

@@ -55,6 +55,15 @@ class JaxSteps:
         *self.state, metrics = state
         return self.mean_loss(metrics)
 
+    def finish(self) -> None:
+        """Ends the training as `fit` does: an optimizer with `use_ema` sets the weights to their moving average."""
+        weights, others, optimizer = self.state
+        variables = self.model.trainable_variables
+        mapping = zip([*variables, *self.model.optimizer.variables], [*weights, *optimizer], strict=True)
+        with keras.StatelessScope(list(mapping)) as scope:
+            self.model.optimizer.finalize_variable_values(variables)
+        self.state = [scope.get_current_value(v) for v in variables], others, optimizer
+
     def may_fill_up(self, rows: np.ndarray) -> bool:
         """Returns whether examples of weight zero in a batch change nothing but rounding, from a trial.
 

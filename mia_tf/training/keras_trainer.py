@@ -12,7 +12,7 @@ from mia_tf.task import error_line
 from mia_tf.training import schedules, views
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
 from mia_tf.training.lira_optimizer import LiraOptimizer
-from mia_tf.training.private_checks import check_private, functional
+from mia_tf.training.private_checks import check_layers, check_private, functional
 from mia_tf.validation import InputError, check, fail
 
 _SEEDS = 2**32  # how many Keras tells apart
@@ -59,6 +59,7 @@ class KerasTrainer:
             loss = steps.epoch(batches, draws)
             if not math.isfinite(loss):
                 raise self.not_finite(epoch)
+        steps.finish()
         return steps.answers(views.query_views(config.queries))
 
     def not_finite(self, epoch: int) -> FloatingPointError:
@@ -73,7 +74,8 @@ class KerasTrainer:
             num_rows: size of its training set.
             promise: the guarantee of private training; None for training without.
         """
-        model = self.fresh(seed, self.config.epochs * math.ceil(num_rows / self.config.batch_size))
+        as_fit = self.config.epochs * math.ceil(num_rows / self.config.batch_size)
+        model = self.fresh(seed, promise.steps if promise else as_fit)
         if self._steps is None or promise != self._promise:
             self._build_metrics(model)
             self._steps, self._promise = self._make_steps(model, promise), promise
@@ -93,7 +95,8 @@ class KerasTrainer:
         if not model.built:
             model(self.first())
         if not model.compiled:
-            model.compile(LiraOptimizer(total_steps), cross_entropy(self.outputs(model)))
+            optimizer = LiraOptimizer(total_steps, private=self.config.dp is not None)
+            model.compile(optimizer, cross_entropy(self.outputs(model)))
         model.optimizer.build(model.trainable_variables)
         return model
 
@@ -188,14 +191,12 @@ def inspect(
         )
     if config.dp is not None:
         check_private(model, outputs)
-        if _on_jax():
-            from mia_tf.training.keras_private_jax import check_layers
-
-            check_layers(model, trainer.first())
-        else:
-            from mia_tf.training.norm_rules import check_supported
+        if not _on_jax():
+            from mia_tf.training.norm_rules import check_float32, check_supported
 
             check_supported(functional(model))
+            check_float32(model)
+        check_layers(model, x, outputs)
     as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
     targets = y if as_given else labels
     return outputs, targets.astype(np.float32) if targets.dtype == np.float64 else targets

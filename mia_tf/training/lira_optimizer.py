@@ -14,11 +14,13 @@ class LiraOptimizer(keras.optimizers.Optimizer):
 
     Args:
         total_steps: number of steps of the training, which the learning rate follows.
+        private: whether the gradients come from DP-SGD, which clips each example's. Their noised sum is not clipped.
     """
 
-    def __init__(self, total_steps: int):
+    def __init__(self, total_steps: int, private: bool = False):
         recipe = TrainingConfig()
-        super().__init__(learning_rate=recipe.lr, global_clipnorm=recipe.clip_norm or None, name="lira")
+        clip_norm = None if private else recipe.clip_norm or None
+        super().__init__(learning_rate=recipe.lr, global_clipnorm=clip_norm, name="lira")
         self._recipe, self._steps = recipe, total_steps
         self.momenta, self.total_steps = [], None
 

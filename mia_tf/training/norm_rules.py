@@ -3,9 +3,9 @@
 A rule has the form of TF-Privacy's registry functions: `rule(layer, args, kwargs, tape, num_microbatches)` returns `(z,
 outputs, sqr_norms)`. `sqr_norms` takes the gradient of the summed loss with respect to z; its row i comes from example
 i alone. It returns (B,), the squared norms of each example's gradient of the layer's weights. TF-Privacy has such rules
-for Dense and Embedding; here are those for convolutions and group normalisation, and for their biases. Ours return an
-object as `sqr_norms`. If it holds the per-example gradients, it also returns their weighted sum (`weighted_sum`), so
-that they are computed once.
+for Dense and Embedding, of which the second fails with Keras 3; here are those for convolutions and group
+normalisation, and for their biases. Ours return an object as `sqr_norms`. If it holds the per-example gradients, it
+also returns their weighted sum (`weighted_sum`), so that they are computed once.
 """
 
 import math
@@ -21,7 +21,7 @@ _GHOST_ADVANTAGE = 5.0
 gradients. They are wider in memory and need the weighted sum by a second product: on AVX-512 with oneDNN the
 gradients themselves were faster at three, Gram matrices at twelve."""
 
-_RULED = ("kernel", "bias", "gamma", "beta", "embeddings")
+_RULED = ("kernel", "bias", "gamma", "beta")
 """Names of the weights that the rules know."""
 
 
@@ -40,6 +40,8 @@ def check_supported(model: keras.Model) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             refuse(layer, "it mixes the examples of a batch; --norm=group takes its place in residual networks")
+        if isinstance(layer, keras.layers.Embedding) and layer.trainable:
+            refuse(layer, "there is no rule for its per-example gradients; KERAS_BACKEND=jax trains it")
         if layer.trainable_variables and not registry.is_elem(layer):
             refuse(layer, "there is no rule for its per-example gradients")
         # A rule norms the gradients of these and of all of these: others, such as a LoRA's, would go unclipped.
@@ -52,6 +54,13 @@ def check_supported(model: keras.Model) -> None:
             refuse(layer, "only the channels last are supported")
         if isinstance(layer, keras.layers.GroupNormalization) and layer.axis not in (-1, layer.input.ndim - 1):
             refuse(layer, "only the last axis is supported")
+
+
+def check_float32(model: keras.Model) -> None:
+    """Raises InputError, which names the layer, if a layer computes in another precision than float32."""
+    for layer in model._flatten_layers():
+        if layer.compute_dtype != "float32":
+            refuse(layer, f"it computes in {layer.compute_dtype}; on TensorFlow only float32 is supported")
 
 
 # ---- convolutions

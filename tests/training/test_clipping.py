@@ -152,6 +152,26 @@ def test_no_example_counts_for_more_than_the_clip():
             np.testing.assert_allclose(np.linalg.norm(sums), min(clip, norms[0]), rtol=1e-5)
 
 
+def test_a_batch_is_filled_up_with_an_example_that_the_model_is_defined_for():
+    """With zeros, whose norm a model may divide by, the sum was NaN. An empty batch is a sum of nothing."""
+    inputs = keras.Input((4,))
+    unit = keras.ops.divide(inputs, keras.ops.norm(inputs, axis=1, keepdims=True))
+    clipped = ClippedGradients(keras.Model(inputs, layers.Dense(3)(unit)), 1.0)
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(5, 4)).astype(np.float32), rng.integers(0, 3, 5)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4]), tf.TensorSpec([None], tf.int64)])
+    def of_batch(inputs, labels):
+        return clipped.of_batch(inputs, labels, 8)
+
+    loss, total = of_batch(rows, labels)
+    expected_loss, expected, _ = clipped.sum(tf.constant(rows), tf.constant(labels), tf.ones(5))
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
+    np.testing.assert_allclose(total, expected, atol=1e-6)
+    loss, total = of_batch(rows[:0], labels[:0])
+    assert loss == 0 and not np.any(total)
+
+
 @pytest.mark.parametrize(
     "make, advice",
     [

@@ -30,6 +30,12 @@ def with_dropout():
     return compiled(keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dropout(0.3))
 
 
+def with_average():
+    model = with_dropout()
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9), LOSS)
+    return model
+
+
 def with_batch_norm():
     layers = keras.layers.Flatten(), keras.layers.Rescaling(1 / 255), keras.layers.BatchNormalization()
     return compiled(keras.Input((8, 8, 1)), *layers)
@@ -43,6 +49,7 @@ DP = mia_tf.PrivacyConfig(1.0, l2_norm_clip=0.3, delta=1e-3, microbatch=8)
 WAYS = {
     "dropout": (with_dropout, X, {}),
     "batch norm": (with_batch_norm, PICTURES, {"augment": "weak", "queries": 2}),
+    "average": (with_average, X, {}),
     "private": (with_dropout, X, {"dp": DP}),
 }
 

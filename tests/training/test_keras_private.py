@@ -16,9 +16,10 @@ X, Y = RNG.normal(size=(60, 6)).astype(np.float32), RNG.integers(0, 3, 60)
 ROWS = np.arange(1, 51)
 
 
-def private_model():
+def private_model(loss="sparse_categorical_crossentropy"):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")])
-    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), "sparse_categorical_crossentropy")
+    if loss is not None:
+        model.compile(keras.optimizers.SGD(0.5, momentum=0.9), loss)
     return model
 
 
@@ -80,6 +81,18 @@ def test_another_guarantee_is_not_kept_by_the_steps_of_the_one_before():
     np.testing.assert_array_equal(trainer(ROWS, 3), alone)
 
 
+def test_a_model_without_compile_follows_the_promised_steps_and_limits_no_noised_gradient(monkeypatch):
+    """With 13 rows the schedule was one of 2 steps, and its rate negative after them; 6 steps are promised."""
+    config = KerasConfig(2, 16, dp=PrivacyConfig(1.0, delta=1e-3))
+    trainer, built = KerasTrainer(lambda: private_model(loss=None), X, Y, config), []
+    fresh = trainer.fresh
+    monkeypatch.setattr(trainer, "fresh", lambda *arguments: built.append(fresh(*arguments)) or built[-1])
+    trainer.prepared(0, 13, config.guarantee(48))
+    (model,) = built
+    assert float(model.optimizer.total_steps) == config.guarantee(48).steps == 6
+    assert model.optimizer.global_clipnorm is None
+
+
 def weights_after(noise, seed, x, epochs=1):
     """(D,) the weights of a linear model after private training with a rate of 1."""
 
@@ -109,6 +122,15 @@ def test_noise_has_the_promised_deviation_and_is_each_model_s_and_step_s_own():
     assert abs(np.corrcoef(*noises)[0, 1]) < 4 / np.sqrt(count)
 
 
+def test_labels_in_a_column_or_as_one_hot_rows_train_the_same_model():
+    """Labels (N, 1) once trained every example as class 0."""
+    config = KerasConfig(2, 16, dp=PrivacyConfig(0, sampling="shuffle"))
+    expected = KerasTrainer(private_model, X, Y, config)(ROWS, 3)
+    np.testing.assert_array_equal(KerasTrainer(private_model, X, Y[:, None], config)(ROWS, 3), expected)
+    one_hot = KerasTrainer(lambda: private_model("categorical_crossentropy"), X, np.eye(3)[Y], config)
+    np.testing.assert_array_equal(one_hot(ROWS, 3), expected)
+
+
 # ---- what cannot be trained
 
 
@@ -123,8 +145,34 @@ class Counting(keras.layers.Layer):
         return x
 
 
-def build(between=(), loss="sparse_categorical_crossentropy", optimizer="sgd"):
-    model = keras.Sequential([keras.Input((6,)), *between, keras.layers.Dense(3, "softmax")])
+class Centring(keras.layers.Layer):
+    """Subtracts the mean of the batch."""
+
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+
+class FromTheFirst(keras.layers.Layer):
+    """Subtracts the first example of the batch."""
+
+    def call(self, x):
+        return x - x[:1]
+
+
+class AddingLoss(keras.layers.Layer):
+    """Adds a loss of its own."""
+
+    def call(self, x):
+        self.add_loss(keras.ops.mean(x**2))
+        return x
+
+
+def nested(layer):
+    return keras.Sequential([keras.Input((6,)), layer])
+
+
+def build(between=(), loss="sparse_categorical_crossentropy", optimizer="sgd", last=(3, "softmax")):
+    model = keras.Sequential([keras.Input((6,)), *between, keras.layers.Dense(*last)])
     model.compile(optimizer, loss)
     return model
 
@@ -139,7 +187,15 @@ def check_trainable(**changes):
         ({"between": [keras.layers.BatchNormalization(name="mixing")]}, "mixing"),
         ({"between": [keras.layers.Dense(4, kernel_regularizer="l2", name="heavy")]}, "heavy"),
         ({"between": [keras.layers.Dense(4, activity_regularizer="l2", name="heavy")]}, "heavy"),
+        ({"between": [nested(keras.layers.BatchNormalization(center=False, scale=False, name="mixing"))]}, "mixing"),
+        ({"between": [Centring()]}, "depends on the others of the batch"),
+        ({"between": [nested(Centring()), keras.layers.Dropout(0.5)]}, "depends on the others of the batch"),
+        ({"between": [FromTheFirst()]}, "depends on the others of the batch"),
+        ({"between": [nested(Counting(name="counting"))]}, r"layer counting \(Counting\): its mean follows from"),
+        ({"between": [AddingLoss()]}, "losses that its layers add"),
         ({"loss": "mse"}, "cross-entropy"),
+        ({"loss": keras.losses.BinaryCrossentropy(from_logits=True), "last": (3,)}, "one output"),
+        ({"loss": "categorical_crossentropy", "last": (1, "sigmoid")}, "one output"),
         ({"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label_smoothing"),
         ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())}, "scale its loss"),
     ],
@@ -149,13 +205,43 @@ def test_what_cannot_be_trained_is_refused_by_name(changes, words):
         check_trainable(**changes)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+@pytest.mark.skipif(ON_JAX, reason="JAX has the per-example gradients of any layer")
+def test_on_tensorflow_other_precisions_are_refused(dtype):
+    """Training once failed instead, for every model."""
+    policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
+    with pytest.raises(InputError, match=rf"layer odd \(Dense\): it computes in {dtype}"):
+        check_trainable(between=[keras.layers.Dense(4, dtype=policy, name="odd")])
+
+
+def test_an_embedding_is_trained_on_jax_and_refused_on_tensorflow():
+    """On TensorFlow it was accepted, and training failed for every model."""
+    tokens = RNG.integers(0, 9, (60, 6)).astype(np.int32)
+
+    def build():
+        layers = keras.layers.Embedding(9, 4, name="words"), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")
+        model = keras.Sequential([keras.Input((6,), dtype="int32"), *layers])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    config = KerasConfig(1, 16, dp=PrivacyConfig(1.0))
+    if not ON_JAX:
+        with pytest.raises(InputError, match=r"layer words \(Embedding\): .* KERAS_BACKEND=jax"):
+            inspect(build, tokens, Y, Y, config, None)
+        return
+    inspect(build, tokens, Y, Y, config, None)
+    assert KerasTrainer(build, tokens, Y, config)(ROWS, 3).shape == (60, 1, 3)
+
+
 @pytest.mark.skipif(not ON_JAX, reason="on TensorFlow layers need a rule for their per-example gradients")
 def test_on_jax_any_layer_will_do_that_keeps_nothing_of_the_examples():
     check_trainable(between=[keras.layers.PReLU(), keras.layers.LayerNormalization(), keras.layers.Dropout(0.5)])
     frozen = keras.layers.BatchNormalization(trainable=False)
     check_trainable(between=[frozen])
-    with pytest.raises(InputError, match=r"layer counting \(Counting\): its mean follows from the examples"):
-        check_trainable(between=[keras.Sequential([keras.Input((6,)), Counting(name="counting")])])
+
+
+def test_layers_without_weights_may_be_random_and_differ_in_training():
+    check_trainable(between=[keras.layers.Dropout(0.5), keras.layers.GaussianNoise(0.1), nested(keras.layers.ReLU())])
 
 
 @pytest.mark.skipif(not ON_JAX, reason="TensorFlow draws for a whole microbatch")

@@ -58,6 +58,26 @@ def test_it_trains_as_fit_does(trainer):
     np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-4)
 
 
+def averaged():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_an_optimizer_with_use_ema_ends_with_the_average_of_the_weights():
+    """As `fit` does at its end; the answers were once those of the last step."""
+    answers = KerasTrainer(averaged, X, Y, KerasConfig(epochs=2, batch_size=16))(ROWS, 3)
+    keras.utils.set_random_seed(3)
+    model, rng = averaged(), np.random.default_rng([3, schedules.ORDER])
+    orders = [rng.permutation(ROWS) for _ in range(2)]
+    for rows in (order[start : start + 16] for order in orders for start in range(0, len(ROWS), 16)):
+        model.train_on_batch(X[rows], Y[rows])
+    last = model.predict(X, verbose=0)
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    np.testing.assert_allclose(softmax(answers[:, 0]), model.predict(X, verbose=0), atol=1e-5)
+    assert np.abs(softmax(answers[:, 0]) - last).max() > 0.01
+
+
 @pytest.mark.skipif(not ON_JAX, reason="TensorFlow compiles a step for batches of every size")
 def test_the_smaller_batch_at_the_end_is_filled_up_only_if_that_changes_nothing(trainer):
     """Each model's last batch has a size of its own: on JAX each was once compiled for itself, a second or more."""
@@ -185,6 +205,21 @@ def ending_in(*last):
     return keras.Sequential([keras.Input((6,)), *last])
 
 
+def sharing(units=3, nested=False):
+    """A network that has its last activation in its middle too."""
+    activation, inputs = keras.layers.Activation("softmax" if units > 1 else "sigmoid"), keras.Input((6,))
+    last = keras.Sequential([keras.Input((units,)), activation]) if nested else activation
+    return keras.Model(inputs, last(keras.layers.Dense(units)(activation(keras.layers.Dense(4)(inputs)))))
+
+
+def added_one_by_one():
+    model = keras.Sequential()
+    for layer in (keras.Input((6,)), keras.layers.Dense(4), keras.layers.Dense(3, "softmax")):
+        model.add(layer)
+    model.build((None, 6))
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "units", "kind", "left_out"),
     [
@@ -195,6 +230,11 @@ def ending_in(*last):
         (lambda: ending_in(keras.layers.Dense(1, "sigmoid")), 1, "sigmoid", True),
         (lambda: ending_in(keras.layers.Dense(1)), 1, "sigmoid", False),
         (lambda: ending_in(ending_in(keras.layers.Dense(3, "softmax"))), 3, "logits", True),
+        (added_one_by_one, 3, "logits", True),
+        (lambda: keras.models.clone_model(added_one_by_one()), 3, "logits", True),
+        (lambda: sharing(), 3, "probabilities", False),
+        (lambda: sharing(units=1), 1, "probabilities", False),
+        (lambda: sharing(nested=True), 3, "probabilities", False),
         (lambda: subclassed(3, from_logits=True), 3, "logits", False),
         (lambda: subclassed(3, from_logits=False), 3, "probabilities", False),
     ],
@@ -202,6 +242,13 @@ def ending_in(*last):
 def test_it_is_found_from_the_last_layer(model, units, kind, left_out):
     outputs = outputs_of(model(), units)
     assert (outputs.kind, outputs.layer is not None) == (kind, left_out) and outputs.note.endswith(".")
+
+
+def test_a_model_that_shares_its_last_activation_answers_as_predict_does():
+    """Left out at the end, the softmax was once left out in the middle too."""
+    trainer = KerasTrainer(sharing, X, Y, KerasConfig(epochs=1, batch_size=16))
+    model = trainer.fresh(seed=0)
+    np.testing.assert_allclose(trainer.ask(model)[:, 0], model.predict(X, verbose=0), atol=1e-6)
 
 
 @pytest.mark.parametrize(
