@@ -1,5 +1,6 @@
 """What a KerasTask accepts, what tells it from others, and how it is trained by the command and the library."""
 
+import functools
 import json
 
 import keras
@@ -37,6 +38,30 @@ def test_it_is_a_task_with_the_models_own_settings():
     )
     for other, name in zip(others, ("epochs", "x_digest", "noise_multiplier"), strict=True):
         assert other.identity().get(name) != identity.get(name)
+
+
+def sized(units, scale=1.0, layer=keras.layers.Dense):
+    return build(between=[layer(int(units))])
+
+
+def test_arguments_bound_to_build_tell_tasks_apart():
+    """Models of 2 and of 64 units once went into one LOGDIR: the identity of both named no more than KerasTrainer."""
+
+    def identity(*args, **kwargs):
+        return mia_tf.KerasTask(functools.partial(sized, *args, **kwargs), X, Y).identity()
+
+    two = identity(2)
+    assert two["task"] == "test_keras_task.sized" and two["build_arguments"] == "2"
+    plain = mia_tf.KerasTask(sized_of_three, X, Y).identity()
+    assert two["task_digest"] == plain["task_digest"] and "build_arguments" not in plain  # of one file
+    assert identity(64)["build_arguments"] == "64" and identity(np.int64(2)) == two
+    assert identity(2, scale=0.5)["build_arguments"] == "2, scale=0.5"
+    own = identity(2, layer=lambda units: keras.layers.Dense(units))
+    assert own["build_arguments"] == '2, layer="function"'  # whose text holds an address
+
+
+def sized_of_three():
+    return sized(3)
 
 
 def test_classes_have_every_form_that_a_loss_takes():
