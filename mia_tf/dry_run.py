@@ -9,7 +9,7 @@ from mia_tf.progress import duration
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.task import Task
-from mia_tf.task_training import check_subsets
+from mia_tf.task_training import check_fits
 from mia_tf.training.executors import sharing
 
 
@@ -43,7 +43,7 @@ def rehearse_task(task: Task, config: TaskConfig, options: RunOptions) -> None:
     Raises:
         InputError: the training would be refused.
     """
-    check_subsets(task, config)
+    check_fits(task, config)
     begun = Store.check(options.logdir, config.to_dict())
     wanted = set(options.models(config.num_experiments))
     missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)

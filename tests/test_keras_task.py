@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from refusals import refuses
 
 import mia_tf
 from mia_tf.validation import InputError
@@ -135,6 +136,21 @@ def test_private_models_are_trained_and_recorded_with_their_guarantee(tmp_path, 
     with pytest.raises(InputError, match="epochs"):
         changed = mia_tf.KerasTask(build, X, Y, epochs=3, batch_size=8, dp=mia_tf.PrivacyConfig(1.0, delta=1e-3))
         mia_tf.train_shadow_models(changed, num_models=2, logdir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "dp", "argument"),
+    [
+        ({"batch_size": 21}, {"noise_multiplier": 1.0}, "batch_size"),
+        ({"batch_size": 8}, {"target_epsilon": 1e-9}, "target_epsilon"),
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_refused_before_there_is_a_logdir(settings, dp, argument, tmp_path):
+    """The LOGDIR once held its config.json by then, and refused the corrected call as another configuration."""
+    task = mia_tf.KerasTask(build, X, Y, epochs=2, dp=mia_tf.PrivacyConfig(**dp), **settings)
+    with refuses(argument):  # a model trains on 20 examples
+        mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_model_is_asked_as_the_shadow_models_are_and_attacked():
