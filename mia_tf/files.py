@@ -157,9 +157,16 @@ def write_arrays(path: Path, arrays: list[np.ndarray]) -> None:
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file, whole or not at all; NumPy's numbers as Python's."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2, default=_of_numpy) + "\n", encoding="utf-8")
+
+
+def _of_numpy(value):
+    """A scalar of NumPy's as Python has it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"JSON cannot hold {type(value).__name__}")
 
 
 def read_csv(path: Path, columns: Mapping[str, str], remedy: str = "", argument: str = "logdir"):

@@ -138,6 +138,12 @@ def test_private_models_are_trained_and_recorded_with_their_guarantee(tmp_path, 
         mia_tf.train_shadow_models(changed, num_models=2, logdir=tmp_path)
 
 
+def test_numpys_integers_are_integers(tmp_path):
+    for epochs, size in ((np.int64(1), np.int64(8)), (1, 8)):
+        task = mia_tf.KerasTask(build, X, Y, epochs=epochs, batch_size=size)
+        assert len(mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path / "run")) == 2
+
+
 @pytest.mark.parametrize(
     ("settings", "dp", "argument"),
     [
