@@ -53,6 +53,22 @@ def test_a_batch_that_was_given_stays_and_a_begun_logdir_needs_no_data(tmp_path,
     assert settle(config, tmp_path / "run", batch_given=False)[0] == settled and capsys.readouterr().out == note
 
 
+def test_a_model_that_a_plan_grows_by_has_as_many_examples_as_the_batch(tmp_path):
+    """Only the data of a new LOGDIR were once held against the batch."""
+    data = DataConfig(dataset=f"npz:{_archive(tmp_path / 'own.npz', 60)}")
+    plan = ExperimentConfig(data=data, num_experiments=8, subsets="bernoulli")
+    sizes = membership(plan, 60).sum(axis=1)
+    batch = int(sizes[0])
+    assert sizes.min() < batch
+    training = TrainingConfig(arch="cnn2-1-max", augment="none", batch=batch)
+    config = dataclasses.replace(plan, training=training, num_experiments=1)
+    settled, load_dataset = settle(config, tmp_path / "run", batch_given=True)
+    Store.create(tmp_path / "run", settled.to_dict(), load_dataset)
+    settle(config, tmp_path / "run", batch_given=True)
+    with refuses("batch", batch, f"training set of {sizes.min()} examples"):
+        settle(dataclasses.replace(config, num_experiments=8), tmp_path / "run", batch_given=True)
+
+
 def test_a_small_archive_is_trained_with_the_defaults_and_all_is_said_before(tmp_path):
     path, logdir = _archive(tmp_path / "own.npz", copies=2), tmp_path / "run"
     arguments = [f"--dataset=npz:{path}", f"--logdir={logdir}", "--num_experiments=3", *UNTRAINED]
