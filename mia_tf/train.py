@@ -176,6 +176,7 @@ def _train_networks() -> int:
     """Trains a network of `mia_tf.models` on images."""
     backend.name()  # one that is not there is said before any work
     config, options = read_config()
+    Store.check_folder(options.logdir)
     from mia_tf import data
 
     identity = {**config.to_dict(), **data.fingerprint(config.data)}
@@ -217,6 +218,7 @@ def _begin(config: ExperimentConfig, options: RunOptions, identity: dict) -> tup
 def _train_task() -> int:
     """Trains what the function of a user's task trains."""
     source, config, options = read_task_config()
+    Store.check_folder(options.logdir)
     task = source()
     several = options.ensemble_size in (None, 1) or isinstance(task, KerasTask)
     check("ensemble_size", options.ensemble_size, several, "must be auto or 1, unless the task is a mia_tf.KerasTask")
