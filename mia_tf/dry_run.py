@@ -2,7 +2,7 @@
 
 import tempfile
 
-from mia_tf import subsets
+from mia_tf import backend, subsets
 from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
 from mia_tf.progress import duration
@@ -60,6 +60,7 @@ def _say_cost(config, options, identity, dataset, missing) -> None:
     with tempfile.TemporaryDirectory() as folder:
         trial = Store.create(folder, identity, lambda: dataset)
         workers, threads = sharing.share_cores(trial, config, options, missing)
+        backend.limit_memory(0.9 / workers)  # as when training
         speed, memory = sharing.cost(trial, config, workers, threads, options.ensemble_size, missing)
     needed = missing * steps * batch / speed
     print(

@@ -114,6 +114,11 @@ class KerasTask(Task):
         x = self.train_and_predict.x
         return x if isinstance(x, np.ndarray) and x.ndim > 1 else None
 
+    @property
+    def queries(self) -> int:
+        """The number of views Q that each example is asked in."""
+        return self._config.queries
+
     def ask(self, model) -> np.ndarray:
         """Returns what a finished Keras model answers for all examples, as the shadow models are asked.
 

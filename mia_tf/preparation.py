@@ -176,8 +176,8 @@ def logits_bytes(dataset: Dataset, config: ExperimentConfig) -> int:
 
 
 def answers_bytes(task: Task) -> int:
-    """Size of one model's answers to one query on the disk, in bytes; only the user's function knows of more."""
-    return len(task.labels) * task.num_classes * 4
+    """Size of one model's answers on the disk, in bytes, as far as the task tells how many queries they are of."""
+    return len(task.labels) * task.queries * task.num_classes * 4
 
 
 def check_disk(folder: Path, model_bytes: int, num_models: int) -> None:

@@ -88,6 +88,11 @@ class Task:
         """The examples themselves, (N, ...) numbers, for attacks that see them; None if only the function knows."""
         return None
 
+    @property
+    def queries(self) -> int:
+        """The number of views Q that each example is asked in; 1 if only the function knows."""
+        return 1
+
     def __post_init__(self):
         function = self.train_and_predict
         check("train_and_predict", function, callable(function), "must be a function of rows and seed")

@@ -181,15 +181,15 @@ def _train_networks() -> int:
 
     identity = {**config.to_dict(), **data.fingerprint(config.data)}
     data.check_new_models(config.data, identity, options.logdir)
-    if options.dry_run:
-        from mia_tf.dry_run import rehearse
-
-        rehearse(config, options, identity, flags.FLAGS.batch is not None)
-        _say_recipe(config)
-        return 0
     from mia_tf.training import executors
 
     with executors.opened(options) as executor:  # before any work, as it may be refused
+        if options.dry_run:
+            from mia_tf.dry_run import rehearse
+
+            rehearse(config, options, identity, flags.FLAGS.batch is not None)
+            _say_recipe(config)
+            return 0
         store, config = _begin(config, options, identity)
         store.check_whole()
         _say_recipe(config)
@@ -223,15 +223,15 @@ def _train_task() -> int:
     several = options.ensemble_size in (None, 1) or isinstance(task, KerasTask)
     check("ensemble_size", options.ensemble_size, several, "must be auto or 1, unless the task is a mia_tf.KerasTask")
     config = dataclasses.replace(config, task=task.identity())
-    if options.dry_run:
-        from mia_tf.dry_run import rehearse_task
-
-        rehearse_task(task, config, options)
-        return 0
     from mia_tf.task_training import open_store
     from mia_tf.training import executors
 
     with executors.opened(options, task, source) as executor:  # before any work, as it may be refused
+        if options.dry_run:
+            from mia_tf.dry_run import rehearse_task
+
+            rehearse_task(task, config, options)
+            return 0
         store = open_store(task, config, options)
         say = functools.partial(announce_task, task, config, options.logdir)
         failures = _train(store, config, options, executor, say, answers_bytes(task))
