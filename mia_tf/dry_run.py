@@ -2,14 +2,14 @@
 
 import tempfile
 
-from mia_tf import subsets
+from mia_tf import backend, subsets
 from mia_tf.config import ExperimentConfig, TaskConfig
 from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
 from mia_tf.progress import duration
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.task import Task
-from mia_tf.task_training import check_subsets
+from mia_tf.task_training import check_fits
 from mia_tf.training.executors import sharing
 
 
@@ -43,7 +43,7 @@ def rehearse_task(task: Task, config: TaskConfig, options: RunOptions) -> None:
     Raises:
         InputError: the training would be refused.
     """
-    check_subsets(task, config)
+    check_fits(task, config)
     begun = Store.check(options.logdir, config.to_dict())
     wanted = set(options.models(config.num_experiments))
     missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)
@@ -60,6 +60,7 @@ def _say_cost(config, options, identity, dataset, missing) -> None:
     with tempfile.TemporaryDirectory() as folder:
         trial = Store.create(folder, identity, lambda: dataset)
         workers, threads = sharing.share_cores(trial, config, options, missing)
+        backend.limit_memory(0.9 / workers)  # as when training
         speed, memory = sharing.cost(trial, config, workers, threads, options.ensemble_size, missing)
     needed = missing * steps * batch / speed
     print(

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import re
 import struct
 import time
@@ -30,7 +31,7 @@ UNREADABLE = (
 """What zipfile and numpy raise on files of arrays that are damaged, encrypted, pickled or absurdly large."""
 _LARGEST = 2**53
 """Of the numbers in JSON and CSV files; up to here a float64 holds every whole number."""
-_HOST = hashlib.blake2b(os.uname().nodename.encode(), digest_size=4).hexdigest()
+_HOST = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
 """Of this machine, in the names of its temporary files."""
 _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})[0-9a-f]{24}")
 """Names of the files that `replacing_all` writes before they take their places, and in them the machine."""
@@ -157,9 +158,16 @@ def write_arrays(path: Path, arrays: list[np.ndarray]) -> None:
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file, whole or not at all; NumPy's numbers as Python's."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2, default=_of_numpy) + "\n", encoding="utf-8")
+
+
+def _of_numpy(value):
+    """A scalar of NumPy's as Python has it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"JSON cannot hold {type(value).__name__}")
 
 
 def read_csv(path: Path, columns: Mapping[str, str], remedy: str = "", argument: str = "logdir"):

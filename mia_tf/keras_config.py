@@ -32,9 +32,15 @@ class KerasConfig:
         return {**settings, "augment": self.augment, "queries": self.queries, **private}
 
     def guarantee(self, num_members: int):
-        """Returns what private training on nominally `num_members` examples promises; None without privacy."""
+        """Returns what private training on nominally `num_members` examples promises; None without privacy.
+
+        Raises:
+            InputError: the settings do not fit a training set of this size.
+        """
         if self.dp is None:
             return None
+        allowed = f"must not exceed the {num_members} examples that a model trains on, with dp"
+        check("batch_size", self.batch_size, self.batch_size <= num_members, allowed)
         from mia_tf.training.accounting import guarantee_of  # here, because training without need not wait for it
 
         return guarantee_of(self.dp, self.batch_size, self.epochs, num_members)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from mia_tf.labels import normalize_labels
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS
-from mia_tf.task import Task
+from mia_tf.task import Task, unwrapped
 from mia_tf.validation import check, check_choice, check_shape
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class KerasTask(Task):
 
     Args:
         build: a function without arguments that returns a fresh Keras model. Its output has shape (B, C), or (B, 1) for
-            two classes. Its randomness should be Keras', which follows from each model's own seed.
+            two classes. Its randomness should be Keras', which follows from each model's own seed. It may be a
+            functools.partial, whose numbers and texts then tell the task from others.
         x: what the model takes: an array (N, ...) of any shape and type, or a dict or tuple of such arrays. Text is
             given as token ids.
         y: N true classes, in the form that the loss needs: whole numbers, or one-hot rows. Strings and booleans become
@@ -116,6 +118,11 @@ class KerasTask(Task):
         x = self.train_and_predict.x
         return x if isinstance(x, np.ndarray) and x.ndim > 1 else None
 
+    @property
+    def queries(self) -> int:
+        """The number of views Q that each example is asked in."""
+        return self._config.queries
+
     def ask(self, model) -> np.ndarray:
         """Returns what a finished Keras model answers for all examples, as the shadow models are asked.
 
@@ -139,7 +146,9 @@ class KerasTask(Task):
 
     def identity(self) -> dict:
         """Returns what tells this task from others in config.json."""
-        return {**super().identity(), **self._config.to_dict(), "x_digest": self._x_digest}
+        bound = _bound(self.train_and_predict.__wrapped__)
+        arguments = {"build_arguments": bound} if bound else {}
+        return {**super().identity(), **self._config.to_dict(), "x_digest": self._x_digest, **arguments}
 
     def training(self, num_members: int) -> Callable[[np.ndarray, int], np.ndarray]:
         """Returns what trains a model, for training sets of nominally `num_members` examples."""
@@ -166,6 +175,24 @@ class KerasTask(Task):
         from mia_tf.training import accounting
 
         return f"{self.note}\n{accounting.statement(promise)}"
+
+
+def _bound(build: Callable) -> str:
+    """The arguments that functools.partial has bound to `build`; "" for none.
+
+    What JSON cannot hold is named by its type: its own text may differ in each process.
+    """
+    texts = []
+    for partial in unwrapped(build)[1]:
+        named = [("", value) for value in partial.args]
+        named += [(f"{name}=", value) for name, value in sorted(partial.keywords.items())]
+        texts += [name + json.dumps(value, skipkeys=True, default=_plain) for name, value in named]
+    return ", ".join(texts)
+
+
+def _plain(value):
+    """What JSON shall hold for a value that it does not know."""
+    return value.item() if isinstance(value, np.generic) else type(value).__name__
 
 
 def _as_arrays(x, count: int):

@@ -60,11 +60,14 @@ def settle(config: ExperimentConfig, logdir: Path, batch_given: bool) -> tuple[E
         are no longer needed: it may hold them.
 
     Raises:
-        InputError: as `load_and_check`, or the LOGDIR is damaged.
+        InputError: as `load_and_check`, the LOGDIR is damaged, or its models are too small for the batch.
     """
-    if batch_given:
-        return config, lambda: load_and_check(config)
     begun = (logdir / "config.json").exists()
+    if batch_given:
+        # In a plan that grows, a new model may have fewer examples. Another batch is another configuration.
+        if begun and (store := Store.open(logdir)).config().get("batch") == config.training.batch:
+            _check_batch(config, len(store.examples().labels))
+        return config, lambda: load_and_check(config)
     dataset = None if begun else load_and_check(config, default_batch=True)
     count = len((Store.open(logdir).examples() if dataset is None else dataset).labels)
     settled = with_default_batch(config, count)
@@ -110,11 +113,7 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
     check_images_fit(training, shape)
     patience = training.patience
     check("patience", patience, patience is None or len(dataset.test_images) > 0, "needs test images in the data set")
-    batch = training.batch
-    if not subsets.certainly_have(config, len(dataset.images), batch):
-        smallest = _smallest_training_set(config, len(dataset.images))
-        allowed = f"must not exceed the smallest model's training set of {smallest} examples"
-        check("batch", batch, batch <= smallest, allowed)
+    _check_batch(config, len(dataset.images))
     if training.privacy:
         from mia_tf.training import accounting
 
@@ -126,6 +125,15 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
             from mia_tf.training.norm_rules import check_supported
 
             check_supported(models.build(training.arch, shape, dataset.num_classes, seed=0, norm=training.norm))
+
+
+def _check_batch(config: ExperimentConfig, num_examples: int) -> None:
+    """Raises InputError if a model has fewer examples than the batch."""
+    batch = config.training.batch
+    if not subsets.certainly_have(config, num_examples, batch):
+        smallest = _smallest_training_set(config, num_examples)
+        allowed = f"must not exceed the smallest model's training set of {smallest} examples"
+        check("batch", batch, batch <= smallest, allowed)
 
 
 def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: int, missing: int) -> None:
@@ -168,8 +176,8 @@ def logits_bytes(dataset: Dataset, config: ExperimentConfig) -> int:
 
 
 def answers_bytes(task: Task) -> int:
-    """Size of one model's answers to one query on the disk, in bytes; only the user's function knows of more."""
-    return len(task.labels) * task.num_classes * 4
+    """Size of one model's answers on the disk, in bytes, as far as the task tells how many queries they are of."""
+    return len(task.labels) * task.queries * task.num_classes * 4
 
 
 def check_disk(folder: Path, model_bytes: int, num_models: int) -> None:

@@ -35,6 +35,8 @@ _ARRAYS = {
     "test_labels": "y_test.npy",
     "test_groups": "group_test.npy",
 }
+_OTHER_FILES = 1_024
+"""Besides locks, that a process may open: the usual limit."""
 _READ_ALWAYS = ("labels", "groups", "example_ids")
 _CONFIG = {
     **dict.fromkeys(("outputs", "arch", "subsets"), "text"),
@@ -88,8 +90,11 @@ class Store:
         """
         store = cls(logdir)
         path = store.logdir / "config.json"
-        if path.exists():  # said before any work, data loading above all
+        # Said before any work, data loading above all; and the lock would leave a .work in somebody's folder.
+        if path.exists():
             store._check_same(config)
+        else:
+            store._check_new()
         dataset = None if path.exists() else load_dataset()
         try:
             with store._work.setup_lock():
@@ -121,26 +126,32 @@ class Store:
                 configuration or is damaged.
         """
         store = cls(logdir)
-        begun = (store.logdir / "config.json").exists()
-        if begun:
+        if store.ours:
             store._check_same(config)
             store.check_whole()
+        cls.check_folder(logdir)
+        return store.ours
+
+    @classmethod
+    def check_folder(cls, logdir) -> None:
+        """Raises InputError if a folder can be neither made nor written, or is somebody else's; changes nothing."""
+        store = cls(logdir)
         there = next(path for path in (store.logdir, *store.logdir.absolute().parents) if path.exists())
         if not (there.is_dir() and os.access(there, os.W_OK)):
             fail("logdir", logdir, "must be a folder that can be written")
-        if there == store.logdir and not begun:
-            store._check_new()
-        return begun
+        store._check_new()
 
     def _check_new(self) -> None:
         """Raises InputError if a set-up would write over what is not ours to replace.
 
         A marker stands while a set-up runs, by which one that was cut short is told from somebody's own files.
         """
-        files = [] if self._work.marker.exists() else [n for n in _ARRAYS.values() if (self.logdir / n).exists()]
+        files = [name for name in _ARRAYS.values() if (self.logdir / name).exists()]
+        # Read after the files: another process that sets up the LOGDIR removes its marker once config.json is there.
+        files = [] if self._work.marker.exists() else files
         # A set-up has none of these yet, cut short or not.
         files += [folder.name for folder in self._folders.by_index().values()]
-        if files:
+        if files and not self.ours:
             fail("logdir", self.logdir, f"must be new or have a config.json; it has none, but {files[0]}")
 
     def _check_same(self, config: dict) -> bool:
@@ -395,14 +406,25 @@ class Store:
     @contextlib.contextmanager
     def claim_models(self, indices: Sequence[int]) -> Iterator[list[int]]:
         """Claims those of the models that are neither present nor held by another process; yields their indices."""
-        import resource  # which Windows lacks
-
-        # A lock is an open file, and an ensemble may have more models than the usual limit of 1,024 files allows.
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _allow_open_files(len(indices))
         with contextlib.ExitStack() as claims:
             yield [index for index in indices if claims.enter_context(self.claim(index))]
 
     def sweep(self, indices: Iterable[int]) -> None:
         """Removes what processes that died left in .work of these models; what a living process holds stays."""
         self._work.sweep(indices, is_set_up=self.ours)
+
+
+def _allow_open_files(count: int) -> None:
+    """Raises this process's limit of open files if it leaves no room for that many locks."""
+    import resource  # which Windows lacks
+
+    # Nothing is said if the system refuses: a lock that cannot be opened then tells why. macOS calls its limit
+    # infinite, but allows no number above one of the kernel's.
+    with contextlib.suppress(OSError, ValueError):
+        limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = len(os.listdir("/dev/fd")) + count + _OTHER_FILES
+        if most != resource.RLIM_INFINITY:
+            needed = min(needed, most)
+        if limit != resource.RLIM_INFINITY and limit < needed:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))

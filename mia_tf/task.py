@@ -88,6 +88,11 @@ class Task:
         """The examples themselves, (N, ...) numbers, for attacks that see them; None if only the function knows."""
         return None
 
+    @property
+    def queries(self) -> int:
+        """The number of views Q that each example is asked in; 1 if only the function knows."""
+        return 1
+
     def __post_init__(self):
         function = self.train_and_predict
         check("train_and_predict", function, callable(function), "must be a function of rows and seed")
@@ -259,11 +264,20 @@ def _num_classes(labels: np.ndarray, classes: tuple[str, ...] | None, shape: tup
     return len(values)
 
 
+def unwrapped(function: Callable) -> tuple[Callable, list[functools.partial]]:
+    """Returns the function behind decorators and bound arguments, and the partials that bind these, outermost first."""
+    partials = []
+    while True:
+        function = inspect.unwrap(function, stop=lambda inner: isinstance(inner, functools.partial))
+        if not isinstance(function, functools.partial):
+            return function, partials
+        partials.append(function)
+        function = function.func
+
+
 def _code_of(function: Callable) -> CodeType | None:
     """The code of a function, behind decorators and bound arguments; None if it is not written in Python."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function)
+    function, _ = unwrapped(function)
     if not hasattr(function, "__code__"):  # an object that can be called
         function = type(function).__call__
     return getattr(function, "__code__", None)

@@ -1,7 +1,6 @@
 """Sends a user's task to another process, or to another machine that lacks its file."""
 
 import functools
-import inspect
 import pickle
 import sys
 import sysconfig
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from mia_tf.task import Task, error_line
+from mia_tf.task import Task, error_line, unwrapped
 from mia_tf.validation import fail
 
 
@@ -46,10 +45,8 @@ def packed_with_its_file(task: Task) -> Callable[[], Task]:
 @contextmanager
 def _by_value(task: Task) -> Iterator[None]:
     """Has the module of the task's function sent by its content, not by its name."""
-    function = task.train_and_predict
-    while isinstance(function, functools.partial):
-        function = function.func
-    module = sys.modules.get(getattr(inspect.unwrap(function), "__module__", None) or "")
+    function, _ = unwrapped(task.train_and_predict)
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
     file = getattr(module, "__file__", None)
     # What has no file is sent by its content in any case, and installed packages are expected there too.
     installed = file and Path(sysconfig.get_path("purelib")) in Path(file).parents

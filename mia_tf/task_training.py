@@ -69,18 +69,20 @@ def open_store(task: Task, config: TaskConfig, options: RunOptions) -> Store:
     """Makes the LOGDIR of a task, or opens it to go on; only if all its models can be trained as configured.
 
     Raises:
-        InputError: the LOGDIR holds another task or configuration, or a model would have no examples.
+        InputError: the LOGDIR holds another task or configuration, a model would have no examples, or the task cannot
+            be trained on subsets of this size.
     """
-    check_subsets(task, config)
+    check_fits(task, config)
     store = Store.create(options.logdir, config.to_dict(), task.examples)
     store.check_whole()
     return store
 
 
-def check_subsets(task: Task, config: TaskConfig) -> None:
-    """Raises InputError if the plan of the subsets leaves a model without two examples."""
+def check_fits(task: Task, config: TaskConfig) -> None:
+    """Raises InputError if a model would have fewer than two examples, or fewer than the task's settings need."""
     if not subsets.certainly_have(config, len(task.labels), 2):
         subsets.membership(config, len(task.labels))
+    task.hparams(subsets.nominal_size(config, len(task.labels)))  # a guarantee may be out of reach
 
 
 def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callable[[], Task]) -> ShadowModels:

@@ -176,19 +176,20 @@ def _train_networks() -> int:
     """Trains a network of `mia_tf.models` on images."""
     backend.name()  # one that is not there is said before any work
     config, options = read_config()
+    Store.check_folder(options.logdir)
     from mia_tf import data
 
     identity = {**config.to_dict(), **data.fingerprint(config.data)}
     data.check_new_models(config.data, identity, options.logdir)
-    if options.dry_run:
-        from mia_tf.dry_run import rehearse
-
-        rehearse(config, options, identity, flags.FLAGS.batch is not None)
-        _say_recipe(config)
-        return 0
     from mia_tf.training import executors
 
     with executors.opened(options) as executor:  # before any work, as it may be refused
+        if options.dry_run:
+            from mia_tf.dry_run import rehearse
+
+            rehearse(config, options, identity, flags.FLAGS.batch is not None)
+            _say_recipe(config)
+            return 0
         store, config = _begin(config, options, identity)
         store.check_whole()
         _say_recipe(config)
@@ -217,19 +218,20 @@ def _begin(config: ExperimentConfig, options: RunOptions, identity: dict) -> tup
 def _train_task() -> int:
     """Trains what the function of a user's task trains."""
     source, config, options = read_task_config()
+    Store.check_folder(options.logdir)
     task = source()
     several = options.ensemble_size in (None, 1) or isinstance(task, KerasTask)
     check("ensemble_size", options.ensemble_size, several, "must be auto or 1, unless the task is a mia_tf.KerasTask")
     config = dataclasses.replace(config, task=task.identity())
-    if options.dry_run:
-        from mia_tf.dry_run import rehearse_task
-
-        rehearse_task(task, config, options)
-        return 0
     from mia_tf.task_training import open_store
     from mia_tf.training import executors
 
     with executors.opened(options, task, source) as executor:  # before any work, as it may be refused
+        if options.dry_run:
+            from mia_tf.dry_run import rehearse_task
+
+            rehearse_task(task, config, options)
+            return 0
         store = open_store(task, config, options)
         say = functools.partial(announce_task, task, config, options.logdir)
         failures = _train(store, config, options, executor, say, answers_bytes(task))

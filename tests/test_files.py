@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and what a killed writer left beside them goes."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -91,6 +92,14 @@ def test_an_archive_is_no_array_and_an_array_no_archive(tmp_path):
     (tmp_path / "b.npz").write_bytes(header((12,)))
     with pytest.raises(InputError, match=r"Cannot read .*b.npz"):
         load_arrays(tmp_path / "b.npz")
+
+
+def test_numpys_numbers_are_written_as_pythons_and_other_objects_are_an_error(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"seed": np.int64(1), "pkeep": np.float32(0.5), "dp": np.True_})
+    assert json.loads(path.read_text()) == {"seed": 1, "pkeep": 0.5, "dp": True}
+    with pytest.raises(TypeError, match="ndarray"):
+        write_json(path, {"seed": np.zeros(2)})
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "[1]", "{", "", b"\xff\xfe{"])

@@ -1,10 +1,12 @@
 """What a KerasTask accepts, what tells it from others, and how it is trained by the command and the library."""
 
+import functools
 import json
 
 import keras
 import numpy as np
 import pytest
+from refusals import refuses
 
 import mia_tf
 from mia_tf.validation import InputError
@@ -37,6 +39,30 @@ def test_it_is_a_task_with_the_models_own_settings():
     )
     for other, name in zip(others, ("epochs", "x_digest", "noise_multiplier"), strict=True):
         assert other.identity().get(name) != identity.get(name)
+
+
+def sized(units, scale=1.0, layer=keras.layers.Dense):
+    return build(between=[layer(int(units))])
+
+
+def test_arguments_bound_to_build_tell_tasks_apart():
+    """Models of 2 and of 64 units once went into one LOGDIR: the identity of both named no more than KerasTrainer."""
+
+    def identity(*args, **kwargs):
+        return mia_tf.KerasTask(functools.partial(sized, *args, **kwargs), X, Y).identity()
+
+    two = identity(2)
+    assert two["task"] == "test_keras_task.sized" and two["build_arguments"] == "2"
+    plain = mia_tf.KerasTask(sized_of_three, X, Y).identity()
+    assert two["task_digest"] == plain["task_digest"] and "build_arguments" not in plain  # of one file
+    assert identity(64)["build_arguments"] == "64" and identity(np.int64(2)) == two
+    assert identity(2, scale=0.5)["build_arguments"] == "2, scale=0.5"
+    own = identity(2, layer=lambda units: keras.layers.Dense(units))
+    assert own["build_arguments"] == '2, layer="function"'  # whose text holds an address
+
+
+def sized_of_three():
+    return sized(3)
 
 
 def test_classes_have_every_form_that_a_loss_takes():
@@ -112,6 +138,27 @@ def test_private_models_are_trained_and_recorded_with_their_guarantee(tmp_path, 
     with pytest.raises(InputError, match="epochs"):
         changed = mia_tf.KerasTask(build, X, Y, epochs=3, batch_size=8, dp=mia_tf.PrivacyConfig(1.0, delta=1e-3))
         mia_tf.train_shadow_models(changed, num_models=2, logdir=tmp_path)
+
+
+def test_numpys_integers_are_integers(tmp_path):
+    for epochs, size in ((np.int64(1), np.int64(8)), (1, 8)):
+        task = mia_tf.KerasTask(build, X, Y, epochs=epochs, batch_size=size)
+        assert len(mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path / "run")) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "dp", "argument"),
+    [
+        ({"batch_size": 21}, {"noise_multiplier": 1.0}, "batch_size"),
+        ({"batch_size": 8}, {"target_epsilon": 1e-9}, "target_epsilon"),
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_refused_before_there_is_a_logdir(settings, dp, argument, tmp_path):
+    """The LOGDIR once held its config.json by then, and refused the corrected call as another configuration."""
+    task = mia_tf.KerasTask(build, X, Y, epochs=2, dp=mia_tf.PrivacyConfig(**dp), **settings)
+    with refuses(argument):  # a model trains on 20 examples
+        mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_model_is_asked_as_the_shadow_models_are_and_attacked():

@@ -11,8 +11,11 @@ from refusals import refuses
 
 from mia_tf.locks import locked
 
-# As on Windows, where importing either fails.
-WINDOWS = "import runpy, sys; sys.modules |= dict.fromkeys(['fcntl', 'resource']); sys.argv[0] = 'mia_tf'\n"
+# As on Windows, where importing either module fails, and os has no uname (which NumPy for Linux needs).
+WINDOWS = (
+    "import os, runpy, sys, numpy; del os.uname; sys.argv[0] = 'mia_tf'\n"
+    "sys.modules |= dict.fromkeys(['fcntl', 'resource'])\n"
+)
 HOLD = (
     "import pathlib, sys; from mia_tf.locks import locked\n"
     "with locked(pathlib.Path(sys.argv[1])):\n"

@@ -1,11 +1,13 @@
 """What is settled before anything trains."""
 
+import numpy as np
 import pytest
 from toys import make_dataset
 
+import mia_tf
 from mia_tf import subsets
 from mia_tf.config import ExperimentConfig, TrainingConfig
-from mia_tf.preparation import check_fits
+from mia_tf.preparation import answers_bytes, check_fits
 from mia_tf.validation import InputError
 
 
@@ -26,3 +28,17 @@ def test_the_plan_is_drawn_only_if_the_batch_is_near_the_size_of_a_training_set(
         InputError, match=r"`batch` must not exceed the smallest model's training set of 2\d\d examples"
     ):
         check(300)
+
+
+def test_the_disk_must_hold_the_answers_to_all_queries_of_a_keras_task():
+    import keras
+
+    def build():
+        layers = keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")
+        model = keras.Sequential(layers)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    task = mia_tf.KerasTask(build, np.zeros((40, 8, 8, 1), np.float32), np.arange(40) % 2, epochs=1, queries=3)
+    assert answers_bytes(task) == task.answers(task.train_and_predict(np.arange(20), 0)).nbytes == 40 * 3 * 2 * 4
+    assert answers_bytes(mia_tf.Task(print, labels=np.arange(40) % 2)) == 40 * 2 * 4

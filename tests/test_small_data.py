@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from refusals import refuses
 from train_commands import TINY, run
 
 from mia_tf.config import DataConfig, ExperimentConfig, TrainingConfig
+from mia_tf.dry_run import rehearse
 from mia_tf.preparation import settle, with_default_batch
+from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.subsets import membership
+from mia_tf.training.executors import sharing
 
 UNTRAINED = [argument for argument in TINY if not argument.startswith("--batch")]
 
@@ -51,6 +55,40 @@ def test_a_batch_that_was_given_stays_and_a_begun_logdir_needs_no_data(tmp_path,
     Store.create(tmp_path / "run", settled.to_dict(), load_dataset)
     path.unlink()
     assert settle(config, tmp_path / "run", batch_given=False)[0] == settled and capsys.readouterr().out == note
+
+
+def test_a_model_that_a_plan_grows_by_has_as_many_examples_as_the_batch(tmp_path):
+    """Only the data of a new LOGDIR were once held against the batch."""
+    data = DataConfig(dataset=f"npz:{_archive(tmp_path / 'own.npz', 60)}")
+    plan = ExperimentConfig(data=data, num_experiments=8, subsets="bernoulli")
+    sizes = membership(plan, 60).sum(axis=1)
+    batch = int(sizes[0])
+    assert sizes.min() < batch
+    training = TrainingConfig(arch="cnn2-1-max", augment="none", batch=batch)
+    config = dataclasses.replace(plan, training=training, num_experiments=1)
+    settled, load_dataset = settle(config, tmp_path / "run", batch_given=True)
+    Store.create(tmp_path / "run", settled.to_dict(), load_dataset)
+    settle(config, tmp_path / "run", batch_given=True)
+    with refuses("batch", batch, f"training set of {sizes.min()} examples"):
+        settle(dataclasses.replace(config, num_experiments=8), tmp_path / "run", batch_given=True)
+
+
+def test_a_rehearsal_measures_with_the_memory_that_the_workers_get(tmp_path, monkeypatch):
+    """JAX once measured with 0.75 of a GPU's memory, whatever the number of workers."""
+    name, shares = "XLA_PYTHON_CLIENT_MEM_FRACTION", []
+    monkeypatch.setenv(name, "")
+
+    def cost(*_):
+        shares.append(os.environ[name])
+        return 1.0, 1
+
+    monkeypatch.setattr(sharing, "cost", cost)
+    data = DataConfig(dataset=f"npz:{_archive(tmp_path / 'own.npz')}")
+    training = TrainingConfig(arch="cnn2-1-max", augment="none", batch=32)
+    config = ExperimentConfig(data=data, training=training, num_experiments=4)
+    options = RunOptions(tmp_path / "run", workers=2, threads_per_worker=1)
+    rehearse(config, options, config.to_dict(), batch_given=True)
+    assert shares == ["0.450"]
 
 
 def test_a_small_archive_is_trained_with_the_defaults_and_all_is_said_before(tmp_path):

@@ -13,7 +13,7 @@ from toys import make_dataset
 
 from mia_tf.records import ModelRecord
 from mia_tf.shadow import signals
-from mia_tf.store import Store
+from mia_tf.store import Store, _allow_open_files
 
 CONFIG = {"arch": "cnn4-2-max", "lr": 0.1}
 
@@ -274,6 +274,27 @@ def test_a_folder_that_cannot_be_written_is_refused(dataset, logdir):
         Store.create(logdir, CONFIG, lambda: dataset)
 
 
+def test_somebodys_folder_is_refused_before_the_data_are_loaded_and_gets_no_work_folder(tmp_path):
+    np.save(tmp_path / "y_train.npy", np.arange(3))
+    for refuse in (Store.check_folder, lambda logdir: Store.create(logdir, CONFIG, lambda: pytest.fail("loaded"))):
+        with refuses("logdir", advice="it has none, but y_train.npy"):
+            refuse(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["y_train.npy"]
+
+
+def test_another_process_may_set_up_the_logdir_while_it_is_checked(store, monkeypatch):
+    config, later = store.logdir / "config.json", store.logdir / "later"
+    config.rename(later)
+    by_index = store._folders.by_index
+
+    def meanwhile():
+        later.rename(config)
+        return by_index()
+
+    monkeypatch.setattr(store._folders, "by_index", meanwhile)
+    store._check_new()
+
+
 def test_a_claim_is_exclusive_and_ends_with_its_process(store, dataset):
     script = (
         "import sys, time; from mia_tf.store import Store\n"
@@ -293,6 +314,40 @@ def test_a_claim_is_exclusive_and_ends_with_its_process(store, dataset):
     store.write(make_record(dataset, 0))
     with store.claim(0) as claimed:
         assert not claimed
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "models", "raised"),
+    [
+        (1024, 2**20, 4, 1024 + 10 + 4),
+        (4096, 2**20, 4, None),
+        (1024, 1030, 3000, 1030),
+        (1024, resource.RLIM_INFINITY, 3000, 1024 + 10 + 3000),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 3000, None),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_to_what_the_locks_need(limit, most, models, raised, monkeypatch):
+    """It was once set to the largest allowed, which macOS calls infinite and refuses: no model could be claimed."""
+    limits = []
+
+    def refusing(_, pair):
+        limits.append(pair)
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(os, "listdir", lambda folder: range(10))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, most))
+    monkeypatch.setattr(resource, "setrlimit", refusing)
+    _allow_open_files(models)
+    assert limits == ([] if raised is None else [(raised, most)])
+
+
+def test_more_models_can_be_claimed_than_files_may_be_open(store):
+    script = (
+        "import resource; from mia_tf.store import Store\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        f"with Store({str(store.logdir)!r}).claim_models(range(100)) as claimed: print(len(claimed))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "100\n"
 
 
 def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(store, dataset):

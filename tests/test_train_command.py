@@ -133,7 +133,10 @@ def test_a_folder_that_is_not_ours_is_left_as_it_is(own_arrays, tmp_path):
     before = (tmp_path / "x_train.npy").read_bytes()
     done = run(f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=4", *TINY)
     assert done.returncode == 2 and "must be new or have a config.json; it has none, but x_train.npy" in done.stderr
-    assert (tmp_path / "x_train.npy").read_bytes() == before and not (tmp_path / "config.json").exists()
+    assert (tmp_path / "x_train.npy").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["experiment-0_4", "x_train.npy", "y_train.npy"]
+    done = run("--dataset=npz:/nowhere.npz", f"--logdir={tmp_path}")
+    assert "it has none, but x_train.npy" in done.stderr  # said before any work on the data
 
 
 def test_a_logdir_that_lost_its_config_is_left_as_it_is(own_arrays, begun, tmp_path):
@@ -142,6 +145,7 @@ def test_a_logdir_that_lost_its_config_is_left_as_it_is(own_arrays, begun, tmp_p
     (tmp_path / "config.json").unlink()
     done = run(*arguments, "--data_seed=1")
     assert done.returncode == 2 and "it has none, but x_train.npy" in done.stderr
+    (tmp_path / ".work").mkdir(exist_ok=True)
     (tmp_path / ".work" / "setting-up").touch()  # models are nobody's to take over, even so
     done = run(*arguments, "--data_seed=1")
     assert done.returncode == 2 and "it has none, but experiment-2_4" in done.stderr

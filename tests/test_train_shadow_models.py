@@ -54,6 +54,14 @@ def test_it_returns_the_record_of_the_models(tmp_path):
         mia_tf.train_shadow_models(make(), num_models=4, seed=1, logdir=tmp_path / "run")
 
 
+def test_numpys_integers_are_integers(tmp_path):
+    """They once passed the checks, and then JSON did not take them."""
+    for seed, count in ((np.int64(1), np.int32(2)), (1, 2), (np.int64(1), 2)):
+        shadows = mia_tf.train_shadow_models(make(), num_models=count, seed=seed, logdir=tmp_path / "run")
+        assert [model.hparams()["seed"] for model in shadows.models] == [model_seed(1, 0), model_seed(1, 1)]
+    assert Store(tmp_path / "run").config()["seed"] == 1
+
+
 def test_without_a_logdir_the_answers_are_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     shadows = mia_tf.train_shadow_models(make(), num_models=4, workers=2)

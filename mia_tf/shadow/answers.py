@@ -103,5 +103,8 @@ def check_fits(model: Answers, shape: tuple[int, int, int], num_examples: int) -
             f"must have examples, queries, classes = ({num_examples}, {shape[1]}, {shape[2]}), as y_train.npy and the "
             "first model say"
         )
+        if model.has_outputs and (model.shape[0], model.shape[2]) == (num_examples, shape[2]):
+            command = f"python -m mia_tf.inference --queries={max(model.shape[1], shape[1])}"
+            allowed += f"; if the weights were kept, `{command}` asks all models alike"
         fail(part_of(model.argument, f"the logits of {model.name}"), model.shape, allowed)
     check_shape(part_of(model.argument, f"keep.npy of {model.name}"), model.member, (num_examples,), bool)

@@ -182,7 +182,10 @@ def statement(promise: PrivacyGuarantee) -> str:
     """The guarantee in sentences for people, one thought a line; what weakens it comes last, as a warning."""
     by = {"rdp": "RDP (Renyi differential privacy)", "pld": "PLD (privacy loss distributions)"}
     epsilons = {"rdp": promise.epsilon_rdp, "pld": promise.epsilon_pld}
-    stated = ", ".join(f"{_number(epsilons[name])} by {text}" for name, text in by.items())
+    texts = {name: f"{_number(epsilons[name])} by {text}" for name, text in by.items()}
+    if promise.delta < _PLD_DELTA and promise.noise_multiplier > 0:
+        texts["pld"] = f"not computed by {by['pld']}, which needs a delta of at least {_PLD_DELTA:g}"
+    stated = ", ".join(texts.values())
     sampled = {"poisson": "a Poisson sample", "shuffle": "a batch of a shuffled training set"}[promise.sampling]
     deviation = promise.noise_multiplier * promise.l2_norm_clip
     lines = [

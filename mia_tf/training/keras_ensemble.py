@@ -82,11 +82,16 @@ class KerasEnsemble:
 
     def _answers(self, trained: list[int], outcomes: dict) -> Iterator[np.ndarray | Exception]:
         for k, outcome in outcomes.items():
-            if outcome is None:
-                self._one.state = list(self._steps.state_of(trained.index(k)))
-                self._one.finish()
-                outcome = self._one.answers(views.query_views(self._trainer.config.queries))
-            yield outcome
+            yield self._answer(trained.index(k)) if outcome is None else outcome
+
+    def _answer(self, position: int) -> np.ndarray | Exception:
+        """The answers of one of the models that were trained, or the error that its network raised."""
+        try:
+            self._one.state = list(self._steps.state_of(position))
+            self._one.finish()
+            return self._one.answers(views.query_views(self._trainer.config.queries))
+        except Exception as error:  # of a layer of the user's, or no memory is left: it costs this model alone
+            return error
 
 
 def start_ensemble(

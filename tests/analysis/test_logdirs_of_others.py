@@ -248,6 +248,15 @@ def test_scores_that_are_none_are_named(record, tmp_path, spoil, advice):
         analyze.analyze(tmp_path, ATTACKS)
 
 
+def test_models_with_fewer_queries_are_refused_with_the_command_that_asks_them(record, tmp_path):
+    """As after `mia_tf.inference`, when a run grows by models that answer what config.json says."""
+    labels, keep, logits = record
+    write(tmp_path, labels, keep, {"0000000010.npy": logits})
+    np.save(tmp_path / "experiment-4_16" / "logits" / "0000000010.npy", logits[4, ..., :1, :])
+    with refuses("logdir", (EXAMPLES, 1, 4), f"`python -m mia_tf.inference --queries={QUERIES}` asks all models alike"):
+        ShadowModels.open(tmp_path)
+
+
 def test_without_a_model_the_message_says_what_was_looked_for(record, tmp_path):
     """It once said complete_models=0."""
     np.save(tmp_path / "y_train.npy", record[0])

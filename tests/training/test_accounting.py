@@ -198,6 +198,9 @@ def test_without_noise_epsilon_is_infinite_and_said_to_be():
 def test_a_delta_too_small_for_pld_leaves_rdp():
     promise = promise_of(1000, batch=100, noise_multiplier=1.0, delta=1e-12)
     assert promise.epsilon_pld == math.inf and math.isfinite(promise.epsilon)
+    printed = accounting.statement(promise)  # which once called PLD's infinite
+    assert "not computed by PLD (privacy loss distributions), which needs a delta of at least 1e-10" in printed
+    assert "infinite" not in printed
     with refuses("delta", 1e-12):
         promise_of(1000, batch=100, noise_multiplier=1.0, delta=1e-12, accountant="pld")
 

@@ -93,6 +93,25 @@ def test_a_model_that_fails_does_not_harm_the_others():
     np.testing.assert_allclose(first.logits, alone.logits, atol=1e-5)
 
 
+def test_an_error_of_one_model_that_answers_does_not_harm_the_others(monkeypatch):
+    """It once ended the worker, and all models that had been trained with it were lost."""
+    engine = TaskEngine(mia_tf.KerasTask(with_dropout, X, Y, epochs=1, batch_size=8), 20, 3, 3)
+    one, queries = engine._ensemble._one, []
+    answers = one.answers
+
+    def failing(views):
+        queries.append(views)
+        if len(queries) == 2:
+            raise MemoryError("no room")
+        return answers(views)
+
+    monkeypatch.setattr(one, "answers", failing)
+    first, second, third = engine.train(MEMBERS, range(3))
+    assert isinstance(second, ModelFailure) and "with_dropout raised MemoryError: no room" in second.reason
+    assert (first.index, second.index, third.index) == (0, 1, 2) and len(queries) == 3
+    assert not np.array_equal(first.logits, third.logits)
+
+
 def test_what_cannot_be_trained_at_once_is_trained_one_at_a_time_and_a_line_says_why(capfd, monkeypatch):
     class Stepping(keras.Sequential):
         def train_step(self, state, data):

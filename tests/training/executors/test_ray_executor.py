@@ -12,6 +12,7 @@ from pathlib import Path
 import fake_engines
 import numpy as np
 import pytest
+import train_commands
 from fake_engines import CONFIG, seed
 from refusals import refuses
 from toys import make_dataset
@@ -194,6 +195,14 @@ def test_what_no_machine_has_is_refused(connected, capsys):
     for name, value in (("threads_per_worker", 2), ("gpus_per_task", 0.5)):
         with refuses(name, value, "at most 1 CPUs and 0 GPUs"):
             ray_executor.RayExecutor(dataclasses.replace(options, **{name: value}), "here")
+
+
+def test_a_dry_run_is_refused_as_the_training_would_be(cluster, own_arrays, tmp_path):
+    """It once ended well, with an estimate for this machine."""
+    arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path / 'run'}", *train_commands.TINY]
+    options = ["--executor=ray", "--gpus_per_task=1", "--dry_run"]
+    done = train_commands.run(*arguments, *options, RAY_ADDRESS=cluster.address)
+    assert done.returncode == 2 and "Argument `gpus_per_task` must be what a machine of the cluster has" in done.stderr
 
 
 @pytest.mark.parametrize(
