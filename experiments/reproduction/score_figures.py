@@ -83,7 +83,7 @@ def figure2(measured: Mapping[str, Measured]) -> Outcome:
 
 
 def _figure2_words(kinds: Set[str]) -> str:
-    """What the lines of panels of figure 2 show, of those that the figure has."""
+    """What the panels of figure 2 show: each selection that was run, from the top line down."""
     words = [text for kind, text in _FIGURE2_WORDS.items() if kind in kinds]
     places = ("Above: ", "Below: ") if len(words) > 1 else ("Shown: ",)
     return " ".join(place + text for place, text in zip(places, words, strict=True))
