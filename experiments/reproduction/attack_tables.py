@@ -94,7 +94,7 @@ def _figure(table: str, rows: list[dict], mixture: str, measured: dict[str, Meas
     selections = {run.run.selection.replace("again", "none") for run in of_mixture.values()}
     shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
     labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
-    figure = style.new_figure(9.6, 1.6 + 0.4 * len(labels))
+    figure = style.new_figure(9.6, 1.6 + 0.5 * len(labels))
     metrics = [metric for metric in CHANCE if any(row["metric"] == metric for row in shown)]
     panels = figure.subplots(1, len(metrics), sharey=True)
     for ax, metric in zip(panels, metrics, strict=True):

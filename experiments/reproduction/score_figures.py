@@ -1,6 +1,6 @@
 """Figures 1, 2, 5, 6, 9 and 10 of Choi et al.: privacy scores, memorization and out-of-distribution scores."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from matplotlib.axes import Axes
 
@@ -20,7 +20,10 @@ LEVELS = {
 LIMIT = 0.6
 """Of memorization: the paper says that all of CIFAR-10 + CIFAR-100 lies under it."""
 _OOD_WORDS = {"ood_msp": ood.MSP_WORDS, "ood_energy": ood.WORDS}
-_FIGURE2_WORDS = "Above: random under-represented examples. Below: highly memorized ones, as section 4.2 can be read."
+_FIGURE2_WORDS = {
+    "random": "random under-represented examples.",
+    "singletons": "highly memorized examples, as section 4.2 can be read.",
+}
 _FIGURE6_WORDS = (
     "Memorization: the share of the models trained on an example (IN) that classify it correctly, less that share "
     "of the others (OUT)."
@@ -74,9 +77,16 @@ def figure2(measured: Mapping[str, Measured]) -> Outcome:
     rows = [row for run in shown for row in panels.correlation_rows(run, "memorization", "privacy_score")]
     compared = [row for run in shown for row in comparisons.correlation_rows(run)]
     lines = [([run for run in shown if run.run.selection == kind], panels.draw_memorization) for kind in KINDS]
-    figures = {"": panels.page(lines, "figure2", _FIGURE2_WORDS, _HEIGHT)}
+    figures = {"": panels.page(lines, "figure2", _figure2_words({run.run.selection for run in shown}), _HEIGHT)}
     figures |= {f"_examples_{run.run.mixture}": panels.examples_page(run) for run in lines[0][0]}
     return Outcome({"": rows, "_comparisons": compared}, figures)
+
+
+def _figure2_words(kinds: Set[str]) -> str:
+    """What the panels of figure 2 show: each selection that was run, from the top line down."""
+    words = [text for kind, text in _FIGURE2_WORDS.items() if kind in kinds]
+    places = ("Above: ", "Below: ") if len(words) > 1 else ("Shown: ",)
+    return " ".join(place + text for place, text in zip(places, words, strict=True))
 
 
 def figure6(measured: Mapping[str, Measured]) -> Outcome:

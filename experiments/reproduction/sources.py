@@ -51,11 +51,14 @@ def selections(source: str, compared: str) -> list[str]:
 def command(source: str, scale: str) -> str:
     """Returns the command that makes a CSV."""
     if source in THEORY:
-        return f"python -m experiments.theory --logdir=runs/{scale}/mnist_svhn_random"
+        return f"python -m experiments.theory --logdir=runs/{scale}/mnist_svhn_random --out=experiments/results/theory"
     if source == FLOW:
         return "python -m experiments.inverse_flow --data_dir=DATA --seed=0"
     if match := re.fullmatch(_OTHER_EPOCHS, source):
-        return f"python -m mia_tf.train {train_flags(match[1], scale)} --epochs={match[2]}"
+        name, epochs = match.groups()
+        logdir = f"--logdir=runs/{scale}/{name}_{epochs}"
+        train = train_flags(name, scale).rpartition(" ")[0]
+        return f"python -m mia_tf.train {train} --epochs={epochs} {logdir} && python -m mia_tf.analyze {logdir}"
     return f"python -m experiments {source.split('/')[0]} --scale={scale} --data_dir=DATA"
 
 
