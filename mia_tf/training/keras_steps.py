@@ -79,7 +79,7 @@ class TensorFlowSteps:
     @tf.autograph.experimental.do_not_convert
     def _answer(self, rows: tf.Tensor, shift: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
         x, _ = self._take(rows)
-        if self._augment != "none":
+        if views.are_pictures(x):
             count = tf.shape(rows)[0]
             x = views.gather_views(x, tf.tile(shift[None], [count, 1]), tf.fill([count], mirrored))
         with self._outputs.exact():

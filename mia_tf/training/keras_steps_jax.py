@@ -141,7 +141,7 @@ class JaxSteps:
     @functools.partial(jax.jit, static_argnums=0)
     def _answer(self, weights, statistics, data, rows, shift, mirrored):
         x, _ = self._take(data, rows)
-        if self._augment != "none":
+        if views.are_pictures(x):
             x = views.gather_views(x, jnp.tile(shift[None], (len(rows), 1)), jnp.full(len(rows), mirrored))
         # In full float32, because attacks see small differences; by default, cards would multiply fewer bits.
         with self._outputs.exact(), jax.default_matmul_precision("float32"):

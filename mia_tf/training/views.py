@@ -29,6 +29,11 @@ def query_views(count: int) -> list[tuple[int, int, bool]]:
     return views[:count]
 
 
+def are_pictures(x) -> bool:
+    """Whether these are pictures (B, H, W, C), of which there are views, and no other arrays, nor several."""
+    return not isinstance(x, dict | tuple) and len(x.shape) == 4
+
+
 def gather_views(images, shifts, mirrored):
     """Shows each image shifted, with reflected borders, and mirrored if asked for.
 

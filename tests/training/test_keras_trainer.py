@@ -158,6 +158,12 @@ def test_views_are_augmented_and_asked():
     answers = KerasTrainer(of_pictures, pictures, Y[:20], config)(np.arange(16), 0)
     assert answers.shape == (20, 3, 3)
     assert np.abs(answers[:, 0] - answers[:, 1]).max() > 0.01 and np.abs(plain - answers).max() > 1e-4
+    # Models that were trained on the pictures as they are can be asked in several views too.
+    pictures[0] = pictures[0, :, ::-1] // 2 + pictures[0] // 2  # its own mirror image
+    unmoved = dataclasses.replace(config, augment="none", queries=2)
+    answers = KerasTrainer(of_pictures, pictures, Y[:20], unmoved)(np.arange(16), 0)
+    np.testing.assert_allclose(answers[0, 0], answers[0, 1], rtol=1e-5)
+    assert np.abs(answers[1:, 0] - answers[1:, 1]).max() > 0.01
 
 
 @only_tensorflow
