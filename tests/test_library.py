@@ -476,3 +476,25 @@ def test_what_a_probability_of_zero_counts_as_does_not_depend_on_the_way_to_it()
     other = mia_tf.audit(others, target=finished, **settings)
     for attack in settings["attacks"]:
         np.testing.assert_array_equal(one.scores(attack), other.scores(attack))
+
+
+@pytest.mark.parametrize("models", [[0, 0], [8], [-1], [0.5], np.ones(3, bool)])
+def test_a_subset_has_models_of_the_record_each_once(models):
+    shadows = mia_tf.ShadowModels(*answers())
+    with refuses("models", ANY, advice="each once"):
+        shadows.subset(models)
+
+
+def test_a_subset_may_be_a_mask():
+    shadows = mia_tf.ShadowModels(*answers())
+    chosen = np.arange(len(shadows)) % 2 == 1
+    assert [model.name for model in shadows.subset(chosen).models] == [f"model {k}" for k in np.flatnonzero(chosen)]
+
+
+def test_one_target_with_a_twin_is_measured_as_the_first_of_all():
+    logits, members, labels = answers()
+    shadows = mia_tf.ShadowModels(logits, members, labels)
+    settings = {"attacks": ["yeom", "rmia"], "fpr": (0.1,)}
+    first = mia_tf.audit(shadows, num_targets=1, **settings)
+    given = mia_tf.audit(shadows, target=logits[0], target_members=members[0], **settings)
+    assert given.attacks.equals(first.attacks) and not first.attacks["value"].isna().any()

@@ -13,7 +13,7 @@ Unlike `epsilon.epsilon_bounds`, this does not assume that the examples are inde
 """
 
 import numpy as np
-from scipy.special import betainc, betaincinv, logit
+from scipy.special import bdtr, betainc, betaincinv, logit
 
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.statistics import CONFIDENCE
@@ -21,6 +21,8 @@ from mia_tf.validation import check, check_shape
 
 _SHARES = np.array([0, *np.geomspace(0.002, 0.5, 18)])
 """Shares of the examples that are guessed to be members, or not to be; the best pair is chosen on a held-out half."""
+_IMPOSSIBLE = 1e-6
+"""Probability below which as many examples cannot have been included by fair coins."""
 _TOLERANCE = 1e-9
 """Of epsilon."""
 
@@ -44,7 +46,8 @@ def epsilon_one_run(
         tested examples.
 
     Raises:
-        InputError: the arrays have different shapes, or an argument is out of range.
+        InputError: the arrays have different shapes, or an argument is out of range, or no fair coins would include as
+            many.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -56,6 +59,9 @@ def epsilon_one_run(
     check_shape("scores", scores, (None,))
     check_shape("included", included, scores.shape, bool)
     check("delta", delta, 0 <= delta < 1, "must be in [0, 1)")
+    count = int(np.count_nonzero(included))
+    unlikely = 2 * bdtr(min(count, len(included) - count), len(included), 0.5) < _IMPOSSIBLE
+    check("included", f"{count} of {len(included)}", not unlikely, "must come from fair coins, one per example")
     check("confidence", confidence, 0 < confidence < 1, "must be in (0, 1)")
     known = np.flatnonzero(~np.isnan(scores))
     order = np.random.default_rng(seed).permutation(known)

@@ -12,16 +12,16 @@ def populations(
     lineup: Lineup, keep: np.ndarray, members: np.ndarray, masks: Mapping[str, np.ndarray]
 ) -> dict[str, Population]:
     """Name -> the pairs of examples and targets that are pooled."""
-    sides = sides_of(lineup, keep[:, : lineup.num_targets].sum(axis=1), members)
+    sides = sides_of(lineup, keep, members)
     return {name: Population(mask, members, *sides) for name, mask in masks.items()}
 
 
-def sides_of(lineup: Lineup, num_in: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray | None, int]:
+def sides_of(lineup: Lineup, keep: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray | None, int]:
     """What `Population` weighs pairs by: of how many models each example is IN, and how many models these are.
 
     Args:
         lineup: who is attacked.
-        num_in: (N,) int64, over all models of the LOGDIR.
+        keep: (N, M) bool, membership in the training sets of all models.
         targets: (N, T) bool, membership in the training sets of the attacked models.
     """
     alone = lineup.twins == NONE
@@ -31,4 +31,5 @@ def sides_of(lineup: Lineup, num_in: np.ndarray, targets: np.ndarray) -> tuple[n
         # In a balanced plan the memberships of targets without a twin go with the number of shadow models left, so
         # that each example must weigh the same on both sides whichever targets are attacked.
         return targets.sum(axis=1), targets.shape[1]
-    return num_in, lineup.num_targets
+    shadows = keep[:, lineup.first_shadow :]
+    return shadows.sum(axis=1), shadows.shape[1]

@@ -109,7 +109,8 @@ def _dominated_share(population: np.ndarray, ratios: np.ndarray, own: np.ndarray
     Args:
         population: (K,) float64, the log ratios of z, ascending.
         ratios: (n,) float64, the log ratios of x.
-        own: (n,) bool, where x itself stands in the population and must not count.
+        own: (n,) bool, where x itself stands in the population and must not count. Among several z of its ratio it does
+            count, and one z of the ratio of another x does not: so equal ratios have equal shares, whoever is a member.
 
     Returns:
         (n,) float64, strictly rising with `ratios`: j / K at the j-th z, 1 / K - d before the first and 1 + d after the
@@ -117,8 +118,11 @@ def _dominated_share(population: np.ndarray, ratios: np.ndarray, own: np.ndarray
     """
     if len(population) < 5:
         return np.full(ratios.shape, np.nan)
+    up_to = np.searchsorted(population, ratios, side="right")
+    alike = up_to - np.searchsorted(population, ratios, side="left")
+    own = np.where(own, alike < 2, alike == 1)
     size = len(population) - own
-    dominated = np.searchsorted(population, ratios, side="right") - own
+    dominated = up_to - own
     below = population[np.maximum(dominated - 1, 0)]
     above = population[np.minimum(dominated + own, len(population) - 1)]
     first, last = dominated == 0, dominated == size

@@ -265,8 +265,19 @@ class ShadowModels:
         return phi
 
     def subset(self, models: Iterable[int]) -> ShadowModels:
-        """The same record with only these of its models, by position."""
-        models, chosen = list(models), object.__new__(ShadowModels)
+        """The same record with only these of its models, by position, or a bool for each.
+
+        Raises:
+            InputError: a position is not that of a model, or is there twice.
+        """
+        models = np.asarray(list(models))
+        if models.dtype == bool and models.shape == (len(self.models),):
+            models = np.flatnonzero(models)
+        numbers = models.ndim == 1 and (models.dtype.kind in "iu" or not len(models))
+        fine = numbers and len(np.unique(models)) == len(models) and ((models >= 0) & (models < len(self.models))).all()
+        allowed = f"must be positions in [0, {len(self.models) - 1}], each once, or a bool for each model"
+        check("models", listed(models.ravel().tolist(), 5), bool(fine), allowed)
+        models, chosen = models.astype(np.int64).tolist(), object.__new__(ShadowModels)
         chosen.__dict__ = {**self.__dict__, "models": [self.models[model] for model in models]}
         chosen.__dict__.pop("floor", None)  # of these models, whether or not that of all was asked for before
         chosen.earlier = [record.subset(models) for record in self.earlier]

@@ -170,12 +170,12 @@ def inspect(
         InputError: `build` raises an error, or returns something else than a model that can be trained.
     """
     try:
-        model = build()
+        first = build()
     except Exception as error:  # whatever a user's code raises
         fail("build", getattr(build, "__name__", build), f"must return a Keras model; it raised {error_line(error)}")
-    check("build", type(model).__name__, isinstance(model, keras.Model), "must return a Keras model")
+    check("build", type(first).__name__, isinstance(first, keras.Model), "must return a Keras model")
     allowed = "must return a model that is compiled with a loss and an optimizer, or not compiled"
-    compiled = not model.compiled or (model.loss is not None and model.optimizer is not None)
+    compiled = not first.compiled or (first.loss is not None and first.optimizer is not None)
     check("build", "a model compiled without one of them", compiled, allowed)
     trainer = KerasTrainer(build, x, labels, config, kind)
     try:
@@ -189,6 +189,11 @@ def inspect(
             getattr(build, "__name__", build),
             f"must return a model that takes x; it raised {error_line(error)}",
         )
+    shared = {id(weight) for weight in first.trainable_variables} & {id(weight) for weight in model.trainable_variables}
+    shares = "weights" if shared or first is model else "its optimizer"
+    anew = not shared and first is not model and (first.optimizer is None or first.optimizer is not model.optimizer)
+    # Each model would go on from where the one before stopped, and remember what that was trained on.
+    check("build", f"a model that shares {shares} with the one before", anew, "must return a new model each time")
     if config.dp is not None:
         check_private(model, outputs)
         if not _on_jax():

@@ -121,6 +121,10 @@ def test_examples_without_scores_are_left_out_and_bad_input_is_said():
     assert np.isnan(epsilon_one_run(np.full(4, np.nan), included[:4], 0.0).epsilon_lower)
     with refuses("included", "shape (199,)"):
         epsilon_one_run(scores, included[:-1], 0.0)
+    noise = np.random.default_rng(0).normal(size=200)
+    with refuses("included", "140 of 200", advice="fair coins"):
+        epsilon_one_run(noise, np.arange(200) < 140, 1e-5)
+    assert epsilon_one_run(noise, np.arange(200) < 120, 1e-5).num_members > 0  # chance, once in 200 times
     with refuses("delta", 1.0):
         epsilon_one_run(scores, included, 1.0)
 

@@ -93,6 +93,18 @@ def test_models_that_differ_by_their_order_give_no_advantage(name, plan):
 
 
 @every_attack
+@pytest.mark.parametrize("plan", ["balanced", "bernoulli"])
+def test_answers_that_tie_give_no_advantage(name, plan):
+    """Noise of few values, most of them the highest, as a tree's or rounded probabilities are."""
+    rng = np.random.default_rng(len(plan))
+    keep = membership(rng, 5000, 16, 0.5, plan)
+    phi = np.minimum(np.round(rng.normal(1, 2, size=(5000, 1, 16))), 1)
+    value, low, high = area(run(name, phi, keep), keep)
+    assert abs(value - 0.5) < high - low
+    assert high - low < 0.025
+
+
+@every_attack
 def test_models_of_opposite_halves_give_no_advantage(name):
     """What one answers too high, its opposite answers too low: on each example they share it, and membership never."""
     rng = np.random.default_rng(11)

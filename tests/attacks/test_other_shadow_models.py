@@ -84,7 +84,7 @@ def test_targets_whose_twins_are_missing_are_not_given_away_by_how_many_shadow_m
     attacked = keep[:, :4]
     assert (lineup.twins[:4] == NONE).all() and (lineup.twins != NONE).any()
     scores = scores_of_targets(name, noise(rng, keep), keep, lineup)[:, :4]
-    population = Population(np.ones(len(keep), bool), attacked, *sides_of(lineup, plan.sum(axis=1), attacked))
+    population = Population(np.ones(len(keep), bool), attacked, *sides_of(lineup, keep, attacked))
     value, low, high = evaluate(scores.astype(np.float32), population, 0).metrics["auroc"]
     assert abs(value - 0.5) < high - low < 0.04
 
