@@ -478,7 +478,7 @@ def test_what_a_probability_of_zero_counts_as_does_not_depend_on_the_way_to_it()
         np.testing.assert_array_equal(one.scores(attack), other.scores(attack))
 
 
-@pytest.mark.parametrize("models", [[0, 0], [8], [-1], [0.5], np.ones(3, bool)])
+@pytest.mark.parametrize("models", [[0, 0], [12], [-1], [0.5], np.ones(3, bool)])
 def test_a_subset_has_models_of_the_record_each_once(models):
     shadows = mia_tf.ShadowModels(*answers())
     with refuses("models", ANY, advice="each once"):
