@@ -128,6 +128,24 @@ def test_what_private_training_cannot_train_is_refused_by_name(changes, words):
         mia_tf.KerasTask(lambda: build(**changes), X, Y, dp=mia_tf.PrivacyConfig(1.0))
 
 
+def test_a_build_that_gives_the_same_model_or_optimizer_again_is_refused():
+    """Each shadow model would begin with what the one before remembers."""
+    one, layer, optimizer = build(), keras.layers.Dense(4), keras.optimizers.Adam()
+
+    def with_one_optimizer():
+        model = build()
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        return model
+
+    for again, shared in (
+        (lambda: one, "weights"),
+        (lambda: build(between=[layer]), "weights"),
+        (with_one_optimizer, "optimizer"),
+    ):
+        with pytest.raises(InputError, match=f"`build` must return a new model each time.*shares .*{shared}"):
+            mia_tf.KerasTask(again, X, Y)
+
+
 def test_private_models_are_trained_and_recorded_with_their_guarantee(tmp_path, capsys):
     task = mia_tf.KerasTask(build, X, Y, epochs=2, batch_size=8, dp=mia_tf.PrivacyConfig(1.0, delta=1e-3))
     shadows = mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path)

@@ -235,7 +235,10 @@ def test_an_embedding_is_trained_on_jax_and_refused_on_tensorflow():
 
 @pytest.mark.skipif(not ON_JAX, reason="on TensorFlow layers need a rule for their per-example gradients")
 def test_on_jax_any_layer_will_do_that_keeps_nothing_of_the_examples():
-    check_trainable(between=[keras.layers.PReLU(), keras.layers.LayerNormalization(), keras.layers.Dropout(0.5)])
+    def with_weights():
+        return build(between=[keras.layers.PReLU(), keras.layers.LayerNormalization(), keras.layers.Dropout(0.5)])
+
+    inspect(with_weights, X, Y, Y, KerasConfig(1, 16, dp=PrivacyConfig(1.0)), None)
     frozen = keras.layers.BatchNormalization(trainable=False)
     check_trainable(between=[frozen])
 
