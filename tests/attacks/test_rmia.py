@@ -121,3 +121,12 @@ def test_a_capped_population_is_drawn_by_the_seed_and_not_by_the_blocks(name, mo
     others = attack.score(make_block(phi, keep))
     assert (others != scores).mean() > 0.9
     assert np.corrcoef(np.clip(others, 0, 1).ravel(), np.clip(scores, 0, 1).ravel())[0, 1] > 0.9
+
+
+def test_equal_ratios_have_equal_shares_for_members_and_nonmembers():
+    """A non-member's own ratio is among the z. Where answers tie, it once had a lower share than a member's."""
+    population = np.array([0, 0, 1, 2, 2, 2, 3, 4, 5, 5, 5, 5.0])
+    ratios = np.unique(population)
+    shares = [rmia._dominated_share(population, ratios, np.full(len(ratios), own)) for own in (True, False)]
+    np.testing.assert_array_equal(*shares)
+    assert (np.diff(shares[0]) > 0).all()
