@@ -17,6 +17,9 @@ from pathlib import Path
 
 from mia_tf.validation import InputError
 
+_OTHER_FILES = 1_024
+"""Besides locks, that a process may open: the usual limit."""
+
 
 def check_platform() -> None:
     """Raises InputError on a system without flock."""
@@ -80,3 +83,18 @@ def _is_at(file: int, path: Path) -> bool:
         return os.path.sameopenfile(file, now)
     finally:
         os.close(now)
+
+
+def allow_open_files(count: int) -> None:
+    """Raises this process's limit of open files if it leaves no room for that many locks."""
+    import resource  # which Windows lacks
+
+    # Nothing is said if the system refuses: a lock that cannot be opened then tells why. macOS calls its limit
+    # infinite, but allows no number above one of the kernel's.
+    with contextlib.suppress(OSError, ValueError):
+        limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = len(os.listdir("/dev/fd")) + count + _OTHER_FILES
+        if most != resource.RLIM_INFINITY:
+            needed = min(needed, most)
+        if limit != resource.RLIM_INFINITY and limit < needed:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))

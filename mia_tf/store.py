@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.files import expanded, load_array, load_json, write_array, write_arrays, write_json
+from mia_tf.locks import allow_open_files
 from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import GROUP_NAMES, GROUPS, OVER, Dataset, Examples, ModelRecord
 from mia_tf.stored_model import LOGITS, StoredModel
@@ -35,8 +36,6 @@ _ARRAYS = {
     "test_labels": "y_test.npy",
     "test_groups": "group_test.npy",
 }
-_OTHER_FILES = 1_024
-"""Besides locks, that a process may open: the usual limit."""
 _READ_ALWAYS = ("labels", "groups", "example_ids")
 _CONFIG = {
     **dict.fromkeys(("outputs", "arch", "subsets"), "text"),
@@ -406,25 +405,10 @@ class Store:
     @contextlib.contextmanager
     def claim_models(self, indices: Sequence[int]) -> Iterator[list[int]]:
         """Claims those of the models that are neither present nor held by another process; yields their indices."""
-        _allow_open_files(len(indices))
+        allow_open_files(len(indices))
         with contextlib.ExitStack() as claims:
             yield [index for index in indices if claims.enter_context(self.claim(index))]
 
     def sweep(self, indices: Iterable[int]) -> None:
         """Removes what processes that died left in .work of these models; what a living process holds stays."""
         self._work.sweep(indices, is_set_up=self.ours)
-
-
-def _allow_open_files(count: int) -> None:
-    """Raises this process's limit of open files if it leaves no room for that many locks."""
-    import resource  # which Windows lacks
-
-    # Nothing is said if the system refuses: a lock that cannot be opened then tells why. macOS calls its limit
-    # infinite, but allows no number above one of the kernel's.
-    with contextlib.suppress(OSError, ValueError):
-        limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        needed = len(os.listdir("/dev/fd")) + count + _OTHER_FILES
-        if most != resource.RLIM_INFINITY:
-            needed = min(needed, most)
-        if limit != resource.RLIM_INFINITY and limit < needed:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))

@@ -2,14 +2,16 @@
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 
+import pytest
 from refusals import refuses
 
-from mia_tf.locks import locked
+from mia_tf.locks import allow_open_files, locked
 
 # As on Windows, where importing either module fails, and os has no uname (which NumPy for Linux needs).
 WINDOWS = (
@@ -92,3 +94,28 @@ def test_commands_say_so_in_one_line(tmp_path):
     command = [sys.executable, "-c", code, f"--logdir={tmp_path / 'run'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "on Windows, run it in WSL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "models", "raised"),
+    [
+        (1024, 2**20, 4, 1024 + 10 + 4),
+        (4096, 2**20, 4, None),
+        (1024, 1030, 3000, 1030),
+        (1024, resource.RLIM_INFINITY, 3000, 1024 + 10 + 3000),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 3000, None),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_to_what_the_locks_need(limit, most, models, raised, monkeypatch):
+    """It was once set to the largest allowed, which macOS calls infinite and refuses: no model could be claimed."""
+    limits = []
+
+    def refusing(_, pair):
+        limits.append(pair)
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(os, "listdir", lambda folder: range(10))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, most))
+    monkeypatch.setattr(resource, "setrlimit", refusing)
+    allow_open_files(models)
+    assert limits == ([] if raised is None else [(raised, most)])

@@ -13,7 +13,7 @@ from toys import make_dataset
 
 from mia_tf.records import ModelRecord
 from mia_tf.shadow import signals
-from mia_tf.store import Store, _allow_open_files
+from mia_tf.store import Store
 
 CONFIG = {"arch": "cnn4-2-max", "lr": 0.1}
 
@@ -314,31 +314,6 @@ def test_a_claim_is_exclusive_and_ends_with_its_process(store, dataset):
     store.write(make_record(dataset, 0))
     with store.claim(0) as claimed:
         assert not claimed
-
-
-@pytest.mark.parametrize(
-    ("limit", "most", "models", "raised"),
-    [
-        (1024, 2**20, 4, 1024 + 10 + 4),
-        (4096, 2**20, 4, None),
-        (1024, 1030, 3000, 1030),
-        (1024, resource.RLIM_INFINITY, 3000, 1024 + 10 + 3000),
-        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 3000, None),
-    ],
-)
-def test_the_limit_of_open_files_is_raised_to_what_the_locks_need(limit, most, models, raised, monkeypatch):
-    """It was once set to the largest allowed, which macOS calls infinite and refuses: no model could be claimed."""
-    limits = []
-
-    def refusing(_, pair):
-        limits.append(pair)
-        raise ValueError("current limit exceeds maximum limit")
-
-    monkeypatch.setattr(os, "listdir", lambda folder: range(10))
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, most))
-    monkeypatch.setattr(resource, "setrlimit", refusing)
-    _allow_open_files(models)
-    assert limits == ([] if raised is None else [(raised, most)])
 
 
 def test_more_models_can_be_claimed_than_files_may_be_open(store):

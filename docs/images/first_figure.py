@@ -22,16 +22,17 @@ ATTACKS = {"yeom": "confidence alone (Yeom)", "lira_online_fixed": "LiRA", "rmia
 def draw(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
     """Draws the rates of the ATTACKS on logarithmic axes; `curves` are those of `Audit.curve`."""
     with matplotlib.rc_context(style.RC):
-        figure, ax = plt.subplots(figsize=(4.6, 3.2))
+        figure, ax = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
         for attack, look in style.attack_styles(ATTACKS).items():
             fpr, tpr = curves[attack]
-            ax.plot(fpr, tpr, color=look.colour, linestyle=look.linestyle, label=ATTACKS[attack])
+            line = {"color": look.colour, "linestyle": look.linestyle, "drawstyle": "steps-post"}  # as `figures.roc`
+            ax.plot(fpr, tpr, label=ATTACKS[attack], **line)
         ax.plot([1e-4, 1], [1e-4, 1], color="0.6", linestyle=":", label="guessing")
         ax.set(xscale="log", yscale="log", xlim=(1e-4, 1), ylim=(1e-4, 1.1))
         ax.set(xlabel="non-members wrongly accused", ylabel="members recognised")
         style.percent_axis(ax.xaxis)
         style.percent_axis(ax.yaxis)
-        ax.legend(loc="lower right")
+        figure.legend(loc="outside upper center", ncols=2)
         figure.savefig(path, dpi=110, bbox_inches="tight")
         plt.close(figure)
 

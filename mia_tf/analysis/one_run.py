@@ -60,8 +60,8 @@ def epsilon_one_run(
     check_shape("included", included, scores.shape, bool)
     check("delta", delta, 0 <= delta < 1, "must be in [0, 1)")
     count = int(np.count_nonzero(included))
-    unlikely = 2 * bdtr(min(count, len(included) - count), len(included), 0.5) < _IMPOSSIBLE
-    check("included", f"{count} of {len(included)}", not unlikely, "must come from fair coins, one per example")
+    possible = 2 * bdtr(min(count, len(included) - count), len(included), 0.5) >= _IMPOSSIBLE
+    check("included", f"{count} of {len(included)}", possible, "must come from fair coins, one per example")
     check("confidence", confidence, 0 < confidence < 1, "must be in (0, 1)")
     known = np.flatnonzero(~np.isnan(scores))
     order = np.random.default_rng(seed).permutation(known)

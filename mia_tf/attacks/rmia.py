@@ -110,7 +110,7 @@ def _dominated_share(population: np.ndarray, ratios: np.ndarray, own: np.ndarray
         population: (K,) float64, the log ratios of z, ascending.
         ratios: (n,) float64, the log ratios of x.
         own: (n,) bool, where x itself stands in the population and must not count. Among several z of its ratio it does
-        X
+            count, and a single z of the ratio of another x does not. So equal ratios have equal shares, members or not.
 
     Returns:
         (n,) float64, strictly rising with `ratios`: j / K at the j-th z, 1 / K - d before the first and 1 + d after the

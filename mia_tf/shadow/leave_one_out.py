@@ -14,7 +14,7 @@ left. On pure noise of 16 models, of which the first half answers two standard d
 one variance got AUC 0.55.
 
 If every model has one that was trained on exactly the other examples, that one is the partner. It is never on the
-target's side, so that a fit which holds it shows on which side the target is.
+target's side: a fit on it would show which side the target is on.
 """
 
 from collections.abc import Callable

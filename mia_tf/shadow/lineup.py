@@ -56,13 +56,12 @@ class Lineup:
                 trained on exactly the examples that the other was not. On noise that such models share, LiRA had an
                 AUROC of 0.55.
         """
-        rows = _telling(keep.sum(axis=1), keep.shape[1])
-        opposites = _opposites(keep[rows])
-        first, places = {}, np.arange(keep.shape[1])
-        for place, column in enumerate(np.packbits(keep[rows], axis=0).T if len(rows) > _FEW else ()):
-            same = first.setdefault(column.tobytes(), place)
-            if same != place:
-                fail(argument, f"models {same} and {place}, trained on the same examples", _OWN_SUBSETS)
+        told_apart = keep[_telling(keep)]
+        places, opposites = np.arange(keep.shape[1]), _opposites(told_apart)
+        if len(told_apart) > _FEW:
+            for same in _places(told_apart).values():
+                if len(same) > 1:
+                    fail(argument, f"models {same[0]} and {same[1]}, trained on the same examples", _OWN_SUBSETS)
         if (opposites == NONE).any() and (opposites != NONE).any():
             one = int(np.argmax(opposites != NONE))
             received = f"model {opposites[one]}, trained on exactly the examples that model {one} was not"
@@ -96,13 +95,11 @@ class Lineup:
                 is IN goes with how many targets it is IN. No leaving out makes up for that.
         """
         targets, shadows = keep[:, :num_targets], keep[:, num_targets:]
-        places: dict[bytes, list[int]] = {}
-        for place, column in enumerate(np.packbits(shadows, axis=0).T):
-            places.setdefault(column.tobytes(), []).append(place)
-        same = [places.get(column.tobytes(), []) for column in np.packbits(targets, axis=0).T]
+        places = _places(shadows)
+        same = [places.get(subset, []) for subset in _subsets(targets)]
         twins = np.array([positions[0] if positions else NONE for positions in same])
         num_in = shadows.sum(axis=1)
-        rows = _telling(num_in, shadows.shape[1])
+        rows = _telling(shadows)
         if not len(rows):  # shadow models trained on none of the examples, or on all: nothing to be alike in
             return cls(num_targets, num_targets, twins)
         pairs = _whole(_opposites(shadows[rows]))
@@ -129,17 +126,30 @@ class Lineup:
         return self.first_shadow > 0
 
 
-def _telling(num_in: np.ndarray, num_models: int) -> np.ndarray:
-    """Rows of the first examples that some models were trained on and others not, by how many were."""
-    return np.flatnonzero((num_in > 0) & (num_in < num_models))[:_COMPARED]
+def _telling(keep: np.ndarray) -> np.ndarray:
+    """Rows of the first examples that some models were trained on and others not."""
+    return np.flatnonzero(keep.any(axis=1) & ~keep.all(axis=1))[:_COMPARED]
+
+
+def _subsets(keep: np.ndarray) -> list[bytes]:
+    """Each model's subset of the examples, (N, M), as bytes that are equal for equal subsets."""
+    return [column.tobytes() for column in np.packbits(keep, axis=0).T]
+
+
+def _places(keep: np.ndarray) -> dict[bytes, list[int]]:
+    """Subset -> the places of the models that were trained on it."""
+    places: dict[bytes, list[int]] = {}
+    for place, subset in enumerate(_subsets(keep)):
+        places.setdefault(subset, []).append(place)
+    return places
 
 
 def _opposites(keep: np.ndarray) -> np.ndarray:
     """(M,) the place of the model that was trained on exactly the other ones of these examples, or NONE."""
     if len(keep) <= _FEW:
         return np.full(keep.shape[1], NONE)
-    places = {column.tobytes(): place for place, column in enumerate(np.packbits(keep, axis=0).T)}
-    return np.array([places.get(column.tobytes(), NONE) for column in np.packbits(~keep, axis=0).T], np.int64)
+    places = _places(keep)
+    return np.array([places.get(subset, [NONE])[0] for subset in _subsets(~keep)], np.int64)
 
 
 def _whole(opposites: np.ndarray) -> np.ndarray | None:

@@ -191,17 +191,18 @@ def inspect(
         )
     if config.dp is not None:
         check_private(model, outputs)
+        check_layers(model, x, outputs)
         if not _on_jax():
             from mia_tf.training.norm_rules import check_float32, check_supported
 
             check_supported(functional(model))
             check_float32(model)
-        check_layers(model, x, outputs)
-    shared = {id(weight) for weight in first.trainable_variables} & {id(weight) for weight in model.trainable_variables}
-    shares = "weights" if shared or first is model else "its optimizer"
-    anew = not shared and first is not model and (first.optimizer is None or first.optimizer is not model.optimizer)
     # Each model would go on from where the one before stopped, and remember what that was trained on.
-    check("build", f"a model that shares {shares} with the one before", anew, "must return a new model each time")
+    shared = {id(weight) for weight in first.trainable_variables} & {id(weight) for weight in model.trainable_variables}
+    anew = "must return a new model each time"
+    check("build", "a model that shares weights with the one before", not shared, anew)
+    same = first.compiled and first.optimizer is model.optimizer
+    check("build", "a model that shares its optimizer with the one before", not same, anew)
     as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
     targets = y if as_given else labels
     return outputs, targets.astype(np.float32) if targets.dtype == np.float64 else targets
