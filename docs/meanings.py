@@ -40,7 +40,7 @@ COLUMNS = {
     "headline's false positive rate.",
     "exposure_low": "Lower end of its 95% interval.",
     "exposure_high": "Upper end of its 95% interval.",
-    "rank": "1 for the most exposed example; equal exposures are ordered by `lira_evidence`.",
+    "rank": "1 for the most exposed example; equal exposures are ordered by `lira_evidence`. Missing if both are.",
     "models_needed": "Number of models, in all, that would make the 95% interval of its memorization 0.1 wide "
     "either way; the example is settled if there are that many. Empty if the memorization is unknown.",
     "split": "Which examples: `train` (each model's members), `out` (the other examples) or `test` (test images).",

@@ -99,7 +99,7 @@ def one_line(name: str) -> Iterator[None]:
 def path_flag(name: str) -> Path | None:
     """Returns the path that a flag gives, with `~` expanded; None if it is not given."""
     value = flags.FLAGS[name].value
-    return expanded(value) if value else None
+    return expanded(value, name) if value else None
 
 
 def required_path_flag(name: str) -> Path:
@@ -110,7 +110,7 @@ def required_path_flag(name: str) -> Path:
     """
     value = flags.FLAGS[name].value
     check_given(name, value, "FOLDER")
-    return expanded(value)
+    return expanded(value, name)
 
 
 def again(module: str, **paths: Path | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.settings import documented, setting
-from mia_tf.validation import InputError, check, check_choice, check_integer
+from mia_tf.validation import InputError, check, check_choice, check_integer, check_number
 
 DATA_SOURCES = ("auto", "npz", "tfds", "embedded")
 SUBSET_PLANS = ("balanced", "bernoulli")
@@ -40,7 +40,7 @@ PAD = 4
 """Pixels an image is padded by, with its reflection, before it is cropped back to its size (LiRA)."""
 MAX_QUERIES = 2 * (2 * PAD + 1) ** 2
 """Both mirrorings of every crop."""
-_MAX_MODELS = 10**6  # beyond any experiment; a slip of the keyboard
+MAX_MODELS = 10**6  # beyond any experiment; a slip of the keyboard
 MIN_MODELS = 4
 """Shadow models that an analysis needs."""
 
@@ -260,7 +260,8 @@ class PlanConfig:
     seed: int = setting(0, "Draws the subsets and each model's own seed.")
 
     def __post_init__(self):
-        check_integer("num_experiments", self.num_experiments, 1, _MAX_MODELS)
+        check_integer("num_experiments", self.num_experiments, 1, MAX_MODELS)
+        check_number("pkeep", self.pkeep)
         check("pkeep", self.pkeep, 0 < self.pkeep < 1, "must be in (0, 1)")
         check_choice("subsets", self.subsets, SUBSET_PLANS)
         alone = self.num_experiments == 1 and self.subsets == "balanced"

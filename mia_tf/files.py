@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from mia_tf.locks import locked
-from mia_tf.validation import InputError, listed
+from mia_tf.validation import InputError, check, listed
 
 UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
@@ -38,8 +38,13 @@ _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})[0-9a-f]{24}")
 _SECONDS_OF_A_DAY = 86400
 
 
-def expanded(path: str | Path) -> Path:
-    """Returns a path that a user gave, with `~` as the home folder. Nothing else is replaced: `$` stays as it is."""
+def expanded(path: str | os.PathLike, argument: str = "logdir") -> Path:
+    """Returns a path that a user gave, with `~` as the home folder. Nothing else is replaced: `$` stays as it is.
+
+    Raises:
+        InputError: it is empty, or no path; the message names the argument that gave it.
+    """
+    check(argument, repr(path), isinstance(path, str | os.PathLike) and str(path) != "", "must be a path")
     return Path(os.path.expanduser(path))
 
 

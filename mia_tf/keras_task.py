@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,8 @@ from mia_tf.labels import normalize_labels
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS
-from mia_tf.task import Task, unwrapped
-from mia_tf.validation import check, check_choice, check_shape
+from mia_tf.task import Task
+from mia_tf.validation import as_array, check, check_choice, check_shape
 
 if TYPE_CHECKING:
     from mia_tf.training.keras_trainer import KerasTrainer
@@ -146,9 +145,7 @@ class KerasTask(Task):
 
     def identity(self) -> dict:
         """Returns what tells this task from others in config.json."""
-        bound = _bound(self.train_and_predict.__wrapped__)
-        arguments = {"build_arguments": bound} if bound else {}
-        return {**super().identity(), **self._config.to_dict(), "x_digest": self._x_digest, **arguments}
+        return {**super().identity(), **self._config.to_dict(), "x_digest": self._x_digest}
 
     def training(self, num_members: int) -> Callable[[np.ndarray, int], np.ndarray]:
         """Returns what trains a model, for training sets of nominally `num_members` examples."""
@@ -177,24 +174,6 @@ class KerasTask(Task):
         return f"{self.note}\n{accounting.statement(promise)}"
 
 
-def _bound(build: Callable) -> str:
-    """The arguments that functools.partial has bound to `build`; "" for none.
-
-    What JSON cannot hold is named by its type: its own text may differ in each process.
-    """
-    texts = []
-    for partial in unwrapped(build)[1]:
-        named = [("", value) for value in partial.args]
-        named += [(f"{name}=", value) for name, value in sorted(partial.keywords.items())]
-        texts += [name + json.dumps(value, skipkeys=True, default=_plain) for name, value in named]
-    return ", ".join(texts)
-
-
-def _plain(value):
-    """What JSON shall hold for a value that it does not know."""
-    return value.item() if isinstance(value, np.generic) else type(value).__name__
-
-
 def _as_arrays(x, count: int):
     """The arrays of `x` as a model takes them: floats as float32, as `fit` casts them; integers as they are."""
     if isinstance(x, dict):
@@ -203,10 +182,11 @@ def _as_arrays(x, count: int):
 
 
 def _as_array(part, count: int) -> np.ndarray:
-    array = np.asarray(part)
+    array = as_array("x", part)
     kinds = "must be numbers or booleans; give text as token ids"
     check("x", f"dtype {array.dtype}", array.dtype.kind in "fiub", kinds)
     check_shape("x", array, (count, *[None] * max(array.ndim - 1, 0)))
+    check("x", "NaN or infinity", array.dtype.kind != "f" or np.isfinite(array).all(), "must be finite")
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from mia_tf.records import ALL, GROUPS, UNDER
-from mia_tf.validation import check, check_shape, fail, listed
+from mia_tf.validation import as_array, check, check_shape, fail, listed
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST_FLOAT = 2**53
@@ -144,15 +144,13 @@ def normalize_groups(groups, num_examples: int) -> np.ndarray | None:
         (N,) str; None if all examples are in one group.
 
     Raises:
-        InputError: there is not one group per example, or a name cannot be shown or means all examples.
+        InputError: there is not one group per example, or a name is missing, cannot be shown or means all examples.
 
     Example:
         >>> normalize_groups([0, 1, 0], 3)
         array(['over', 'under', 'over'], dtype='<U5')
     """
-    array = np.asarray(groups)
-    if array.dtype.kind == "O":
-        array = array.astype(str)
+    array = _as_array(groups, "groups")
     check_shape("groups", array, (num_examples,))
     check("groups", f"dtype {array.dtype}", array.dtype.kind in "biuU", "must be names, or whole numbers")
     if array.dtype.kind != "U":
@@ -168,10 +166,9 @@ def normalize_groups(groups, num_examples: int) -> np.ndarray | None:
 
 def _as_array(values, argument: str) -> np.ndarray:
     """An array of numbers, booleans or str, whatever the values came in."""
-    try:
-        array = np.asarray(values)
-    except ValueError:  # lists of several lengths
-        fail(argument, "lists of different lengths", "must be one array")
+    array = as_array(argument, values)
+    if array.dtype.kind == "U" and not hasattr(values, "dtype"):
+        array = np.asarray(values, object)  # NumPy makes "nan" of a missing value among strings
     if array.dtype.kind == "O":
         array = _from_objects(array, argument)
     if array.dtype.kind == "S":

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from mia_tf.settings import documented, setting
-from mia_tf.validation import check, check_choice, check_integer
+from mia_tf.validation import check, check_choice, check_integer, check_number
 
 SAMPLINGS = ("poisson", "shuffle")
 ACCOUNTANTS = ("rdp", "pld")
@@ -46,6 +46,10 @@ class PrivacyConfig:
     microbatch: int = setting(64, "Examples whose gradients are held at the same time; changes memory and speed only.")
 
     def __post_init__(self):
+        for name in ("noise_multiplier", "target_epsilon"):
+            check_number(name, getattr(self, name), optional=True)
+        for name in ("l2_norm_clip", "delta"):
+            check_number(name, getattr(self, name))
         noise, target = self.noise_multiplier, self.target_epsilon
         if noise is None:
             check("noise_multiplier", noise, target is not None, "must be given, or target_epsilon in its place")

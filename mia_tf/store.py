@@ -55,7 +55,7 @@ class Store:
 
     def __init__(self, logdir: str | Path, argument: str = "logdir"):
         """Takes the folder, and the parameter or flag that gave it, which every InputError names."""
-        self.logdir = expanded(logdir)
+        self.logdir = expanded(logdir, argument)
         self._argument = argument
         self._work = WorkFolder(self.logdir / ".work")
         self._folders = ModelFolders(self.logdir, argument)

@@ -7,6 +7,8 @@ import functools
 import hashlib
 import importlib.util
 import inspect
+import json
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -26,6 +28,9 @@ from mia_tf.validation import InputError, check, check_choice, check_shape, fail
 ANSWERS = part_of("train_and_predict", "the answers")
 """What checks call what the function of a task returns."""
 _MOST_GROUPS = 256  # their numbers are stored in one byte
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_WITHOUT_CAUSE = "Exception encountered when calling"
+"""How Keras begins the message of an error in a layer; the next line says what is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,8 @@ class Task:
         train_and_predict: a function of `rows`, (n,) int64, and `seed`, int. It trains a fresh model on these rows of
             the data and returns the model's answers for all N examples: (N, C), or (N, Q, C) for Q views of each
             example; (N,) or (N, 1) for one output of two classes. Rows are in rising order. All randomness should
-            follow from the seed, so that equal seeds give equal models.
+            follow from the seed, so that equal seeds give equal models. It may be a functools.partial, whose numbers
+            and texts then tell the task from others.
         labels: N true classes, as `mia_tf.ShadowModels` takes them: whole numbers, strings, booleans or one-hot rows.
             Column c of the answers belongs to class c: numbers are columns; strings are columns in sorted order, unless
             `classes` gives the order.
@@ -56,7 +62,7 @@ class Task:
         num_classes: number of classes, C.
         name: of the function, after the name of its file.
         digest: of the function's file, or of its own code if it has no file, as in a notebook. What the function uses
-            from elsewhere (other files, data, arguments bound to it) is not part of it.
+            from elsewhere (other files, data) is not part of it.
 
     Raises:
         InputError: an argument has another shape, type or range; the message names it.
@@ -159,6 +165,7 @@ class Task:
     def identity(self) -> dict:
         """Returns what tells this task from others in config.json: names, digests, and what the answers are."""
         groups = {} if self.groups is None else {"groups_digest": _digest("\n".join(self.groups))}
+        bound = _bound(self.train_and_predict)
         return {
             "task": self.name,
             "task_digest": self.digest,
@@ -166,6 +173,7 @@ class Task:
             "labels_digest": _digest(f"{self.labels.tolist()} {self.num_classes} {self.classes}"),
             "ids_digest": _digest("\n".join(self.ids)),
             **groups,
+            **({"arguments": bound} if bound else {}),
         }
 
     def answers(self, returned) -> np.ndarray:
@@ -174,7 +182,7 @@ class Task:
         Raises:
             InputError: it has another shape, is not finite, or is plainly of another kind than `outputs`.
         """
-        array = answers_of_one_model(returned)
+        array = answers_of_one_model(returned, ANSWERS)
         count, classes = len(self.labels), self.num_classes
         one_output = self.outputs != "logits" and classes == 2
         widths = {1} if self.outputs == "sigmoid" else {classes, 1} if one_output else {classes}
@@ -209,7 +217,7 @@ def load_task(spec: str) -> Task:
     """
     path, _, name = spec.rpartition(":")
     check("task", spec, bool(path and name), "must be FILE.py:NAME, such as my_task.py:task")
-    file = expanded(path).absolute()
+    file = expanded(path, "task").absolute()
     check("task", spec, file.is_file(), "must name a file that exists")
     # As with `python FILE.py`, the file may import its neighbours; its functions can be imported by its name.
     before = sys.modules.get(file.stem)
@@ -234,7 +242,7 @@ def load_task(spec: str) -> Task:
 
 
 def error_line(error: BaseException, where: CodeType | str | None = None) -> str:
-    """Returns one line about an error: its kind, the first line of its message, and where it was raised.
+    """Returns one line about an error: its kind, the line of its message that says most, and where it was raised.
 
     Args:
         error: as it was caught.
@@ -248,7 +256,10 @@ def error_line(error: BaseException, where: CodeType | str | None = None) -> str
         name = Path(frames[-1].filename).name
         # Without a file, as in a notebook, there is only the line of the cell.
         place = f" (line {frames[-1].lineno})" if name.startswith("<") else f" ({name}, line {frames[-1].lineno})"
-    message = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines()]
+    message, *more = [line for line in lines if line] or [""]
+    if more and message.startswith(_WITHOUT_CAUSE):
+        message = f"{message.rstrip('.')}: {more[0]}"
     return f"{type(error).__name__}: {message}{place}" if message else f"{type(error).__name__}{place}"
 
 
@@ -273,6 +284,24 @@ def unwrapped(function: Callable) -> tuple[Callable, list[functools.partial]]:
             return function, partials
         partials.append(function)
         function = function.func
+
+
+def _bound(function: Callable) -> str:
+    """The arguments that functools.partial has bound to a function; "" for none.
+
+    What JSON cannot hold is named by its type: its own text may differ in each process.
+    """
+    texts = []
+    for partial in unwrapped(function)[1]:
+        named = [("", value) for value in partial.args]
+        named += [(f"{name}=", value) for name, value in sorted(partial.keywords.items())]
+        texts += [name + json.dumps(value, skipkeys=True, default=_plain) for name, value in named]
+    return ", ".join(texts)
+
+
+def _plain(value):
+    """What JSON shall hold for a value that it does not know."""
+    return value.item() if isinstance(value, np.generic) else type(value).__name__
 
 
 def _code_of(function: Callable) -> CodeType | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mia_tf import subsets
-from mia_tf.config import TaskConfig
+from mia_tf.config import MAX_MODELS, TaskConfig
 from mia_tf.files import expanded
 from mia_tf.run_options import RunOptions
 from mia_tf.shadow.shadow_models import ShadowModels
@@ -56,7 +56,7 @@ def train_shadow_models(
         >>> print(mia_tf.audit(shadows))  # doctest: +SKIP
     """
     check("task", type(task).__name__, isinstance(task, Task), "must be a mia_tf.Task")
-    check_integer("num_models", num_models, 2)
+    check_integer("num_models", num_models, 2, MAX_MODELS)
     config = TaskConfig(num_experiments=num_models, pkeep=pkeep, seed=seed, task=task.identity())
     source = packed(task)
     if logdir is not None:

@@ -146,7 +146,7 @@ def read_task_config(values: flags.FlagValues = flags.FLAGS) -> tuple[Callable, 
     config = TaskConfig(**plan)
     file, _, _ = values.task.rpartition(":")
     options = _read_options(run, config, file)
-    source = functools.partial(load_task, str(expanded(values.task).absolute()))
+    source = functools.partial(load_task, str(expanded(values.task, "task").absolute()))
     return source, config, options
 
 

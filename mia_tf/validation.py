@@ -1,7 +1,7 @@
 """Checks of what a user passes in: each failure is one line with the name, the value and what is allowed."""
 
 import numbers
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NoReturn
 
@@ -86,7 +86,33 @@ def check_integer(name: str, value: Any, minimum: int, maximum: int | None = Non
     if maximum is not None:
         bounds = f"must be an integer in [{minimum}, {maximum}]"
     integral = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    check(name, value, integral and value >= minimum and (maximum is None or value <= maximum), bounds)
+    fits = integral and value >= minimum and (maximum is None or value <= maximum)
+    check(name, _quoted(value), fits, bounds)
+
+
+def check_number(name: str, value: Any, *, optional: bool = False) -> None:
+    """Raises InputError unless the value is a real number (or None if optional); its range is checked after this."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    check(name, _quoted(value), number or (optional and value is None), "must be a number")
+
+
+def _quoted(value: Any) -> Any:
+    """A string as it stands in code, so that "4" does not look like 4; anything else as it is."""
+    return repr(value) if isinstance(value, str) else value
+
+
+def check_several(name: str, values: Any, example: str) -> None:
+    """Raises InputError for one value, or a string, where a list of values is wanted; shows an example of one."""
+    several = isinstance(values, Iterable) and not isinstance(values, str | bytes)
+    check(name, repr(values), several, f"must be a list, such as {example}")
+
+
+def as_array(name: str, values: Any) -> np.ndarray:
+    """Returns an argument as an array. Raises InputError for lists of different lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        fail(name, "lists of different lengths", "must be one array")
 
 
 def check_choice(name: str, value: Any, choices: Collection) -> None:

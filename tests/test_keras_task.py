@@ -52,13 +52,13 @@ def test_arguments_bound_to_build_tell_tasks_apart():
         return mia_tf.KerasTask(functools.partial(sized, *args, **kwargs), X, Y).identity()
 
     two = identity(2)
-    assert two["task"] == "test_keras_task.sized" and two["build_arguments"] == "2"
+    assert two["task"] == "test_keras_task.sized" and two["arguments"] == "2"
     plain = mia_tf.KerasTask(sized_of_three, X, Y).identity()
-    assert two["task_digest"] == plain["task_digest"] and "build_arguments" not in plain  # of one file
-    assert identity(64)["build_arguments"] == "64" and identity(np.int64(2)) == two
-    assert identity(2, scale=0.5)["build_arguments"] == "2, scale=0.5"
+    assert two["task_digest"] == plain["task_digest"] and "arguments" not in plain  # of one file
+    assert identity(64)["arguments"] == "64" and identity(np.int64(2)) == two
+    assert identity(2, scale=0.5)["arguments"] == "2, scale=0.5"
     own = identity(2, layer=lambda units: keras.layers.Dense(units))
-    assert own["build_arguments"] == '2, layer="function"'  # whose text holds an address
+    assert own["arguments"] == '2, layer="function"'  # whose text holds an address
 
 
 def sized_of_three():
@@ -88,6 +88,11 @@ def raising():
         ({"build": lambda: build((4, "softmax"))}, "build", "3 outputs"),
         ({"build": lambda: build(between=[keras.layers.Reshape((3, 2))])}, "build", "shape"),
         ({"build": lambda: keras.Sequential([keras.Input((7,)), keras.layers.Dense(3)])}, "build", "takes x"),
+        ({"build": lambda: keras.Sequential([keras.Input((7,)), keras.layers.Dense(3)])}, "build", "incompatible with"),
+        ({"y": np.eye(3)[Y]}, "build", "loss and metrics take y"),
+        ({"build": lambda: build(loss="categorical_crossentropy")}, "build", "loss and metrics take y"),
+        ({"x": np.where(np.arange(6) == 5, np.nan, X)}, "x", "finite"),
+        ({"x": [[1], [1, 2]]}, "x", "one array"),
         ({"x": X.astype(str)}, "x", "token ids"),
         ({"x": {"a": X[:39]}}, "x", "shape"),
         ({"epochs": 0}, "epochs", "integer"),

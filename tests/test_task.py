@@ -116,7 +116,8 @@ def test_its_identity_follows_what_changes_a_result(tmp_path):
     assert changed(ids=range(1, 21)) == {"ids_digest"}
     assert changed(groups=LABELS) == {"groups_digest"}
     assert changed(outputs="probabilities") == {"outputs"}
-    assert changed(train_and_predict=functools.partial(answer)) == set()  # what is bound is not looked at
+    assert changed(train_and_predict=functools.partial(answer)) == set()
+    assert changed(train_and_predict=functools.partial(answer, width=3)) == {"arguments"}
     decorated = functools.wraps(functools.partial(answer))(lambda *given: answer(*given))
     assert changed(train_and_predict=functools.partial(decorated)) == set()  # one behind the other
     assert changed(train_and_predict=lambda rows, seed: answer(rows, seed)) == {"task"}  # of the same file

@@ -48,7 +48,7 @@ def text_of(node):
 
 
 CHECKS = {"fail", "check", "check_given", "check_integer", "check_choice", "check_shape", "check_ids", "check_arch"}
-CHECKS |= {"check_arch_fits"}
+CHECKS |= {"check_arch_fits", "check_number", "check_several", "as_array"}
 """Functions whose first two arguments are the name and the value of what they check."""
 
 

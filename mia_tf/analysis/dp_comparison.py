@@ -18,7 +18,7 @@ from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.result import Audit
 from mia_tf.files import expanded, folder_to_fill, write_texts
 from mia_tf.records import ALL
-from mia_tf.validation import check, check_choice, fail
+from mia_tf.validation import check, check_choice, check_several, fail
 
 PLAIN = "without DP"
 """What the run without DP is called by default."""
@@ -132,7 +132,7 @@ class Comparison:
         Raises:
             InputError: the folder cannot be written, or holds an audit, whose tables have the same names.
         """
-        folder = expanded(folder)
+        folder = expanded(folder, "folder")
         check("folder", folder, not (folder / "examples.csv").exists(), "must not be the folder of an audit")
         try:
             with folder_to_fill(folder):
@@ -185,11 +185,14 @@ def compare(
         >>> comparison.save("runs/dp_comparison")  # doctest: +SKIP
         >>> mia_tf.compare(["runs/plain", "runs/eps3", "runs/eps100"]).frontier()  # doctest: +SKIP
     """
-    given = [plain] if isinstance(plain, str | os.PathLike) else list(plain)
+    one = isinstance(plain, str | os.PathLike)
+    if not one:
+        check_several("plain", plain, '["runs/plain", "runs/dp"], or one LOGDIR')
+    given = [plain] if one else list(plain)
     check("plain", plain, bool(given), "must name a LOGDIR trained without DP")
     first, *more = given
-    logdirs = [Path(logdir) for logdir in (*more, *([dp] if isinstance(dp, str | os.PathLike) else dp))]
-    runs = read_runs(Path(first), logdirs)
+    logdirs = [expanded(logdir, "dp") for logdir in (*more, *([dp] if isinstance(dp, str | os.PathLike) else dp))]
+    runs = read_runs(expanded(first, "plain"), logdirs)
     settings = [run.models[0].hparams() for run in runs]
     labels = _default_labels(logdirs, settings[1:]) if labels is None else list(map(str, labels))
     fitting = len(labels) == len(runs) == len(set(labels))

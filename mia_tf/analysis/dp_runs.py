@@ -42,7 +42,7 @@ def read_runs(plain: str | Path, dp: Sequence[str | Path]) -> list[ShadowModels]
             or the subsets of a model differ; no index is common; `plain` was trained with DP, or one of `dp` without;
             guarantees differ in delta or within a LOGDIR.
     """
-    different = len({expanded(logdir).resolve() for logdir in dp})
+    different = len({expanded(logdir, "dp").resolve() for logdir in dp})
     check("dp", ", ".join(map(str, dp)), 0 < len(dp) == different, "must name at least one LOGDIR, and each once")
     arguments = [("plain", plain), *(("dp", logdir) for logdir in dp)]
     records = [ShadowModels.open(logdir, argument=name) for name, logdir in arguments]

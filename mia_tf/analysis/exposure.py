@@ -31,16 +31,17 @@ def exposure(scores: np.ndarray, keep: np.ndarray, threshold: float) -> tuple[np
 
 
 def ranks(exposures: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """The rank of each example, (N,) int64: 1 for the most exposed; ties in the order of their mean evidence.
+    """The rank of each example, (N,) float64: 1 for the most exposed; ties in the order of their mean evidence.
 
     Args:
-        exposures, evidence: (N,) float64, higher = easier to recognise; NaN comes last.
+        exposures, evidence: (N,) float64, higher = easier to recognise; NaN comes last. An example of which both are
+            NaN has no rank: NaN.
 
     Example:
-        >>> ranks(np.array([0.5, np.nan, 0.5, 1.0]), np.array([1.0, 0.0, 2.0, 0.0]))
-        array([3, 4, 2, 1])
+        >>> ranks(np.array([0.5, np.nan, 0.5, np.nan]), np.array([1.0, 0.0, 2.0, np.nan]))
+        array([ 2.,  3.,  1., nan])
     """
     order = np.lexsort((-np.nan_to_num(evidence, nan=-np.inf), -np.nan_to_num(exposures, nan=-np.inf)))
-    result = np.empty(len(order), np.int64)
+    result = np.empty(len(order))
     result[order] = np.arange(1, len(order) + 1)
-    return result
+    return np.where(np.isnan(exposures) & np.isnan(evidence), np.nan, result)

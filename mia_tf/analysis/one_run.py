@@ -17,7 +17,7 @@ from scipy.special import bdtr, betainc, betaincinv, logit
 
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.statistics import CONFIDENCE
-from mia_tf.validation import check, check_shape
+from mia_tf.validation import as_array, check, check_number, check_shape
 
 _SHARES = np.array([0, *np.geomspace(0.002, 0.5, 18)])
 """Shares of the examples that are guessed to be members, or not to be; the best pair is chosen on a held-out half."""
@@ -55,9 +55,13 @@ def epsilon_one_run(
         >>> bool(epsilon_one_run(rng.normal(size=1000) + 4 * included, included, 1e-5).epsilon_lower > 2)
         True
     """
-    scores, included = np.asarray(scores, np.float64), np.asarray(included)
+    scores, included = as_array("scores", scores), as_array("included", included)
+    check("scores", f"dtype {scores.dtype}", scores.dtype.kind in "fiu", "must be numbers")
+    scores = scores.astype(np.float64)
     check_shape("scores", scores, (None,))
     check_shape("included", included, scores.shape, bool)
+    check_number("delta", delta)
+    check_number("confidence", confidence)
     check("delta", delta, 0 <= delta < 1, "must be in [0, 1)")
     count = int(np.count_nonzero(included))
     possible = 2 * bdtr(min(count, len(included) - count), len(included), 0.5) >= _IMPOSSIBLE

@@ -13,7 +13,7 @@ from mia_tf.analysis import summary, tables
 from mia_tf.analysis.evaluation import Evaluation
 from mia_tf.files import expanded, folder_to_fill, load_json, write_texts
 from mia_tf.records import ALL
-from mia_tf.validation import InputError, check_choice, fail
+from mia_tf.validation import InputError, check, check_choice, check_shape, fail
 
 FACTS = "audit.json"
 """The file beside the CSVs that holds `Audit.about`, and how many rows each CSV has."""
@@ -137,13 +137,14 @@ class Audit:
             figure: "roc" (one curve per attack), "roc_all" (one per variant), "attacks", "sweep", "privacy_scores",
                 "memorization", "memorization_histogram", "privacy_score_ood", "memorization_ood" or "examples".
             ax: a matplotlib Axes for the figure's main panel; None: a page of its own with all panels.
-            images: for "examples", (N, H, W, C) uint8, the pictures of the records.
+            images: for "examples", (rows, H, W, C) uint8, the pictures of the records by their column `row`.
 
         Returns:
             The matplotlib Figure.
 
         Raises:
-            InputError: there is no such figure, or the audit has no numbers for it.
+            InputError: there is no such figure, the audit has no numbers for it, or the images are no pictures of all
+                records.
 
         Example:
             `audit.plot("roc").savefig("roc.png")`
@@ -153,6 +154,7 @@ class Audit:
         from mia_tf.figures import pages, style
 
         check_choice("figure", figure, (*pages.NAMES, *pages.ON_REQUEST))
+        self._check_images(images)
         with matplotlib.rc_context(style.RC):
             if ax is not None:
                 pages.draw_panel(ax, self, figure)
@@ -171,20 +173,30 @@ class Audit:
 
         Args:
             path: of the page. The JSON has its name with the suffix .json.
-            images: (N, H, W, C) uint8, the pictures of the records; None if they are no pictures.
+            images: (rows, H, W, C) uint8, the pictures of the records by their column `row`; None if there are none.
 
         Returns:
             The path of the page.
 
         Raises:
-            InputError: the folder cannot be written.
+            InputError: the folder cannot be written, or the images are no pictures of all records.
 
         Example:
             `audit.report("report.html")`
         """
         from mia_tf.report.page import write_report  # here, because only reports need it
 
+        self._check_images(images)
         return write_report(self, path, images=images)
+
+    def _check_images(self, images: np.ndarray | None) -> None:
+        """Raises InputError unless the images are pictures of all records, or None."""
+        if images is None:
+            return
+        rows = self.records["row"].to_numpy()
+        check_shape("images", images, (None, None, None, None), np.uint8)
+        fits = rows.min() >= 0 and rows.max() < len(images)
+        check("images", f"{len(images)} pictures", fits, f"must hold one for each row of the data, up to {rows.max()}")
 
     # ---- what figures and pages show
 
@@ -285,7 +297,7 @@ class Audit:
         Raises:
             InputError: the folder cannot be written.
         """
-        folder = expanded(folder)
+        folder = expanded(folder, "folder")
         try:
             with folder_to_fill(folder):
                 self.write(folder)
@@ -343,7 +355,7 @@ def load_audit(folder, remedy: str = "", *, argument: str = "folder") -> Audit:
         ...     load_audit(audit.save(folder)) == audit
         True
     """
-    folder = expanded(folder)
+    folder = expanded(folder, argument)
     frames = {}
     for name in _ATTRIBUTES:
         if name in _OPTIONAL and not (folder / f"{name}.csv").exists():

@@ -35,7 +35,7 @@ from mia_tf.shadow.lineup import NONE
 from mia_tf.shadow.scratch import scratch_folder
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.sweep import Sweep
-from mia_tf.validation import check, check_integer, fail
+from mia_tf.validation import check, check_integer, check_number, check_several, fail
 
 CORRELATED = (
     ("memorization", "privacy_score"),
@@ -108,9 +108,11 @@ def audit(
     levels = check_levels(fpr)
     check_integer("num_targets", num_targets, 1, optional=True)
     check_integer("seed", seed, 0)
+    check_number("delta", delta, optional=True)
     check("delta", delta, delta is None or 0 <= delta < 1, "must be in [0, 1)")
+    check_several("num_shadow", num_shadow, "[4, 16]")
     if len(num_shadow) and not limitable(chosen):
-        fail("attacks", ",".join(chosen), "must name attacks whose shadow models can be limited by --num_shadow")
+        fail("attacks", ",".join(chosen), "must name an attack whose shadow models `num_shadow` can limit")
     targets, known = _targets(shadows, target, target_members)
     if targets is None and num_targets == 1 and len(shadows) > MIN_MODELS and _by_fair_coins(shadows):
         shadows, targets = _one_apart(shadows)
@@ -128,7 +130,7 @@ def audit(
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(Threads())
         folder = (
-            stack.enter_context(scratch_folder(expanded(scratch or gettempdir())))
+            stack.enter_context(scratch_folder(expanded(scratch or gettempdir(), "scratch")))
             if num_bytes > LARGEST_IN_MEMORY
             else None
         )
@@ -243,8 +245,10 @@ def _attacks(names: Iterable[str], num_models: int, seed: int) -> dict[str, Atta
 
 def check_attacks(names: Sequence[str] | None) -> list[str]:
     """The attacks to run, as tables list them; None is for all. Raises InputError for a name that none has."""
+    if names is not None:
+        check_several("attacks", names, '["lira_online", "rmia"]')
     known = tables.in_order(attack_classes())
-    chosen = tables.in_order(known if names is None else names)
+    chosen = tables.in_order(known if names is None else map(str, names))
     for name in chosen:
         if name not in known:
             fail("attacks", name, "must be among " + ", ".join(known))
@@ -255,6 +259,9 @@ def check_attacks(names: Sequence[str] | None) -> list[str]:
 
 def check_levels(fpr: Sequence[float]) -> tuple[float, ...]:
     """False positive rates, falling, each once. Raises InputError if there is none or one is not in (0, 1)."""
+    check_several("fpr", fpr, "[0.01, 0.001]")
+    for level in fpr:
+        check_number("fpr", level)
     levels = tuple(sorted({float(level) for level in fpr}, reverse=True))
     check("fpr", fpr, len(levels) > 0, "must name at least one false positive rate")
     for level in levels:

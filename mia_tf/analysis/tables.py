@@ -75,13 +75,13 @@ labels alone, and the attacks that see x or several epochs."""
 _KINDS = {
     **dict.fromkeys(("attack", "other_attack", "population", "other_population", "metric", "note", "split"), "text"),
     **dict.fromkeys(("example_id", "label", "group", "x", "y"), "text"),
-    **dict.fromkeys(("index", "rank", "n_in", "n_out", "n", "num_models", "num_targets"), "integer"),
+    **dict.fromkeys(("index", "n_in", "n_out", "n", "num_models", "num_targets"), "integer"),
     **dict.fromkeys(("num_members", "num_nonmembers"), "integer"),
-    **dict.fromkeys(("num_shadow", "other_num_shadow", "models_needed"), "maybe_integer"),
+    **dict.fromkeys(("num_shadow", "other_num_shadow", "models_needed", "rank"), "maybe_integer"),
     **dict.fromkeys(("privacy_score", "ood_msp", "ood_energy", "lira_evidence", "threshold"), "number"),
 }
 """Column -> its kind for `files.read_csv`; the others are finite, as rates are. num_shadow is missing if all models
-are used, and models_needed if the memorization is unknown."""
+are used, models_needed if the memorization is unknown, and rank if the attack says nothing of an example."""
 _RECORDS = {"index": "row", "example_id": "id"}
 """Column of examples.csv -> column of `Audit.records`."""
 

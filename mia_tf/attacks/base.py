@@ -54,12 +54,15 @@ AnyAttack = TypeVar("AnyAttack", bound=Attack)
 def register(name: str):
     """Class decorator: enters an Attack in the table under `name`, as the command line and the CSVs call it.
 
+    The same class defined again, as when a notebook's cell is run once more, replaces what was there.
+
     Raises:
         ValueError: another attack has that name.
     """
 
     def enter(attack: type[AnyAttack]) -> type[AnyAttack]:
-        if name in ATTACKS:
+        known = ATTACKS.get(name, attack)
+        if (known.__module__, known.__qualname__) != (attack.__module__, attack.__qualname__):
             raise ValueError(f"Attack {name!r} of {attack.__module__} is already that of {ATTACKS[name].__module__}")
         ATTACKS[name] = attack
         return attack

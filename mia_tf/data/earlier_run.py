@@ -87,7 +87,7 @@ def read(logdir: str | Path, argument: str = "scores_from") -> EarlierRun:
 
 def open_run(logdir: str | Path, argument: str = "scores_from") -> Store:
     """Opens a LOGDIR that `mia_tf.train` wrote, analyzed or not. Raises InputError if it is none."""
-    folder = expanded(logdir)
+    folder = expanded(logdir, argument)
     trained = (folder / "config.json").is_file()
     check(argument, logdir, trained, "must be a LOGDIR that `python -m mia_tf.train` wrote")
     return Store.open(folder, argument)

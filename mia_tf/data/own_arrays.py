@@ -14,7 +14,7 @@ from mia_tf.data.pictures import Pictures, read_pictures
 from mia_tf.files import expanded
 from mia_tf.labels import normalize_ids, normalize_labels, occurring_classes
 from mia_tf.records import OVER, UNDER, Dataset
-from mia_tf.validation import check, check_shape, listed, part_of
+from mia_tf.validation import check, check_shape, fail, listed, part_of
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test", "group_train", "group", "group_test", "ids", "classes")
 _MEDMNIST = {"x_train": "train_images", "y_train": "train_labels", "x_test": "test_images", "y_test": "test_labels"}
@@ -63,8 +63,9 @@ def fingerprint(path: str) -> dict[str, str]:
 
 def _existing(path: str) -> Path:
     """The path of a user's archive, which must exist."""
-    file = expanded(path)
-    check("dataset", f"npz:{path}", file.is_file(), "must be npz:PATH with the path of a file")
+    file = expanded(path, "dataset") if path else None
+    if file is None or not file.is_file():
+        fail("dataset", f"npz:{path}", "must be npz:PATH with the path of a file")
     return file
 
 

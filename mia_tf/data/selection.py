@@ -215,7 +215,7 @@ def _without(dataset: Dataset, path: str) -> Dataset:
 def _read_ids(path: str) -> list[str]:
     """The different lines of a text file, in order; empty ones and spaces around them do not count."""
     try:
-        lines = expanded(path).read_text(encoding="utf-8").split("\n")
+        lines = expanded(path, "without").read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         fail("without", path, f"must be a text file of example ids, one per line ({getattr(error, 'strerror', error)})")
     ids = {line.strip() for line in lines} - {""}

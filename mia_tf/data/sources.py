@@ -67,7 +67,7 @@ def folder_of_archives(data_dir: str | None) -> Path | None:
     given = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
     if not given:
         return None
-    folder = expanded(given)
+    folder = expanded(given, "data_dir")
     check("data_dir", given, folder.is_dir(), f"(or {ENVIRONMENT_VARIABLE}) must be a folder that exists")
     return folder
 

@@ -53,7 +53,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 def main() -> int:
     """Writes the report, and prints its path and the verdict on each limit."""
     logdir = command_line.required_path_flag("logdir")
-    compare = [str(expanded(other)) for other in flags.FLAGS.compare]
+    compare = [str(expanded(other, "compare")) for other in flags.FLAGS.compare]
     out, shadow_logdir = command_line.path_flag("out"), command_line.path_flag("shadow_logdir")
     path, limits = report_logdir(logdir, compare, out, flags.FLAGS.fail_above, shadow_logdir)
     for limit in limits:

@@ -136,7 +136,7 @@ def _records(audit, table: str) -> dict:
     titles = dict(zip(audit.groups, audit.group_titles, strict=True)) if len(audit.groups) > 1 else {}
     rows = [
         {
-            "rank": row.rank,
+            "rank": int(row.rank),
             "row": row.row,
             "id": str(row.id),
             "label": str(row.label),

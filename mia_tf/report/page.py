@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
-from mia_tf.files import folder_to_fill, write_texts
+from mia_tf.files import expanded, folder_to_fill, write_texts
 from mia_tf.report import words
 from mia_tf.report.drawings import drawings
 from mia_tf.report.numbers import Source, report_numbers
@@ -47,7 +47,7 @@ def write_report(
     Raises:
         InputError: the path is a JSON file's, or its folder cannot be written.
     """
-    path = Path(path)
+    path = expanded(path, "path")
     check("path", path, path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it")
     if source is None:
         call = f"mia_tf.audit(shadows, {_arguments(audit)}).report({path.name!r})"

@@ -15,7 +15,7 @@ from mia_tf.shadow import signals
 from mia_tf.shadow.answers import About, Answers, answers_of, check_fits, in_memory
 from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
-from mia_tf.validation import check, check_integer, check_shape, fail, listed, part_of
+from mia_tf.validation import as_array, check, check_integer, check_several, check_shape, fail, listed, part_of
 
 _SAMPLE = 1000
 ALL_EPOCHS = "all"
@@ -270,6 +270,7 @@ class ShadowModels:
         Raises:
             InputError: a position is not that of a model, or is there twice.
         """
+        check_several("models", models, "[0, 2]")
         models = np.asarray(list(models))
         if models.dtype == bool and models.shape == (len(self.models),):
             models = np.flatnonzero(models)
@@ -305,7 +306,7 @@ class ShadowModels:
         check(
             "target", "an array", self.has_logits, "must not be given with shadow models of which only scores were kept"
         )
-        array = answers_of_one_model(answers)
+        array = answers_of_one_model(answers, "target")
         num_examples, num_queries, num_outputs = self.models[0].shape
         wanted = num_examples, num_queries, num_outputs
         words = f"must have the shape of one shadow model's answers, {wanted} (or without the axis of one query)"
@@ -327,20 +328,21 @@ class ShadowModels:
 
 def _as_four_axes(logits, outputs: str) -> np.ndarray:
     """The outputs as (M, N, Q, C)."""
-    array = np.asarray(logits)
+    array = as_array("logits", logits)
+    shape = array.shape
     check("logits", f"dtype {array.dtype}", array.dtype.kind in "fiu", "must be numbers")
     if array.ndim == 2 and outputs in ("sigmoid", "probabilities"):
         array = array[..., None]
     if array.ndim == 3:
         array = array[:, :, None]
-    check("logits", f"shape {np.shape(logits)}", array.ndim == 4, "must have shape (M, N, C) or (M, N, Q, C)")
-    check("logits", f"shape {np.shape(logits)}", array.size > 0, "must hold at least one model, example and query")
+    check("logits", f"shape {shape}", array.ndim == 4, "must have shape (M, N, C) or (M, N, Q, C)")
+    check("logits", f"shape {shape}", array.size > 0, "must hold at least one model, example and query")
     return array
 
 
 def _as_x(x, num_examples: int) -> np.ndarray:
     """The examples as numbers (N, ...)."""
-    array = np.asarray(x)
+    array = as_array("x", x)
     check("x", f"dtype {array.dtype}", array.dtype.kind in "biuf", "must be numbers")
     one_each = f"must hold one row of numbers for each of the {num_examples} examples"
     check("x", f"shape {array.shape}", array.ndim >= 2 and len(array) == num_examples, one_each)
@@ -350,7 +352,7 @@ def _as_x(x, num_examples: int) -> np.ndarray:
 
 def _membership(members, shape: tuple[int, ...], argument: str = "members") -> np.ndarray:
     """Membership of a shape as bool."""
-    array = np.asarray(members)
+    array = as_array(argument, members)
     check_shape(argument, array, shape)
     check(argument, f"dtype {array.dtype}", array.dtype.kind in "biuf", "must be bool, or 0 and 1")
     check(argument, "other values", np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1")

@@ -64,6 +64,7 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
     activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", str(activation))
     if activation is None or activation is keras.activations.linear:
+        _check_no_regression(model)
         kind = "logits" if units > 1 else "sigmoid"
         return Outputs(kind, units, f"The model returns {_WORDS[kind]}: {layer.name} has no activation.")
     fitting, kind = ("softmax", "logits") if units > 1 else ("sigmoid", "sigmoid")
@@ -100,6 +101,22 @@ def _uses(model: keras.Model, layer: keras.layers.Layer) -> int:
     operations = [node.operation for nodes in getattr(graph, "_nodes_by_depth", {}).values() for node in nodes]
     inner = (operation for operation in operations if isinstance(operation, keras.Model))
     return sum(operation is layer for operation in operations) + sum(_uses(part, layer) for part in inner)
+
+
+def _check_no_regression(model: keras.Model) -> None:
+    """Raises InputError if a model without a last activation was compiled with a loss of regression."""
+    loss = model.loss if model.compiled else None
+    loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+    name = getattr(loss, "name", getattr(loss, "__name__", ""))
+    if name in _REGRESSION:
+        fail("outputs", None, f"must be given, because the loss {name} does not make the outputs logits")
+
+
+_REGRESSION = (
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error"),
+    *("huber", "huber_loss", "log_cosh", "cosine_similarity"),
+)
+"""Losses for which outputs are numbers to be met."""
 
 
 def _by_loss(model: keras.Model, units: int) -> Outputs:

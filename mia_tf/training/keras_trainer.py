@@ -205,7 +205,13 @@ def inspect(
     check("build", "a model that shares its optimizer with the one before", not same, anew)
     as_given = y.dtype.kind in "fiu" and not isinstance(model.optimizer, LiraOptimizer)
     targets = y if as_given else labels
-    return outputs, targets.astype(np.float32) if targets.dtype == np.float64 else targets
+    targets = targets.astype(np.float32) if targets.dtype == np.float64 else targets
+    try:
+        KerasTrainer(build, x, targets, config, kind)._build_metrics(model)
+    except Exception as error:
+        allowed = f"must return a model whose loss and metrics take y; it raised {error_line(error)}"
+        fail("build", getattr(build, "__name__", build), allowed)
+    return outputs, targets
 
 
 def _on_jax() -> bool:

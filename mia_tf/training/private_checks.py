@@ -52,6 +52,10 @@ def check_private(model: keras.Model, outputs: Outputs) -> None:
     fits = (name == "binary_crossentropy") == (outputs.units == 1)
     allowed = "must have the loss binary_crossentropy with one output, and a categorical one with more, with dp"
     check("build", f"{name} of {outputs.units} outputs", fits, allowed)
+    from_logits = False if isinstance(loss, str) else loss.get_config().get("from_logits", False)
+    activated = outputs.layer is not None
+    allowed = f"must have a loss with from_logits={not activated} with dp: {outputs.note.rstrip('.')}"
+    check("build", f"from_logits={from_logits}", from_logits != activated, allowed)
     smooth = 0.0 if isinstance(loss, str) else loss.get_config().get("label_smoothing", 0.0)
     check("build", f"label_smoothing={smooth}", smooth == 0, "must have a loss without label smoothing with dp")
     scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)  # it would divide the clipped gradient

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from mia_tf.attacks import Attack, attack_classes
+from mia_tf.attacks import Attack, attack_classes, base
 from mia_tf.attacks.base import register
 from mia_tf.shadow import blocks
 from mia_tf.shadow.leave_one_out import drawn_starts
@@ -37,6 +37,13 @@ def test_a_name_is_one_attacks():
     with pytest.raises(ValueError, match=r"'yeom' of .* is already that of mia_tf.attacks.yeom"):
         register("yeom")(type("Another", (Attack,), {}))
     assert attack_classes()["yeom"].__name__ != "Another"
+
+
+def test_the_same_class_may_be_defined_again(monkeypatch):
+    """A notebook's cell that defines an attack could once be run only once."""
+    monkeypatch.setattr(base, "ATTACKS", dict(base.ATTACKS))
+    one, again = (register("own")(type("Own", (Attack,), {})) for _ in range(2))
+    assert base.ATTACKS["own"] is again is not one
 
 
 @every_attack

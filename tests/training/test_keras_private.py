@@ -196,6 +196,11 @@ def check_trainable(**changes):
         ({"loss": "mse"}, "cross-entropy"),
         ({"loss": keras.losses.BinaryCrossentropy(from_logits=True), "last": (3,)}, "one output"),
         ({"loss": "categorical_crossentropy", "last": (1, "sigmoid")}, "one output"),
+        ({"last": (3,)}, "must have a loss with from_logits=True"),
+        (
+            {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
+            "must have a loss with from_logits=False",
+        ),
         ({"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label_smoothing"),
         ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())}, "scale its loss"),
     ],

@@ -211,6 +211,13 @@ def ending_in(*last):
     return keras.Sequential([keras.Input((6,)), *last])
 
 
+def regression(loss):
+    """Its output meets 0 and 1, and was once taken for a logit."""
+    model = ending_in(keras.layers.Dense(1))
+    model.compile("adam", loss)
+    return model
+
+
 def sharing(units=3, nested=False):
     """A network that has its last activation in its middle too."""
     activation, inputs = keras.layers.Activation("softmax" if units > 1 else "sigmoid"), keras.Input((6,))
@@ -264,6 +271,8 @@ def test_a_model_that_shares_its_last_activation_answers_as_predict_does():
         (lambda: ending_in(keras.layers.Dense(3, "sigmoid")), 3, None, "build"),
         (lambda: subclassed(3, from_logits=None), 3, None, "outputs"),
         (lambda: ending_in(keras.layers.Dense(3)), 3, "sigmoid", "outputs"),
+        (lambda: regression("mse"), 1, None, "outputs"),
+        (lambda: regression(keras.losses.Huber()), 1, None, "outputs"),
     ],
 )
 def test_what_cannot_be_known_is_refused(model, units, kind, argument):
