@@ -243,13 +243,13 @@ def test_a_set_up_that_was_cut_short_is_done_again(tmp_path, dataset):
 
 
 def test_machines_without_a_common_lock_may_set_up_the_same_at_once(tmp_path, dataset, monkeypatch):
-    write = Store._write_dataset
+    write = Store.write_dataset
 
     def overtaken(self, dataset):
         write(self, dataset)
         self._work.marker.unlink()  # by the other machine
 
-    monkeypatch.setattr(Store, "_write_dataset", overtaken)
+    monkeypatch.setattr(Store, "write_dataset", overtaken)
     store = Store.create(tmp_path, CONFIG, lambda: dataset)
     np.testing.assert_array_equal(store.dataset().images, dataset.images)
     assert store.config() == CONFIG
