@@ -53,7 +53,7 @@ def findings(results: Path, scale: str) -> list[Finding]:
     judged = [
         *judged_attacks.findings(tables, compared, sources.other_epochs(results, scale), epochs),
         *judged_sweeps.findings(read("figure3", "_comparisons"), dict(map(read, SWEEPS)), epochs),
-        *judged_scores.accuracy_findings(*read("table1")),
+        *judged_scores.accuracy_findings(*read("table1"), run_settings.pkeep(scale)),
         *judged_scores.correlation_findings(dict(map(read, CORRELATIONS))),
         *judged_scores.better_findings(*read("figure2", "_comparisons")),
         *judged_scores.privacy_findings(*read("figure1", "_distribution")),

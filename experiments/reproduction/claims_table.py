@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from experiments import runs
 from experiments.reproduction import run_settings, sources
 from experiments.reproduction.judging import CLAIMS, VERDICTS, Claim, Finding
@@ -14,10 +16,10 @@ _SCALES = {"full": ", all of MNIST", "paper": ", the paper's network", "many": "
 _PLURAL |= {"not measured here": "are not measured here"}
 
 
-def verdicts(findings: Sequence[Finding], scales: Sequence[str]) -> dict[str, str]:
-    """Returns the verdict of every claim by its name, on the comparisons of all scales."""
+def verdicts(findings: Sequence[Finding], scales: Sequence[str], number: int = 1) -> dict[str, str]:
+    """Returns the verdict of every claim by its name, on the comparisons of all scales, each one among `number`."""
     models = max((finding.num_models for finding in findings), default=0) or max(map(num_models, scales))
-    return {name: claim.verdict(of(findings, name), models) for name, claim in CLAIMS.items()}
+    return {name: claim.verdict(of(findings, name), models, number) for name, claim in CLAIMS.items()}
 
 
 def num_models(scale: str) -> int:
@@ -31,17 +33,18 @@ def of(findings: Sequence[Finding], claim: str) -> list[Finding]:
 
 
 def headline(findings: Sequence[Finding], scales: Sequence[str]) -> list[str]:
-    """Returns how many claims there are of each verdict, and how many comparisons."""
-    by_claim = list(verdicts(findings, scales).values())
+    """Returns how many claims there are of each verdict, how many comparisons, and both after Bonferroni."""
+    by_claim, corrected = (list(verdicts(findings, scales, number).values()) for number in (1, max(1, len(findings))))
     single = [finding.verdict for finding in findings]
-    counts, made = (
+    counts, made, after = (
         ", ".join(_counted(few.count(verdict), verdict) for verdict in VERDICTS if verdict in few)
-        for few in (by_claim, single)
+        for few in (by_claim, single, [verdict for verdict in corrected if verdict in VERDICTS[:3]])
     )
     still = [finding.among(len(findings)).verdict for finding in findings].count("holds")
     return [
         f"**Of {len(by_claim)} claims: {counts}.**",
         f"They are judged by {len(findings)} comparisons: {made} ({still} still hold after Bonferroni).",
+        f"Claims after Bonferroni over all comparisons: {after}.",
     ]
 
 
@@ -82,6 +85,7 @@ def _ours(claim: Claim, findings: Sequence[Finding]) -> str:
     reading = claim.reading[:1].upper() + claim.reading[1:]
     if not findings:
         return reading
+    findings = claim.counted(findings) or findings
     comparable = [finding for finding in findings if finding.comparable]
     holding = [finding.verdict for finding in comparable].count("holds")
     counts = f"{holding} of {len(comparable)} comparisons" if comparable else "no comparison"
@@ -94,13 +98,15 @@ def _ours(claim: Claim, findings: Sequence[Finding]) -> str:
 
 
 def least_favourable(findings: Sequence[Finding], most: bool = False) -> str:
-    """Returns the comparison that speaks most against a claim, or most for it."""
-    resolved = [finding for finding in findings if finding.value[0] == finding.value[0]] or list(findings)
+    """Returns the comparison that speaks most against a claim, or most for it: by its verdict, then by its number."""
+    order = {"fails": 0, "undecided": 1, "holds": 2}
 
-    def margin(finding: Finding) -> float:
-        return (finding.value[0] - finding.threshold) * (1 if finding.above else -1)
+    def favour(finding: Finding) -> tuple[int, float]:
+        margin = (finding.value[0] - finding.threshold) * (1 if finding.above else -1)
+        unresolved = -np.inf if most else np.inf  # says least
+        return order.get(finding.verdict, 1), unresolved if np.isnan(margin) else margin
 
-    return sentence((max if most else min)(resolved, key=margin))
+    return sentence((max if most else min)(findings, key=favour))
 
 
 def sentence(finding: Finding) -> str:
@@ -118,12 +124,13 @@ def sentence(finding: Finding) -> str:
 def _scale(claim: Claim, findings: Sequence[Finding], verdict: str, scales: Sequence[str]) -> str:
     """How much was measured, or what a measurement would cost."""
     parts = []
-    if findings:
-        count = len(dict.fromkeys(finding.mixture for finding in findings))
-        models = sorted({finding.num_models or _planned(finding) for finding in findings} - {0})
+    counted = claim.counted(findings) or findings
+    if judged := [finding for finding in counted if finding.comparable] or counted:
+        count = len(dict.fromkeys(finding.mixture for finding in judged))
+        models = sorted({finding.num_models or _planned(finding) for finding in judged} - {0})
         sizes = [f"{' or '.join(f'{n:,}' for n in models)} models"] if models else []
         parts.append(", ".join([*sizes, f"{count} mixture{'s' * (count > 1)}"]))
-        named = [name for name in scales[1:] if any(finding.scale == name for finding in findings)]
+        named = [name for name in scales[1:] if any(finding.scale == name for finding in judged)]
         parts += [f"also --scale={' and '.join(named)}"] if named else []
     if verdict == "cannot be judged at this scale":
         parts.append(f"needs {claim.min_models:,} models")
@@ -167,8 +174,7 @@ def against(findings: Sequence[Finding]) -> list[str]:
     """Returns a bullet per claim that can be judged, with its comparisons that fail."""
     lines = []
     for name, claim in CLAIMS.items():
-        enough = [finding for finding in of(findings, name) if finding.num_models >= claim.min_models]
-        failed = [finding for finding in enough if finding.verdict == "fails"]
+        failed = [finding for finding in claim.counted(of(findings, name)) if finding.verdict == "fails"]
         if failed:
             lines.append(f"- [{_where(claim)}](#{name}): {claim.reading}.")
             lines += [f"  - {sentence(finding)}" for finding in failed]

@@ -165,7 +165,10 @@ def _order(mixture: str, more: str, less: str, one: tuple, other: tuple, epochs)
                 if more == "singletons":
                     yield Finding("order_tpr", *place, attack + ending, value, paper, **about)
                 continue
-            yield Finding("order" if more == "singletons" else more, *place, attack + ending, value, paper, **about)
+            if more == "singletons":
+                yield Finding("order", *place, attack + ending, value, paper, **about)
+            elif (mixture, attack) == ("mnist_svhn", "sablayrolles"):
+                yield Finding("subpopulation", *place, attack + ending, value, paper, **about)
             if (more, less) == _PAIRS[0]:
                 reverse = f"{less} - {more}"
                 value = difference(b[0], a[0])

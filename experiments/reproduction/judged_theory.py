@@ -14,6 +14,9 @@ LOW = 0.1
 """Mean memorization that is low."""
 _EQUATION8 = "equation 8, chosen on other models"
 _LIRA = "advantage of LiRA, likelier side"
+_SOFT = "advantage of LiRA, soft test (theorem 1)"
+_LOW_UTILITY = 0.5
+"""Test accuracy below which models have a low utility: the least that section 4.1 asks for."""
 
 
 def theory_findings(
@@ -27,7 +30,7 @@ def theory_findings(
     """
     values = {(row["check"], row["group"], row["quantity"]): triple(row, "value") for row in summary}
     for group in ("over", "under"):
-        lira = values.get(("adversaries", group, _LIRA))
+        lira = values.get(("adversaries", group, _SOFT))
         distance = values.get(("equation 8", group, "hellinger_normal"))
         if not lira or not distance:
             continue
@@ -63,5 +66,7 @@ def dp_findings(
     tests = {(row["run"], row["group"]): triple(row, "mean") for row in accuracy if row["split"] == "test"}
     names = list(dict.fromkeys(run for run, _ in tests))
     for group in ("over", "under") if len(names) == 2 else ():
-        value = difference(tests[names[1], group], tests[names[0], group])
-        yield Finding("dp_utility", *place, group, value, np.nan, accuracy_source, above=False)
+        private = tests[names[1], group]
+        less = difference(private, tests[names[0], group])
+        for case, value, limit in ((group, private, _LOW_UTILITY), (f"{group}, minus without", less, 0)):
+            yield Finding("dp_utility", *place, case, value, np.nan, accuracy_source, limit, above=False)

@@ -36,6 +36,7 @@ class Claim:
         need: in which comparisons it must hold: "all", "most" or "some".
         stated: the paper's number; empty if the text has none.
         min_models: number of models that a judgement needs; 0 for any.
+        max_models: number of models above which a run is not what the claim is about; 0 for any.
         runs: names of runs of `experiments.runs` whose comparisons are missing if they are not made.
         remark: what else a reader must know.
     """
@@ -48,23 +49,34 @@ class Claim:
     need: str
     stated: str
     min_models: int
+    max_models: int
     runs: tuple[str, ...]
     remark: str
 
-    def verdict(self, findings: Sequence["Finding"], num_models: int) -> str:
+    def counted(self, findings: Sequence["Finding"]) -> list["Finding"]:
+        """Returns those of its comparisons that have enough models, and not too many."""
+        most = self.max_models or np.inf
+        return [
+            finding for finding in findings if not finding.num_models or self.min_models <= finding.num_models <= most
+        ]
+
+    def verdict(self, findings: Sequence["Finding"], num_models: int, number: int = 1) -> str:
         """Returns one of VERDICTS.
 
         Args:
-            findings: the comparisons of this claim. Those of fewer models than it needs do not count.
+            findings: the comparisons of this claim.
             num_models: the most models that a run is planned with.
+            number: of comparisons among which each is one (`Finding.among`). If some must hold, at least this claim's.
         """
-        enough = [finding for finding in findings if not 0 < finding.num_models < self.min_models]
+        enough = self.counted(findings)
         if num_models < self.min_models or (findings and not enough):
             return "cannot be judged at this scale"
-        findings = enough
-        if not findings:
+        if not enough:
             return "not measured here"
-        verdicts = [finding.verdict for finding in findings if finding.comparable]
+        compared = [finding for finding in enough if finding.comparable]
+        # One of many comparisons would hold by chance.
+        number = max(number, len(compared) if self.need == "some" else 1)
+        verdicts = [finding.among(number).verdict for finding in compared]
         if not verdicts:
             return "not comparable"
         holds, fails, count = verdicts.count("holds"), verdicts.count("fails"), len(verdicts)
@@ -127,7 +139,8 @@ class Finding:
 
 
 def _claim(row: Row) -> Claim:
-    changed = {"min_models": int(row["min_models"] or 0), "runs": tuple(row["runs"].split())}
+    limits = {name: int(row[name] or 0) for name in ("min_models", "max_models")}
+    changed = {**limits, "runs": tuple(row["runs"].split())}
     return Claim(**{**row, **changed})
 
 

@@ -25,6 +25,11 @@ def epochs(scale: str) -> dict[Place, int]:
     return {place: config.epochs for place, config in by_place(scale).items()}
 
 
+def pkeep(scale: str) -> dict[Place, float]:
+    """Returns the share of the models of every run that are trained on an example."""
+    return {place: config.pkeep for place, config in by_place(scale).items()}
+
+
 def seeds(scale: str, mixture: str, selection: str) -> str:
     """Returns the seeds of a run, or of the runs of two selections that "MORE - LESS" names."""
     if (mixture, selection) in _OF_NO_SCALE:

@@ -96,8 +96,8 @@ def test_claims_about_attacks():
     yeom = groups["mnist_svhn", "random", "yeom"]
     assert yeom.value == pytest.approx((0.25, 0.23, 0.27)) and yeom.paper == pytest.approx(0.4)
     order, subpopulation = by_case(findings, "order"), by_case(findings, "subpopulation")
-    assert len(order) == 10 and len(subpopulation) == 5
-    assert subpopulation["mnist_svhn", "subpopulation - random", "song"].verdict == "holds"
+    assert len(order) == 10 and len(subpopulation) == 1
+    assert subpopulation["mnist_svhn", "subpopulation - random", "sablayrolles"].verdict == "holds"
     assert order["mnist_svhn", "singletons - subpopulation", "song"].verdict == "undecided"
     reverse = by_case(findings, "sub_better")["mnist_svhn", "subpopulation - singletons", "song"]
     assert reverse.value == pytest.approx((0, -np.hypot(0.01, 0.01), np.hypot(0.01, 0.01)))
@@ -160,7 +160,6 @@ def test_claims_about_correlations():
         ("ood", "under, ood_msp"): "holds",
         ("msp", "all, ood_msp"): "holds",
         ("msp", "under, ood_msp"): "holds",
-        ("memorization", "all"): "fails",
         ("memorization", "under"): "holds",
         ("no_correlation", "all, ood_energy"): "fails",
         ("better", "all, ood_msp"): "holds",
@@ -176,10 +175,7 @@ def test_of_singletons_figure_2_is_judged_over_both_groups_alone():
     ]
     compared = [{**better_row(group, 0.1, 0.05), "selection": "singletons"} for group in ("all", "under")]
     findings = [*judged_scores.correlation_findings({SOURCE: rows}), *judged_scores.better_findings(SOURCE, compared)]
-    assert [(f.claim, f.selection, f.case) for f in findings] == [
-        ("memorization", "singletons", "all"),
-        ("better", "singletons", "all, ood_msp"),
-    ]
+    assert [(f.claim, f.selection, f.case) for f in findings] == [("better", "singletons", "all, ood_msp")]
 
 
 def test_cifar10_alone_counts_as_cifar10s_own_in_figure_13():
@@ -252,6 +248,7 @@ def test_claims_about_the_theory():
 
     summary = [
         row("adversaries", "advantage of LiRA, likelier side", 0.7),
+        row("adversaries", "advantage of LiRA, soft test (theorem 1)", 0.5),  # the theorem is about this one
         row("adversaries", "advantage of LiRA, likelier side - memorization", 0.2),
         row("adversaries", "advantage of cross-entropy up to 5 nats (lemma 3)", 0.3),
         row("equation 8", "hellinger_normal", 0.5),
@@ -259,7 +256,7 @@ def test_claims_about_the_theory():
     ]
     verdicts = {f.claim: f.verdict for f in judged_theory.theory_findings("a", summary, "b", [])}
     # Lemma 3 would give an "advantage" of 5 x 0.3, and an advantage is at most 1.
-    assert verdicts == {"theorem1": "holds", "theorem2": "holds", "lemma3": "fails", "equation8": "fails"}
+    assert verdicts == {"theorem1": "undecided", "theorem2": "holds", "lemma3": "fails", "equation8": "fails"}
 
 
 @pytest.mark.parametrize(
@@ -288,6 +285,50 @@ def test_the_verdict_of_a_claim_follows_from_its_comparisons(need, verdicts, ver
     assert replace(claim, min_models=100).verdict(findings, 64) == "cannot be judged at this scale"
 
 
+def finding(value, name="few", **about):
+    return Finding(name, "mnist_svhn", "random", "", value, np.nan, **about)
+
+
+def test_what_some_comparison_must_show_is_shown_among_as_many():
+    """Of ten comparisons of nothing one in 40 holds each: a claim that one must hold was once true by chance."""
+    claim, nothing = replace(CLAIMS["few"], need="some"), finding((0, -1, 1))
+    barely, clearly = finding((1, 0.1, 1.9)), finding((1, 0.6, 1.4))
+    assert claim.verdict([barely], 64) == "holds"
+    assert claim.verdict([barely, *[nothing] * 9], 64) == "undecided"
+    assert claim.verdict([clearly, *[nothing] * 9], 64) == "holds"
+
+
+def test_a_claim_about_few_models_is_not_judged_on_runs_of_many():
+    claim = replace(CLAIMS["few"], max_models=64)
+    few, many = finding((1, 0.5, 1.5), num_models=64), finding((-1, -1.5, -0.5), num_models=384)
+    assert claim.verdict([few, many], 512) == "holds" and claim.counted([few, many]) == [few]
+
+
+def test_the_least_favourable_comparison_is_the_one_that_decides():
+    """A wide interval far below once stood in place of a narrow one that fails."""
+    wide, narrow, fine = finding((-0.3, -0.8, 0.2)), finding((-0.1, -0.15, -0.05)), finding((1, 0.5, 1.5))
+    assert "-0.100 [-0.150, -0.050]" in claims_table.least_favourable([wide, narrow, fine])
+    assert "-0.300 [-0.800, 0.200]" in claims_table.least_favourable([wide, fine])
+    unresolved = finding((np.nan,) * 3)
+    assert "not resolved" in claims_table.least_favourable([unresolved, narrow], most=True)
+    assert "-0.100" in claims_table.least_favourable([unresolved, narrow])
+
+
+def test_accuracy_on_all_of_the_training_data_is_compared_at_the_papers_pkeep():
+    """A model of half of the data answers fewer of all of them; CIFAR-10's mixtures are in another section."""
+    row = {"group": "under", "ours": "0.7", "ci_low": "0.69", "ci_high": "0.71", "paper": "0.9"}
+    rows = [
+        {**row, "mixture": mixture, "split": split}
+        for mixture in ("mnist_svhn", "cifar10_cifar100")
+        for split in ("pool", "test")
+    ]
+    judged_claims = [
+        [f.claim for f in judged_scores.accuracy_findings(SOURCE, rows, {("mnist_svhn", "random"): pkeep})]
+        for pkeep in (0.7, 0.5)
+    ]
+    assert judged_claims == [["train_accuracy", "test_accuracy"], ["test_accuracy"]]
+
+
 def test_a_claim_about_many_models_is_judged_on_the_runs_that_have_them():
     claim = replace(CLAIMS["few"], need="all", min_models=100)
     few, many = (
@@ -307,8 +348,11 @@ def test_every_claim_says_how_it_is_judged_or_why_not():
         assert claim.reading or claim.remark or claim.runs, name
     verdicts = claims_table.verdicts(judged, ["cpu"])
     assert set(verdicts.values()) <= set(VERDICTS) and verdicts.keys() == CLAIMS.keys()
-    first, second = claims_table.headline(judged, ["cpu"])
+    first, second, third = claims_table.headline(judged, ["cpu"])
     assert f"Of {len(CLAIMS)} claims" in first and f"{len(judged)} comparisons" in second
+    corrected = claims_table.verdicts(judged, ["cpu"], number=len(judged))
+    assert 0 < list(corrected.values()).count("holds") < list(verdicts.values()).count("holds")
+    assert f"{list(corrected.values()).count('holds')} hold, " in third
 
 
 def test_every_number_of_the_claims_has_its_csv_command_and_seed():
@@ -324,7 +368,8 @@ def test_the_flow_is_judged_where_a_neighbour_is_as_new_as_a_real_one():
     about = {"direction": "random", "quantity": "not confirmed", "num_examples": "100"}
     rows = [
         {**about, "group": group, "step": step, "value": value, "ci_low": value, "ci_high": value}
-        for group, step, value in (("memorized", "1.0", "0.4"), ("memorized", "0.1", "0.0"), ("random", "1.0", "0.0"))
+        for group, step, value in (("memorized", "0", "0.3"), ("memorized", "1.0", "0.4"), ("random", "1.0", "0.0"))
     ]
     (finding,) = judged_flow.findings(sources.FLOW, rows)
-    assert finding.value[0] == 0.4 and finding.verdict == "holds"
+    # What two classifiers do not confirm of the digits themselves is not lost by the step.
+    assert finding.value[0] == pytest.approx(0.1) and finding.verdict == "holds"
