@@ -5,6 +5,8 @@ import pytest
 
 from experiments import augmnist_readings as module
 from experiments.augmnist_readings import READINGS, merged, write_archive
+from mia_tf import subsets
+from mia_tf.config import PlanConfig
 from mia_tf.data.pixmix import READINGS as OF_THE_LIBRARY
 
 
@@ -15,7 +17,7 @@ def test_both_readings_of_the_library_are_among_them():
 @pytest.mark.parametrize("reading", [{}, READINGS["published"]])
 def test_the_mixture_has_the_same_digits_under_every_reading_and_none_twice(tmp_path, monkeypatch, reading):
     settings = []
-    monkeypatch.setattr(module, "pixmix", lambda images, *_, **given: settings.append(given) or 255 - images)
+    monkeypatch.setattr(module, "pixmix_until_changed", lambda images, *_, **given: settings.append(given) or 255 - images)
     for name, size in (("NUM_OVER", 20), ("NUM_UNDER", 10), ("NUM_TEST", 8)):
         monkeypatch.setattr(module, name, size)
     mnist = {}
@@ -41,3 +43,16 @@ def test_rows_of_readings_that_were_measured_elsewhere_stay():
     assert merged(old, new) == [old[0], *new]
     assert merged([], new) == new
     assert merged(old[1:], [old[0]]) == old
+
+
+def test_models_train_on_the_papers_share_of_the_examples(tmp_path, monkeypatch):
+    """Four models of a plan of four were each trained on a half: int(0.7 x 4) = 2 of 4 have an example."""
+    commands = []
+    monkeypatch.setattr(module.subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(module.Store, "open", lambda logdir: type("Empty", (), {"models": lambda self: []})())
+    monkeypatch.setattr(module, "mean_interval", lambda values: (0, 0, 0))
+    module.train_reading("published", tmp_path / "a.npz", 4, tmp_path / "run", workers=2)
+    (command,) = commands
+    assert {"--pkeep=0.7", "--num_experiments=10", "--expid=0-3", "--workers=2"} <= set(command)
+    config = PlanConfig(num_experiments=module.NUM_PLANNED, pkeep=0.7)
+    assert (subsets.membership(config, 40).sum(axis=0) == 7).all()
