@@ -2,7 +2,7 @@
 
     python -m experiments.dp_learning_rate --data_dir=DATA [--runs=runs/dp_learning_rate] [--num_models=3]
 
-Trains models of flags/dp_mnist_svhn_cpu.flags (20,000 MNIST + 1,000 SVHN digits, cnn8-3-max, 459 steps of batch 512)
+Trains models of flags/dp_mnist_svhn_cpu.flags (20,000 MNIST + 1,000 SVHN digits, cnn8-3-max, batches of 512)
 at each of four rates, on subsets and with seeds that no other experiment has: about ten minutes on two CPU
 cores. Choi et al. (section 8) call their models "low utility" and name neither rate nor batch size; 0.1 is LiRA's rate,
 which is also this project's without DP. What is learnt here about the rate is not covered by epsilon.

@@ -96,7 +96,7 @@ class DataConfig:
         check_integer("num_over", self.num_over, 1, optional=True)
         check_integer("num_under", self.num_under, 0, optional=True)
         check_integer("dataset_size", self.dataset_size, 2, optional=True)
-        check_integer("data_seed", self.data_seed, 0)
+        check_integer("data_seed", self.data_seed, 0, 2**32 - 1)
         if self.pixmix is not None:
             check_choice("pixmix", self.pixmix, PIXMIX)
         check_choice("under", self.under, SELECTIONS)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf import backend, subsets
-from mia_tf.config import MIN_MODELS, ExperimentConfig, TaskConfig, TrainingConfig, check_images_fit
+from mia_tf.config import MIN_MODELS, ExperimentConfig, PlanConfig, TaskConfig, TrainingConfig, check_images_fit
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.records import Dataset
 from mia_tf.store import Store
 from mia_tf.task import Task
 from mia_tf.validation import check, fail
 
+_DEVIATIONS = 6
+"""Standard deviations below its mean that no model's number of examples lies in a Bernoulli plan."""
+_NOTABLE = 0.02
+"""Difference of two shares that is worth a line."""
 _STEPS = 4
 """Steps per epoch that a smaller default batch leaves at least."""
 _NOTES = ("pixels", "classes", "validation", "empty classes", "copies", "without", "selection")
@@ -73,9 +78,8 @@ def settle(config: ExperimentConfig, logdir: Path, batch_given: bool) -> tuple[E
     settled = with_default_batch(config, count)
     default, batch = config.training.batch, settled.training.batch
     if batch != default:
-        smallest = _smallest_training_set(config, count)
         change = f"--batch={batch}, not the default of {default}"
-        print(f"{change}: a model's smallest training set has {smallest} examples.", flush=True)
+        print(f"{change}: a model may have no more than {_fewest_to_come(config, count)} examples.", flush=True)
     return settled, lambda: dataset or load_and_check(settled)
 
 
@@ -86,11 +90,20 @@ def with_default_batch(config: ExperimentConfig, num_examples: int) -> Experimen
     """
     if subsets.certainly_have(config, num_examples, config.training.batch):
         return config
-    smallest = _smallest_training_set(config, num_examples)
+    smallest = _fewest_to_come(config, num_examples)
     if config.training.batch <= smallest:
         return config
     batch = 1 << max(0, (smallest // _STEPS).bit_length() - 1)
     return dataclasses.replace(config, training=dataclasses.replace(config.training, batch=batch))
+
+
+def _fewest_to_come(config: ExperimentConfig, num_examples: int) -> int:
+    """The fewest examples that a model has, now or when a Bernoulli plan has grown."""
+    if config.subsets == "balanced":
+        return _smallest_training_set(config, num_examples)
+    eligible = min(num_examples, config.only_subset or num_examples)
+    spread = math.sqrt(eligible * config.pkeep * (1 - config.pkeep))
+    return max(2, math.floor(eligible * config.pkeep - _DEVIATIONS * spread))
 
 
 def _smallest_training_set(config: ExperimentConfig, num_examples: int) -> int:
@@ -147,6 +160,7 @@ def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: i
         if config.num_experiments == 1:
             needed = "attacks that need shadow models need those of a --shadow_logdir"
         print(f"warning: --num_experiments={config.num_experiments}, but {needed}.")
+    _say_share(config, missing)
     _count(wanted, missing)
     if config.training.privacy and missing:
         from mia_tf.training import accounting
@@ -160,10 +174,19 @@ def announce(dataset: Dataset, config: ExperimentConfig, logdir: Path, wanted: i
 def announce_task(task: Task, config: TaskConfig, logdir: Path, wanted: int, missing: int) -> None:
     """Prints what will be trained of a user's task, and what it promises."""
     print(f"{task.name}: {len(task.labels):,} examples, {logdir}")
+    _say_share(config, missing)
     _count(wanted, missing)
     statement = task.statement(subsets.nominal_size(config, len(task.labels)))
     if statement and missing:
         print(statement, flush=True)
+
+
+def _say_share(config: PlanConfig, missing: int) -> None:
+    """Prints the share of the examples that models train on, if the number of models moves it from pkeep."""
+    share, count = subsets.model_share(config), config.num_experiments
+    if missing and abs(share - config.pkeep) > _NOTABLE:
+        which = f"of {count} models {round(share * count)} train on an example, not {config.pkeep:.0%}"
+        print(f"warning: each model trains on {share:.0%} of the examples: {which}.")
 
 
 def _count(wanted: int, missing: int) -> None:

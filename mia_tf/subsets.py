@@ -69,7 +69,7 @@ def certainly_have(config: PlanConfig, num_examples: int, count: int) -> bool:
         True if fewer examples are out of the question; False if only `membership` can tell, or would refuse the plan.
     """
     num_models = config.num_experiments
-    share = config.pkeep if config.subsets == "bernoulli" else int(config.pkeep * num_models) / num_models
+    share = model_share(config)
     eligible = min(num_examples, config.only_subset or num_examples)
     beyond = share * eligible - max(count, 2)  # membership refuses models with fewer than two
     return share < 1 and beyond > 0 and num_models * math.exp(-2 * beyond**2 / eligible) < _DOUBT
@@ -77,7 +77,18 @@ def certainly_have(config: PlanConfig, num_examples: int, count: int) -> bool:
 
 def nominal_size(config: PlanConfig, num_examples: int) -> int:
     """Examples that a model trains on, by its experiment's settings; single models have some more or fewer."""
-    return round(config.pkeep * min(num_examples, config.only_subset or num_examples))
+    return round(model_share(config) * min(num_examples, config.only_subset or num_examples))
+
+
+def model_share(config: PlanConfig) -> float:
+    """The share of the models that train on an example: in a balanced plan int(pkeep * M) of M, else pkeep.
+
+    Example:
+        >>> model_share(PlanConfig(num_experiments=4, pkeep=0.7))
+        0.5
+    """
+    num_models = config.num_experiments
+    return config.pkeep if config.subsets == "bernoulli" else int(config.pkeep * num_models) / num_models
 
 
 def model_seed(seed: int, index: int) -> int:

@@ -11,7 +11,7 @@ from train_commands import TINY, run
 
 from mia_tf.config import DataConfig, ExperimentConfig, TrainingConfig
 from mia_tf.dry_run import rehearse
-from mia_tf.preparation import settle, with_default_batch
+from mia_tf.preparation import _say_share, settle, with_default_batch
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
 from mia_tf.subsets import membership
@@ -50,11 +50,38 @@ def test_a_batch_that_was_given_stays_and_a_begun_logdir_needs_no_data(tmp_path,
         load_dataset()
     settled, load_dataset = settle(config, tmp_path / "run", batch_given=False)
     smallest = membership(config, 300).sum(axis=1).min()
-    note = f"--batch=32, not the default of 256: a model's smallest training set has {smallest} examples.\n"
+    note = f"--batch=32, not the default of 256: a model may have no more than {smallest} examples.\n"
     assert settled.training.batch == 32 and capsys.readouterr().out == note
     Store.create(tmp_path / "run", settled.to_dict(), load_dataset)
     path.unlink()
     assert settle(config, tmp_path / "run", batch_given=False)[0] == settled and capsys.readouterr().out == note
+
+
+def test_a_plan_that_grows_keeps_its_default_batch(tmp_path):
+    """The default once followed from the models of the day: 4 had 256, and 200 would have had 32, and were refused."""
+    config = ExperimentConfig(
+        data=DataConfig(dataset=f"npz:{_archive(tmp_path / 'own.npz', 560)}"),
+        training=TrainingConfig(arch="cnn2-1-max", augment="none"),
+        num_experiments=4,
+        subsets="bernoulli",
+    )
+    assert membership(config, 560).sum(axis=1).min() > 256
+    settled, load_dataset = settle(config, tmp_path / "run", batch_given=False)
+    Store.create(tmp_path / "run", settled.to_dict(), load_dataset)
+    grown, _ = settle(dataclasses.replace(config, num_experiments=200), tmp_path / "run", batch_given=False)
+    assert grown.training.batch == settled.training.batch
+    assert Store.check(tmp_path / "run", grown.to_dict())
+
+
+def test_a_plan_says_how_much_models_train_on(capsys):
+    _say_share(ExperimentConfig(num_experiments=4, pkeep=0.7), missing=4)
+    assert (
+        "each model trains on 50% of the examples: of 4 models 2 train on an example, not 70%"
+        in capsys.readouterr().out
+    )
+    for count, plan in ((64, "balanced"), (4, "bernoulli")):
+        _say_share(ExperimentConfig(num_experiments=count, pkeep=0.7, subsets=plan), missing=4)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_model_that_a_plan_grows_by_has_as_many_examples_as_the_batch(tmp_path):

@@ -34,6 +34,8 @@ class Pool:
             examples, one from each end, share none as long as there are enough of each label.
         change: (images, labels, rng) -> what becomes of the chosen ones (`mixtures.Change.apply`); None for nothing.
         ids: (n,) str, ids of `images` that a user gave; None for a hash of the pixels.
+        rows: (n,) int64, the places of `images` in a user's archive, in whose order the data set then is; None for a
+            random order.
     """
 
     images: np.ndarray
@@ -45,6 +47,7 @@ class Pool:
     from_end: bool = False
     change: Callable | None = None
     ids: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
 
 def digests(images: np.ndarray) -> np.ndarray:
@@ -105,11 +108,12 @@ def choose_balanced(
 def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
     """Puts the groups together.
 
-    Pools are sorted by example id before anything is drawn, so the rows of the result depend on the
-    pixels and the seed only. Each group, the final order, the test images and the changes have a generator
-    of their own: asking for another number of one group leaves the other as it was. A test image with
-    the pixels of a training example is left out, of whichever groups they are, before a change or after it;
-    `sources` say how many. Beside the pools there is only one copy of the pictures in memory, the result.
+    Pools are sorted by example id before anything is drawn, so which examples are chosen depends on the
+    pixels and the seed only. So does their order, unless the pools say their rows. Each group, the final order, the
+    test images and the changes have a generator of their own: asking for another number of one group leaves the other
+    as it was. A test image with the pixels of a training example is left out, of whichever groups they are, before a
+    change or after it; `sources` say how many. Beside the pools there is only one copy of the pictures in memory, the
+    result.
 
     Args:
         pools: group id -> Pool; images of all pools have one shape.
@@ -161,6 +165,9 @@ def assemble(pools: Mapping[int, Pool], config: DataConfig, **about) -> Dataset:
         check("dataset_size", config.dataset_size, config.dataset_size <= count, allowed)
     # Shuffled, so that the first rows are a fair share of both groups.
     rows = order_rng.permutation(count)[: config.dataset_size]
+    places = [pool.rows[parts[group].rows] for group, pool in pools.items() if pool.rows is not None]
+    if places:  # a user looks up a row of the tables in the archive
+        rows = rows[np.argsort(np.concatenate(places)[rows])]
     ids = np.concatenate(list(ids.values()))
     images, labels, groups = _gathered(parts, rows)
     test_images, test_labels, test_groups = _gathered(test, np.arange(sum(len(part.rows) for part in test.values())))

@@ -25,7 +25,8 @@ _VALIDATION = ("val_images", "val_labels")
 def load(path: str, config: DataConfig) -> Dataset:
     """Loads a user's npz archive.
 
-    Pictures are read in blocks: at most two copies of them in uint8 are in memory.
+    Pictures are read in blocks: at most two copies of them in uint8 are in memory. The examples are in the order of the
+    archive: if all of them are taken, row i of every table is x_train[i]. With `pool_test` the test pictures follow.
 
     Args:
         path: an npz archive with these arrays and no others:
@@ -122,6 +123,10 @@ class _Examples:
     groups: np.ndarray
     ids: np.ndarray | None = None
 
+    def rows_of(self, group: int) -> np.ndarray:
+        """(n,) int64, the places of those of one group."""
+        return np.flatnonzero(self.groups == group)
+
     def of(self, group: int) -> "_Examples":
         """Those of one group; a slice of all, which copies nothing, if there is no other."""
         rows = self.groups == group
@@ -172,7 +177,8 @@ def _pools(archive: _OwnArchive, examples: _Examples, test: _Examples, config: D
     pools = {}
     for group in (group for group, count in counts.items() if count != 0):
         chosen, tests = examples.of(group), test.of(group)
-        pools[group] = Pool(chosen.images, chosen.labels, tests.images, tests.labels, counts[group], ids=chosen.ids)
+        about = {"ids": chosen.ids, "rows": examples.rows_of(group)}
+        pools[group] = Pool(chosen.images, chosen.labels, tests.images, tests.labels, counts[group], **about)
     return pools
 
 

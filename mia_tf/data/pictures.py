@@ -66,10 +66,20 @@ def read_pictures(
     if stored.dtype == np.uint8 and like is None:
         low, high = images.min(), images.max()
         check(name, f"pixels from {low} to {high}", high > 1, _clearer(high))
+    elif stored.dtype == np.uint8 and like is not None and like.images.max() > 1 and len(images):
+        low, high = images.min(), images.max()
+        check(
+            name,
+            f"pixels from {low} to {high}",
+            high > 1,
+            "must have pixels from 0 to 255, as the training pictures have",
+        )
     wanted = shape if like is None else like.images.shape[1:]
     if wanted is not None:
         check_shape(name, images, (None, *wanted))
     changes = [f"{stored.dtype} from 0 to {255 // scale} rounded to 256 levels"] * floats
+    dark = stored.dtype == np.uint8 and bool(images.max(initial=0) <= _DARKEST)
+    changes += [f"only from 0 to {images.max(initial=0)}; if that is white, divide them by it"] * dark
     changes += ["reordered from (N, C, H, W) to (N, H, W, C)"] * (channels_last is _from_channels_first)
     return Pictures(images, scale, floats, " and ".join(changes))
 

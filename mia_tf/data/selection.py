@@ -170,7 +170,7 @@ def _singletons(dataset: Dataset, config: DataConfig):
     if unknown.any():
         which = f"{unknown.sum()} of its {under.sum()} have none there under their labels"
         fail("scores_from", config.scores_from, f"must have the memorization of all of D_U's examples; {which}")
-    chosen = under & np.isin(dataset.example_ids, _above(earlier, threshold))
+    chosen = under & np.isin(ours, theirs[known & (earlier.memorization > threshold)])
     scored = earlier.under & np.isin(earlier.example_ids, dataset.example_ids[under])
     if not chosen.any():
         fail(

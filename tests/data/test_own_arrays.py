@@ -6,6 +6,7 @@ from refusals import ANY, refuses
 
 from mia_tf.config import DataConfig
 from mia_tf.data import load
+from mia_tf.data.assembly import example_ids
 from mia_tf.records import OVER, UNDER
 from mia_tf.validation import InputError
 
@@ -96,8 +97,36 @@ def test_rows_in_another_order_are_the_same_examples(own):
     arrays = _arrays()
     order = np.random.default_rng(1).permutation(40)
     first, second = (own(a, num_over=20) for a in (arrays, {k: v[order] for k, v in arrays.items()}))
-    assert np.array_equal(first.example_ids, second.example_ids)
-    assert np.array_equal(first.images, second.images)
+    assert sorted(first.example_ids) == sorted(second.example_ids) and len(set(first.example_ids)) == 20
+    for dataset, rows in ((first, np.arange(40)), (second, order)):
+        places = np.flatnonzero(np.isin(example_ids(arrays["x_train"][rows]), dataset.example_ids))
+        np.testing.assert_array_equal(dataset.images, arrays["x_train"][rows][places])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_row_i_of_the_tables_is_picture_i_of_the_archive(own, grouped):
+    """Rows were once shuffled: who looked up the most exposed record in the archive found another picture."""
+    arrays = _arrays() | ({"group": np.arange(40) % 3 == 1} if grouped else {})
+    dataset = own(arrays)
+    np.testing.assert_array_equal(dataset.images, arrays["x_train"])
+    np.testing.assert_array_equal(dataset.labels, arrays["y_train"])
+    np.testing.assert_array_equal(dataset.groups, arrays.get("group", np.zeros(40)))
+    tests = {"x_test": _arrays(10)["x_train"][::-1], "y_test": np.arange(10)[::-1] % 4}
+    pooled = own(arrays | tests, pool_test=True)
+    np.testing.assert_array_equal(pooled.images[40:], tests["x_test"])
+    part = own(arrays, dataset_size=25)
+    places = [np.flatnonzero((arrays["x_train"] == image).all(axis=(1, 2, 3))).item() for image in part.images]
+    assert places == sorted(places) and len(set(places)) == 25
+
+
+def test_dark_pictures_are_told_of_and_black_test_pictures_refused(own):
+    """Digits from 0 to 16, as uint8, were once taken without a word."""
+    arrays = _arrays()
+    dark = own(arrays | {"x_train": arrays["x_train"] // 16})
+    assert "only from 0 to 15; if that is white, divide them by it" in dark.sources["pixels"]
+    assert "pixels" not in own(arrays).sources
+    with refuses("dataset", "pixels from 0 to 1", "as the training pictures have"):
+        own(arrays | {"x_test": _arrays(10)["x_train"] // 128, "y_test": np.arange(10) % 4})
 
 
 def _changed(**changes):
@@ -106,7 +135,7 @@ def _changed(**changes):
 
 
 _FLOATS = np.full((40, 9, 7), 0.5)
-_TEST = {"x_test": np.zeros((3, 9, 7, 3), np.uint8), "y_test": np.array([0, 1, 2])}
+_TEST = {"x_test": np.full((3, 9, 7, 3), 200, np.uint8), "y_test": np.array([0, 1, 2])}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +172,7 @@ _TEST = {"x_test": np.zeros((3, 9, 7, 3), np.uint8), "y_test": np.array([0, 1, 2
         (_changed(y_test=_TEST["y_test"]), ("dataset", ANY, "Missing array `x_test`")),
         (_changed(**_TEST | {"y_test": np.array([0, 1, 4])}), ("dataset", "4")),
         (
-            _changed(**_TEST | {"x_test": np.zeros((3, 9, 7), np.uint8)}),
+            _changed(**_TEST | {"x_test": np.full((3, 9, 7), 200, np.uint8)}),
             ("dataset", "shape (3, 9, 7, 1)"),
         ),
         (

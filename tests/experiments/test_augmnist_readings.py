@@ -17,7 +17,12 @@ def test_both_readings_of_the_library_are_among_them():
 @pytest.mark.parametrize("reading", [{}, READINGS["published"]])
 def test_the_mixture_has_the_same_digits_under_every_reading_and_none_twice(tmp_path, monkeypatch, reading):
     settings = []
-    monkeypatch.setattr(module, "pixmix_until_changed", lambda images, *_, **given: settings.append(given) or 255 - images)
+
+    def inverted(images, *_, **given):
+        settings.append(given)
+        return 255 - images
+
+    monkeypatch.setattr(module, "pixmix_until_changed", inverted)
     for name, size in (("NUM_OVER", 20), ("NUM_UNDER", 10), ("NUM_TEST", 8)):
         monkeypatch.setattr(module, name, size)
     mnist = {}
