@@ -109,8 +109,8 @@ def _augmented(data_folder: Path | None, pixmix: str | None) -> Change:
 # 1). They give no epochs, batch, learning rate or augmentation, and do not say how CNN32 pools. For MNIST, pooling
 # and epochs are calibrated: of the settings that experiments/calibration.py measured with cnn8, max pooling and 16
 # epochs of the default batch came nearest to Table 1. Mirrored digits are other digits, so that MNIST is not
-# augmented. augMNIST is made as PixMix's published code does, whose unseen pictures are as hard as the paper's
-# (experiments/augmnist_readings.py). For CIFAR-10 nothing is calibrated: the rest is LiRA's.
+# augmented. augMNIST is made as PixMix's published code does, whose unseen pictures are nearest to the paper's in
+# difficulty (experiments/augmnist_readings.py). For CIFAR-10 nothing is calibrated: the rest is LiRA's.
 _CHOI = {"pkeep": 0.7}
 _CHOI_MNIST = {"arch": "cnn32-3-max", **_CHOI, "epochs": 16, "augment": "none"}
 
