@@ -36,8 +36,7 @@ _NOISE_TOLERANCE = 1e-6  # in shares of the noise
 def guarantee(config: ExperimentConfig, num_examples: int) -> PrivacyGuarantee:
     """The guarantee of an experiment whose training has `config.training.privacy`.
 
-    The nominal training set has n = round(s * E) examples, where E is `num_examples` or `only_subset`, and s is the
-    share of the models that train on an example (`subsets.model_share`). The rest is as `guarantee_of` says.
+    The nominal training set is that of `subsets.nominal_size`. The rest is as `guarantee_of` says.
 
     Args:
         config: the experiment.
