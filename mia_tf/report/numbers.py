@@ -15,6 +15,8 @@ from mia_tf.records import ALL
 from mia_tf.report import unsettled, words
 
 MOST_RECORDS, MOST_CLASSES = 10, 10
+_NEARLY = 0.95
+"""Share of a false positive rate from which on a reached one is called by it."""
 
 
 @dataclass(frozen=True)
@@ -88,31 +90,42 @@ def _answer(head: Mapping | None) -> dict:
         return {"sentences": words.answer(None, None), "attack_label": None, "chosen": None, "fpr": None, "tpr": None}
     measured, level = head["measured"][ALL], head["fpr"]
     triple = None if level is None else measured["metrics"][f"tpr_at_fpr_{level:g}"]
-    smallest = None
-    if level is not None and triple is not None:
+    level = level if triple else None
+    smallest = reached = None
+    if triple is not None:
         tpr, low, high = triple
         smallest = smallest_visible_rate(level, tpr, low, high, measured["num_members"], measured["num_nonmembers"])
+        reached = _reached(measured, level)
+    auroc = measured["metrics"].get("auroc")
     return {
-        "sentences": words.answer(head, smallest, level if triple else None),
+        "sentences": words.answer(head, smallest, level, reached),
         "attack": head["attack"],
         "attack_label": words.attack_label(head["attack"]),
         "chosen": head["chosen"],
-        "fpr": level if triple else None,
+        "fpr": level,
+        "fpr_reached": reached,
         "tpr": triple,
-        "auroc": measured["metrics"].get("auroc"),
+        "auroc": auroc,
         "smallest_visible": smallest,
-        "leak_seen": triple is not None and triple[1] > level,
+        "leak_seen": (triple is not None and triple[1] > level) or (auroc is not None and auroc[1] > 0.5),
         **{name: measured[name] for name in ("num_targets", "num_members", "num_nonmembers", "num_examples")},
     }
+
+
+def _reached(measured: Mapping, level: float) -> float:
+    """The false positive rate at a level's threshold if equal scores keep it well below; else the level itself."""
+    reached = measured.get("reached", {}).get(f"tpr_at_fpr_{level:g}", level)  # earlier versions did not keep it
+    whole = 2 / measured["num_nonmembers"]  # a level is seldom a whole number of non-members
+    return reached if reached < min(_NEARLY * level, level - whole) else level
 
 
 def _counts(answer: Mapping) -> dict | None:
     """The headline's rates of 1,000 records, or of as many more as make one wrongly accused."""
     if answer["tpr"] is None:
         return None
-    of = max(1000, 10 ** math.ceil(-math.log10(answer["fpr"]) - 1e-9))  # at least one is wrongly accused
-    value, low, high = (round(of * rate) for rate in answer["tpr"])
-    return {"of": of, "accused": math.floor(of * answer["fpr"] + 1e-9), "recognised": value, "low": low, "high": high}
+    of = max(1000, 10 ** math.ceil(-math.log10(answer["fpr"]) - 1e-9))  # at that rate at least one is wrongly accused
+    accused, value, low, high = (round(of * rate) for rate in (answer["fpr_reached"], *answer["tpr"]))
+    return {"of": of, "accused": accused, "recognised": value, "low": low, "high": high}
 
 
 def _scale(audit) -> dict:

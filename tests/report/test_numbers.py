@@ -1,5 +1,6 @@
 """What a report says: its numbers are those of the audit, and its sentences say them."""
 
+import functools
 import json
 from types import SimpleNamespace
 
@@ -53,9 +54,56 @@ def test_rates_are_counts_of_records(numbers):
 def test_a_rate_below_one_in_a_thousand_is_counted_in_more_records():
     from mia_tf.report.numbers import _counts
 
-    counts = _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.0001})
+    counts = _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.0001, "fpr_reached": 0.0001})
     assert (counts["of"], counts["accused"], counts["recognised"]) == (10_000, 1, 123)
-    assert _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.001})["of"] == 1000
+    assert _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.001, "fpr_reached": 0.001})["of"] == 1000
+
+
+@functools.cache
+def make_top_labels(attack):
+    """An audit of models that answer the top label alone, surer of their members: most scores are equal."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 500)
+    members = rng.random((16, 500)).argsort(axis=0) < 8
+    right = rng.random((16, 500)) < np.where(members, 0.95, 0.75)
+    answers = np.eye(3)[np.where(right, labels, (labels + 1) % 3)]
+    shadows = mia_tf.ShadowModels(answers, members, labels, outputs="probabilities")
+    return mia_tf.audit(shadows, attacks=[attack])
+
+
+def test_a_leak_that_only_the_auroc_shows_is_a_leak():
+    """The page once read "No leak was seen" while the AUROC's interval excluded one half."""
+    audit = make_top_labels("yeom")
+    value, low, high = audit.metric("auroc")["yeom", "all"]
+    assert low > 0.5
+    answer = report_numbers(audit, Source())["answer"]
+    first, second = answer["sentences"]
+    assert answer["leak_seen"] and first.startswith("A leak was seen, but none at 1% false positives")
+    assert f"{words.percent(value)} of the time (95% interval {words.percent(low)} to {words.percent(high)})" in first
+    assert second.startswith("It recognises")
+
+
+def test_equal_scores_accuse_as_many_non_members_as_they_do():
+    """It once read that 10 of 1,000 non-members are accused, of an attack that accuses none at that rate."""
+    audit = make_top_labels("label_only_gap")
+    numbers = report_numbers(audit, Source())
+    (reached,) = {0.0, numbers["answer"]["fpr_reached"]}
+    assert audit.about["headline"]["measured"]["all"]["reached"]["tpr_at_fpr_0.01"] == reached
+    assert numbers["counts"]["accused"] == numbers["counts"]["recognised"] == 0
+    assert "0% of the non-members are wrongly accused (at most 1% were allowed" in " ".join(
+        numbers["answer"]["sentences"]
+    )
+
+
+def test_the_auroc_stands_in_the_answer(audit, numbers):
+    value, low, high = audit.about["headline"]["measured"]["all"]["metrics"]["auroc"]
+    interval = f"{words.percent(value)} of the time (95% interval {words.percent(low)} to {words.percent(high)})"
+    assert interval in numbers["answer"]["sentences"][1]
+
+
+def test_a_rate_that_is_no_whole_number_of_records_is_a_plural():
+    assert words.accused(0.03, 0.03) == "3% of the non-members are wrongly accused"
+    assert words.accused(0.01, 0.01) == "1 in 100 non-members is wrongly accused"
 
 
 def test_the_most_exposed_records_come_by_rank_with_the_users_ids(audit, numbers):
