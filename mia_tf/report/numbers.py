@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mia_tf import __version__
+from mia_tf.analysis.group_memorization import FEWEST_RECORDS
 from mia_tf.analysis.planning import HALF_WIDTH, smallest_visible_rate
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.attacks import attack_classes
@@ -199,24 +200,35 @@ def _groups(audit, head: Mapping | None) -> list[dict]:
             "num_nonmembers": measured["num_nonmembers"],
             "tpr": None if head["fpr"] is None else measured["metrics"][f"tpr_at_fpr_{head['fpr']:g}"],
             "auroc": measured["metrics"].get("auroc"),
-            "memorization": _mean(audit.column("memorization")[audit.mask(name)], -1),
+            "memorization": _mean_memorization(audit, "groups", name, audit.mask(name)),
         }
         for name, measured in head["measured"].items()
     ]
 
 
 def _classes(audit) -> dict:
-    """The classes with the highest mean exposure; by memorization if no exposure is known."""
+    """The classes with the highest mean exposure, by memorization if no exposure is known; the smallest come last."""
     by = "exposure" if audit.records["exposure"].notna().any() else "memorization"
-    means = audit.records.groupby("label", sort=True)[by].mean().dropna().sort_values(ascending=False, kind="stable")
+    means = audit.records.groupby("label", sort=True)[by].agg(["mean", "count"]).dropna()
+    means["enough"] = means["count"] >= FEWEST_RECORDS
+    means = means.sort_values(["enough", "mean"], ascending=False, kind="stable")
     rows = []
     for label in means.index[:MOST_CLASSES]:
         chosen = (audit.records["label"] == label).to_numpy()
-        means_of = {
-            name: _mean(audit.column(name)[chosen], low) for name, low in (("exposure", 0), ("memorization", -1))
+        row = {
+            "name": str(label),
+            "num_records": int(chosen.sum()),
+            "exposure": _mean_exposure(audit.column("exposure")[chosen]),
+            "memorization": _mean_memorization(audit, "classes", str(label), chosen),
         }
-        rows.append({"name": str(label), "num_records": int(chosen.sum()), **means_of})
-    return {"by": by, "shown": rows, "total": len(means)}
+        rows.append(row)
+    return {
+        "by": by,
+        "shown": rows,
+        "total": len(means),
+        "small": int((~means["enough"]).sum()),
+        "fewest": FEWEST_RECORDS,
+    }
 
 
 def _went_wrong(audit, source: Source) -> list[str]:
@@ -229,10 +241,24 @@ def _went_wrong(audit, source: Source) -> list[str]:
     return sentences
 
 
-def _mean(values: np.ndarray, lowest: float) -> list[float | None] | None:
-    """Mean of records' values, which lie in [lowest, 1], and its 95% interval; None without a value."""
+def _mean_memorization(audit, kind: str, name: str, chosen: np.ndarray) -> list[float | None] | None:
+    """Mean memorization of one of the "groups" or "classes" with its interval; None without a value.
+
+    Audits of earlier versions have the mean alone: their files do not hold what the interval needs.
+    """
+    if "mean_memorization" in audit.about:
+        return audit.about["mean_memorization"][kind].get(name)
+    values = audit.column("memorization")[chosen]
     values = values[np.isfinite(values)]
-    return triple(*np.clip(mean_interval(values), lowest, 1)) if len(values) else None
+    return [float(values.mean()), None, None] if len(values) else None
+
+
+def _mean_exposure(values: np.ndarray) -> list[float | None] | None:
+    """Mean exposure, and its 95% interval over records; None without a value, of too few records no interval."""
+    values = values[np.isfinite(values)]
+    if len(values) < FEWEST_RECORDS:
+        return [float(values.mean()), None, None] if len(values) else None
+    return triple(*np.clip(mean_interval(values), 0, 1))
 
 
 def maybe(value: float) -> float | None:
