@@ -55,11 +55,13 @@ class Audit:
         sweep: as `attacks`, by the number of shadow models per side; empty unless it was asked for.
         epsilon: lower bounds on epsilon; empty unless they were asked for.
         about: what else is known: name, arch, group_titles, classes, stand_in, num_models, num_targets, delta, seed,
-            versions; recommended, the LiRA variant; headline_fpr, the FPR of the headline and of exposure, by
-            `headline.headline_level`; headline, the strongest attack, chosen on one half of the targets and measured on
-            the other, as `headline.headline` returns it; None if membership is unknown; mean_memorization, of "groups"
-            and "classes" by name, as `group_memorization.mean_with_interval` returns it; and notes, sentences about
-            models that learnt nothing, were skipped or differ.
+            versions; attacks, the names of the attacks that were run; arguments of `mia_tf.audit` that were not the
+            default, arrays and records by a variable's name, and those of `mia_tf.analyze`; recommended, the LiRA
+            variant; headline_fpr, the FPR of the headline and of exposure, by `headline.headline_level`; headline, the
+            strongest attack, chosen on one half of the targets and measured on the other, as `headline.headline`
+            returns it; None if membership is unknown; mean_memorization, of "groups" and "classes" by name, as
+            `group_memorization.mean_with_interval` returns it; and notes, sentences about models that learnt nothing,
+            were skipped or differ.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -114,6 +114,16 @@ def audit(
     check_several("num_shadow", num_shadow, "[4, 16]")
     if len(num_shadow) and not limitable(chosen):
         fail("attacks", ",".join(chosen), "must name an attack whose shadow models `num_shadow` can limit")
+    arguments = {
+        "target": None if target is None else "targets" if isinstance(target, ShadowModels) else "answers",
+        "target_members": None if target_members is None else "members",
+        "attacks": None if attacks is None else chosen,
+        "fpr": None if levels == FPR_LEVELS else list(levels),
+        "num_targets": num_targets and int(num_targets),
+        "num_shadow": list(map(int, num_shadow)) or None,
+        "delta": delta,
+        "seed": int(seed) or None,
+    }
     targets, known = _targets(shadows, target, target_members)
     if targets is None and num_targets == 1 and len(shadows) > MIN_MODELS and _by_fair_coins(shadows):
         shadows, targets = _one_apart(shadows)
@@ -186,6 +196,8 @@ def audit(
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
         about = {
             **_about(shadows, attacked),
+            "arguments": {name: value for name, value in arguments.items() if value is not None},
+            "attacks": attacks,
             "num_targets": num_targets,
             "has_logits": recording.has_logits,
             "recommended": recommended,

@@ -16,6 +16,8 @@ from mia_tf.records import ALL
 from mia_tf.report import unsettled, words
 
 MOST_RECORDS, MOST_CLASSES = 10, 10
+VARIABLES = ("target", "target_members")
+"""Arguments of an audit that are no flags, and of which `Audit.about` has the name of a variable."""
 _NEARLY = 0.95
 """Share of a false positive rate from which on a reached one is called by it."""
 
@@ -53,7 +55,8 @@ def report_numbers(audit, source: Source, comparison: Mapping | None = None, lim
     Returns:
         Numbers, texts, lists and dicts, as JSON holds them; None for what is not known.
     """
-    about, head = audit.about, audit.about["headline"]
+    about, head = audit.about, _headline(audit.about)
+    run = about.get("attacks", audit.attacks["attack"].unique().tolist())  # earlier versions had the table alone
     answer = _answer(head)
     return {
         "title": source.title or about["name"] or "An audit of membership inference",
@@ -68,11 +71,12 @@ def report_numbers(audit, source: Source, comparison: Mapping | None = None, lim
         "comparison": comparison,
         "limits": list(limits),
         "went_wrong": _went_wrong(audit, source),
-        "not_tested": words.not_tested(audit.attacks["attack"].unique().tolist(), sorted(attack_classes())),
+        "not_tested": words.not_tested(run, sorted(attack_classes())),
         "unsettled": unsettled.unsettled(audit),
         "method": {
+            "design": words.design(audit.num_models),
             "choice": None if head is None else words.choice(head),
-            "attacks": [words.attack_label(name) for name in audit.attacks["attack"].unique()],
+            "attacks": list(map(words.attack_label, run)),
             "exposure_attack": words.attack_label(about["recommended"]),
             "exposure_fpr": about["headline_fpr"],
             "seed": about["seed"],
@@ -83,6 +87,13 @@ def report_numbers(audit, source: Source, comparison: Mapping | None = None, lim
         },
         "glossary": words.GLOSSARY,
     }
+
+
+def _headline(about: Mapping) -> Mapping | None:
+    """The headline, whose attack is "first" if the recommended one had no scores."""
+    head = about["headline"]
+    replaced = head is not None and head["chosen"] == "recommended" and head["attack"] != about["recommended"]
+    return {**head, "chosen": "first"} if replaced else head
 
 
 def _answer(head: Mapping | None) -> dict:
@@ -234,6 +245,11 @@ def _classes(audit) -> dict:
 def _went_wrong(audit, source: Source) -> list[str]:
     """Sentences on the models, the records and the data that are not as they should be."""
     sentences = [*audit.about["notes"], *source.data_notes]
+    if audit.num_models == 1:
+        sentences.append(
+            "One model alone tells no memorization and no exposure: these need models without each record."
+        )
+        return sentences
     for name, words_for in (("n_in", "no model was trained on"), ("n_out", "every model was trained on")):
         count = int((audit.records[name] == 0).sum())
         if count:

@@ -8,6 +8,7 @@ _CHOSEN = {
     "halves": "the strongest attack",
     "only": "the only attack that was run",
     "recommended": "the recommended attack",
+    "first": "the first attack with scores",
 }
 
 
@@ -54,7 +55,8 @@ def answer(
     """The two paragraphs that a report begins with.
 
     Args:
-        headline: of `Audit.about`; None if the targets' training records are unknown.
+        headline: of `Audit.about`, its `chosen` "first" if the recommended attack has no scores; None if the targets'
+            training records are unknown.
         smallest: the smallest visible true positive rate; None if there is none.
         fpr: the false positive rate at which it was measured; None if no rate is resolved.
         reached: the false positive rate at its threshold, at most `fpr`; None as `fpr`.
@@ -115,10 +117,22 @@ def choice(headline: Mapping) -> str:
         )
     if headline["chosen"] == "only":
         return f"{label} was the only attack that was run. It was measured on {counted(measured, 'target model')}."
+    reason = (
+        "the attack that the number of shadow models recommends"
+        if headline["chosen"] == "recommended"
+        else "the first in a fixed order that could score the records, which the recommended one could not"
+    )
     return (
         f"With {counted(measured, 'target model')} there are no two halves to choose on and to measure on. {label} is "
-        "the attack that the number of shadow models recommends; the results of the others played no part."
+        f"{reason}; the results of the others played no part."
     )
+
+
+def design(num_models: int) -> str:
+    """Which models had which records."""
+    if num_models == 1:
+        return "One model was attacked, without shadow models. Some of the records were in its training data."
+    return "The records were in the training data of some models and not of others."
 
 
 def counted(count: int, noun: str) -> str:

@@ -145,8 +145,12 @@ def test_mean_memorization_has_the_interval_of_the_comparison(audit, numbers):
 
 def test_a_loaded_audit_has_the_same_page(audit, numbers, tmp_path):
     again = mia_tf.load_audit(audit.save(tmp_path))
-    source = Source(title="Mine", written="2026-01-31", data_notes=["3 records are copies."])
-    assert page(again, report_numbers(again, source)) == page(audit, numbers)
+    loaded = report_numbers(again, Source())
+    for name in ("answer", "groups", "not_tested", "unsettled"):
+        assert loaded[name] == numbers[name]
+    assert [row["memorization"] for row in loaded["classes"]["shown"]] == [
+        row["memorization"] for row in numbers["classes"]["shown"]
+    ]
     del again.about["mean_memorization"]  # an audit of an earlier version
     means = [row["memorization"] for row in report_numbers(again, Source())["groups"]]
     assert means == [[pytest.approx(row["memorization"][0]), None, None] for row in numbers["groups"]]
@@ -236,7 +240,29 @@ def test_without_membership_nothing_is_claimed():
     numbers = report_numbers(audit, Source())
     assert numbers["counts"] is None and numbers["records"]["shown"] == [] and numbers["groups"] == []
     assert "unknown" in numbers["answer"]["sentences"][0]
-    assert "No record could be ranked" in page(audit, numbers)
+    text = page(audit, numbers)
+    assert "No record could be ranked" in text
+    # None of these is known, or true, of an audit that measured nothing.
+    for words_for in ("learnt its training data", "asked for is resolved", "ROC curves are of", "One threshold"):
+        assert words_for not in text
+    assert "Everything: no rate was measured." in page(audit, {**numbers, "unsettled": []})
+    (left_out,) = (line for line in numbers["not_tested"] if line.startswith("These attacks were not run"))
+    assert "Yeom" not in left_out and "RMIA;" not in left_out and "Shokri" in left_out
+    assert numbers["method"]["attacks"] == ["Yeom", "RMIA"]
+
+
+def test_one_model_alone_has_no_memorization_and_no_shadow_models():
+    """The page once said that no record can be measured, below a headline that was measured with all of them."""
+    rng = np.random.default_rng(0)
+    labels, members = rng.integers(0, 4, 400), rng.random((1, 400)) < 0.5
+    logits = rng.normal(size=(1, 400, 4)) + 6 * members[..., None] * np.eye(4)[labels]
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels))
+    numbers = report_numbers(audit, Source())
+    text = page(audit, numbers)
+    assert numbers["answer"]["sentences"][0].startswith("The first attack with scores (Yeom) recognises")
+    assert "cannot be measured" not in text and "recommends" not in text
+    assert any("One model alone tells no memorization" in sentence for sentence in numbers["went_wrong"])
+    assert "One model was attacked, without shadow models." in text
 
 
 def test_too_few_non_members_are_no_rate():
