@@ -372,6 +372,8 @@ def load_audit(folder, remedy: str = "", *, argument: str = "folder") -> Audit:
         raise InputError(f"Missing file: {facts}{remedy}", argument, facts)
     required = [name for name in _ABOUT if name not in ("has_logits", "rows")]
     about = load_json(facts, _ABOUT, required, argument)
+    if about["classes"] is None and frames["examples"]["label"].str.fullmatch(r"\d+").all():
+        frames["examples"]["label"] = frames["examples"]["label"].astype(np.int64)  # else they are names of classes
     for name, rows in about.pop("rows", {}).items():
         if name not in frames or len(frames[name]) != rows:
             received = f"{len(frames.get(name, ()))} rows of {folder / name}.csv"

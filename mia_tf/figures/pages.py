@@ -14,6 +14,8 @@ from mia_tf.validation import check_choice
 
 _MOST_PANELS, _MOST_ROWS = 3, 7
 """Populations that have panels of their own, or a dot in each row; the footnote names the others."""
+_LONGEST_NAME = 16
+"""Characters of a class's name beside its row of examples."""
 _NEEDED = {
     "privacy_scores": ("privacy_score",),
     "memorization": ("memorization", "privacy_score"),
@@ -224,11 +226,17 @@ def _examples(audit, images: np.ndarray) -> Figure:
     labels[rows], groups[rows] = class_ids(audit), audit.group_ids
     chosen = examples.choose_examples(values, labels, shown, np.random.default_rng(0))
     figure = style.new_figure(*examples.figure_size(shown))
-    examples.draw_examples(figure.subplots(), chosen, images, values, groups, _groups(audit)[1])
+    names = [_shortened(str(name)) for name in audit.about["classes"] or range(num_classes)][:shown]
+    examples.draw_examples(figure.subplots(), chosen, images, values, groups, _groups(audit)[1], names)
     few = f" The first {shown} of {num_classes} classes." if shown < num_classes else ""
     caption = f"Random examples within {examples.WITHIN} of each level; a dash if the class has no more.{few}"
     _footnote(figure, audit, caption)
     return figure
+
+
+def _shortened(name: str) -> str:
+    """A name of a class, as much of it as stands beside its row."""
+    return style.literal(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}")
 
 
 _PAGES = {

@@ -184,6 +184,23 @@ def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
     assert "360 tests of non-members are there, 1,000 are needed" in level["note"]
 
 
+def test_what_is_open_counts_attacked_models():
+    """The count of attacked models once stood beside "This audit has 12 models", of which 4 were attacked."""
+    audit = mia_tf.audit(make_shadows(num_examples=60), attacks=["yeom"], fpr=(0.1, 0.001), num_targets=4)
+    numbers = report_numbers(audit, Source())
+    (level,) = (row for row in numbers["unsettled"] if "0.1% false" in row["question"])
+    assert (level["models"], level["of"]) == (33, "attacked")
+    text = page(audit, numbers)
+    assert ">33 attacked</td>" in text and "This audit attacked 4 models, and has 12 shadow models." in text
+
+
+def test_an_attack_that_misses_nothing_is_not_said_to_meet_records_that_differ():
+    audit = make_audit(gain=30.0, attacks=("yeom",))
+    row = report_numbers(audit, Source())["unsettled"][0]
+    assert row["question"].startswith("The headline, ") and row["models"] is None
+    assert row["note"].startswith("The attack recognises or misses few records, or")
+
+
 def test_settled_records_need_no_more_models(audit, numbers):
     needed = audit.records["models_needed"]
     counts = numbers["records"]["settled"]
