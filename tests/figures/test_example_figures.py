@@ -237,3 +237,20 @@ def test_class_names_of_digits_stay_names_in_a_saved_audit(tmp_path):
     assert ticks == ["007", "9", "\\$x\\$longlonglong\N{HORIZONTAL ELLIPSIS}"]
     plain = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"], fpr=(0.1,))
     assert mia_tf.load_audit(plain.save(tmp_path)).records["label"].tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("name", ["privacy_score_ood", "memorization", "privacy_scores", "memorization_histogram"])
+def test_of_many_groups_six_are_drawn_in_a_panel_that_keeps_its_height(name):
+    """With eight groups the legend left no room for the panel, and two groups looked as two others."""
+    rng = np.random.default_rng(0)
+    labels, members = rng.integers(0, 3, 160), rng.random((8, 160)).argsort(axis=0) < 4
+    logits = rng.normal(size=(8, 160, 3)) + 2 * members[..., None] * np.eye(3)[labels]
+    groups = np.array([f"group {k}" for k in range(8)])[np.arange(160) % 8]
+    shadows = mia_tf.ShadowModels(logits, members, labels, groups=groups)
+    figure = mia_tf.audit(shadows, attacks=["yeom"], fpr=(0.1,)).plot(name)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert ax.get_window_extent().height > 0.28 * figure.bbox.height
+    named = " ".join(text.get_text() for text in ax.get_legend().get_texts())
+    assert "group 5" in named and "group 6" not in named
+    assert "Not drawn, but in the tables: group 6, group 7." in " ".join(figure.get_supxlabel().split())
