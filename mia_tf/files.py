@@ -206,7 +206,7 @@ def read_csv(path: Path, columns: Mapping[str, str], remedy: str = "", argument:
         if name not in cells:
             raise InputError(f"No column {name} in {path}{remedy}", argument, path)
         if kind == "text":
-            frame[name] = list(cells[name])
+            frame[name] = pd.Series(cells[name], dtype=object)  # also without rows, which pandas takes for numbers
             continue
         try:
             frame[name] = _numbers(cells[name], kind)

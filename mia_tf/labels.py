@@ -11,6 +11,7 @@ from mia_tf.validation import as_array, check, check_shape, fail, listed
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST_FLOAT = 2**53
 """Up to here a float64 holds every whole number."""
+_STANDARD_ERRORS = 3
 _FORMS = "must be whole numbers, booleans, strings or one-hot rows"
 
 
@@ -251,3 +252,22 @@ def _from_one_hot(values: np.ndarray, argument: str) -> np.ndarray:
     allowed = "must have one 1 per row and else 0, or shape (N,): .argmax(axis=1) makes labels of probabilities"
     check(argument, f"shape {values.shape} with other rows", one_hot, allowed)
     return values.argmax(axis=1).astype(np.int64)
+
+
+def right_by_chance(labels: np.ndarray) -> float:
+    """Returns the most labels that a model has right which learnt nothing.
+
+    A model that always names the most frequent label has that label's examples right. Answers at random add up to three
+    standard errors. They count for half of the other examples at most: if these are few, three standard errors are more
+    than all of them, and a perfect model would be taken for one that learnt nothing.
+
+    Args:
+        labels: (n,) integers from 0, of the model's own training examples.
+
+    Example:
+        >>> right_by_chance(np.array([0] * 197 + [1] * 3)), right_by_chance(np.array([0, 1] * 50))
+        (198.5, 65.0)
+    """
+    most = int(np.bincount(labels).max())
+    others = len(labels) - most
+    return float(most + min(_STANDARD_ERRORS * np.sqrt(most * others / len(labels)), others / 2))

@@ -329,6 +329,22 @@ def test_models_that_learnt_nothing_are_said():
     assert "4 of 12 attacked models" in str(audit) and "model 0, model 1, model 2, model 3" in str(audit)
 
 
+def test_good_models_of_rare_classes_are_not_called_no_better_than_chance():
+    """With 1.5% in the other class, all of a perfect model's answers were within three standard errors of chance."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(600) < 9).astype(np.int64)
+    members = rng.random((16, 600)).argsort(axis=0) < 8
+    logits = np.zeros((16, 600, 2))
+    logits[..., 0] = 2  # what learnt nothing names the frequent class
+    shadows = mia_tf.ShadowModels(logits, members, labels)
+    (note,) = mia_tf.audit(shadows, attacks=["yeom"]).about["notes"]
+    assert note.startswith("16 of 16 attacked models are no better than chance")
+    logits += 3 * members[..., None] * np.eye(2)[labels]
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"])
+    assert audit.about["notes"] == []
+    assert audit.accuracies()["train", "all"][0] == 1
+
+
 # ---- one finished model
 
 

@@ -210,7 +210,8 @@ def examples_page(run: Measured) -> Figure:
     by_row[run.audit.records["row"]] = run.audit.column("memorization")
     chosen = examples.choose_examples(by_row, dataset.labels, dataset.num_classes, np.random.default_rng(0))
     figure = style.new_figure(*examples.figure_size(dataset.num_classes))
-    examples.draw_examples(figure.subplots(), chosen, dataset.images, by_row, dataset.groups, dataset.group_names)
+    names = dataset.group_names, range(dataset.num_classes)
+    examples.draw_examples(figure.subplots(), chosen, dataset.images, by_row, dataset.groups, *names)
     words = f"Random examples within {examples.WITHIN} of each level; a dash if the class has no more."
     footnote(figure, words, {run.run.name: run})
     return figure

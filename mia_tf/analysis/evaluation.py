@@ -28,6 +28,7 @@ class Evaluation:
         notes: metric -> what a reader must know, or "".
         curve: (K, 2) float64, points (FPR, TPR) of the exact ROC, thinned.
         thresholds: FPR level -> the score at or above which "member" is said at that level.
+        reached: FPR level -> the FPR of that threshold, which is lower if scores are equal.
         num_targets, num_members, num_nonmembers: how many were pooled.
         offsets: metric -> (2, REPLICATES) float64, how far it moves when targets, and when examples, are drawn again:
             the same draws for every attack and population of the same targets and pool under the same seed. Empty if
@@ -39,6 +40,7 @@ class Evaluation:
     notes: dict[str, str]
     curve: np.ndarray
     thresholds: dict[float, float]
+    reached: dict[float, float]
     num_targets: int
     num_members: int
     num_nonmembers: int
@@ -144,7 +146,7 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         names = [*needs, *([per_target.METRIC] if per_target.LEVEL in levels else [])]
         notes = dict.fromkeys(names, shortage or "members or non-members are missing")
         unresolved = dict.fromkeys(names, _UNRESOLVED)
-        return Evaluation(unresolved, notes, np.empty((0, 2)), {}, *counts, {}, frozenset())
+        return Evaluation(unresolved, notes, np.empty((0, 2)), {}, {}, *counts, {}, frozenset())
 
     finest = 1 / pool.num_nonmembers
     grid = np.union1d(np.geomspace(finest, 1, _CURVE_POINTS), [0, *np.linspace(0.02, 1, 50), *levels])
@@ -171,9 +173,10 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         notes[per_target.METRIC] = "; ".join(filter(None, (note, shortage)))
     moves = dict(zip(needs, np.moveaxis(offsets, 2, 0), strict=True))
     thresholds = dict(zip(levels, roc.threshold[columns].tolist(), strict=True))
+    reached = dict(zip(levels, roc.fpr[columns].tolist(), strict=True))
     curve = np.unique(np.column_stack([roc.fpr, roc.tpr]), axis=0)
     extended = frozenset(name for name, is_few in zip(needs, few.tolist(), strict=True) if is_few)
-    return Evaluation(metrics, notes, curve, thresholds, *counts, moves, extended)
+    return Evaluation(metrics, notes, curve, thresholds, reached, *counts, moves, extended)
 
 
 def _bootstrap(

@@ -12,6 +12,8 @@ import numpy as np
 from mia_tf.analysis.statistics import CONFIDENCE, REPLICATES
 
 _ROWS = 4096  # examples at a time: their replicates are all in memory
+FEWEST_RECORDS = 5
+"""With fewer records in a group, how these differ tells nothing of how further ones would, and no interval is given."""
 RESOLVED_ERRORS = 2
 """Standard errors that a value must exceed zero by to be called above it."""
 
@@ -70,6 +72,18 @@ def mean_memorization(correct: np.ndarray, keep: np.ndarray, seed: int) -> Group
         resolved += drawn.sum(axis=0)
     means = np.divide(total, resolved, out=np.full(len(weights), np.nan), where=resolved > 0)
     return GroupMean(float(means[0]), means[1:])
+
+
+def mean_with_interval(correct: np.ndarray, keep: np.ndarray, seed: int) -> list[float | None] | None:
+    """Returns `mean_memorization` and its interval as JSON holds them: [mean, low, high].
+
+    It is None if no example has models on both sides. Both ends are None with fewer than FEWEST_RECORDS such examples.
+    """
+    mean = mean_memorization(correct, keep, seed)
+    if np.isnan(mean.value):
+        return None
+    enough = np.count_nonzero(keep.any(axis=1) & ~keep.all(axis=1)) >= FEWEST_RECORDS
+    return [mean.value, *(mean.interval() if enough else (None, None))]
 
 
 def spread(memorization: np.ndarray, errors: np.ndarray) -> Mapping[str, float]:

@@ -52,9 +52,10 @@ def headline(
     Returns:
         What JSON can hold: `attack`; `chosen` ("halves", "only" or "recommended"); `candidates`, the names chosen from;
         `num_choosing`, the number of targets that the choice rests on; `fpr`, None if no level is resolved; and
-        `measured`: name of a population -> num_targets, num_members, num_nonmembers, num_examples, `metrics` and
-        `widths`. `metrics` is metric -> [value, ci_low, ci_high], None if not resolved; `widths` is metric -> the
-        widths of the interval over targets and over examples.
+        `measured`: name of a population -> num_targets, num_members, num_nonmembers, num_examples, `metrics`,
+        `reached` and `widths`. `metrics` is metric -> [value, ci_low, ci_high], None if not resolved; `reached` is
+        metric of a rate -> the FPR at its threshold; `widths` is metric -> the widths of the interval over targets and
+        over examples.
     """
     num_targets = scores[recommended].shape[1]
     everyone = np.arange(num_targets)
@@ -146,5 +147,6 @@ def _described(evaluation: Evaluation, population: Population) -> dict:
         "num_nonmembers": evaluation.num_nonmembers,
         "num_examples": int(np.count_nonzero(population.pooled)),
         "metrics": metrics,
+        "reached": {f"tpr_at_fpr_{level:g}": rate for level, rate in evaluation.reached.items()},
         "widths": widths,
     }

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from mia_tf.labels import right_by_chance
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import listed
 
-_STANDARD_ERRORS = 3
 _EACH_MODELS_OWN = {"seed", "expid", "num_experiments"}
 """Settings in which the models of a run may differ."""
 
@@ -70,13 +70,14 @@ def _settings(records: Mapping[str, ShadowModels]) -> Iterator[str]:
 
 
 def _at_chance(attacked: ShadowModels, right: np.ndarray, trained_on: np.ndarray) -> Iterator[str]:
-    """Says which models are no better on their own training examples than the most frequent label is."""
-    share = np.bincount(attacked.labels).max() / len(attacked.labels)
-    # A model that always gives the most frequent label is right that often, give or take the draw of its examples.
-    most = trained_on * share + _STANDARD_ERRORS * np.sqrt(trained_on * share * (1 - share))
-    names = [attacked.models[k].name for k in np.flatnonzero((trained_on > 0) & (right <= most))]
+    """Says which models are no better on their own training examples than a model that learnt nothing."""
+    names = [
+        attacked.models[k].name
+        for k in np.flatnonzero(trained_on)
+        if right[k] <= right_by_chance(attacked.labels[attacked.models[k].member])
+    ]
     if names:
         yield (
             f"{len(names)} of {len(trained_on)} attacked models are no better than chance on their own training "
-            f"examples ({listed(names, 5)}): they learnt nothing that could leak, so this audit cannot tell."
+            f"examples ({listed(names, 5)}). What learnt nothing cannot leak, so this audit may show too little."
         )

@@ -34,13 +34,8 @@ def observe(
     """First pass: returns the measured columns of the records, and accuracies; the attacks see every example."""
     columns, tally = [], AccuracyTally()
     for block, view in progress("reading the models", recording.read(kept), len(recording)):
-        targets = _only(block, view, slice(block.lineup.num_targets))
-        # Of a few targets nothing can be said by example; the shadow models, if any, then speak for them.
-        enough = block.lineup.num_targets >= MIN_MODELS or not recording.has_shadows
-        columns.append(
-            example_columns(*(targets if enough else _only(block, view, slice(block.lineup.first_shadow, None))))
-        )
-        of_targets, view_of_targets = targets
+        columns.append(example_columns(*_only(block, view, behind_records(recording))))
+        of_targets, view_of_targets = _only(block, view, slice(block.lineup.num_targets))
         if view_of_targets is not None:
             tally.add(of_targets, view_of_targets, masks)
         for _, piece in block.pieces():
@@ -48,6 +43,16 @@ def observe(
             for _ in threads.map(lambda one, seen: one.observe(seen), tasks):
                 pass
     return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
+
+
+def behind_records(recording: Recording) -> slice:
+    """Returns which models the columns of the records are of.
+
+    Of a few targets nothing can be said by example; the shadow models, if any, then speak for them.
+    """
+    lineup = recording.lineup
+    enough = lineup.num_targets >= MIN_MODELS or not recording.has_shadows
+    return slice(lineup.num_targets) if enough else slice(lineup.first_shadow, None)
 
 
 def attack(

@@ -55,10 +55,13 @@ class Audit:
         sweep: as `attacks`, by the number of shadow models per side; empty unless it was asked for.
         epsilon: lower bounds on epsilon; empty unless they were asked for.
         about: what else is known: name, arch, group_titles, classes, stand_in, num_models, num_targets, delta, seed,
-            versions; recommended, the LiRA variant; headline_fpr, the FPR of the headline and of exposure, by
-            `headline.headline_level`; headline, the strongest attack, chosen on one half of the targets and measured on
-            the other, as `headline.headline` returns it; None if membership is unknown; and notes, sentences about
-            models that learnt nothing, were skipped or differ.
+            versions; attacks, the names of the attacks that were run; arguments of `mia_tf.audit` that were not the
+            default, arrays and records by a variable's name, and those of `mia_tf.analyze`; recommended, the LiRA
+            variant; headline_fpr, the FPR of the headline and of exposure, by `headline.headline_level`; headline, the
+            strongest attack, chosen on one half of the targets and measured on the other, as `headline.headline`
+            returns it; None if membership is unknown; mean_memorization, of "groups" and "classes" by name, as
+            `group_memorization.mean_with_interval` returns it; and notes, sentences about models that learnt nothing,
+            were skipped or differ.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -369,6 +372,8 @@ def load_audit(folder, remedy: str = "", *, argument: str = "folder") -> Audit:
         raise InputError(f"Missing file: {facts}{remedy}", argument, facts)
     required = [name for name in _ABOUT if name not in ("has_logits", "rows")]
     about = load_json(facts, _ABOUT, required, argument)
+    if about["classes"] is None and frames["examples"]["label"].str.fullmatch(r"\d+").all():
+        frames["examples"]["label"] = frames["examples"]["label"].astype(np.int64)  # else they are names of classes
     for name, rows in about.pop("rows", {}).items():
         if name not in frames or len(frames[name]) != rows:
             received = f"{len(frames.get(name, ()))} rows of {folder / name}.csv"

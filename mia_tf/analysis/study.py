@@ -15,6 +15,7 @@ from mia_tf.analysis.accuracy import test_image_rows
 from mia_tf.analysis.comparisons import comparison_rows
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import FPR_LEVELS, evaluate
+from mia_tf.analysis.group_memorization import mean_with_interval
 from mia_tf.analysis.headline import headline
 from mia_tf.analysis.notes import notes
 from mia_tf.analysis.one_run import epsilon_one_run
@@ -113,6 +114,16 @@ def audit(
     check_several("num_shadow", num_shadow, "[4, 16]")
     if len(num_shadow) and not limitable(chosen):
         fail("attacks", ",".join(chosen), "must name an attack whose shadow models `num_shadow` can limit")
+    arguments = {
+        "target": None if target is None else "targets" if isinstance(target, ShadowModels) else "answers",
+        "target_members": None if target_members is None else "members",
+        "attacks": None if attacks is None else chosen,
+        "fpr": None if levels == FPR_LEVELS else list(levels),
+        "num_targets": num_targets and int(num_targets),
+        "num_shadow": list(map(int, num_shadow)) or None,
+        "delta": delta,
+        "seed": int(seed) or None,
+    }
     targets, known = _targets(shadows, target, target_members)
     if targets is None and num_targets == 1 and len(shadows) > MIN_MODELS and _by_fair_coins(shadows):
         shadows, targets = _one_apart(shadows)
@@ -185,12 +196,15 @@ def audit(
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
         about = {
             **_about(shadows, attacked),
+            "arguments": {name: value for name, value in arguments.items() if value is not None},
+            "attacks": attacks,
             "num_targets": num_targets,
             "has_logits": recording.has_logits,
             "recommended": recommended,
             "recommended_scores": bool(np.isfinite(arrays[recommended, None]).any()),
             "headline_fpr": level,
             "headline": head,
+            "mean_memorization": _mean_memorization(shadows, recording, columns, seed, progress, threads),
             "delta": delta,
             "seed": seed,
             "notes": [*remarks, *_not_possible(recording, chosen)],
@@ -308,6 +322,33 @@ def _possible(chosen: Sequence[str], recording: Recording, named: bool) -> list[
             fail("attacks", ",".join(impossible), reason)
         possible = [name for name in possible if name not in impossible]
     return possible
+
+
+def _mean_memorization(
+    shadows: ShadowModels,
+    recording: Recording,
+    columns: Mapping[str, np.ndarray],
+    seed: int,
+    progress: Progress,
+    threads: Threads,
+) -> dict[str, dict[str, list[float | None] | None]]:
+    """The mean memorization of each population and of each class, with its interval; none without logits."""
+    if "correct" not in columns:
+        return {"groups": {}, "classes": {}}
+    keep = recording.keep[:, passes.behind_records(recording)]
+    correct = np.unpackbits(columns["correct"], axis=1, count=keep.shape[1]).astype(bool)
+    labels = range(shadows.shape[2]) if shadows.classes is None else shadows.classes
+    classes = {str(name): shadows.labels == k for k, name in enumerate(labels) if (shadows.labels == k).any()}
+    parts = [*shadows.populations.values(), *classes.values()]
+    means = threads.map(
+        lambda part: mean_with_interval(correct[part], keep[part], seed), [(part,) for part in parts], num_bytes=1 << 28
+    )
+    means = list(progress("averaging the memorization", means, len(parts)))
+    count = len(shadows.populations)
+    return {
+        "groups": dict(zip(shadows.populations, means[:count], strict=True)),
+        "classes": dict(zip(classes, means[count:], strict=True)),
+    }
 
 
 def _not_possible(recording: Recording, chosen: Sequence[str]) -> list[str]:

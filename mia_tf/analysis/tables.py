@@ -188,10 +188,6 @@ def read_table(folder: Path, name: str, remedy: str = "", argument: str = "folde
     """
     columns = {column: _KINDS.get(column, "finite") for column in COLUMNS[name]}
     frame = read_csv(folder / f"{name}.csv", columns, remedy, argument)
-    if (
-        len(frame) and "label" in frame and frame["label"].str.fullmatch(r"\d+").all()
-    ):  # else these are names of classes
-        frame["label"] = frame["label"].astype(np.int64)
     return frame.rename(columns=_RECORDS) if name == "examples" else frame
 
 

@@ -12,8 +12,6 @@ CHANCE = {"auroc": 0.5, "tpr_at_fpr_0.001": 0.001, "tpr_at_fpr_0.001_per_target"
 """Metric -> what random guessing gets, for the usual metrics of this figure."""
 POPULATIONS = {"all": ("all examples", style.ALL_STYLE), "under": ("under-represented", style.GROUP_STYLES[1])}
 """Name of a population -> what it is called, and its look."""
-_SMALLEST_RATE = 1e-4
-"""A rate below this is a triangle at the edge: intervals that reach to 0 would stretch the axis without end."""
 LABELS = {
     "auroc": "AUROC",
     "tpr_at_fpr_0.001": "TPR at 0.1% FPR,\none threshold for all targets",
@@ -39,10 +37,11 @@ def draw_attacks(
     logarithmic = metric != "auroc"
     if logarithmic:
         ax.set_xscale("log", nonpositive="clip")
-        ax.set_xlim(_decades([chance(metric), *(v for triple in values.values() for v in triple)]))
+        rates = [chance(metric), *(rate for triple in values.values() for rate in triple)]
+        ax.set_xlim(_decades([rate for rate in rates if rate >= smallest_rate(metric)]))
         style.percent_axis(ax.xaxis)
     rows = {name: look.label for name, look in style.attack_styles(attack for attack, _ in values).items()}
-    draw_dots(ax, rows, series, values, smallest=_SMALLEST_RATE)
+    draw_dots(ax, rows, series, values, smallest=smallest_rate(metric))
     ax.axvline(chance(metric), color=style.GREY, linewidth=0.8, zorder=0, label="random guess")
     ax.set(xlabel=label(metric))
 
@@ -52,6 +51,11 @@ def chance(metric: str) -> float:
     return CHANCE[metric] if metric in CHANCE else float(metric.removeprefix("tpr_at_fpr_"))
 
 
+def smallest_rate(metric: str) -> float:
+    """A rate below this is a triangle at the edge: intervals that reach to 0 would stretch the axis without end."""
+    return min(1e-4, chance(metric) / 10)
+
+
 def label(metric: str) -> str:
     """What the axis of a metric says."""
     return LABELS.get(metric) or f"TPR at {100 * chance(metric):g}% FPR,\none threshold for all targets"
@@ -59,5 +63,4 @@ def label(metric: str) -> str:
 
 def _decades(rates: list[float]) -> tuple[float, float]:
     """Whole decades around all rates that are drawn, so that at least two ticks have labels."""
-    drawn = [rate for rate in rates if rate >= _SMALLEST_RATE]
-    return 10 ** np.floor(np.log10(min(drawn)) - 0.05), 10 ** np.ceil(np.log10(max(drawn)) + 0.05)
+    return 10 ** np.floor(np.log10(min(rates)) - 0.05), 10 ** np.ceil(np.log10(max(rates)) + 0.05)

@@ -15,6 +15,8 @@ from mia_tf.figures.attacks import CHANCE, draw_attacks
 
 _LEAKS = ("auroc", "tpr_at_fpr_0.001_per_target")
 """What `frontier_page` shows of an attack, a row of panels each."""
+_DOT = 0.2
+"""Inches of a run's dot in the row of an attack: room for the words that say it is not resolved."""
 _POPULATIONS = {"all": "All examples", "under": "Under-represented examples"}
 
 
@@ -25,13 +27,13 @@ def pages(comparison) -> Iterator[tuple[str, Figure]]:
         InputError: there are more runs than `dp_runs.MAX_RUNS`.
     """
     plain, labels = comparison.plain, list(comparison.audits)
-    titles, series = {"all": "all", **plain.about["group_titles"]}, draw.run_series(labels)
+    titles, series = {"all": "all", **_titles(plain)}, draw.run_series(labels)
     scale = f"{plain.num_models} models of the same subsets in each run, {len(plain.records):,} examples."
     scale = f"{scale}\n{plain.about['stand_in']}".strip()
 
     figure = style.new_figure(3.2 * len(labels), 3.6)
     panels = figure.subplots(1, len(labels), sharex=True, sharey=True)
-    groups = plain.group_ids, plain.group_titles
+    groups = plain.group_ids, tuple(map(style.literal, plain.group_titles))
     draw.draw_distributions(panels, _memorization(comparison), *groups, histogram_edges(comparison))
     errors = comparison.memorization.query("group != 'all'")["standard_error"]
     side = f"With {plain.models_per_side} models on the smaller side of an example"
@@ -50,7 +52,7 @@ def pages(comparison) -> Iterator[tuple[str, Figure]]:
     yield "accuracy", figure
 
     present = [name for name in _POPULATIONS if name in plain.populations]
-    height = 0.4 * plain.attacks["attack"].nunique()
+    height = max(0.4, _DOT * len(labels)) * plain.attacks["attack"].nunique()
 
     figure = style.new_figure(10, len(present) * (1.1 + height))
     panels = figure.subplots(len(present), len(CHANCE), squeeze=False, sharey=True)
@@ -86,7 +88,7 @@ def frontier_page(comparison, attack: str) -> Figure:
     """
     plain = comparison.plain
     groups = list(plain.groups) if len(plain.groups) > 1 else ["all"]
-    titles = {"all": "All examples", **plain.about["group_titles"]}
+    titles = {"all": "All examples", **_titles(plain)}
     accuracies = {label: audit.accuracies() for label, audit in comparison.audits.items()}
     tested = all(("test", group) in known for known in accuracies.values() for group in groups)
     split, words = ("test", "test images") if tested else ("out", "non-members")
@@ -117,6 +119,11 @@ def frontier_page(comparison, attack: str) -> Figure:
     return figure
 
 
+def _titles(audit) -> dict[str, str]:
+    """Group -> its title as it is drawn."""
+    return {name: style.literal(title) for name, title in audit.about["group_titles"].items()}
+
+
 def histogram_edges(comparison) -> np.ndarray:
     """Edges of the bins of memorization, the same for all runs (`memorization.histogram_edges`)."""
     values = np.concatenate(list(_memorization(comparison).values()))
@@ -141,6 +148,8 @@ def _upper_bounds(comparison) -> dict[str, float]:
         epsilons = {label: bounds[accountant] for label, bounds in comparison.upper_bounds.items()}
         if len(set(epsilons.values())) == 1:
             epsilons = {"": next(iter(epsilons.values()))}
-        named = {f"at most, {accountant.upper()}{label and ', '}{label}": e for label, e in epsilons.items()}
+        named = {
+            f"at most, {accountant.upper()}{label and ', '}{style.literal(label)}": e for label, e in epsilons.items()
+        }
         bounds |= {label: epsilon for label, epsilon in named.items() if np.isfinite(epsilon)}
     return bounds

@@ -32,7 +32,7 @@ def run_series(labels: Sequence[str]) -> Series:
     check(
         "labels", ", ".join(labels), len(labels) <= MAX_RUNS, f"must be at most {MAX_RUNS} to be told apart in figures"
     )
-    return {label: (label, look) for label, look in zip(labels, _LOOKS, strict=False)}
+    return {label: (style.literal(label), look) for label, look in zip(labels, _LOOKS, strict=False)}
 
 
 def draw_distributions(
@@ -53,7 +53,7 @@ def draw_distributions(
     """
     for ax, (label, values) in zip(axes, memorization.items(), strict=True):
         draw_memorization_histogram(ax, values, groups, names, edges)
-        ax.set(title=label, xlabel="memorization")
+        ax.set(title=style.literal(label), xlabel="memorization")
         ax.xaxis.set_major_locator(MultipleLocator(0.5))
         ax.label_outer()
 

@@ -54,6 +54,7 @@ def draw_examples(
     memorization: np.ndarray,
     groups: np.ndarray,
     names: Sequence[str],
+    classes: Sequence[str | int],
 ) -> None:
     """Draws the chosen images, each with its memorization under it and a frame that tells its group.
 
@@ -64,6 +65,7 @@ def draw_examples(
         memorization: (N,) float.
         groups: (N,) group ids.
         names: what the groups are called, by group id.
+        classes: what the classes are called, by label.
     """
     num_classes, num_levels, per_level = chosen.shape
     for label in range(num_classes):
@@ -82,7 +84,7 @@ def draw_examples(
         look = style.group_style(group)
         ax.plot([], [], color=look.colour, linestyle=look.linestyle, linewidth=1.5, label=names[group])
     ax.set(xlim=(-0.6, _centre(num_levels * per_level - 1) + 0.6), ylim=((num_classes - 1) * _ROW + 0.8, -1.05))
-    ax.set(xticks=[], yticks=_ROW * np.arange(num_classes), yticklabels=range(num_classes), ylabel="class")
+    ax.set(xticks=[], yticks=_ROW * np.arange(num_classes), yticklabels=classes, ylabel="class")
     ax.set_aspect("equal")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

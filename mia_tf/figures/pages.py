@@ -14,6 +14,10 @@ from mia_tf.validation import check_choice
 
 _MOST_PANELS, _MOST_ROWS = 3, 7
 """Populations that have panels of their own, or a dot in each row; the footnote names the others."""
+_USUAL_GROUPS, _LINE = 2, 0.17
+"""Groups whose lines in a legend the usual height of a figure has room for, and the inches of a further line."""
+_LONGEST_NAME = 16
+"""Characters of a class's name beside its row of examples."""
 _NEEDED = {
     "privacy_scores": ("privacy_score",),
     "memorization": ("memorization", "privacy_score"),
@@ -122,7 +126,9 @@ def _attacks(audit) -> Figure | None:
     for ax, metric in zip(panels, metrics, strict=True):
         attacks.draw_attacks(ax, metric, audit.metric(metric), _series(audit))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    _footnote(figure, audit, "Lines are 95% intervals; a triangle at the edge is a rate below 0.01%.", _MOST_ROWS)
+    smallest = 100 * min(map(attacks.smallest_rate, metrics))
+    words = f"Lines are 95% intervals; a triangle at the edge is a rate below {smallest:g}%."
+    _footnote(figure, audit, words, _MOST_ROWS)
     return figure
 
 
@@ -167,15 +173,15 @@ def draw_panel(ax: Axes, audit, name: str) -> None:
             sweep.draw_sweep(ax, "auroc", audit.swept("auroc", "all"))
             style.legend_below(ax)
         case "privacy_scores":
-            privacy_scores.draw_privacy_scores(ax, audit.column("privacy_score"), *_groups(audit))
+            privacy_scores.draw_privacy_scores(ax, *of_drawn_groups(audit, "privacy_score"))
         case "memorization":
-            values = audit.column("memorization"), audit.column("privacy_score")
-            correlations = by_group_id(audit, "memorization", "privacy_score")
-            memorization.draw_memorization(ax, *values, *_groups(audit), correlations)
+            columns = "memorization", "privacy_score"
+            spearman = by_group_id(audit, *columns)
+            memorization.draw_memorization(ax, *of_drawn_groups(audit, *columns), spearman=spearman)
         case "memorization_histogram":
-            values = audit.column("memorization")
+            values, *groups = of_drawn_groups(audit, "memorization")
             edges = memorization.histogram_edges(values, audit.models_per_side)
-            memorization.draw_memorization_histogram(ax, values, *_groups(audit), edges)
+            memorization.draw_memorization_histogram(ax, values, *groups, edges=edges)
         case _:
             _draw_against_ood(ax, audit, name, "ood_msp")
 
@@ -184,9 +190,9 @@ def _one_panel(name: str, height: float) -> Callable[..., Figure]:
     """What draws a page with one panel."""
 
     def draw(audit) -> Figure:
-        figure = style.new_figure(5, height)
+        figure = style.new_figure(5, height + _LINE * _further_groups(audit))
         draw_panel(figure.subplots(), audit, name)
-        _footnote(figure, audit)
+        _footnote_of_groups(figure, audit)
         return figure
 
     return draw
@@ -196,11 +202,11 @@ def _against_ood(name: str) -> Callable[..., Figure]:
     """What draws one of _OOD."""
 
     def draw(audit) -> Figure:
-        figure = style.new_figure(7.2, 3.8)
+        figure = style.new_figure(7.2, 3.8 + 2 * _LINE * _further_groups(audit))
         for ax, detector in zip(figure.subplots(1, len(ood.OOD_LABELS), sharey=True), ood.OOD_LABELS, strict=True):
             _draw_against_ood(ax, audit, name, detector)
             ax.label_outer()
-        _footnote(figure, audit, ood.MSP_WORDS)
+        _footnote_of_groups(figure, audit, ood.MSP_WORDS)
         return figure
 
     return draw
@@ -209,26 +215,32 @@ def _against_ood(name: str) -> Callable[..., Figure]:
 def _draw_against_ood(ax: Axes, audit, name: str, detector: str) -> None:
     column, label = _OOD[name]
     correlations = by_group_id(audit, column, detector)
-    ood.draw_against_ood(
-        ax, detector, audit.column(detector), audit.column(column), label, *_groups(audit), correlations
-    )
+    scores, values, *groups = of_drawn_groups(audit, detector, column)
+    ood.draw_against_ood(ax, detector, scores, values, label, *groups, spearman=correlations)
 
 
 def _examples(audit, images: np.ndarray) -> Figure:
     num_classes = audit.about["num_classes"]
     shown = min(num_classes, examples.MAX_CLASSES)
     rows = audit.records["row"].to_numpy()
+    drawn = rows[audit.group_ids < style.MOST_GROUPS]
     values = np.full(len(images), np.nan)
-    values[rows] = audit.column("memorization")
+    values[drawn], group_ids, titles = of_drawn_groups(audit, "memorization")
     labels, groups = np.full(len(images), -1), np.zeros(len(images), np.int64)
-    labels[rows], groups[rows] = class_ids(audit), audit.group_ids
+    labels[rows], groups[drawn] = class_ids(audit), group_ids
     chosen = examples.choose_examples(values, labels, shown, np.random.default_rng(0))
     figure = style.new_figure(*examples.figure_size(shown))
-    examples.draw_examples(figure.subplots(), chosen, images, values, groups, _groups(audit)[1])
+    names = [_shortened(str(name)) for name in audit.about["classes"] or range(num_classes)][:shown]
+    examples.draw_examples(figure.subplots(), chosen, images, values, groups, titles, names)
     few = f" The first {shown} of {num_classes} classes." if shown < num_classes else ""
     caption = f"Random examples within {examples.WITHIN} of each level; a dash if the class has no more.{few}"
-    _footnote(figure, audit, caption)
+    _footnote_of_groups(figure, audit, caption)
     return figure
+
+
+def _shortened(name: str) -> str:
+    """A name of a class, as much of it as stands beside its row."""
+    return style.literal(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}")
 
 
 _PAGES = {
@@ -268,9 +280,17 @@ def scale(audit) -> str:
     return style.literal("\n".join(filter(None, (sentence, about["stand_in"], *about["notes"]))))
 
 
-def _groups(audit) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(N,) group ids, and what the groups are called."""
-    return audit.group_ids, tuple(map(style.literal, audit.group_titles))
+def of_drawn_groups(audit, *columns: str) -> tuple:
+    """Columns (n,) float64 of the records of the first `style.MOST_GROUPS` groups, their group ids, and titles."""
+    ids = audit.group_ids
+    drawn = ids < style.MOST_GROUPS
+    titles = tuple(map(style.literal, audit.group_titles[: style.MOST_GROUPS]))
+    return *(audit.column(name)[drawn] for name in columns), ids[drawn], titles
+
+
+def _further_groups(audit) -> int:
+    """How many groups a legend names beyond the usual ones."""
+    return max(min(len(audit.groups), style.MOST_GROUPS) - _USUAL_GROUPS, 0)
 
 
 def _shown(audit, most: int | None) -> list[str]:
@@ -280,8 +300,16 @@ def _shown(audit, most: int | None) -> list[str]:
 
 def _footnote(figure: Figure, audit, words: str = "", most: int | None = None) -> None:
     """The footnote of a figure: words of its own, the scale, and the populations that it leaves out beyond `most`."""
-    beyond = ", ".join(_shown(audit, None)[most:]) if most else ""
-    not_drawn = style.literal(f"Not drawn, but in the tables: {beyond}.") if beyond else ""
+    _write_footnote(figure, audit, words, _shown(audit, None)[most:] if most else ())
+
+
+def _footnote_of_groups(figure: Figure, audit, words: str = "") -> None:
+    """The footnote of a figure of `of_drawn_groups`."""
+    _write_footnote(figure, audit, words, audit.group_titles[style.MOST_GROUPS :])
+
+
+def _write_footnote(figure: Figure, audit, words: str, left_out: Sequence[str]) -> None:
+    not_drawn = style.literal(f"Not drawn, but in the tables: {', '.join(left_out)}.") if left_out else ""
     style.footnote(figure, "\n".join(filter(None, (words, not_drawn, scale(audit)))))
 
 

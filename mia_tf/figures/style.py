@@ -68,11 +68,13 @@ GROUP_STYLES = (
     GroupStyle(ORANGE, "P", (0, (9, 2)), "xx"),
 )
 """Indexed by group id; the first two are the over- and the under-represented group."""
+MOST_GROUPS = len(GROUP_STYLES)
+"""Groups that one panel tells apart."""
 
 
 def group_style(group: int) -> GroupStyle:
-    """The look of a group by its id; after six groups they repeat."""
-    return GROUP_STYLES[group % len(GROUP_STYLES)]
+    """The look of a group by its id; from MOST_GROUPS on they repeat."""
+    return GROUP_STYLES[group % MOST_GROUPS]
 
 
 def literal(text: str) -> str:

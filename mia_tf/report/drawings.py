@@ -9,11 +9,11 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from mia_tf.figures import exposure, memorization, roc, style
+from mia_tf.figures import exposure, memorization, pages, roc, style
 from mia_tf.records import ALL
 
 _SIZE = 4.3, 3.1
-_MOST_GROUPS = 2
+_MOST_GROUPS, _LINE = 2, 0.17
 _COLOURS = {
     "black": style.BLACK,
     "orange": style.ORANGE,
@@ -34,22 +34,24 @@ def drawings(audit) -> Iterator[tuple[str, str, str]]:
         for population in _populations(audit):
             if audit.curve(population):
                 yield f"roc-{population}", *_roc(audit, population)
-        groups = audit.group_ids, tuple(map(style.literal, audit.group_titles))
-        values = audit.column("memorization")
+        left_out = audit.group_titles[style.MOST_GROUPS :]
+        rest = f" Not drawn, but in the tables: {', '.join(left_out)}." if left_out else ""
+        height = _SIZE[1] + _LINE * min(len(audit.groups), style.MOST_GROUPS)
+        values, *groups = pages.of_drawn_groups(audit, "memorization")
         if np.isfinite(values).any():
-            figure = style.new_figure(*_SIZE)
+            figure = style.new_figure(_SIZE[0], height)
             edges = memorization.histogram_edges(values, audit.models_per_side)
-            memorization.draw_memorization_histogram(figure.subplots(), values, *groups, edges)
+            memorization.draw_memorization_histogram(figure.subplots(), values, *groups, edges=edges)
             figure.axes[0].set(xlabel="memorization", ylabel="records")
             words = "How many records have which memorization: how much more often models get a record right if they "
-            yield "memorization", _svg(figure, "memorization"), words + "were trained on it."
-        values = audit.column("exposure")
+            yield "memorization", _svg(figure, "memorization"), f"{words}were trained on it.{rest}"
+        values, *groups = pages.of_drawn_groups(audit, "exposure")
         if np.isfinite(values).any():
-            figure = style.new_figure(*_SIZE)
-            exposure.draw_exposure(figure.subplots(), values, *groups, audit.models_per_side)
+            figure = style.new_figure(_SIZE[0], height)
+            exposure.draw_exposure(figure.subplots(), values, *groups, models_per_side=audit.models_per_side)
             figure.axes[0].set(ylabel="records")
             words = f"How many records have which exposure, at {100 * audit.about['headline_fpr']:g}% false positives."
-            yield "exposure", _svg(figure, "exposure"), words
+            yield "exposure", _svg(figure, "exposure"), words + rest
 
 
 def _populations(audit) -> list[str]:

@@ -3,11 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mia_tf.analysis.evaluation import FPR_LEVELS
-from mia_tf.analysis.per_target import METRIC
-from mia_tf.analysis.tables import rate_of
-from mia_tf.attacks import attack_classes
-from mia_tf.report.numbers import Source
+from mia_tf.report.numbers import VARIABLES, Source
 from mia_tf.store import Store
 
 _NOTES = ("pixels", "validation", "empty classes", "copies", "without", "selection")
@@ -26,35 +22,22 @@ def source(audit, store: Store, folder: Path, options: str, command: str, writte
         written: the day.
     """
     about = store.about()
+    known = "arguments" in audit.about  # earlier versions did not keep them
+    analysis = [" ".join([f"python -m mia_tf.analyze {options}", *_options(audit)])] if known else []
     sources = about.get("sources", {})
     settings = {name: value for name, value in store.config().items() if value not in (None, "", [], {})}
     return Source(
         title=about["name"],
         written=written,
-        commands=[" ".join([f"python -m mia_tf.analyze {options}", *_options(audit, store.has_images)]), command],
+        commands=[*analysis, command],
         settings={name: str(value) for name, value in settings.items()},
         data_notes=[sources[name] for name in _NOTES if sources.get(name)],
         table=str(folder / "examples.csv"),
     )
 
 
-def _options(audit, has_x: bool) -> Iterator[str]:
+def _options(audit) -> Iterator[str]:
     """The flags of the analysis that are not as they are by default."""
-    attacks = audit.attacks["attack"].unique().tolist()
-    needs = {name: set(attack.needs) for name, attack in attack_classes().items()}
-    there = {"logits"} | ({"x"} if has_x else set())
-    if any("epochs" in needs.get(name, ()) for name in attacks):
-        yield "--epoch=all"
-        there.add("epochs")
-    if attacks and set(attacks) != {name for name in needs if needs[name] <= there}:
-        yield f"--attacks={','.join(attacks)}"
-    metrics = [name for name in audit.attacks["metric"].unique() if name.startswith("tpr_") and name != METRIC]
-    levels = tuple(map(rate_of, metrics))
-    if levels and levels != FPR_LEVELS:
-        yield f"--fpr={','.join(f'{level:g}' for level in levels)}"
-    if len(audit.sweep):
-        yield f"--num_shadow={','.join(map(str, audit.sweep['num_shadow'].unique()))}"
-    if audit.about["delta"] is not None:
-        yield f"--delta={audit.about['delta']:g}"
-    if audit.about["seed"]:
-        yield f"--seed={audit.about['seed']}"
+    for name, value in audit.about["arguments"].items():
+        if name not in VARIABLES:
+            yield f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"

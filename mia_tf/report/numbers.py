@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mia_tf import __version__
+from mia_tf.analysis.group_memorization import FEWEST_RECORDS
 from mia_tf.analysis.planning import HALF_WIDTH, smallest_visible_rate
 from mia_tf.analysis.statistics import mean_interval
 from mia_tf.attacks import attack_classes
@@ -15,6 +16,10 @@ from mia_tf.records import ALL
 from mia_tf.report import unsettled, words
 
 MOST_RECORDS, MOST_CLASSES = 10, 10
+VARIABLES = ("target", "target_members")
+"""Arguments of an audit that are no flags, and of which `Audit.about` has the name of a variable."""
+_NEARLY = 0.95
+"""Share of a false positive rate from which on a reached one is called by it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ def report_numbers(audit, source: Source, comparison: Mapping | None = None, lim
     Returns:
         Numbers, texts, lists and dicts, as JSON holds them; None for what is not known.
     """
-    about, head = audit.about, audit.about["headline"]
+    about, head = audit.about, _headline(audit.about)
+    run = about.get("attacks", audit.attacks["attack"].unique().tolist())  # earlier versions had the table alone
     answer = _answer(head)
     return {
         "title": source.title or about["name"] or "An audit of membership inference",
@@ -65,11 +71,12 @@ def report_numbers(audit, source: Source, comparison: Mapping | None = None, lim
         "comparison": comparison,
         "limits": list(limits),
         "went_wrong": _went_wrong(audit, source),
-        "not_tested": words.not_tested(audit.attacks["attack"].unique().tolist(), sorted(attack_classes())),
+        "not_tested": words.not_tested(run, sorted(attack_classes())),
         "unsettled": unsettled.unsettled(audit),
         "method": {
+            "design": words.design(audit.num_models),
             "choice": None if head is None else words.choice(head),
-            "attacks": [words.attack_label(name) for name in audit.attacks["attack"].unique()],
+            "attacks": list(map(words.attack_label, run)),
             "exposure_attack": words.attack_label(about["recommended"]),
             "exposure_fpr": about["headline_fpr"],
             "seed": about["seed"],
@@ -82,37 +89,56 @@ def report_numbers(audit, source: Source, comparison: Mapping | None = None, lim
     }
 
 
+def _headline(about: Mapping) -> Mapping | None:
+    """The headline, whose attack is "first" if the recommended one had no scores."""
+    head = about["headline"]
+    if head is None or head["chosen"] != "recommended" or head["attack"] == about["recommended"]:
+        return head
+    return {**head, "chosen": "first"}
+
+
 def _answer(head: Mapping | None) -> dict:
     """The headline's rate with all that is said of it."""
     if head is None:
         return {"sentences": words.answer(None, None), "attack_label": None, "chosen": None, "fpr": None, "tpr": None}
     measured, level = head["measured"][ALL], head["fpr"]
     triple = None if level is None else measured["metrics"][f"tpr_at_fpr_{level:g}"]
-    smallest = None
+    level = level if triple else None
+    smallest = reached = None
     if level is not None and triple is not None:
         tpr, low, high = triple
         smallest = smallest_visible_rate(level, tpr, low, high, measured["num_members"], measured["num_nonmembers"])
+        reached = _reached(measured, level)
+    auroc = measured["metrics"].get("auroc")
     return {
-        "sentences": words.answer(head, smallest, level if triple else None),
+        "sentences": words.answer(head, smallest, level, reached),
         "attack": head["attack"],
         "attack_label": words.attack_label(head["attack"]),
         "chosen": head["chosen"],
-        "fpr": level if triple else None,
+        "fpr": level,
+        "fpr_reached": reached,
         "tpr": triple,
-        "auroc": measured["metrics"].get("auroc"),
+        "auroc": auroc,
         "smallest_visible": smallest,
-        "leak_seen": triple is not None and triple[1] > level,
+        "leak_seen": (triple is not None and triple[1] > level) or (auroc is not None and auroc[1] > 0.5),
         **{name: measured[name] for name in ("num_targets", "num_members", "num_nonmembers", "num_examples")},
     }
+
+
+def _reached(measured: Mapping, level: float) -> float:
+    """The false positive rate at a level's threshold if equal scores keep it well below; else the level itself."""
+    reached = measured.get("reached", {}).get(f"tpr_at_fpr_{level:g}", level)  # earlier versions did not keep it
+    whole = 2 / measured["num_nonmembers"]  # a level is seldom a whole number of non-members
+    return reached if reached < min(_NEARLY * level, level - whole) else level
 
 
 def _counts(answer: Mapping) -> dict | None:
     """The headline's rates of 1,000 records, or of as many more as make one wrongly accused."""
     if answer["tpr"] is None:
         return None
-    of = max(1000, 10 ** math.ceil(-math.log10(answer["fpr"]) - 1e-9))  # at least one is wrongly accused
-    value, low, high = (round(of * rate) for rate in answer["tpr"])
-    return {"of": of, "accused": math.floor(of * answer["fpr"] + 1e-9), "recognised": value, "low": low, "high": high}
+    of = max(1000, 10 ** math.ceil(-math.log10(answer["fpr"]) - 1e-9))  # at that rate at least one is wrongly accused
+    accused, value, low, high = (round(of * rate) for rate in (answer["fpr_reached"], *answer["tpr"]))
+    return {"of": of, "accused": accused, "recognised": value, "low": low, "high": high}
 
 
 def _scale(audit) -> dict:
@@ -186,29 +212,45 @@ def _groups(audit, head: Mapping | None) -> list[dict]:
             "num_nonmembers": measured["num_nonmembers"],
             "tpr": None if head["fpr"] is None else measured["metrics"][f"tpr_at_fpr_{head['fpr']:g}"],
             "auroc": measured["metrics"].get("auroc"),
-            "memorization": _mean(audit.column("memorization")[audit.mask(name)], -1),
+            "memorization": _mean_memorization(audit, "groups", name, audit.mask(name)),
         }
         for name, measured in head["measured"].items()
     ]
 
 
 def _classes(audit) -> dict:
-    """The classes with the highest mean exposure; by memorization if no exposure is known."""
+    """The classes with the highest mean exposure, by memorization if no exposure is known; the smallest come last."""
     by = "exposure" if audit.records["exposure"].notna().any() else "memorization"
-    means = audit.records.groupby("label", sort=True)[by].mean().dropna().sort_values(ascending=False, kind="stable")
+    means = audit.records.groupby("label", sort=True)[by].agg(["mean", "count"]).dropna()
+    means["enough"] = means["count"] >= FEWEST_RECORDS
+    means = means.sort_values(["enough", "mean"], ascending=False, kind="stable")
     rows = []
     for label in means.index[:MOST_CLASSES]:
         chosen = (audit.records["label"] == label).to_numpy()
-        means_of = {
-            name: _mean(audit.column(name)[chosen], low) for name, low in (("exposure", 0), ("memorization", -1))
+        row = {
+            "name": str(label),
+            "num_records": int(chosen.sum()),
+            "exposure": _mean_exposure(audit.column("exposure")[chosen]),
+            "memorization": _mean_memorization(audit, "classes", str(label), chosen),
         }
-        rows.append({"name": str(label), "num_records": int(chosen.sum()), **means_of})
-    return {"by": by, "shown": rows, "total": len(means)}
+        rows.append(row)
+    return {
+        "by": by,
+        "shown": rows,
+        "total": len(means),
+        "small": int((~means["enough"]).sum()),
+        "fewest": FEWEST_RECORDS,
+    }
 
 
 def _went_wrong(audit, source: Source) -> list[str]:
     """Sentences on the models, the records and the data that are not as they should be."""
     sentences = [*audit.about["notes"], *source.data_notes]
+    if audit.num_models == 1:
+        sentences.append(
+            "One model alone tells no memorization and no exposure: these need models without each record."
+        )
+        return sentences
     for name, words_for in (("n_in", "no model was trained on"), ("n_out", "every model was trained on")):
         count = int((audit.records[name] == 0).sum())
         if count:
@@ -216,10 +258,24 @@ def _went_wrong(audit, source: Source) -> list[str]:
     return sentences
 
 
-def _mean(values: np.ndarray, lowest: float) -> list[float | None] | None:
-    """Mean of records' values, which lie in [lowest, 1], and its 95% interval; None without a value."""
+def _mean_memorization(audit, kind: str, name: str, chosen: np.ndarray) -> list[float | None] | None:
+    """Mean memorization of one of the "groups" or "classes" with its interval; None without a value.
+
+    Audits of earlier versions have the mean alone: their files do not hold what the interval needs.
+    """
+    if "mean_memorization" in audit.about:
+        return audit.about["mean_memorization"][kind].get(name)
+    values = audit.column("memorization")[chosen]
     values = values[np.isfinite(values)]
-    return triple(*np.clip(mean_interval(values), lowest, 1)) if len(values) else None
+    return [float(values.mean()), None, None] if len(values) else None
+
+
+def _mean_exposure(values: np.ndarray) -> list[float | None] | None:
+    """Mean exposure, and its 95% interval over records; None without a value, of too few records no interval."""
+    values = values[np.isfinite(values)]
+    if len(values) < FEWEST_RECORDS:
+        return [float(values.mean()), None, None] if len(values) else None
+    return triple(*np.clip(mean_interval(values), 0, 1))
 
 
 def maybe(value: float) -> float | None:

@@ -7,7 +7,7 @@ import base64
 import datetime
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import Image
 from mia_tf.files import expanded, folder_to_fill, write_texts
 from mia_tf.report import words
 from mia_tf.report.drawings import drawings
-from mia_tf.report.numbers import Source, report_numbers
+from mia_tf.report.numbers import VARIABLES, Source, report_numbers
 from mia_tf.validation import check, fail
 
 
@@ -50,8 +50,7 @@ def write_report(
     path = expanded(path, "path")
     check("path", path, path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it")
     if source is None:
-        call = f"mia_tf.audit(shadows, {_arguments(audit)}).report({path.name!r})"
-        source = Source(written=datetime.date.today().isoformat(), commands=[call])
+        source = Source(written=datetime.date.today().isoformat(), commands=list(_calls(audit, path.name)))
     numbers = report_numbers(audit, source, comparison, limits)
     texts = {path.name: page(audit, numbers, images), path.with_suffix(".json").name: as_json(numbers)}
     try:
@@ -62,10 +61,12 @@ def write_report(
     return path
 
 
-def _arguments(audit) -> str:
-    """What `mia_tf.audit` was called with, but for the models."""
-    attacks = audit.attacks["attack"].unique().tolist()
-    return f"attacks={attacks}, seed={audit.about['seed']}"
+def _calls(audit, name: str) -> Iterator[str]:
+    """The call that computes the audit and writes a page; audits of earlier versions did not keep their arguments."""
+    if "arguments" in audit.about:
+        given = audit.about["arguments"].items()
+        arguments = [f"{key}={value if key in VARIABLES else repr(value)}" for key, value in given]
+        yield f"mia_tf.audit({', '.join(['shadows', *arguments])}).report({name!r})"
 
 
 def as_json(numbers: Mapping) -> str:
@@ -91,7 +92,8 @@ def page(audit, numbers: Mapping, images: np.ndarray | None = None) -> str:
     )
     gains = [] if numbers["comparison"] is None else words.cost_and_gain(numbers["comparison"])
     template = environment.get_template("report.html")
-    return template.render(numbers, style=Markup(style), figures=figures, pictures=pictures, gains=gains)
+    curves = any(figure["name"].startswith("roc-") for figure in figures)
+    return template.render(numbers, style=Markup(style), figures=figures, curves=curves, pictures=pictures, gains=gains)
 
 
 def picture(image: np.ndarray) -> str:

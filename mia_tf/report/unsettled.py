@@ -11,13 +11,15 @@ from mia_tf.records import ALL
 from mia_tf.report.words import percent
 
 _MOST_RECORDS = 0.95
+_MORE_RECORDS = "The attack recognises or misses few records, or records differ much: it takes more records."
 
 
 def unsettled(audit) -> list[dict]:
     """Returns the open questions of an audit.
 
     Returns:
-        For each: `question`; `models`, how many models answer it, None if more models alone do not; and `note`.
+        For each: `question`; `models`, how many models answer it, None if more models alone do not; `of`, whether these
+        are attacked models ("attacked") or the models behind the memorization ("trained"); and `note`.
     """
     return [*_headline(audit), *_levels(audit), *_memorization(audit)]
 
@@ -29,13 +31,16 @@ def _headline(audit) -> Iterator[dict]:
     if not triple:
         return
     value, low, high = triple
+    if low == high:  # there is nothing to halve
+        return
     widths = [np.nan if width is None else width for width in measured["widths"][f"tpr_at_fpr_{head['fpr']:g}"]]
     needed = planning.models_to_halve(low, high, widths, measured["num_targets"])
     half = percent((high - low) / 4)
     yield {
         "question": f"The headline, {percent(value)}, with an interval half as wide (about {half} either way)",
         "models": needed and int(np.ceil(needed * audit.about["num_targets"] / measured["num_targets"])),
-        "note": "" if needed else "Records differ, which makes it so wide: it takes more records.",
+        "of": "attacked",
+        "note": "" if needed else _MORE_RECORDS,
     }
 
 
@@ -51,6 +56,7 @@ def _levels(audit) -> Iterator[dict]:
         yield {
             "question": f"The true positive rate at {percent(rate)} false positives, of which nothing is known yet",
             "models": planning.models_to_resolve(rate, audit.about["num_targets"], nonmembers),
+            "of": "attacked",
             "note": f"{nonmembers:,} tests of non-members are there, {round(1 / rate):,} are needed.",
         }
 
@@ -65,5 +71,6 @@ def _memorization(audit) -> Iterator[dict]:
         yield {
             "question": f"The memorization of {_MOST_RECORDS:.0%} of the records, each to {HALF_WIDTH} either way",
             "models": most,
+            "of": "trained",
             "note": "",
         }

@@ -8,6 +8,7 @@ _CHOSEN = {
     "halves": "the strongest attack",
     "only": "the only attack that was run",
     "recommended": "the recommended attack",
+    "first": "the first attack with scores",
 }
 
 
@@ -38,13 +39,27 @@ def one_in(rate: float) -> str:
     return f"1 in {round(times):,}" if whole else percent(rate)
 
 
-def answer(headline: Mapping | None, smallest: float | None, fpr: float | None = None) -> list[str]:
-    """The two sentences that a report begins with.
+def accused(fpr: float, reached: float) -> str:
+    """How many non-members an attack accuses that may have the rate `fpr`; equal scores can leave it a lower one."""
+    if reached < fpr:
+        limit = f"at most {percent(fpr)} were allowed, and equal scores leave no threshold between"
+        return f"{percent(reached)} of the non-members are wrongly accused ({limit})"
+    allowed = one_in(fpr)
+    who = f"{allowed} non-members is" if allowed.startswith("1 in") else f"{allowed} of the non-members are"
+    return f"{who} wrongly accused"
+
+
+def answer(
+    headline: Mapping | None, smallest: float | None, fpr: float | None = None, reached: float | None = None
+) -> list[str]:
+    """The two paragraphs that a report begins with.
 
     Args:
-        headline: of `Audit.about`; None if the targets' training records are unknown.
+        headline: of `Audit.about`, its `chosen` "first" if the recommended attack has no scores; None if the targets'
+            training records are unknown.
         smallest: the smallest visible true positive rate; None if there is none.
         fpr: the false positive rate at which it was measured; None if no rate is resolved.
+        reached: the false positive rate at its threshold, at most `fpr`; None as `fpr`.
     """
     if headline is None:
         return [
@@ -55,29 +70,39 @@ def answer(headline: Mapping | None, smallest: float | None, fpr: float | None =
     measured = headline["measured"]["all"]
     models = counted(measured["num_targets"], "measured model")
     size = f"With {models} and {measured['num_nonmembers']:,} tests of non-members"
-    if fpr is None:
-        auroc = measured["metrics"].get("auroc")
-        if auroc is None:
-            return [f"Nothing could be measured: {who} has no scores on both sides.", f"{size}, no leak could be seen."]
-        value, low, high = auroc
+    auroc = measured["metrics"].get("auroc")
+    if auroc is None:
+        return [f"Nothing could be measured: {who} has no scores on both sides.", f"{size}, no leak could be seen."]
+    value, low, high = auroc
+    higher = (
+        f"gives a member the higher score than a non-member {percent(value)} of the time "
+        f"(95% interval {percent(low)} to {percent(high)}); guessing would, 50% of the time."
+    )
+    if fpr is None or reached is None:
         return [
-            f"Too few non-members were tested for any rate: {who} gives a member the higher score than a non-member "
-            f"{percent(value)} of the time (95% interval {percent(low)} to {percent(high)}), and guessing 50%.",
+            f"Too few non-members were tested for any rate: {who} {higher}",
             f"{size}, no true positive rate can be distinguished from guessing.",
         ]
-    value, low, high = measured["metrics"][f"tpr_at_fpr_{fpr:g}"]
-    first = (
-        f"{who} recognises {percent(value)} of the training records (95% interval {percent(low)} to {percent(high)}) "
-        f"when {one_in(fpr)} non-members is wrongly accused; guessing would recognise {percent(fpr)}."
+    rate, low_rate, high_rate = measured["metrics"][f"tpr_at_fpr_{fpr:g}"]
+    recognises = (
+        f"recognises {percent(rate)} of the training records "
+        f"(95% interval {percent(low_rate)} to {percent(high_rate)}) "
+        f"when {accused(fpr, reached)}; guessing would recognise {percent(reached)}."
     )
-    first = first[0].upper() + first[1:] if low > fpr else f"No leak was seen: {first}"
-    if smallest is None:
+    limit = (
+        f"no leak at a false positive rate of {percent(fpr)} could"
+        if smallest is None
+        else f"a true positive rate below {percent(smallest)} at a false positive rate of {percent(fpr)} cannot"
+    )
+    size = f"{size}, {limit} be distinguished from guessing."
+    if low_rate <= fpr and low > 0.5:
         return [
-            first,
-            f"{size}, no leak at a false positive rate of {percent(fpr)} could be distinguished from guessing.",
+            f"A leak was seen, but none at {percent(fpr)} false positives: {who} {higher}",
+            f"It {recognises} {size}",
         ]
-    limit = f"a true positive rate below {percent(smallest)} at a false positive rate of {percent(fpr)}"
-    return [first, f"{size}, {limit} cannot be distinguished from guessing."]
+    sentence = f"{who} {recognises}"
+    first = sentence[0].upper() + sentence[1:] if low_rate > fpr else f"No leak was seen: {sentence}"
+    return [first, f"It {higher} {size}"]
 
 
 def choice(headline: Mapping) -> str:
@@ -92,10 +117,22 @@ def choice(headline: Mapping) -> str:
         )
     if headline["chosen"] == "only":
         return f"{label} was the only attack that was run. It was measured on {counted(measured, 'target model')}."
+    reason = (
+        "the attack that the number of shadow models recommends"
+        if headline["chosen"] == "recommended"
+        else "the first in a fixed order that could score the records, which the recommended one could not"
+    )
     return (
         f"With {counted(measured, 'target model')} there are no two halves to choose on and to measure on. {label} is "
-        "the attack that the number of shadow models recommends; the results of the others played no part."
+        f"{reason}; the results of the others played no part."
     )
+
+
+def design(num_models: int) -> str:
+    """Which models had which records."""
+    if num_models == 1:
+        return "One model was attacked, without shadow models. Some of the records were in its training data."
+    return "The records were in the training data of some models and not of others."
 
 
 def counted(count: int, noun: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mia_tf.labels import right_by_chance
 from mia_tf.records import ALL, GROUPS, Dataset, Examples
 
 
@@ -38,11 +39,5 @@ def on_pool(logits: np.ndarray, dataset: Dataset | Examples, keep: np.ndarray) -
 
 
 def is_at_chance(accuracy: float, labels: np.ndarray) -> bool:
-    """Whether an accuracy is no better than always naming the most frequent label, within sampling error.
-
-    Args:
-        accuracy: share of correct answers on `labels`.
-        labels: (n,) int.
-    """
-    chance = np.bincount(labels).max() / len(labels)
-    return bool(accuracy <= chance + 3 * np.sqrt(chance * (1 - chance) / len(labels)))
+    """Whether an accuracy, the share of correct answers on `labels` (n,), is no better than `right_by_chance`."""
+    return bool(accuracy * len(labels) <= right_by_chance(labels))

@@ -6,7 +6,7 @@ import pytest
 from figure_helpers import NINE_ATTACKS, layout_faults
 
 from mia_tf.figures import style
-from mia_tf.figures.attacks import draw_attacks
+from mia_tf.figures.attacks import draw_attacks, smallest_rate
 from mia_tf.figures.roc import draw_roc
 
 
@@ -151,3 +151,14 @@ def test_chart_where_nothing_is_resolved():
     draw_attacks(ax, "tpr_at_fpr_0.001", {("yeom", "all"): (np.nan,) * 3})
     low, high = ax.get_xlim()
     assert low < 0.001 < high and [text.get_text() for text in ax.texts] == ["not resolved"]
+
+
+def test_a_rate_below_all_that_is_resolved_is_drawn():
+    """Its axis had no limits: ValueError of an empty sequence."""
+    unresolved = {("yeom", "all"): (np.nan, np.nan, np.nan)}
+    figure = style.new_figure(5, 3)
+    ax = figure.subplots()
+    draw_attacks(ax, "tpr_at_fpr_1e-05", unresolved)
+    low, high = ax.get_xlim()
+    assert low <= 1e-5 <= high and smallest_rate("tpr_at_fpr_1e-05") == pytest.approx(1e-6)
+    assert smallest_rate("tpr_at_fpr_0.001") == 1e-4

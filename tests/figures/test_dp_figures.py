@@ -107,3 +107,18 @@ def test_a_frontier_names_every_point_and_covers_none():
     dots = ax.transData.transform(places)
     assert not any(box.contains(*dot) for box in boxes.values() for dot in dots)
     assert layout_faults(figure, annotated=True) == []
+
+
+def test_texts_of_the_user_are_no_markup():
+    """A label that begins with _ was in no legend, one between dollar signs a formula, and "a_b$^$" an error."""
+    labels = ["_plain", "DP $5 to $10", "a_b$^$"]
+    series = draw.run_series(labels)
+    figure = style.new_figure(9.6, 3.6)
+    panels = figure.subplots(1, 3, sharex=True, sharey=True)
+    values = {label: np.linspace(0, 1, 20) for label in labels}
+    draw.draw_distributions(panels, values, np.zeros(20, int), NAMES, np.linspace(-1, 1, 5))
+    figure.draw_without_rendering()
+    assert [ax.get_title() for ax in panels] == [" _plain", r"DP \$5 to \$10", r"a_b\$^\$"]
+    ax = style.new_figure(5, 3).subplots()
+    draw.draw_means(ax, {("all", label): (0.1, 0.0, 0.2) for label in labels}, series, {"all": "all"})
+    assert ax.get_legend_handles_labels()[1] == [" _plain", r"DP \$5 to \$10", r"a_b\$^\$"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
+import mia_tf
 from mia_tf.figures import examples, style
 from mia_tf.figures.memorization import draw_memorization, draw_memorization_histogram, histogram_edges
 from mia_tf.figures.privacy_scores import draw_privacy_scores
@@ -162,7 +163,7 @@ def _grid(shape, num_classes=2):
     chosen[0, 2, 1:] = -1
     figure = style.new_figure(*examples.figure_size(num_classes))
     ax = figure.subplots()
-    examples.draw_examples(ax, chosen, images, memorization, groups, NAMES)
+    examples.draw_examples(ax, chosen, images, memorization, groups, NAMES, range(num_classes))
     return figure, ax, chosen, images, memorization, groups
 
 
@@ -216,3 +217,40 @@ def test_many_classes_still_fit():
     figure, ax, *_ = _grid((8, 8, 1), num_classes=examples.MAX_CLASSES)
     assert layout_faults(figure, annotated=True) == []
     assert len(ax.images) == 9 * examples.MAX_CLASSES - 2
+
+
+def test_class_names_of_digits_stay_names_in_a_saved_audit(tmp_path):
+    """They became numbers: "007" was 7 once loaded, and of "3", "7" and "9" no example was drawn."""
+    rng = np.random.default_rng(0)
+    labels, members = rng.integers(0, 3, 60), rng.random((8, 60)).argsort(axis=0) < 4
+    logits = rng.normal(size=(8, 60, 3)) + 2 * members[..., None] * np.eye(3)[labels]
+    names = ["007", "9", "$x$" + "long" * 9]
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels, classes=names), attacks=["yeom"], fpr=(0.1,))
+    digits = mia_tf.ShadowModels(logits, members, labels, classes=["007", "9", "200"])
+    digits = mia_tf.audit(digits, attacks=["yeom"], fpr=(0.1,))
+    loaded = mia_tf.load_audit(digits.save(tmp_path))
+    assert loaded == digits and set(loaded.records["label"]) == {"007", "9", "200"}
+    images = rng.integers(0, 256, (60, 4, 4, 1), np.uint8)
+    drawn = [len(one.plot("examples", images=images).axes[0].images) for one in (audit, digits, loaded)]
+    assert drawn[0] == drawn[1] == drawn[2] > 9
+    ticks = [tick.get_text() for tick in audit.plot("examples", images=images).axes[0].get_yticklabels()]
+    assert ticks == ["007", "9", "\\$x\\$longlonglong\N{HORIZONTAL ELLIPSIS}"]
+    plain = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"], fpr=(0.1,))
+    assert mia_tf.load_audit(plain.save(tmp_path)).records["label"].tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("name", ["privacy_score_ood", "memorization", "privacy_scores", "memorization_histogram"])
+def test_of_many_groups_six_are_drawn_in_a_panel_that_keeps_its_height(name):
+    """With eight groups the legend left no room for the panel, and two groups looked as two others."""
+    rng = np.random.default_rng(0)
+    labels, members = rng.integers(0, 3, 160), rng.random((8, 160)).argsort(axis=0) < 4
+    logits = rng.normal(size=(8, 160, 3)) + 2 * members[..., None] * np.eye(3)[labels]
+    groups = np.array([f"group {k}" for k in range(8)])[np.arange(160) % 8]
+    shadows = mia_tf.ShadowModels(logits, members, labels, groups=groups)
+    figure = mia_tf.audit(shadows, attacks=["yeom"], fpr=(0.1,)).plot(name)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert ax.get_window_extent().height > 0.28 * figure.bbox.height
+    named = " ".join(text.get_text() for text in ax.get_legend().get_texts())
+    assert "group 5" in named and "group 6" not in named
+    assert "Not drawn, but in the tables: group 6, group 7." in " ".join(figure.get_supxlabel().split())

@@ -10,9 +10,13 @@ from dp_helpers import GUARANTEE, make_keep, make_pool, write_run
 
 from mia_tf import analyze
 from mia_tf.analysis.dp_comparison import compare
+from mia_tf.analysis.result import load_audit
+from mia_tf.report import logdir_source
 from mia_tf.report.__main__ import report_logdir
 from mia_tf.report.comparison import compared, of_run
 from mia_tf.report.words import cost_and_gain
+from mia_tf.shadow.shadow_models import ShadowModels
+from mia_tf.store import Store
 from mia_tf.validation import InputError
 
 ATTACKS = ["yeom", "lira_online_fixed"]
@@ -107,6 +111,18 @@ def run(*arguments):
     command = [sys.executable, "-m", "mia_tf.report", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+def test_the_flags_of_the_analysis_are_in_its_command(logdirs, tmp_path):
+    """`--num_targets` and `--epoch` were lost once."""
+    plain, _ = logdirs
+    epoch = ShadowModels.open(plain).models[0].epoch
+    folder = tmp_path / "analysis"
+    options = {"num_targets": 4, "fpr": (0.2,), "num_shadow": (1,), "delta": 0.1, "seed": 2, "epoch": epoch}
+    analyze.analyze(plain, ["lira_online_fixed"], out=folder, **options)
+    source = logdir_source.source(load_audit(folder), Store.open(plain), folder, f"--logdir={plain}", "again", "today")
+    flags = "--attacks=lira_online_fixed --fpr=0.2 --num_targets=4 --num_shadow=1 --delta=0.1 --seed=2"
+    assert source.commands == [f"python -m mia_tf.analyze --logdir={plain} {flags} --epoch={epoch}", "again"]
 
 
 def test_the_command_ends_with_3_if_a_limit_is_exceeded(logdirs, tmp_path):

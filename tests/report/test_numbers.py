@@ -1,5 +1,6 @@
 """What a report says: its numbers are those of the audit, and its sentences say them."""
 
+import functools
 import json
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 from report_helpers import CLASSES, SCRIPT, make_audit, make_shadows
 
 import mia_tf
+from mia_tf.analysis.group_memorization import mean_memorization
 from mia_tf.report import words
 from mia_tf.report.numbers import Source, _settled, report_numbers
 from mia_tf.report.page import as_json, page
@@ -53,9 +55,56 @@ def test_rates_are_counts_of_records(numbers):
 def test_a_rate_below_one_in_a_thousand_is_counted_in_more_records():
     from mia_tf.report.numbers import _counts
 
-    counts = _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.0001})
+    counts = _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.0001, "fpr_reached": 0.0001})
     assert (counts["of"], counts["accused"], counts["recognised"]) == (10_000, 1, 123)
-    assert _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.001})["of"] == 1000
+    assert _counts({"tpr": [0.0123, 0.01, 0.02], "fpr": 0.001, "fpr_reached": 0.001})["of"] == 1000
+
+
+@functools.cache
+def make_top_labels(attack):
+    """An audit of models that answer the top label alone, surer of their members: most scores are equal."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 500)
+    members = rng.random((16, 500)).argsort(axis=0) < 8
+    right = rng.random((16, 500)) < np.where(members, 0.95, 0.75)
+    answers = np.eye(3)[np.where(right, labels, (labels + 1) % 3)]
+    shadows = mia_tf.ShadowModels(answers, members, labels, outputs="probabilities")
+    return mia_tf.audit(shadows, attacks=[attack])
+
+
+def test_a_leak_that_only_the_auroc_shows_is_a_leak():
+    """The page once read "No leak was seen" while the AUROC's interval excluded one half."""
+    audit = make_top_labels("yeom")
+    value, low, high = audit.metric("auroc")["yeom", "all"]
+    assert low > 0.5
+    answer = report_numbers(audit, Source())["answer"]
+    first, second = answer["sentences"]
+    assert answer["leak_seen"] and first.startswith("A leak was seen, but none at 1% false positives")
+    assert f"{words.percent(value)} of the time (95% interval {words.percent(low)} to {words.percent(high)})" in first
+    assert second.startswith("It recognises")
+
+
+def test_equal_scores_accuse_as_many_non_members_as_they_do():
+    """It once read that 10 of 1,000 non-members are accused, of an attack that accuses none at that rate."""
+    audit = make_top_labels("label_only_gap")
+    numbers = report_numbers(audit, Source())
+    (reached,) = {0.0, numbers["answer"]["fpr_reached"]}
+    assert audit.about["headline"]["measured"]["all"]["reached"]["tpr_at_fpr_0.01"] == reached
+    assert numbers["counts"]["accused"] == numbers["counts"]["recognised"] == 0
+    assert "0% of the non-members are wrongly accused (at most 1% were allowed" in " ".join(
+        numbers["answer"]["sentences"]
+    )
+
+
+def test_the_auroc_stands_in_the_answer(audit, numbers):
+    value, low, high = audit.about["headline"]["measured"]["all"]["metrics"]["auroc"]
+    interval = f"{words.percent(value)} of the time (95% interval {words.percent(low)} to {words.percent(high)})"
+    assert interval in numbers["answer"]["sentences"][1]
+
+
+def test_a_rate_that_is_no_whole_number_of_records_is_a_plural():
+    assert words.accused(0.03, 0.03) == "3% of the non-members are wrongly accused"
+    assert words.accused(0.01, 0.01) == "1 in 100 non-members is wrongly accused"
 
 
 def test_the_most_exposed_records_come_by_rank_with_the_users_ids(audit, numbers):
@@ -81,6 +130,46 @@ def test_groups_have_the_headlines_attack_and_classes_their_means(audit, numbers
         assert value == pytest.approx(mean) and 0 <= low <= value <= high <= 1
 
 
+def test_mean_memorization_has_the_interval_of_the_comparison(audit, numbers):
+    """It was over records alone: in simulations of models that differ, it held the true mean in 57% of all runs."""
+    correct, keep = audit.correct(), make_shadows().members.T
+    for row, name in zip(numbers["groups"], ["all", *audit.groups], strict=True):
+        mean = mean_memorization(correct[audit.mask(name)], keep[audit.mask(name)], 0)
+        assert row["memorization"] == pytest.approx([mean.value, *mean.interval()])
+    for row in numbers["classes"]["shown"]:
+        chosen = (audit.records["label"] == row["name"]).to_numpy()
+        assert row["memorization"][0] == pytest.approx(audit.column("memorization")[chosen].mean())
+        mean = mean_memorization(correct[chosen], keep[chosen], 0)
+        assert row["memorization"][1:] == pytest.approx(mean.interval())
+
+
+def test_a_loaded_audit_has_the_same_page(audit, numbers, tmp_path):
+    again = mia_tf.load_audit(audit.save(tmp_path))
+    loaded = report_numbers(again, Source())
+    for name in ("answer", "groups", "not_tested", "unsettled"):
+        assert loaded[name] == numbers[name]
+    assert [row["memorization"] for row in loaded["classes"]["shown"]] == [
+        row["memorization"] for row in numbers["classes"]["shown"]
+    ]
+    del again.about["mean_memorization"]  # an audit of an earlier version
+    means = [row["memorization"] for row in report_numbers(again, Source())["groups"]]
+    assert means == [[pytest.approx(row["memorization"][0]), None, None] for row in numbers["groups"]]
+
+
+def test_a_class_of_few_records_has_no_interval_and_comes_last():
+    """Two records with equal exposure once read "75% (75% to 75%)", and such classes filled the table."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), [60, 60, 2])
+    members = rng.random((8, 122)).argsort(axis=0) < 4
+    logits = rng.normal(size=(8, 122, 3)) + 20 * (members & (labels == 2))[..., None] * np.eye(3)[labels]
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"], fpr=(0.1,))
+    classes = report_numbers(audit, Source())["classes"]
+    *_, last = classes["shown"]
+    assert last["name"] == "2" and classes["small"] == 1
+    assert last["exposure"][0] > 0.5 and last["exposure"][1:] == last["memorization"][1:] == [None, None]
+    assert "Classes of fewer than 5 records come last" in page(audit, report_numbers(audit, Source()))
+
+
 def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
     rows = numbers["unsettled"]
     assert audit.about["headline_fpr"] == 0.1
@@ -93,6 +182,23 @@ def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
     (level,) = (row for row in report_numbers(small, Source())["unsettled"] if "0.1% false" in row["question"])
     assert level["models"] == 34  # 12 / 360 * 1,000, rounded up
     assert "360 tests of non-members are there, 1,000 are needed" in level["note"]
+
+
+def test_what_is_open_counts_attacked_models():
+    """The count of attacked models once stood beside "This audit has 12 models", of which 4 were attacked."""
+    audit = mia_tf.audit(make_shadows(num_examples=60), attacks=["yeom"], fpr=(0.1, 0.001), num_targets=4)
+    numbers = report_numbers(audit, Source())
+    (level,) = (row for row in numbers["unsettled"] if "0.1% false" in row["question"])
+    assert (level["models"], level["of"]) == (33, "attacked")
+    text = page(audit, numbers)
+    assert ">33 attacked</td>" in text and "This audit attacked 4 models, and has 12 shadow models." in text
+
+
+def test_an_attack_that_misses_nothing_is_not_said_to_meet_records_that_differ():
+    audit = make_audit(gain=30.0, attacks=("yeom",))
+    row = report_numbers(audit, Source())["unsettled"][0]
+    assert row["question"].startswith("The headline, ") and row["models"] is None
+    assert row["note"].startswith("The attack recognises or misses few records, or")
 
 
 def test_settled_records_need_no_more_models(audit, numbers):
@@ -151,7 +257,29 @@ def test_without_membership_nothing_is_claimed():
     numbers = report_numbers(audit, Source())
     assert numbers["counts"] is None and numbers["records"]["shown"] == [] and numbers["groups"] == []
     assert "unknown" in numbers["answer"]["sentences"][0]
-    assert "No record could be ranked" in page(audit, numbers)
+    text = page(audit, numbers)
+    assert "No record could be ranked" in text
+    # None of these is known, or true, of an audit that measured nothing.
+    for words_for in ("learnt its training data", "asked for is resolved", "ROC curves are of", "One threshold"):
+        assert words_for not in text
+    assert "Everything: no rate was measured." in page(audit, {**numbers, "unsettled": []})
+    (left_out,) = (line for line in numbers["not_tested"] if line.startswith("These attacks were not run"))
+    assert "Yeom" not in left_out and "RMIA;" not in left_out and "Shokri" in left_out
+    assert numbers["method"]["attacks"] == ["Yeom", "RMIA"]
+
+
+def test_one_model_alone_has_no_memorization_and_no_shadow_models():
+    """The page once said that no record can be measured, below a headline that was measured with all of them."""
+    rng = np.random.default_rng(0)
+    labels, members = rng.integers(0, 4, 400), rng.random((1, 400)) < 0.5
+    logits = rng.normal(size=(1, 400, 4)) + 6 * members[..., None] * np.eye(4)[labels]
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels))
+    numbers = report_numbers(audit, Source())
+    text = page(audit, numbers)
+    assert numbers["answer"]["sentences"][0].startswith("The first attack with scores (Yeom) recognises")
+    assert "cannot be measured" not in text and "recommends" not in text
+    assert any("One model alone tells no memorization" in sentence for sentence in numbers["went_wrong"])
+    assert "One model was attacked, without shadow models." in text
 
 
 def test_too_few_non_members_are_no_rate():

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from report_helpers import CLASSES, GROUPS, SCRIPT, make_audit
+from report_helpers import CLASSES, GROUPS, SCRIPT, make_audit, make_shadows
 
 import mia_tf
 from mia_tf.report.page import picture
@@ -99,6 +99,32 @@ def test_equal_audits_have_equal_pages(written, tmp_path):
     for name in ("mine.html", "mine.json"):
         assert (tmp_path / name).read_text() == written.with_name(name).read_text()
     assert again.stat().st_size < 500_000
+
+
+def test_the_command_has_all_arguments_of_the_audit(tmp_path):
+    """`target`, `num_targets`, `num_shadow`, `delta` and `fpr` were missing once."""
+
+    def command(**arguments):
+        audit = mia_tf.audit(make_shadows(num_examples=60), **arguments)
+        again = mia_tf.load_audit(audit.save(tmp_path / "saved"))
+        again.report(tmp_path / "mine.html")
+        assert again == audit
+        (line,) = json.loads((tmp_path / "mine.json").read_text())["method"]["commands"]
+        return line
+
+    shadows = make_shadows(num_examples=60)
+    some = {"attacks": ["lira_online"], "fpr": (0.2,), "num_targets": 6, "num_shadow": (2,), "delta": 1e-5, "seed": 3}
+    assert command(**some) == (
+        "mia_tf.audit(shadows, attacks=['lira_online'], fpr=[0.2], num_targets=6, num_shadow=[2], delta=1e-05, seed=3)"
+        ".report('mine.html')"
+    )
+    answers = shadows.read_logits(0)
+    assert command(target=answers, attacks=["yeom"]).startswith(
+        "mia_tf.audit(shadows, target=answers, attacks=['yeom'])"
+    )
+    members = np.random.default_rng(5).random(60) < 0.5
+    line = command(target=answers, target_members=members, attacks=["yeom"])
+    assert line.startswith("mia_tf.audit(shadows, target=answers, target_members=members, attacks=['yeom'])")
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
