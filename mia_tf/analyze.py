@@ -167,8 +167,9 @@ def analyze(
                 progress=show_steps,
                 scratch=folder,
             )
-            opened = {"outputs": outputs, "epoch": epoch}
-            audited.about["arguments"] |= {name: value for name, value in opened.items() if value is not None}
+            # Instead of the variable that the targets were in: what the LOGDIRs were opened with.
+            arguments = audited.about["arguments"] | {"target": None, "outputs": outputs, "epoch": epoch}
+            audited.about["arguments"] = {name: value for name, value in arguments.items() if value is not None}
             paths = audited.write(folder)
     except OSError as error:
         allowed = f"must be a folder that can be written ({error.strerror or error})"
