@@ -25,7 +25,7 @@ from mia_tf.model_folders import ModelFolders, files_of_logits
 from mia_tf.records import ModelRecord
 from mia_tf.stored_data import ARRAYS, READ_ALWAYS, StoredData
 from mia_tf.stored_model import LOGITS, StoredModel
-from mia_tf.validation import InputError, fail
+from mia_tf.validation import InputError, check, fail
 from mia_tf.work_folder import WorkFolder
 
 
@@ -167,6 +167,17 @@ class Store(StoredData):
             if not (files_of_logits(path) and (path / "keep.npy").exists()):
                 line = f"{path} is not whole (no keep.npy or no logits): move it away to train it again"
                 raise InputError(line, self._argument, path)
+
+    def check_nominal_size(self, num_members: int) -> None:
+        """Raises InputError if present models promise privacy for another nominal training set.
+
+        Args:
+            num_members: `subsets.nominal_size` of the models to come. Earlier versions took pkeep for the plan's share.
+        """
+        for model in self.models()[:1]:
+            recorded = model.hparams().get("num_members", num_members)
+            allowed = f"must be new: its private models have nominally {recorded} examples, not {num_members}"
+            check(self._argument, self.logdir, recorded == num_members, allowed)
 
     def models(self, epoch: int | None = None) -> list[StoredModel]:
         """Every complete model, in order; without the folders of `left_out`.

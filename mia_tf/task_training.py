@@ -75,6 +75,7 @@ def open_store(task: Task, config: TaskConfig, options: RunOptions) -> Store:
     check_fits(task, config)
     store = Store.create(options.logdir, config.to_dict(), task.examples)
     store.check_whole()
+    store.check_nominal_size(subsets.nominal_size(config, len(task.labels)))
     return store
 
 

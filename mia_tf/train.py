@@ -22,7 +22,7 @@ from typing import Any
 
 from absl import flags
 
-from mia_tf import backend, command_line, recipes
+from mia_tf import backend, command_line, recipes, subsets
 from mia_tf.config import MIN_MODELS, DataConfig, ExperimentConfig, PlanConfig, TaskConfig, TrainingConfig
 from mia_tf.files import expanded
 from mia_tf.keras_task import KerasTask
@@ -193,6 +193,7 @@ def _train_networks() -> int:
         store, config = _begin(config, options, identity)
         store.check_whole()
         _say_recipe(config)
+        store.check_nominal_size(subsets.nominal_size(config, len(store.examples().labels)))
         dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
         say = functools.partial(announce, dataset, config, options.logdir)
         failures = _train(store, config, options, executor, say, logits_bytes(dataset, config))

@@ -233,6 +233,15 @@ def test_a_bernoulli_plan_grows(tmp_path, dataset):
     assert [model.index for model in store.models()] == [1, 5]
 
 
+def test_private_models_of_one_logdir_have_one_nominal_training_set(store, dataset):
+    """Earlier versions took pkeep for the share of a plan: models of two epsilons once went into one LOGDIR."""
+    store.check_nominal_size(274)
+    store.write(make_record(dataset, 1, hparams={"num_experiments": 4, "dp": True, "num_members": 384}))
+    store.check_nominal_size(384)
+    with refuses("logdir", store.logdir, "nominally 384 examples, not 274"):
+        store.check_nominal_size(274)
+
+
 def test_a_set_up_that_was_cut_short_is_done_again(tmp_path, dataset):
     (tmp_path / ".work").mkdir()
     (tmp_path / ".work" / "setting-up").touch()
