@@ -32,8 +32,7 @@ class KerasTask(Task):
 
     Args:
         build: a function without arguments that returns a fresh Keras model. Its output has shape (B, C), or (B, 1) for
-            two classes. Its randomness should be Keras', which follows from each model's own seed. It may be a
-            functools.partial, whose numbers and texts then tell the task from others.
+            two classes. Its randomness should be Keras', which follows from each model's own seed.
         x: what the model takes: an array (N, ...) of any shape and type, or a dict or tuple of such arrays. Text is
             given as token ids.
         y: N true classes, in the form that the loss needs: whole numbers, or one-hot rows. Strings and booleans become

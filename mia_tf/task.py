@@ -3,11 +3,7 @@
 Any framework and any data will do, because only the function sees them. Nothing here imports a framework.
 """
 
-import functools
-import hashlib
 import importlib.util
-import inspect
-import json
 import re
 import sys
 import traceback
@@ -23,6 +19,7 @@ from mia_tf.files import expanded
 from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels, occurring_classes
 from mia_tf.records import GROUP_NAMES, GROUPS, Examples
 from mia_tf.shadow.outputs import OUTPUTS, answers_of_one_model, as_logits, check_outputs
+from mia_tf.task_identity import USES, code_of, definition, digest, values_used
 from mia_tf.validation import InputError, check, check_choice, check_shape, fail, listed, part_of
 
 ANSWERS = part_of("train_and_predict", "the answers")
@@ -43,8 +40,7 @@ class Task:
         train_and_predict: a function of `rows`, (n,) int64, and `seed`, int. It trains a fresh model on these rows of
             the data and returns the model's answers for all N examples: (N, C), or (N, Q, C) for Q views of each
             example; (N,) or (N, 1) for one output of two classes. Rows are in rising order. All randomness should
-            follow from the seed, so that equal seeds give equal models. It may be a functools.partial, whose numbers
-            and texts then tell the task from others.
+            follow from the seed, so that equal seeds give equal models.
         labels: N true classes, as `mia_tf.ShadowModels` takes them: whole numbers, strings, booleans or one-hot rows.
             Column c of the answers belongs to class c: numbers are columns; strings are columns in sorted order, unless
             `classes` gives the order.
@@ -61,8 +57,7 @@ class Task:
         classes: tuple of num_classes str; None if the classes are numbers.
         num_classes: number of classes, C.
         name: of the function, after the name of its file.
-        digest: of the function's file, or of its own code if it has no file, as in a notebook. What the function uses
-            from elsewhere (other files, data) is not part of it.
+        digest: of the function's file, or of its own code if it has no file, as in a notebook.
 
     Raises:
         InputError: an argument has another shape, type or range; the message names it.
@@ -118,7 +113,7 @@ class Task:
         if groups is not None:
             count = len(np.unique(groups))
             check("groups", f"{count:,} groups", count <= _MOST_GROUPS, f"must name at most {_MOST_GROUPS} groups")
-        name, digest = _definition(function)
+        name, digest = definition(function)
         normalized = {"labels": labels, "ids": ids, "groups": groups, "classes": classes, "num_classes": num_classes}
         for attribute, value in {**normalized, "name": name, "digest": digest}.items():
             object.__setattr__(self, attribute, value)
@@ -163,17 +158,20 @@ class Task:
         return ""
 
     def identity(self) -> dict:
-        """Returns what tells this task from others in config.json: names, digests, and what the answers are."""
-        groups = {} if self.groups is None else {"groups_digest": _digest("\n".join(self.groups))}
-        bound = _bound(self.train_and_predict)
+        """Returns what tells this task from others in config.json: names, digests, and what the answers are.
+
+        The values that the function uses count as they are now: its bound arguments and defaults, and the numbers,
+        texts, arrays and functions that it reaches by name. What it reads from a file does not.
+        """
+        groups = {} if self.groups is None else {"groups_digest": digest("\n".join(self.groups))}
         return {
             "task": self.name,
-            "task_digest": self.digest,
+            "task_digest": definition(self.train_and_predict)[1],
             "outputs": self.outputs,
-            "labels_digest": _digest(f"{self.labels.tolist()} {self.num_classes} {self.classes}"),
-            "ids_digest": _digest("\n".join(self.ids)),
+            "labels_digest": digest(f"{self.labels.tolist()} {self.num_classes} {self.classes}"),
+            "ids_digest": digest("\n".join(self.ids)),
             **groups,
-            **({"arguments": bound} if bound else {}),
+            **{f"{USES}{name}": text for name, text in values_used(self.train_and_predict).items()},
         }
 
     def answers(self, returned) -> np.ndarray:
@@ -203,7 +201,7 @@ class Task:
 
     def error_line(self, error: BaseException) -> str:
         """Returns one line about an error that the function raised: its kind, message and place in the user's file."""
-        return error_line(error, _code_of(self.train_and_predict))
+        return error_line(error, code_of(self.train_and_predict))
 
 
 def load_task(spec: str) -> Task:
@@ -273,72 +271,6 @@ def _num_classes(labels: np.ndarray, classes: tuple[str, ...] | None, shape: tup
     allowed = "must be 0 to C - 1 without a gap: name all columns of the answers with `classes`, or use .astype(str)"
     check("labels", f"the values {listed(values)}", values[-1] == len(values) - 1, allowed)
     return len(values)
-
-
-def unwrapped(function: Callable) -> tuple[Callable, list[functools.partial]]:
-    """Returns the function behind decorators and bound arguments, and the partials that bind these, outermost first."""
-    partials = []
-    while True:
-        function = inspect.unwrap(function, stop=lambda inner: isinstance(inner, functools.partial))
-        if not isinstance(function, functools.partial):
-            return function, partials
-        partials.append(function)
-        function = function.func
-
-
-def _bound(function: Callable) -> str:
-    """The arguments that functools.partial has bound to a function; "" for none.
-
-    What JSON cannot hold is named by its type: its own text may differ in each process.
-    """
-    texts = []
-    for partial in unwrapped(function)[1]:
-        named = [("", value) for value in partial.args]
-        named += [(f"{name}=", value) for name, value in sorted(partial.keywords.items())]
-        texts += [name + json.dumps(value, skipkeys=True, default=_plain) for name, value in named]
-    return ", ".join(texts)
-
-
-def _plain(value):
-    """What JSON shall hold for a value that it does not know."""
-    return value.item() if isinstance(value, np.generic) else type(value).__name__
-
-
-def _code_of(function: Callable) -> CodeType | None:
-    """The code of a function, behind decorators and bound arguments; None if it is not written in Python."""
-    function, _ = unwrapped(function)
-    if not hasattr(function, "__code__"):  # an object that can be called
-        function = type(function).__call__
-    return getattr(function, "__code__", None)
-
-
-def _definition(function: Callable) -> tuple[str, str]:
-    """(name of a function after that of its file, digest of the file or, without a file, of the code)."""
-    code = _code_of(function)
-    if code is None:
-        name = getattr(function, "__name__", type(function).__name__)
-        return name, _digest(name)
-    file = Path(code.co_filename)
-    if file.is_file():
-        return f"{file.stem}.{code.co_name}", _digest(file.read_bytes())
-    return code.co_name, _digest(repr(_parts(code)))
-
-
-def _parts(code: CodeType) -> tuple:
-    """What a function's code does, in a form that depends neither on its place nor on the order of sets."""
-    constants = []
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            constants.append(_parts(constant))
-        else:
-            constants.append(sorted(map(repr, constant)) if isinstance(constant, frozenset) else repr(constant))
-    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
-
-
-def _digest(content: bytes | str) -> str:
-    """16 hexadecimal digits."""
-    content = content.encode() if isinstance(content, str) else content
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def say_one_at_a_time(reason: str) -> None:

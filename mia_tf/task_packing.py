@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cloudpickle
 
-from mia_tf.task import Task, error_line, unwrapped
+from mia_tf.task import Task, error_line
+from mia_tf.task_identity import unwrapped
 from mia_tf.validation import fail
 
 
@@ -45,7 +46,7 @@ def packed_with_its_file(task: Task) -> Callable[[], Task]:
 @contextmanager
 def _by_value(task: Task) -> Iterator[None]:
     """Has the module of the task's function sent by its content, not by its name."""
-    function, _ = unwrapped(task.train_and_predict)
+    function = unwrapped(task.train_and_predict)
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     file = getattr(module, "__file__", None)
     # What has no file is sent by its content in any case, and installed packages are expected there too.

@@ -52,13 +52,13 @@ def test_arguments_bound_to_build_tell_tasks_apart():
         return mia_tf.KerasTask(functools.partial(sized, *args, **kwargs), X, Y).identity()
 
     two = identity(2)
-    assert two["task"] == "test_keras_task.sized" and two["arguments"] == "2"
+    assert two["task"] == "test_keras_task.sized" and two["uses.argument 1"] == "2"
     plain = mia_tf.KerasTask(sized_of_three, X, Y).identity()
-    assert two["task_digest"] == plain["task_digest"] and "arguments" not in plain  # of one file
-    assert identity(64)["arguments"] == "64" and identity(np.int64(2)) == two
-    assert identity(2, scale=0.5)["arguments"] == "2, scale=0.5"
-    own = identity(2, layer=lambda units: keras.layers.Dense(units))
-    assert own["arguments"] == '2, layer="function"'  # whose text holds an address
+    assert two["task_digest"] == plain["task_digest"] and "uses.argument 1" not in plain  # of one file
+    assert identity(64)["uses.argument 1"] == "64" and identity(np.int64(2)) == two
+    assert identity(2, scale=0.5)["uses.scale"] == "0.5"
+    # A function of this file, for which the file's digest stands; its own text holds an address.
+    assert identity(2, layer=lambda units: keras.layers.Dense(units)) == two
 
 
 def sized_of_three():

@@ -117,29 +117,11 @@ def test_its_identity_follows_what_changes_a_result(tmp_path):
     assert changed(groups=LABELS) == {"groups_digest"}
     assert changed(outputs="probabilities") == {"outputs"}
     assert changed(train_and_predict=functools.partial(answer)) == set()
-    assert changed(train_and_predict=functools.partial(answer, width=3)) == {"arguments"}
+    assert changed(train_and_predict=functools.partial(answer, width=3)) == {"uses.width"}
     decorated = functools.wraps(functools.partial(answer))(lambda *given: answer(*given))
     assert changed(train_and_predict=functools.partial(decorated)) == set()  # one behind the other
     assert changed(train_and_predict=lambda rows, seed: answer(rows, seed)) == {"task"}  # of the same file
     assert changed(train_and_predict=np.zeros) == {"task", "task_digest"}
-
-
-def defined(source):
-    """A function as a notebook defines it: without a file."""
-    space = {}
-    exec(compile(source, "<cell>", "exec"), space)
-    return space["f"]
-
-
-def test_a_function_without_a_file_is_known_by_what_it_does():
-    source = "def f(rows, seed):\n    return [k in {'a', 'b'} for k in rows]"
-    first = Task(defined(source), labels=LABELS)
-    assert first.name == "f"
-    for _ in range(100):  # Python's own optimizations of the code do not count
-        first.train_and_predict("abc", 0)
-    assert Task(defined("\n\n# moved\n" + source), labels=LABELS).digest == first.digest
-    assert Task(first.train_and_predict, labels=LABELS).digest == first.digest
-    assert Task(defined(source.replace("'b'", "'c'")), labels=LABELS).digest != first.digest
 
 
 class Callable:
