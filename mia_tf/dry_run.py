@@ -49,7 +49,7 @@ def rehearse_task(task: Task, config: TaskConfig, options: RunOptions) -> None:
     missing = len(wanted - Store(options.logdir).completed()) if begun else len(wanted)
     announce_task(task, config, options.logdir, len(wanted), missing)
     check_disk(options.logdir, answers_bytes(task), missing)
-    print("Nothing was trained: this was a dry run.")
+    print("Nothing was trained: this was a dry run, which does not call the task's function.")
 
 
 def _say_cost(config, options, identity, dataset, missing) -> None:

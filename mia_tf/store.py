@@ -152,7 +152,8 @@ class Store(StoredData):
                 "--subsets=bernoulli can grow",
             )
         values = ", ".join(f"{key} ({recorded.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
-        fail("logdir", self.logdir, f"must be new or hold the same configuration; it differs in {values}")
+        remedy = "" if self.completed() else ". It holds no models: delete it to begin anew"
+        fail("logdir", self.logdir, f"must be new or hold the same configuration; it differs in {values}{remedy}")
 
     # ---- the models
 

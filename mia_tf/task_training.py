@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mia_tf import subsets
-from mia_tf.config import MAX_MODELS, TaskConfig
+from mia_tf.config import MAX_MODELS, MIN_MODELS, TaskConfig
 from mia_tf.files import expanded
 from mia_tf.run_options import RunOptions
 from mia_tf.shadow.shadow_models import ShadowModels
@@ -57,6 +57,8 @@ def train_shadow_models(
     """
     check("task", type(task).__name__, isinstance(task, Task), "must be a mia_tf.Task")
     check_integer("num_models", num_models, 2, MAX_MODELS)
+    if num_models < MIN_MODELS:
+        warnings.warn(f"mia_tf.audit needs {MIN_MODELS} models, unless these are its targets", stacklevel=2)
     config = TaskConfig(num_experiments=num_models, pkeep=pkeep, seed=seed, task=task.identity())
     source = packed(task)
     if logdir is not None:
@@ -96,7 +98,8 @@ def _trained(task: Task, config: TaskConfig, options: RunOptions, source: Callab
     failures = TaskExecutor(options, source).train_models(store, config, missing) if missing else {}
     store.sweep(range(config.num_experiments))
     if not store.completed():
-        index, reason = min(failures.items())
+        gone = (0, f"its folder is no longer in {store.logdir}")  # somebody removed what was trained
+        index, reason = min(failures.items(), default=gone)
         raise RuntimeError(f"none of {config.num_experiments} models could be trained; model {index}: {reason}")
     for index, reason in sorted(failures.items()):
         warnings.warn(f"model {index} failed: {reason}", stacklevel=3)

@@ -14,6 +14,7 @@ of a flag wins. The same command resumes where an earlier one stopped.
 
 import dataclasses
 import functools
+import os
 import sys
 import typing
 from collections.abc import Callable
@@ -220,7 +221,9 @@ def _train_task() -> int:
     """Trains what the function of a user's task trains."""
     source, config, options = read_task_config()
     Store.check_folder(options.logdir)
+    here = Path.cwd()
     task = source()
+    os.chdir(here)  # where the paths of flags begin; the file may have changed it
     several = options.ensemble_size in (None, 1) or isinstance(task, KerasTask)
     check("ensemble_size", options.ensemble_size, several, "must be auto or 1, unless the task is a mia_tf.KerasTask")
     config = dataclasses.replace(config, task=task.identity())
@@ -271,7 +274,7 @@ def _report(store: Store, config: PlanConfig, options: RunOptions, failures: dic
     if failures:
         after = advice or "The same command tries the rest again."
     print(f"{present} of {len(wanted)} models present. {after}")
-    return 1 if failures else 0
+    return 1 if failures or present < len(wanted) else 0
 
 
 if __name__ == "__main__":

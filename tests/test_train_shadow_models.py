@@ -55,9 +55,9 @@ def test_it_returns_the_record_of_the_models(tmp_path):
 
 def test_numpys_integers_are_integers(tmp_path):
     """They once passed the checks, and then JSON did not take them."""
-    for seed, count in ((np.int64(1), np.int32(2)), (1, 2), (np.int64(1), 2)):
+    for seed, count in ((np.int64(1), np.int32(4)), (1, 4), (np.int64(1), 4)):
         shadows = mia_tf.train_shadow_models(make(), num_models=count, seed=seed, logdir=tmp_path / "run")
-        assert [model.hparams()["seed"] for model in shadows.models] == [model_seed(1, 0), model_seed(1, 1)]
+        assert [model.hparams()["seed"] for model in shadows.models] == [model_seed(1, index) for index in range(4)]
     assert Store(tmp_path / "run").config()["seed"] == 1
 
 
@@ -82,11 +82,22 @@ def test_models_that_fail_are_warned_about_by_name(tmp_path):
         assert len(mia_tf.train_shadow_models(make(broken=broken), num_models=4, logdir=tmp_path / "run")) == 4
 
 
+def test_too_few_models_for_an_audit_are_said_before_training():
+    with pytest.warns(UserWarning, match="mia_tf.audit needs 4 models, unless these are its targets"):
+        mia_tf.train_shadow_models(make(), num_models=2)
+
+
+def test_models_that_somebody_removed_are_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(Store, "completed", lambda self: set())
+    with pytest.raises(RuntimeError, match="model 0: its folder is no longer in"):
+        mia_tf.train_shadow_models(make(), num_models=4, logdir=tmp_path / "run")
+
+
 def test_a_task_of_which_no_model_can_be_trained_is_an_error(tmp_path):
     broken = tmp_path / "broken.txt"
-    broken.write_text(" ".join(str(model_seed(0, index)) for index in range(2)))
-    with pytest.raises(RuntimeError, match=r"none of 2 models could be trained; model 0: .*ValueError: broken"):
-        mia_tf.train_shadow_models(make(broken=broken), num_models=2, logdir=tmp_path / "run")
+    broken.write_text(" ".join(str(model_seed(0, index)) for index in range(4)))
+    with pytest.raises(RuntimeError, match=r"none of 4 models could be trained; model 0: .*ValueError: broken"):
+        mia_tf.train_shadow_models(make(broken=broken), num_models=4, logdir=tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +121,7 @@ def test_what_cannot_be_sent_to_a_worker_is_refused():
     lock = threading.Lock()
     task = mia_tf.Task(lambda rows, seed: lock, labels=LABELS)
     with refuses("train_and_predict", task.name, "can be sent to another process (TypeError: cannot pickle"):
-        mia_tf.train_shadow_models(task, num_models=2)
+        mia_tf.train_shadow_models(task, num_models=4)
 
 
 SCRIPT = """

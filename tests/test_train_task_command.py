@@ -115,6 +115,49 @@ def test_models_that_fail_cost_no_others(tmp_path):
     assert "1 of 7 models present. The same command tries the rest again." in done.stdout
 
 
+CHANGES_FOLDER = """
+import os
+from pathlib import Path
+
+import numpy as np
+
+import mia_tf
+
+os.chdir(Path(__file__).parent)
+
+def train_and_predict(rows, seed):
+    os.chdir("/")
+    return np.random.default_rng(seed).normal(size=(40, 2))
+
+task = mia_tf.Task(train_and_predict, labels=np.arange(40) % 2)
+"""
+
+
+def test_a_task_may_change_its_folder(tmp_path):
+    """Its models once went to another LOGDIR than the command's, which said nothing of it."""
+    path = task_files.write(tmp_path, "elsewhere", CHANGES_FOLDER)
+    (tmp_path / "here").mkdir()
+    arguments = [f"--task={path}:task", "--num_experiments=4", "--logdir=runs"]
+    done = subprocess.run(command(*arguments), cwd=tmp_path / "here", env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0 and "4 of 4 models present. Next: " in done.stdout, done.stderr
+    assert Store(tmp_path / "here" / "runs").completed() == {0, 1, 2, 3}
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_task_of_which_every_model_fails_is_not_tried_to_the_end(tmp_path):
+    text = CHANGES_FOLDER.replace('os.chdir("/")', 'raise ValueError("no such column")')
+    path, logdir = task_files.write(tmp_path, "hopeless", text), tmp_path / "run"
+    done = run(f"--task={path}:task", "--num_experiments=5", f"--logdir={logdir}")
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("mia_tf.train: ")]
+    raised = "hopeless.train_and_predict raised ValueError: no such column (hopeless.py, line 12)"
+    reasons = [raised] * 3 + ["not begun, because the first 3 models all failed in the same way"] * 2
+    assert lines == [f"mia_tf.train: model {index} failed: {reason}" for index, reason in enumerate(reasons)]
+    task_files.write(tmp_path, "hopeless", text + "\n")  # the mended file
+    done = run(f"--task={path}:task", "--num_experiments=5", f"--logdir={logdir}")
+    assert done.returncode == 2 and "It holds no models: delete it to begin anew" in done.stderr
+
+
 def test_a_changed_file_does_not_go_on_with_an_old_logdir(forest, tmp_path):
     path, logdir = forest
     again = run(f"--task={path}:task", "--num_experiments=8", f"--logdir={logdir}")

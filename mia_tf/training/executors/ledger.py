@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from mia_tf.progress import Progress
 from mia_tf.store import Store
 
+_FAILURES = 3
+"""Models that fail in the same way, before any is trained, until the others are not tried."""
 POLL_SECONDS = 2.0
 """Between looks at models that another process is training."""
 
@@ -82,6 +84,8 @@ class Ledger:
             self._fail(index, detail)
             if event == "unwritable":  # the others would be trained in vain
                 self.give_up("not begun, because another could not be written")
+            elif list(self.failures.values()) == [detail] * _FAILURES and not self._store.completed():
+                self.give_up(f"not begun, because the first {_FAILURES} models all failed in the same way")
 
     def _compare_answers(self, index: int, digest: str) -> None:
         """Warns once if two models of the LOGDIR gave the same answers."""

@@ -65,7 +65,8 @@ def train_models(
     """
     workers = min(workers, len(indices))
     with Ledger(store, indices, config.epochs, workers) as ledger:
-        run = _Run(ledger, (store.logdir, config, start), new_process)
+        # Absolute, because a user's task may change the current folder of its process.
+        run = _Run(ledger, (store.logdir.absolute(), config, start), new_process)
         run.pool = [run.start() for _ in range(workers)]
         try:
             while run.pool:
