@@ -5,6 +5,7 @@ import dis
 import enum
 import functools
 import hashlib
+import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -69,9 +70,8 @@ def definition(function: Callable) -> tuple[str, str]:
 def values_used(function: Callable) -> dict[str, str]:
     """Returns the values that a function uses besides the code of its own file: name -> text.
 
-    They are the arguments that functools.partial bound, default values, attributes of the object whose method it is,
-    variables of the functions around it, and global variables. The functions and classes of its own module that it uses
-    are followed. A value of which no text is the same in each process is named by its type alone.
+    They are arguments that functools.partial bound, default values, attributes of the object whose method it is,
+    variables of functions around it, and global variables. Functions and classes of its own module are followed. A value of which no text is the same in each process is named by its type alone.
     """
     values, followed = {}, {}
     own, file = getattr(unwrapped(function), "__module__", None), _file_of(unwrapped(function))
@@ -115,9 +115,11 @@ def _uses(user: Any) -> Iterator[tuple[str, Any]]:
         yield from _attributes(user.__self__)
     elif isinstance(user, FunctionType):
         yield from _variables(user)
-    elif not hasattr(user, "__wrapped__") and isinstance(type(user).__call__, FunctionType):
-        yield from _variables(type(user).__call__)
-        yield from _attributes(user)
+    elif not hasattr(user, "__wrapped__"):
+        call = inspect.getattr_static(user, "__call__", None)
+        if isinstance(call, FunctionType):
+            yield from _variables(call)
+            yield from _attributes(user)
 
 
 def _attributes(of: object) -> Iterator[tuple[str, Any]]:

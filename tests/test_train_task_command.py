@@ -134,7 +134,7 @@ task = mia_tf.Task(train_and_predict, labels=np.arange(40) % 2)
 
 
 def test_a_task_may_change_its_folder(tmp_path):
-    """Its models once went to another LOGDIR than the command's, which said nothing of it."""
+    """Its models once went to another LOGDIR than the command's."""
     path = task_files.write(tmp_path, "elsewhere", CHANGES_FOLDER)
     (tmp_path / "here").mkdir()
     arguments = [f"--task={path}:task", "--num_experiments=4", "--logdir=runs"]
