@@ -71,7 +71,8 @@ def values_used(function: Callable) -> dict[str, str]:
     """Returns the values that a function uses besides the code of its own file: name -> text.
 
     They are arguments that functools.partial bound, default values, attributes of the object whose method it is,
-    variables of functions around it, and global variables. Functions and classes of its own module are followed. A value of which no text is the same in each process is named by its type alone.
+    variables of functions around it, and global variables. Functions and classes of its own module are followed. A
+    value of which no text is the same in each process is named by its type alone.
     """
     values, followed = {}, {}
     own, file = getattr(unwrapped(function), "__module__", None), _file_of(unwrapped(function))
