@@ -204,10 +204,7 @@ def compare(
             run, attacks=attacks, delta=settings[1]["delta"], seed=seed, progress=progress, scratch=scratch
         )
         correct, keep = audits[label].correct(), run.members.T
-        means[label] = {
-            group: group_memorization.mean_memorization(correct[mask], keep[mask], seed)
-            for group, mask in run.populations.items()
-        }
+        means[label] = group_memorization.mean_memorization(correct, keep, run.populations, seed)
     upper = pd.DataFrame({label: upper_bounds(of_run) for label, of_run in hparams.items()}).T.add_prefix("epsilon_")
     epsilon = _stacked({label: audit.epsilon for label, audit in audits.items()}).join(upper, on="run")
     return Comparison(

@@ -6,6 +6,7 @@ a group is known far better, and so is the difference of two runs of the same ex
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,9 @@ class GroupMean:
         return self.value - other.value, *_quantiles(self.replicates - other.replicates)
 
 
-def mean_memorization(correct: np.ndarray, keep: np.ndarray, seed: int) -> GroupMean:
+def mean_memorization(
+    correct: np.ndarray, keep: np.ndarray, masks: Mapping[Any, np.ndarray], seed: int
+) -> dict[Any, GroupMean]:
     """Mean over examples of P[correct | in] - P[correct | out], with replicates of a two-way bootstrap.
 
     Each replicate draws the models and, independently, the examples again with replacement (the pigeonhole bootstrap
@@ -47,43 +50,53 @@ def mean_memorization(correct: np.ndarray, keep: np.ndarray, seed: int) -> Group
     intervals are rather too wide than too narrow.
 
     Args:
-        correct: (n, M) bool, whether each model classifies each example of the group correctly.
-        keep: (n, M) bool, true if the example was in the model's training set.
+        correct: (N, M) bool, whether each model classifies each example correctly.
+        keep: (N, M) bool, true if the example was in the model's training set.
+        masks: name -> (N,) bool, the examples of each group; groups may overlap.
         seed: equal seeds draw equally for equal shapes, so that runs of equal subsets can be subtracted.
+
+    Returns:
+        name -> the group's mean.
     """
     rng = np.random.default_rng(seed)
     count, num_models = keep.shape
     model_draws = rng.multinomial(num_models, np.full(num_models, 1 / num_models), size=REPLICATES)
     weights = np.vstack([np.ones(num_models), model_draws]).astype(np.float32)  # the first is the data as they are
-    total, resolved = np.zeros(len(weights)), np.zeros(len(weights))
+    total, resolved = np.zeros((2, len(masks), len(weights)))
     # An example is drawn a Poisson(1) number of times: so in a large group, and it can be drawn row by row.
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
-        rates = []
+        rates, known = [], True
         for side in (keep[rows], ~keep[rows]):
             models = side.astype(np.float32) @ weights.T
             right = (side & correct[rows]).astype(np.float32) @ weights.T
-            rates.append(np.divide(right, models, out=np.full_like(right, np.nan), where=models > 0))
-        value = rates[0] - rates[1]
-        drawn = rng.poisson(1.0, value.shape)
+            known &= models > 0
+            rates.append(np.divide(right, models, out=right, where=models > 0))
+        drawn = rng.poisson(1.0, known.shape).astype(np.float32)
         drawn[:, 0] = 1
-        drawn[np.isnan(value)] = 0
-        total += (np.nan_to_num(value) * drawn).sum(axis=0, dtype=np.float64)
-        resolved += drawn.sum(axis=0)
-    means = np.divide(total, resolved, out=np.full(len(weights), np.nan), where=resolved > 0)
-    return GroupMean(float(means[0]), means[1:])
+        drawn *= known
+        value = (rates[0] - rates[1]) * drawn
+        for part, mask in enumerate(masks.values()):
+            total[part] += value[mask[rows]].sum(axis=0, dtype=np.float64)
+            resolved[part] += drawn[mask[rows]].sum(axis=0, dtype=np.float64)
+    means = np.divide(total, resolved, out=np.full(total.shape, np.nan), where=resolved > 0)
+    return {name: GroupMean(float(mean[0]), mean[1:]) for name, mean in zip(masks, means, strict=True)}
 
 
-def mean_with_interval(correct: np.ndarray, keep: np.ndarray, seed: int) -> list[float | None] | None:
-    """Returns `mean_memorization` and its interval as JSON holds them: [mean, low, high].
+def means_with_intervals(
+    correct: np.ndarray, keep: np.ndarray, masks: Mapping[Any, np.ndarray], seed: int
+) -> dict[Any, list[float | None] | None]:
+    """Returns each mean of `mean_memorization` and its interval as JSON holds them: [mean, low, high].
 
-    It is None if no example has models on both sides. Both ends are None with fewer than FEWEST_RECORDS such examples.
+    One is None if no example has models on both sides. Both ends are None with fewer than FEWEST_RECORDS such examples.
     """
-    mean = mean_memorization(correct, keep, seed)
-    if np.isnan(mean.value):
-        return None
-    enough = np.count_nonzero(keep.any(axis=1) & ~keep.all(axis=1)) >= FEWEST_RECORDS
-    return [mean.value, *(mean.interval() if enough else (None, None))]
+    both = keep.any(axis=1) & ~keep.all(axis=1)
+    means = {}
+    for name, mean in mean_memorization(correct, keep, masks, seed).items():
+        enough = np.count_nonzero(both & masks[name]) >= FEWEST_RECORDS
+        ends = mean.interval() if enough else (None, None)
+        means[name] = None if np.isnan(mean.value) else [mean.value, *ends]
+    return means
 
 
 def spread(memorization: np.ndarray, errors: np.ndarray) -> Mapping[str, float]:

@@ -60,7 +60,7 @@ class Audit:
             variant; headline_fpr, the FPR of the headline and of exposure, by `headline.headline_level`; headline, the
             strongest attack, chosen on one half of the targets and measured on the other, as `headline.headline`
             returns it; None if membership is unknown; mean_memorization, of "groups" and "classes" by name, as
-            `group_memorization.mean_with_interval` returns it; and notes, sentences about models that learnt nothing,
+            `group_memorization.means_with_intervals` returns it; and notes, sentences about models that learnt nothing,
             were skipped or differ.
 
     Example:

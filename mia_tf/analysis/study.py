@@ -15,7 +15,7 @@ from mia_tf.analysis.accuracy import test_image_rows
 from mia_tf.analysis.comparisons import comparison_rows
 from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import FPR_LEVELS, evaluate
-from mia_tf.analysis.group_memorization import mean_with_interval
+from mia_tf.analysis.group_memorization import means_with_intervals
 from mia_tf.analysis.headline import headline
 from mia_tf.analysis.notes import notes
 from mia_tf.analysis.one_run import epsilon_one_run
@@ -204,7 +204,7 @@ def audit(
             "recommended_scores": bool(np.isfinite(arrays[recommended, None]).any()),
             "headline_fpr": level,
             "headline": head,
-            "mean_memorization": _mean_memorization(shadows, recording, columns, seed, progress, threads),
+            "mean_memorization": _mean_memorization(shadows, recording, columns, seed),
             "delta": delta,
             "seed": seed,
             "notes": [*remarks, *_not_possible(recording, chosen)],
@@ -325,29 +325,19 @@ def _possible(chosen: Sequence[str], recording: Recording, named: bool) -> list[
 
 
 def _mean_memorization(
-    shadows: ShadowModels,
-    recording: Recording,
-    columns: Mapping[str, np.ndarray],
-    seed: int,
-    progress: Progress,
-    threads: Threads,
+    shadows: ShadowModels, recording: Recording, columns: Mapping[str, np.ndarray], seed: int
 ) -> dict[str, dict[str, list[float | None] | None]]:
     """The mean memorization of each population and of each class, with its interval; none without logits."""
     if "correct" not in columns:
         return {"groups": {}, "classes": {}}
     keep = recording.keep[:, passes.behind_records(recording)]
     correct = np.unpackbits(columns["correct"], axis=1, count=keep.shape[1]).astype(bool)
-    labels = range(shadows.shape[2]) if shadows.classes is None else shadows.classes
-    classes = {str(name): shadows.labels == k for k, name in enumerate(labels) if (shadows.labels == k).any()}
-    parts = [*shadows.populations.values(), *classes.values()]
-    means = threads.map(
-        lambda part: mean_with_interval(correct[part], keep[part], seed), [(part,) for part in parts], num_bytes=1 << 28
-    )
-    means = list(progress("averaging the memorization", means, len(parts)))
-    count = len(shadows.populations)
+    names = range(shadows.shape[2]) if shadows.classes is None else shadows.classes
+    of_classes = {k: shadows.labels == k for k in range(len(names)) if (shadows.labels == k).any()}
+    means = means_with_intervals(correct, keep, {**shadows.populations, **of_classes}, seed)
     return {
-        "groups": dict(zip(shadows.populations, means[:count], strict=True)),
-        "classes": dict(zip(classes, means[count:], strict=True)),
+        "groups": {name: means[name] for name in shadows.populations},
+        "classes": {str(names[k]): means[k] for k in of_classes},
     }
 
 

@@ -23,19 +23,35 @@ def draw(rng, count=60, num_models=16, model_effect=0.0, example_effect=1.0):
     return correct, keep, truth
 
 
+def of_all(correct, keep, seed):
+    """The mean of all examples."""
+    return mean_memorization(correct, keep, {"all": np.ones(len(keep), bool)}, seed)["all"]
+
+
+def test_groups_are_measured_together_as_each_alone_is():
+    correct, keep, _ = draw(np.random.default_rng(3))
+    first = np.arange(len(keep)) < 30
+    means = mean_memorization(correct, keep, {"first": first, "rest": ~first, "all": first | True}, 1)
+    np.testing.assert_allclose(means["all"].replicates, of_all(correct, keep, 1).replicates)
+    np.testing.assert_allclose(means["first"].replicates, of_all(correct[first], keep[first], 1).replicates)
+    rest = of_all(correct[~first], keep[~first], 1)  # its examples are drawn by other numbers
+    assert means["rest"].value == pytest.approx(rest.value)
+    assert means["rest"].interval() == pytest.approx(rest.interval(), abs=0.03)
+
+
 @given(st.integers(0, 2**31))
 def test_the_mean_is_that_of_the_examples_estimates(seed):
     rng = np.random.default_rng(seed)
     keep, correct = rng.random((2, 20, 5)) < 0.5  # examples of all or no models are among them
     estimates, _ = memorization(correct, keep)
-    mean = mean_memorization(correct, keep, seed=0)
+    mean = of_all(correct, keep, seed=0)
     assert np.isfinite(estimates).any()
     assert mean.value == pytest.approx(np.nanmean(estimates), abs=1e-6)  # rates are kept in float32
     assert not np.isnan(mean.replicates).all()
 
 
 def test_a_group_that_no_model_leaves_out_is_not_resolved():
-    mean = mean_memorization(np.ones((3, 4), bool), np.ones((3, 4), bool), seed=0)
+    mean = of_all(np.ones((3, 4), bool), np.ones((3, 4), bool), seed=0)
     assert np.isnan(mean.value) and np.isnan(mean.interval()).all()
 
 
@@ -45,7 +61,7 @@ def test_intervals_hold_the_truth_and_are_not_much_too_wide(effects):
     covered, widths, values = [], [], []
     for _ in range(150):
         correct, keep, truth = draw(rng, 40, 16, *effects)
-        estimate = mean_memorization(correct, keep, seed=3)
+        estimate = of_all(correct, keep, seed=3)
         low, high = estimate.interval()
         covered.append(low <= truth <= high)
         widths.append(high - low)
@@ -58,11 +74,11 @@ def test_intervals_hold_the_truth_and_are_not_much_too_wide(effects):
 
 def test_equal_seeds_draw_equally_whatever_the_values_and_the_pieces(monkeypatch):
     correct, keep, _ = draw(np.random.default_rng(2))
-    estimate = mean_memorization(correct, keep, seed=5)
-    assert estimate.minus(mean_memorization(correct, keep, seed=5)) == (0, 0, 0)
-    assert mean_memorization(correct, keep, seed=6).interval() != estimate.interval()
+    estimate = of_all(correct, keep, seed=5)
+    assert estimate.minus(of_all(correct, keep, seed=5)) == (0, 0, 0)
+    assert of_all(correct, keep, seed=6).interval() != estimate.interval()
     monkeypatch.setattr(group_memorization, "_ROWS", 7)
-    np.testing.assert_allclose(mean_memorization(correct, keep, seed=5).replicates, estimate.replicates, atol=1e-6)
+    np.testing.assert_allclose(of_all(correct, keep, seed=5).replicates, estimate.replicates, atol=1e-6)
 
 
 def test_a_difference_of_runs_is_known_better_than_each():
@@ -70,7 +86,7 @@ def test_a_difference_of_runs_is_known_better_than_each():
     correct, keep, _ = draw(np.random.default_rng(4), example_effect=2.0)
     changed = correct.copy()
     changed[:10] &= ~keep[:10]
-    first, second = (mean_memorization(each, keep, seed=0) for each in (correct, changed))
+    first, second = (of_all(each, keep, seed=0) for each in (correct, changed))
     value, low, high = first.minus(second)
     assert value == pytest.approx(first.value - second.value) and low < value < high
     apart = np.subtract(*first.interval()), np.subtract(*second.interval())
