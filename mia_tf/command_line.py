@@ -40,24 +40,23 @@ def run(name: str, main: Callable[[], int | None]) -> None:
         return argv
 
     def guarded(_argv: list[str]) -> int | None:
-        signal.signal(signal.SIGTERM, _terminate)
+        ended_by = signal.SIGINT
+
+        def terminate(*_) -> None:
+            nonlocal ended_by
+            ended_by = signal.SIGTERM
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGTERM, terminate)  # batch systems and containers send it: it is answered as Ctrl-C is
         try:
             check_platform()
             return main()
-        except KeyboardInterrupt as interrupt:
+        except KeyboardInterrupt:
             print(f"{name}: interrupted; what is complete is kept, and the same command goes on", file=sys.stderr)
-            return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
+            return 128 + ended_by
 
     with one_line(name):
         app.run(guarded, flags_parser=parse)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which batch systems and containers send to end a command: it is answered as Ctrl-C is."""
-
-
-def _terminate(*_) -> None:
-    raise _Terminated
 
 
 def _with_shipped_flagfiles(arguments: list[str]) -> list[str]:
