@@ -118,7 +118,7 @@ class Task:
         if groups is not None:
             count = len(np.unique(groups))
             check("groups", f"{count:,} groups", count <= _MOST_GROUPS, f"must name at most {_MOST_GROUPS} groups")
-        name, digest = _definition(function)
+        name, digest = definition(function)
         normalized = {"labels": labels, "ids": ids, "groups": groups, "classes": classes, "num_classes": num_classes}
         for attribute, value in {**normalized, "name": name, "digest": digest}.items():
             object.__setattr__(self, attribute, value)
@@ -312,7 +312,7 @@ def _code_of(function: Callable) -> CodeType | None:
     return getattr(function, "__code__", None)
 
 
-def _definition(function: Callable) -> tuple[str, str]:
+def definition(function: Callable) -> tuple[str, str]:
     """(name of a function after that of its file, digest of the file or, without a file, of the code)."""
     code = _code_of(function)
     if code is None:

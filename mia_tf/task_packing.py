@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from mia_tf.task import Task, error_line, unwrapped
+from mia_tf.task import Task, definition, error_line, unwrapped
 from mia_tf.validation import fail
 
 
@@ -27,7 +27,18 @@ def packed(task: Task) -> Callable[[], Task]:
             f"must be one that can be sent to another process ({error_line(error)}): make inside it what cannot be sent"
         )
         fail("train_and_predict", task.name, allowed)
-    return functools.partial(pickle.loads, content)
+    return functools.partial(_unpacked, content)
+
+
+def _unpacked(content: bytes) -> Task:
+    """The task. If its function was imported here, the digest is that of the file as it now is."""
+    task = pickle.loads(content)
+    function, _ = unwrapped(task.train_and_predict)
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    if module is not None and getattr(function, "__globals__", None) is vars(module):
+        _, digest = definition(task.train_and_predict)
+        object.__setattr__(task, "digest", digest)
+    return task
 
 
 def packed_with_its_file(task: Task) -> Callable[[], Task]:

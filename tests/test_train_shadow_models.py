@@ -1,5 +1,6 @@
 """`mia_tf.train_shadow_models`, in this process and as scripts and notebooks call it."""
 
+import importlib
 import subprocess
 import sys
 import threading
@@ -141,6 +142,16 @@ def test_a_closure_of_a_notebook_and_of_a_script_without_a_guard(tmp_path):
         outputs.append(done.stdout)
         assert all(line.startswith(("[", "warning: model")) for line in done.stderr.splitlines()), done.stderr
     assert outputs[0] == outputs[1] and outputs[0].startswith("begun\n4 ") and outputs[0].count("begun") == 1
+
+
+def test_a_function_whose_file_has_changed_since_it_was_imported_is_refused(tmp_path, monkeypatch):
+    """Workers import the file as it now is: a LOGDIR once got models of the changed file under the old digest."""
+    path = task_files.write(tmp_path, "edited", task_files.NOISE)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = importlib.import_module("edited").task
+    path.write_text(task_files.NOISE.replace("normal", "uniform"))
+    with pytest.raises(RuntimeError, match="must be the same in each process; it differs in task_digest"):
+        mia_tf.train_shadow_models(task, num_models=2, logdir=tmp_path / "run")
 
 
 def test_a_call_goes_on_with_the_logdir_of_the_command(tmp_path, monkeypatch):
