@@ -48,6 +48,7 @@ def train_and_predict(rows, seed):
     match FILE.stem:
         case "dies" if not STARTED.exists():
             forked()
+            note(subprocess.Popen(["sleep", "200"], close_fds=False).pid)
             os.kill(os.getpid(), signal.SIGKILL)
         case "leaves":
             forked()
@@ -119,13 +120,13 @@ def descendants(pid):
     return [*map(int, children), *(other for child in children for other in descendants(child))]
 
 
-def test_a_child_of_a_killed_worker_holds_neither_its_pipe_nor_its_model(start):
-    """The command once waited until the child had ended."""
+def test_children_of_a_killed_worker_hold_neither_its_pipe_nor_its_model(start):
+    """The command once waited until they had ended."""
     run = start("dies")
     code, printed = run.end()
     assert code == 0 and Store(run.logdir).completed() == {0, 1}, printed
-    (child,) = run.pids.read_text().split()
-    assert alive(child)
+    children = run.pids.read_text().split()
+    assert len(children) == 2 and all(map(alive, children))
 
 
 def test_what_a_task_leaves_behind_does_not_keep_the_command(start):
