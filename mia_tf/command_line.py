@@ -1,7 +1,9 @@
 """What all command lines share: bad input is one line on stderr and exit code 2."""
 
 import contextlib
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ def run(name: str, main: Callable[[], int | None]) -> None:
     """Parses the flags, runs `main` and exits with what it returns.
 
     Exit codes: 0 all done; 1 some of the work failed; 2 bad input or a file that cannot be read or written; 3 a limit
-    of `mia_tf.report --fail_above` is exceeded; 130 interrupted.
+    of `mia_tf.report --fail_above` is exceeded; 130 interrupted; 141 nobody reads what it prints; 143 ended by SIGTERM.
 
     Args:
         name: the command's, as in `python -m name`.
@@ -38,15 +40,23 @@ def run(name: str, main: Callable[[], int | None]) -> None:
         return argv
 
     def guarded(_argv: list[str]) -> int | None:
+        ended_by = signal.SIGINT
+
+        def terminate(*_) -> None:
+            nonlocal ended_by
+            ended_by = signal.SIGTERM
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGTERM, terminate)  # batch systems and containers send it: it is answered as Ctrl-C is
         try:
-            with one_line(name):
-                check_platform()
-                return main()
+            check_platform()
+            return main()
         except KeyboardInterrupt:
             print(f"{name}: interrupted; what is complete is kept, and the same command goes on", file=sys.stderr)
-            return 130
+            return 128 + ended_by
 
-    app.run(guarded, flags_parser=parse)
+    with one_line(name):
+        app.run(guarded, flags_parser=parse)
 
 
 def _with_shipped_flagfiles(arguments: list[str]) -> list[str]:
@@ -86,14 +96,31 @@ def _described(flag: flags.Flag) -> str:
 
 @contextlib.contextmanager
 def one_line(name: str) -> Iterator[None]:
-    """Ends the process `name` with one line and exit code 2 for bad input, or a file that cannot be read or written."""
+    """Ends the process `name` with one line and exit code 2 for bad input, or a file that cannot be read or written.
+
+    Ends it with exit code 141, as SIGPIPE does, if nobody reads what it prints any more (`| head`).
+    """
     print_all_text()
     try:
-        yield
+        with _printed_at_the_end():
+            yield
     except InputError as error:
         _end(name, str(error))
+    except BrokenPipeError:
+        for descriptor in (1, 2):  # Python prints at its end what is left to print
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:  # a path that is too long, or not ours to read; a disk that is full
         _end(name, f"{error.strerror or error}: {error.filename or 'a file of the LOGDIR'}")
+
+
+@contextlib.contextmanager
+def _printed_at_the_end() -> Iterator[None]:
+    """Prints what is held back, however the block ends."""
+    try:
+        yield
+    finally:
+        print(end="", flush=True)
 
 
 def path_flag(name: str) -> Path | None:

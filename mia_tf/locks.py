@@ -1,7 +1,7 @@
 """Locks that processes and machines share. A lock is a file that exists only while a process holds it.
 
 The kernel holds the lock (flock), so a process that dies, even by kill -9, releases it. The file of a process that died
-stays behind until the next process takes the lock.
+stays behind until the next process takes the lock. Forked children of the holder do not hold it.
 
 Windows has no flock and is refused in one line. It has locks of its own, but it does not rename a folder with an open
 file. The package filelock does not change that; and if flock is missing, it falls back to files that a killed process
@@ -19,6 +19,18 @@ from mia_tf.validation import InputError
 
 _OTHER_FILES = 1_024
 """Besides locks, that a process may open: the usual limit."""
+_held: set[int] = set()
+"""The open files of the locks that this process holds."""
+
+
+def _release_in_child() -> None:
+    """Closes the files in a forked child, which would otherwise hold the locks of a parent that died."""
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):  # which Windows lacks
+    os.register_at_fork(after_in_child=_release_in_child)
 
 
 def check_platform() -> None:
@@ -43,12 +55,15 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     if file is None:
         yield False
         return
+    _held.add(file)
     try:
         yield True
     finally:
-        # Removed while it is held: nobody else removes a file that may already be the next owner's.
-        path.unlink(missing_ok=True)
-        os.close(file)
+        if file in _held:  # not in a forked child
+            # Removed while it is held: nobody else removes a file that may already be the next owner's.
+            path.unlink(missing_ok=True)
+            _held.remove(file)
+            os.close(file)
 
 
 def _open_locked(path: Path, wait: bool) -> int | None:

@@ -23,6 +23,14 @@ HOLD = (
     "with locked(pathlib.Path(sys.argv[1])):\n"
     "    print(flush=True); sys.stdin.read()\n"
 )
+FORK = (
+    "import os, pathlib, sys; from mia_tf.locks import locked\n"
+    "path = pathlib.Path(sys.argv[1])\n"
+    "with locked(path):\n"
+    "    if os.fork():\n"
+    "        sys.stdin.read()\n"
+    "print(path.exists(), flush=True); sys.stdin.read()\n"
+)
 
 
 def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
@@ -46,6 +54,21 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     with locked(path, wait=False) as held:
         assert held
     assert not path.exists()
+
+
+def test_a_forked_child_neither_removes_a_lock_nor_holds_it_on(tmp_path):
+    path = tmp_path / "a.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", FORK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "True\n"  # the child has left the block
+    with locked(path, wait=False) as held:
+        assert not held
+    holder.kill()
+    holder.wait()
+    with locked(path, wait=False) as held:
+        assert held
+    holder.communicate()  # the child waits for that
 
 
 def test_a_file_that_its_holder_removes_meanwhile_is_no_lock(tmp_path, monkeypatch):

@@ -279,6 +279,18 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     assert done.stdout == "" and not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--num_experiments=2"]])
+def test_a_command_whose_output_nobody_reads_ends_quietly(arguments, tmp_path):
+    """It was once an error of the LOGDIR, or of Python's end."""
+    path = task_files.write(tmp_path, "constant", SAME)
+    read, write = os.pipe()
+    os.close(read)
+    arguments = command(f"--task={path}:task", f"--logdir={tmp_path / 'run'}", *arguments)
+    done = subprocess.run(arguments, cwd=REPOSITORY, env=ENVIRONMENT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 128 + signal.SIGPIPE and done.stderr == ""
+
+
 def test_several_models_at_once_are_a_keras_task_s_alone(tmp_path):
     path = task_files.write(tmp_path, "constant", SAME)
     done = run(f"--task={path}:task", f"--logdir={tmp_path / 'run'}", "--ensemble_size=2", KERAS_BACKEND="jax")

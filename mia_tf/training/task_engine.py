@@ -57,9 +57,8 @@ class TaskEngine:
             yield from self._train_at_once(self._ensemble, models, on_epoch)
             return
         for index, (keep, seed) in enumerate(models):
-            outcome = self._train_one(index, keep, seed)
+            yield self._train_one(index, keep, seed)  # first of all, so that it is stored whatever happens
             on_epoch()
-            yield outcome
 
     def _train_one(self, index: int, keep: np.ndarray, seed: int) -> ModelRecord | ModelFailure:
         started = time.perf_counter()
@@ -85,8 +84,8 @@ class TaskEngine:
                 self._outcome(index, keep, seed, some, seconds, **metrics)
                 for index, ((keep, seed), some) in enumerate(zip(models, returned, strict=True))
             )
-        on_epoch()
         yield from outcomes
+        on_epoch()
 
     def _outcome(
         self, index: int, keep: np.ndarray, seed: int, returned, seconds: float, **metrics_of_ensemble

@@ -12,7 +12,9 @@ It talks to its parent over one pipe. From the parent come lists of int, the mod
     ("unwritable", index, reason)   the model was trained but not stored: the disk is full, or gone
 """
 
+import contextlib
 import dataclasses
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -31,10 +33,12 @@ from mia_tf.validation import InputError
 
 def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, start: Callable) -> None:
     """Trains models with the engine that `start(dataset)` returns, until the parent sends None or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    _prepare_for_children(pipe)
     print_all_text()
     store = Store(logdir)
-    try:
+    # Once the parent has died, the pipe breaks; whatever is stored is whole. Left open, the pipe would tell the parent
+    # that this process works as long as a thread of the task's keeps it alive.
+    with pipe, contextlib.suppress(EOFError, ConnectionError):
         dataset = store.pool()
         plan = subsets.membership(config, len(dataset.labels))
         try:
@@ -46,8 +50,16 @@ def run(pipe: Connection, logdir: Path, config: ExperimentConfig | TaskConfig, s
         while (indices := pipe.recv()) is not None:
             _train_claimed(pipe, store, engine, config, plan, indices)
             pipe.send(("ready", None, engine.ensemble_size))
-    except (EOFError, BrokenPipeError):
-        return  # the parent died; whatever is stored is whole
+
+
+def _prepare_for_children(pipe: Connection) -> None:
+    """Leaves Ctrl-C to the parent, but not for processes that a task starts; these do not keep the pipe open either."""
+    os.set_inheritable(pipe.fileno(), False)
+    os.register_at_fork(after_in_child=pipe.close)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as shells set it for jobs in the background
+        # A handler that does nothing: programs that this process starts would inherit SIG_IGN.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def _train_claimed(pipe, store, engine, config, plan, indices) -> None:

@@ -1,11 +1,15 @@
 """The engine of a user's task, whatever the user's function does."""
 
+import importlib
+
 import numpy as np
 import pytest
+import task_files
 from refusals import refuses
 
 from mia_tf.records import ModelFailure, ModelRecord
 from mia_tf.task import Task
+from mia_tf.task_packing import packed
 from mia_tf.training.task_engine import TaskEngine, start_task_engine
 
 LABELS = np.arange(12) % 2
@@ -78,11 +82,12 @@ def test_a_model_that_fails_is_named_and_the_others_go_on():
     )
 
 
-def test_the_end_of_each_model_is_told():
+def test_the_end_of_each_model_is_told_once_it_may_be_stored():
+    """It was once told before: a model was lost if its command had died meanwhile, so that nobody could be told."""
     ends = []
     engine = TaskEngine(Task(lambda rows, seed: 1 / 0, labels=LABELS), 3)
     outcomes = engine.train(MEMBERS, [1, 2, 3], lambda: ends.append(1))
-    assert [next(outcomes).index, len(ends), next(outcomes).index, len(ends)] == [0, 1, 1, 2]
+    assert [next(outcomes).index, len(ends), next(outcomes).index, len(ends)] == [0, 0, 1, 1]
 
 
 def test_a_task_that_cannot_be_had_is_refused_in_one_line():
@@ -98,3 +103,14 @@ def test_a_task_that_cannot_be_had_is_refused_in_one_line():
         start_task_engine(task.examples(), lambda: other, task.identity(), 3)
     with refuses("task"):
         start_task_engine(task.examples(), lambda: task, Task(print, labels=LABELS, groups=LABELS).identity(), 3)
+
+
+def test_a_worker_that_starts_after_the_file_has_changed_is_refused(tmp_path, monkeypatch):
+    path = task_files.write(tmp_path, "edited_later", task_files.NOISE)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = importlib.import_module("edited_later").task
+    identity, source = task.identity(), packed(task)
+    start_task_engine(task.examples(), source, identity, 3)
+    path.write_text(task_files.NOISE.replace("normal", "uniform"))
+    with refuses("task", "edited_later.train_and_predict", "must be the same in each process; it differs in task_digest"):
+        start_task_engine(task.examples(), source, identity, 3)

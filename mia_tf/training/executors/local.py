@@ -4,9 +4,12 @@ import contextlib
 import functools
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from mia_tf import backend
 from mia_tf.config import ExperimentConfig, TaskConfig
@@ -16,6 +19,9 @@ from mia_tf.training import worker
 from mia_tf.training.engines import start_engine
 from mia_tf.training.executors import sharing
 from mia_tf.training.executors.ledger import POLL_SECONDS, Ledger
+
+_SECONDS_TO_END = 5.0
+"""Of a worker that has been dismissed or terminated."""
 
 
 class LocalExecutor:
@@ -67,8 +73,8 @@ def train_models(
     with Ledger(store, indices, config.epochs, workers) as ledger:
         # Absolute, because a user's task may change the current folder of its process.
         run = _Run(ledger, (store.logdir.absolute(), config, start), new_process)
-        run.pool = [run.start() for _ in range(workers)]
         try:
+            run.pool = [run.start() for _ in range(workers)]
             while run.pool:
                 for member in _heard(run.pool):
                     try:
@@ -77,9 +83,9 @@ def train_models(
                         run.bury(member)
                 ledger.look_elsewhere()
                 run.hand_out()
+            _wait_for(run.processes)
         finally:
-            for member in run.pool:
-                member.process.terminate()
+            _end(run.processes)
         ledger.give_up(f"no worker process could be started{run.reason}")
         return ledger.failures
 
@@ -102,6 +108,7 @@ class _Run:
     arguments: tuple  # of every worker
     new_process: Callable
     pool: list[_Worker] = field(default_factory=list)
+    processes: list[multiprocessing.Process] = field(default_factory=list)  # of all workers, also of former ones
     reason: str = ""  # why one could not be started, if it said so
 
     def start(self) -> _Worker:
@@ -109,6 +116,7 @@ class _Run:
         pipe, other = multiprocessing.Pipe()
         process = self.new_process(target=worker.run, args=(other, *self.arguments))
         process.start()
+        self.processes.append(process)
         other.close()
         return _Worker(process, pipe)
 
@@ -129,6 +137,8 @@ class _Run:
     def bury(self, member: _Worker) -> None:
         """A worker has died: another takes its place, and its models where they had not begun."""
         self.pool.remove(member)
+        _wait_for([member.process])
+        _end([member.process])
         if not member.ensemble_size:
             return  # it never got ready, and another would not either
         self.pool.append(self.start())
@@ -154,8 +164,24 @@ def _heard(pool: list[_Worker]) -> list[_Worker]:
     return [m for m in pool if m.pipe in pipes]
 
 
+def _wait_for(processes: list[multiprocessing.Process]) -> None:
+    """Waits for a few seconds until processes have ended."""
+    # Not by `join`, which also waits for processes that a task has forked: they hold open what it waits for.
+    end = time.monotonic() + _SECONDS_TO_END
+    while any(process.is_alive() for process in processes) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def _end(processes: list[multiprocessing.Process]) -> None:
+    """Ends processes, whatever keeps them alive: threads or processes of a task's, or a handler of SIGTERM."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            if process.is_alive():
+                os.kill(cast(int, process.pid), number)  # loky's processes have no `kill`
+        _wait_for(processes)
+
+
 def _cause_of_death(process: multiprocessing.Process) -> str:
-    process.join()
     code = process.exitcode or 0
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return f"its worker process {how}"

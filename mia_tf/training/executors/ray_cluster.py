@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import socket
 import warnings
 from collections.abc import Iterator
@@ -33,8 +34,10 @@ def connected() -> Iterator[str]:
         fail("executor", "ray", "must be local if Ray is not installed: pip install 'mia_tf[ray]'")
     import ray
 
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     where = _connect()
     try:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has set its own, which ends this process at once
         yield where
     finally:
         ray.shutdown()

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -86,6 +87,13 @@ def check_models(store, indices):
         answers = np.random.default_rng(seed(index)).normal(size=(64, 1, 4)).astype(np.float32)
         np.testing.assert_array_equal(model.read_logits(), answers)
         assert model.hparams()["expid"] == index
+
+
+def test_ray_leaves_sigterm_to_the_command(cluster):
+    """Ray's own answer once ended the command by SIGABRT."""
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_cluster.connected():
+        assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_machine_that_is_killed_in_the_middle_costs_nothing(connected, cluster, second, store, log, capfd):
