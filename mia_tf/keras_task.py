@@ -34,8 +34,8 @@ class KerasTask(Task):
         build: a function without arguments that returns a fresh Keras model. Its output has shape (B, C), or (B, 1) for
             two classes. Its randomness should be Keras', which follows from each model's own seed. It may be a
             functools.partial, whose numbers and texts then tell the task from others.
-        x: what the model takes: an array (N, ...) of any shape and type, or a dict or tuple of such arrays. Text is
-            given as token ids.
+        x: what the model takes: an array (N, ...) of any shape and type, a pandas DataFrame of numbers and booleans, or
+            a dict or tuple of such arrays. Text is given as token ids.
         y: N true classes, in the form that the loss needs: whole numbers, or one-hot rows. Strings and booleans become
             whole numbers. They are also the labels of the audit.
         epochs: number of passes over a model's training set.
@@ -103,7 +103,7 @@ class KerasTask(Task):
             check_views_fit(augment, views, shape)
         with native_messages_held_back():
             from mia_tf.training.keras_trainer import KerasTrainer, inspect
-        returned, targets = inspect(build, x, np.asarray(y), labels, config, outputs)
+        returned, targets = inspect(build, x, as_array("y", y), labels, config, outputs)
         trainer = KerasTrainer(build, x, targets, config, outputs)
         super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=returned.kind)
         fits = returned.units == self.num_classes or (returned.units == 1 and self.num_classes == 2)
