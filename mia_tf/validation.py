@@ -111,8 +111,8 @@ def check_several(name: str, values: Any, example: str) -> None:
 def as_array(name: str, values: Any) -> np.ndarray:
     """Returns an argument as an array: a pandas DataFrame of numbers as numbers, whatever its columns' types.
 
-    Raises InputError for what is no plain, dense array: lists of different lengths, sparse matrices, columns of text
-    among others or with missing values, types that NumPy lacks, and arrays of other frameworks that NumPy cannot read.
+    Raises InputError for lists of different lengths, sparse matrices, columns of text among others, and arrays of other
+    frameworks that NumPy cannot read.
     """
     kind = type(values).__name__
     check(name, f"a {kind}", not hasattr(values, "toarray"), "must be a dense array: convert with .toarray()")
