@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from mia_tf.records import ALL, GROUPS, UNDER
-from mia_tf.validation import as_array, check, check_shape, fail, listed
+from mia_tf.validation import as_array, check, check_shape, fail, listed, without_second_axis
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST_FLOAT = 2**53
@@ -43,10 +43,8 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
         >>> normalize_labels([3.0, 7.0, 3.0])
         (array([3, 7, 3]), None)
     """
-    values = _as_array(labels, argument)
+    values = without_second_axis(_as_array(labels, argument))
     names = None if classes is None else _class_names(classes)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
     if values.ndim == 2:
         if names is not None:
             check_shape(argument, values, (None, len(names)))
@@ -116,9 +114,7 @@ def normalize_ids(ids, *, argument: str = "ids") -> np.ndarray:
         >>> normalize_ids([12, 7])
         array(['12', '7'], dtype='<U2')
     """
-    values = _as_array(ids, argument)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
+    values = without_second_axis(_as_array(ids, argument))
     check_shape(argument, values, (None,))
     convert = "must be strings or integers: convert whole numbers with .astype(np.int64)"
     check(argument, f"dtype {values.dtype}", values.dtype.kind in "Uiu", convert)
@@ -151,7 +147,7 @@ def normalize_groups(groups, num_examples: int) -> np.ndarray | None:
         >>> normalize_groups([0, 1, 0], 3)
         array(['over', 'under', 'over'], dtype='<U5')
     """
-    array = _as_array(groups, "groups")
+    array = without_second_axis(_as_array(groups, "groups"))
     check_shape("groups", array, (num_examples,))
     check("groups", f"dtype {array.dtype}", array.dtype.kind in "biuU", "must be names, or whole numbers")
     if array.dtype.kind != "U":

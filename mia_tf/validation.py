@@ -142,6 +142,22 @@ def _from_frame(name: str, frame: Any) -> np.ndarray:
     return np.stack(columns, axis=1) if columns else np.asarray(frame)
 
 
+def as_mask(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns an argument as bool of a shape, from bool or 0 and 1; for the shape (N,) also from (N, 1)."""
+    array = as_array(name, values)
+    if len(shape) == 1:
+        array = without_second_axis(array)
+    check_shape(name, array, shape)
+    check(name, f"dtype {array.dtype}", array.dtype.kind in "biuf", "must be bool, or 0 and 1")
+    check(name, "other values", np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1")
+    return array.astype(bool)
+
+
+def without_second_axis(array: np.ndarray) -> np.ndarray:
+    """Returns an array (N, 1), such as one column of a table, as (N,); others as they are."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
 def check_choice(name: str, value: Any, choices: Collection) -> None:
     """Raises InputError unless the value is one of `choices`."""
     check(name, value, value in choices, "must be one of " + ", ".join(map(str, choices)))

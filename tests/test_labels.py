@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from refusals import refuses
 
 from mia_tf import labels as module
-from mia_tf.labels import normalize_ids, normalize_labels, occurring_classes
+from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels, occurring_classes
 from mia_tf.validation import part_of
 
 _LABELS = st.lists(st.integers(0, 50), min_size=1, max_size=30)
@@ -157,6 +157,11 @@ def test_labels_that_are_no_classes_are_refused(labels, classes, refusal):
 def test_ids_become_strings(ids, expected):
     normalized = normalize_ids(ids)
     assert normalized.dtype.kind == "U" and normalized.tolist() == expected
+
+
+def test_groups_may_be_one_column_of_a_table():
+    groups = normalize_groups(np.array([["a"], ["b"], ["a"]]), 3)
+    assert groups is not None and groups.tolist() == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ def shadows(**changes):
         (lambda: mia_tf.PrivacyConfig(1.0, l2_norm_clip=None), "l2_norm_clip", "must be a number"),
         (lambda: mia_tf.compare(3), "plain", "must be a list"),
         (lambda: mia_tf.compare("runs/plain", [""]), "dp", "must be a path"),
+        (lambda: mia_tf.compare("runs/plain", 3), "dp", "must be a list"),
+        (lambda: mia_tf.compare([AUDIT, AUDIT]), "plain", "must be a path. Received: plain=<Audit of 12 models"),
         (lambda: mia_tf.load_audit(3), "folder", "must be a path"),
         (lambda: AUDIT.save(""), "folder", "must be a path"),
         (lambda: AUDIT.report(3), "path", "must be a path"),
