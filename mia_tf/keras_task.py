@@ -12,7 +12,7 @@ import numpy as np
 from mia_tf import backend
 from mia_tf.config import check_views_fit
 from mia_tf.keras_config import KerasConfig
-from mia_tf.labels import normalize_labels
+from mia_tf.labels import normalize_labels, ordered_categories
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS
@@ -37,7 +37,8 @@ class KerasTask(Task):
         x: what the model takes: an array (N, ...) of any shape and type, a pandas DataFrame of numbers and booleans, or
             a dict or tuple of such arrays. Text is given as token ids.
         y: N true classes, in the form that the loss needs: whole numbers, or one-hot rows. Strings and booleans become
-            whole numbers. They are also the labels of the audit.
+            whole numbers: those of an ordered pandas Categorical in the order of its categories, of which each is a
+            class. They are also the labels of the audit.
         epochs: number of passes over a model's training set.
         batch_size: number of examples per step; with `dp` the expected number.
         augment: for pictures (N, H, W, C): "none"; "mirror", which mirrors half of them at random; or "weak", which
@@ -92,6 +93,7 @@ class KerasTask(Task):
         config = KerasConfig(epochs, batch_size, augment, views, dp)
         backend.name()  # a backend that cannot train is refused before Keras loads it
         check_choice("outputs", outputs, (None, *OUTPUTS))
+        classes = ordered_categories(y) if classes is None else classes
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
         shape = () if isinstance(x, dict | tuple) else x.shape[1:]

@@ -47,7 +47,7 @@ class Task:
             and texts then tell the task from others.
         labels: N true classes, as `mia_tf.ShadowModels` takes them: whole numbers, strings, booleans or one-hot rows.
             Column c of the answers belongs to class c: numbers are columns; strings are columns in sorted order, unless
-            `classes` gives the order.
+            `classes` gives the order. An ordered pandas Categorical of another order needs `classes`.
         ids: N different strings or integers; default 0 to N - 1.
         groups: a name for each example, or 1 for the under- and 0 for the over-represented group; default one group.
         classes: the name of every column of the answers; default the strings among the labels, or numbers.

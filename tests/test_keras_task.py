@@ -72,6 +72,9 @@ def test_classes_have_every_form_that_a_loss_takes():
     named = mia_tf.KerasTask(build, X, np.array(["a", "b", "c"])[Y], epochs=1)
     named.train_and_predict(np.arange(20), 3)
     assert named.classes == ("a", "b", "c")
+    grades = pd.Categorical.from_codes(Y, ["low", "mid", "high"], ordered=True)
+    ordered = mia_tf.KerasTask(build, X, grades, epochs=1)  # the program numbers them itself
+    assert ordered.classes == ("low", "mid", "high") and ordered.labels.tolist() == Y.tolist()
     two = mia_tf.KerasTask(lambda: build((1, "sigmoid"), "binary_crossentropy"), X, Y == 1, epochs=1)
     assert two.outputs == "sigmoid" and two.train_and_predict(np.arange(20), 3).shape == (40, 1, 1)
 

@@ -66,7 +66,7 @@ class ShadowModels:
             members: (M, N) bool, or 0 and 1: true if the model was trained on the example.
             labels: N true classes: integers from 0, floats that are whole numbers, booleans or strings, of shape (N,)
                 or (N, 1), or one-hot (N, C). Strings name the classes in sorted order, unless `classes` gives the
-                order of the outputs.
+                order of the outputs. An ordered pandas Categorical of another order needs `classes`.
             outputs: "logits": before the softmax. "probabilities": after it; 0 and 1 are allowed
                 (`outputs.probability_floor`). "sigmoid": one output, the logit of the second of two classes.
             ids: N different strings or integers; default 0 to N - 1.
