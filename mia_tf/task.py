@@ -189,7 +189,10 @@ class Task:
         fits = array.ndim == 3 and len(array) == count and array.shape[1] > 0 and array.shape[2] in widths
         shapes = [f"({count}, {classes}) or, for Q views, ({count}, Q, {classes})"] if classes in widths else []
         shapes += [f"({count},), ({count}, 1) or, for Q views, ({count}, Q, 1)"] if one_output else []
-        check(ANSWERS, f"shape {np.shape(returned)}", fits, "must have shape " + " or ".join(shapes))
+        allowed = "must have shape " + " or ".join(shapes)
+        if self.outputs == "probabilities" and array.ndim == 3 and array.shape[2] < classes:
+            allowed += "; if rows lack a class, put predict_proba's columns at model.classes_ among columns of zeros"
+        check(ANSWERS, f"shape {np.shape(returned)}", fits, allowed)
         check(ANSWERS, f"dtype {array.dtype}", array.dtype.kind in "fiu", "must be numbers")
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinity
             array = array.astype(np.float32)
