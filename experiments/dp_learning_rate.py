@@ -4,7 +4,9 @@
 
 Trains models of flags/dp_mnist_svhn_cpu.flags (20,000 MNIST + 1,000 SVHN digits, cnn8-3-max, batches of 512)
 at each of four rates, on subsets and with seeds that no other experiment has: about ten minutes on two CPU
-cores. Choi et al. (section 8) call their models "low utility" and name neither rate nor batch size; 0.1 is LiRA's rate,
+cores. Each example is in one of the three models, so that a model trains on a third of the examples, not on half as
+the models of that flagfile: give --num_models=4 for half. Epsilon is that of the smaller training set.
+Choi et al. (section 8) call their models "low utility" and name neither rate nor batch size; 0.1 is LiRA's rate,
 which is also this project's without DP. What is learnt here about the rate is not covered by epsilon.
 Writes experiments/results/figure4/learning_rate.csv, with 95% intervals over models (Student's t).
 """

@@ -4,7 +4,7 @@ import tempfile
 
 from mia_tf import backend, subsets
 from mia_tf.config import ExperimentConfig, TaskConfig
-from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
+from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, model_bytes, settle
 from mia_tf.progress import duration
 from mia_tf.run_options import RunOptions
 from mia_tf.store import Store
@@ -53,7 +53,7 @@ def rehearse_task(task: Task, config: TaskConfig, options: RunOptions) -> None:
 
 
 def _say_cost(config, options, identity, dataset, missing) -> None:
-    check_disk(options.logdir, logits_bytes(dataset, config), missing)
+    check_disk(options.logdir, model_bytes(dataset, config), missing)
     batch, size = config.training.batch, logits_bytes(dataset, config) / 1e6
     steps = config.training.epochs * subsets.nominal_size(config, len(dataset.images)) // batch
     print(f"A model: {steps:,} steps of {batch:,}, {steps * batch:,} images; {size:,.1f} MB of logits.", flush=True)

@@ -12,7 +12,7 @@ import numpy as np
 from mia_tf import backend
 from mia_tf.config import check_views_fit
 from mia_tf.keras_config import KerasConfig
-from mia_tf.labels import normalize_labels
+from mia_tf.labels import normalize_labels, ordered_categories
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS
@@ -33,10 +33,11 @@ class KerasTask(Task):
     Args:
         build: a function without arguments that returns a fresh Keras model. Its output has shape (B, C), or (B, 1) for
             two classes. Its randomness should be Keras', which follows from each model's own seed.
-        x: what the model takes: an array (N, ...) of any shape and type, or a dict or tuple of such arrays. Text is
-            given as token ids.
+        x: what the model takes: an array (N, ...) of any shape and type, a pandas DataFrame of numbers and booleans, or
+            a dict or tuple of such arrays. Text is given as token ids.
         y: N true classes, in the form that the loss needs: whole numbers, or one-hot rows. Strings and booleans become
-            whole numbers. They are also the labels of the audit.
+            whole numbers: those of an ordered pandas Categorical in the order of its categories, of which each is a
+            class. They are also the labels of the audit.
         epochs: number of passes over a model's training set.
         batch_size: number of examples per step; with `dp` the expected number.
         augment: for pictures (N, H, W, C): "none"; "mirror", which mirrors half of them at random; or "weak", which
@@ -91,6 +92,7 @@ class KerasTask(Task):
         config = KerasConfig(epochs, batch_size, augment, views, dp)
         backend.name()  # a backend that cannot train is refused before Keras loads it
         check_choice("outputs", outputs, (None, *OUTPUTS))
+        classes = ordered_categories(y) if classes is None else classes
         labels, _ = normalize_labels(y, argument="y", classes=classes)
         x = _as_arrays(x, len(labels))
         shape = () if isinstance(x, dict | tuple) else x.shape[1:]
@@ -102,7 +104,7 @@ class KerasTask(Task):
             check_views_fit(augment, views, shape)
         with native_messages_held_back():
             from mia_tf.training.keras_trainer import KerasTrainer, inspect
-        returned, targets = inspect(build, x, np.asarray(y), labels, config, outputs)
+        returned, targets = inspect(build, x, as_array("y", y), labels, config, outputs)
         trainer = KerasTrainer(build, x, targets, config, outputs)
         super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=returned.kind)
         fits = returned.units == self.num_classes or (returned.units == 1 and self.num_classes == 2)

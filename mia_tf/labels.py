@@ -2,11 +2,12 @@
 
 import numbers
 import re
+from typing import Any
 
 import numpy as np
 
 from mia_tf.records import ALL, GROUPS, UNDER
-from mia_tf.validation import as_array, check, check_shape, fail, listed
+from mia_tf.validation import as_array, check, check_shape, fail, listed, without_second_axis
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST_FLOAT = 2**53
@@ -20,7 +21,8 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
 
     Numbers keep their values: no class is left out because it has no example. `occurring_classes` does that.
     Strings become positions in `classes`. Without `classes` they become positions among the different strings in
-    sorted order, where strings that are all whole numbers sort as numbers.
+    sorted order, where strings that are all whole numbers sort as numbers. A category without an example is no class
+    unless `classes` names it.
 
     Args:
         labels: N labels of shape (N,) or (N, 1): integers from 0, floats that are whole numbers, booleans or
@@ -33,7 +35,8 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
         (N,) int64 labels from 0, and a tuple of the class names; None instead of the tuple if there are no names.
 
     Raises:
-        InputError: the labels have another form, or do not fit `classes`. The message says how to convert them.
+        InputError: the labels have another form, or do not fit `classes`; or they are an ordered Categorical of pandas
+            whose order is not the sorted one, without `classes`. The message says how to convert them.
 
     Example:
         >>> normalize_labels(["cat", "dog", "cat"])
@@ -43,10 +46,8 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
         >>> normalize_labels([3.0, 7.0, 3.0])
         (array([3, 7, 3]), None)
     """
-    values = _as_array(labels, argument)
+    values = without_second_axis(_as_array(labels, argument))
     names = None if classes is None else _class_names(classes)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
     if values.ndim == 2:
         if names is not None:
             check_shape(argument, values, (None, len(names)))
@@ -54,13 +55,32 @@ def normalize_labels(labels, *, argument: str = "labels", classes=None) -> tuple
     check(argument, f"shape {values.shape}", values.ndim == 1, "must have shape (N,), (N, 1) or, one-hot, (N, K)")
     check(argument, f"shape {values.shape}", len(values) > 0, "must hold at least one label")
     if values.dtype.kind == "U":
-        return _from_strings(values, names, argument)
+        integers, names = _from_strings(values, names, argument)
+        ordered = None if classes is not None else ordered_categories(labels)
+        sorted_too = ordered is None or [name for name in ordered if name in names] == list(names)
+        # Some libraries put the columns in the order of the categories, others, such as scikit-learn, sort the names.
+        allowed = "must come with `classes`, the order of the columns: its categories are ordered, but not by name"
+        check(argument, " < ".join(ordered or ()), sorted_too, allowed)
+        return integers, names
     integers = _from_numbers(values, argument)
     if names is not None:
         limit = len(names) - 1
         allowed = f"must lie in [0, {limit}], because there are {len(names)} class names (labels from 1: subtract 1)"
         check(argument, f"values from {integers.min()} to {integers.max()}", integers.max() <= limit, allowed)
     return integers, names
+
+
+def ordered_categories(labels) -> tuple[str, ...] | None:
+    """Returns all categories of an ordered pandas Categorical of strings, in their order; None for anything else.
+
+    Example:
+        >>> import pandas as pd
+        >>> ordered_categories(pd.Categorical(["low", "high"], ["low", "high"], ordered=True))
+        ('low', 'high')
+    """
+    dtype: Any = getattr(labels, "dtype", None)
+    names = tuple(dtype.categories) if getattr(dtype, "ordered", False) else ()
+    return names if names and all(isinstance(name, str) for name in names) else None
 
 
 def occurring_classes(
@@ -116,9 +136,7 @@ def normalize_ids(ids, *, argument: str = "ids") -> np.ndarray:
         >>> normalize_ids([12, 7])
         array(['12', '7'], dtype='<U2')
     """
-    values = _as_array(ids, argument)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
+    values = without_second_axis(_as_array(ids, argument))
     check_shape(argument, values, (None,))
     convert = "must be strings or integers: convert whole numbers with .astype(np.int64)"
     check(argument, f"dtype {values.dtype}", values.dtype.kind in "Uiu", convert)
@@ -151,7 +169,7 @@ def normalize_groups(groups, num_examples: int) -> np.ndarray | None:
         >>> normalize_groups([0, 1, 0], 3)
         array(['over', 'under', 'over'], dtype='<U5')
     """
-    array = _as_array(groups, "groups")
+    array = without_second_axis(_as_array(groups, "groups"))
     check_shape("groups", array, (num_examples,))
     check("groups", f"dtype {array.dtype}", array.dtype.kind in "biuU", "must be names, or whole numbers")
     if array.dtype.kind != "U":

@@ -1,7 +1,7 @@
 """Architectures by name: fresh Keras models whose weights depend on a seed alone.
 
 Every model maps (B, H, W, C) float32 images in [-1, 1] to (B, num_classes) float32 logits.
-A new architecture is one builder here and one name pattern in `mia_tf.config.ARCHITECTURES`.
+A new architecture is one builder here, in `_NETWORKS`, and one name pattern in `mia_tf.config.ARCHITECTURES`.
 """
 
 import math

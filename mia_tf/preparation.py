@@ -3,8 +3,10 @@
 import dataclasses
 import functools
 import math
+import multiprocessing
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -198,13 +200,37 @@ def logits_bytes(dataset: Dataset, config: ExperimentConfig) -> int:
     return len(dataset.images) * config.training.queries * dataset.num_classes * 4
 
 
+def model_bytes(dataset: Dataset, config: ExperimentConfig) -> int:
+    """Size of one model on the disk, in bytes: its logits, and its weights of each epoch at which they are kept."""
+    training = config.training
+    epochs = set(range(training.save_steps, training.epochs + 1, training.save_steps)) if training.save_steps else set()
+    if training.keep_ckpt:
+        epochs.add(training.epochs)
+    weights = 4 * _num_weights(training, dataset) if epochs else 0  # float32
+    return logits_bytes(dataset, config) + len(epochs) * weights
+
+
+def _num_weights(training: TrainingConfig, dataset: Dataset) -> int:
+    """The number of weights of a model, by a process of its own: one that builds a model keeps a GPU's memory."""
+    settings = training.arch, dataset.images.shape[1:], dataset.num_classes, training.norm
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_count_weights, *settings).result()
+
+
+def _count_weights(arch: str, image_shape: tuple[int, ...], num_classes: int, norm: str) -> int:
+    with native_messages_held_back():
+        from mia_tf import models
+
+        return models.build(arch, image_shape, num_classes, seed=0, norm=norm).count_params()
+
+
 def answers_bytes(task: Task) -> int:
     """Size of one model's answers on the disk, in bytes, as far as the task tells how many queries they are of."""
     return len(task.labels) * task.queries * task.num_classes * 4
 
 
 def check_disk(folder: Path, model_bytes: int, num_models: int) -> None:
-    """Raises InputError if the logits of the models still to come would not fit on the disk of a folder.
+    """Raises InputError if the models still to come would not fit on the disk of a folder.
 
     Args:
         folder: the LOGDIR; if it is not there yet, the disk is that of the nearest folder that is.
@@ -216,4 +242,4 @@ def check_disk(folder: Path, model_bytes: int, num_models: int) -> None:
     free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
     if needed > free:
         have = f"{folder} with {free / 1e6:,.1f} MB free"
-        fail("logdir", have, f"must have {needed / 1e6:,.1f} MB free for the logits of {num_models} models")
+        fail("logdir", have, f"must have {needed / 1e6:,.1f} MB free for {num_models} models")

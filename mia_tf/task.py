@@ -43,7 +43,7 @@ class Task:
             follow from the seed, so that equal seeds give equal models.
         labels: N true classes, as `mia_tf.ShadowModels` takes them: whole numbers, strings, booleans or one-hot rows.
             Column c of the answers belongs to class c: numbers are columns; strings are columns in sorted order, unless
-            `classes` gives the order.
+            `classes` gives the order. An ordered pandas Categorical of another order needs `classes`.
         ids: N different strings or integers; default 0 to N - 1.
         groups: a name for each example, or 1 for the under- and 0 for the over-represented group; default one group.
         classes: the name of every column of the answers; default the strings among the labels, or numbers.
@@ -187,7 +187,10 @@ class Task:
         fits = array.ndim == 3 and len(array) == count and array.shape[1] > 0 and array.shape[2] in widths
         shapes = [f"({count}, {classes}) or, for Q views, ({count}, Q, {classes})"] if classes in widths else []
         shapes += [f"({count},), ({count}, 1) or, for Q views, ({count}, Q, 1)"] if one_output else []
-        check(ANSWERS, f"shape {np.shape(returned)}", fits, "must have shape " + " or ".join(shapes))
+        allowed = "must have shape " + " or ".join(shapes)
+        if self.outputs == "probabilities" and array.ndim == 3 and array.shape[2] < classes:
+            allowed += "; if rows lack a class, put predict_proba's columns at model.classes_ among columns of zeros"
+        check(ANSWERS, f"shape {np.shape(returned)}", fits, allowed)
         check(ANSWERS, f"dtype {array.dtype}", array.dtype.kind in "fiu", "must be numbers")
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinity
             array = array.astype(np.float32)

@@ -27,7 +27,7 @@ from mia_tf import backend, command_line, recipes, subsets
 from mia_tf.config import MIN_MODELS, DataConfig, ExperimentConfig, PlanConfig, TaskConfig, TrainingConfig
 from mia_tf.files import expanded
 from mia_tf.keras_task import KerasTask
-from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, logits_bytes, settle
+from mia_tf.preparation import announce, announce_task, answers_bytes, check_disk, model_bytes, settle
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.run_options import RunOptions, parse_ensemble_size, parse_expid
 from mia_tf.settings import flag_help
@@ -197,7 +197,7 @@ def _train_networks() -> int:
         store.check_nominal_size(subsets.nominal_size(config, len(store.examples().labels)))
         dataset = store.dataset()  # opened here as the workers will: what is damaged is said before they start
         say = functools.partial(announce, dataset, config, options.logdir)
-        failures = _train(store, config, options, executor, say, logits_bytes(dataset, config))
+        failures = _train(store, config, options, executor, say, functools.partial(model_bytes, dataset, config))
     advice = ""
     if any("not finite" in reason for reason in failures.values()):
         limit = "--clip_norm" if config.training.clip_norm else "--clip_norm above 0"
@@ -238,26 +238,31 @@ def _train_task() -> int:
             return 0
         store = open_store(task, config, options)
         say = functools.partial(announce_task, task, config, options.logdir)
-        failures = _train(store, config, options, executor, say, answers_bytes(task))
+        failures = _train(store, config, options, executor, say, functools.partial(answers_bytes, task))
     return _report(store, config, options, failures)
 
 
 def _train(
-    store: Store, config: PlanConfig, options: RunOptions, executor, say: Callable[[int, int], None], model_bytes: int
+    store: Store,
+    config: PlanConfig,
+    options: RunOptions,
+    executor,
+    say: Callable[[int, int], None],
+    size: Callable[[], int],
 ) -> dict[int, str]:
     """Trains the models that are not present; returns one line per model that could not be trained.
 
     Args:
         executor: what trains (`mia_tf.training.executors`).
         say: prints what will be trained, given how many models are wanted and missing.
-        model_bytes: size of one model's logits on the disk.
+        size: returns the size of one model on the disk, in bytes.
     """
     wanted = options.models(config.num_experiments)
     missing = sorted(set(wanted) - store.completed())
     say(len(wanted), len(missing))
     failures = {}
     if missing:
-        check_disk(options.logdir, model_bytes, len(missing))
+        check_disk(options.logdir, size(), len(missing))
         failures = executor.train_models(store, config, missing)
     store.sweep(wanted)
     return failures

@@ -1,6 +1,7 @@
 """Checks of what a user passes in: each failure is one line with the name, the value and what is allowed."""
 
 import numbers
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NoReturn
@@ -108,11 +109,53 @@ def check_several(name: str, values: Any, example: str) -> None:
 
 
 def as_array(name: str, values: Any) -> np.ndarray:
-    """Returns an argument as an array. Raises InputError for lists of different lengths."""
+    """Returns an argument as an array: a pandas DataFrame of numbers as numbers, whatever its columns' types.
+
+    Raises InputError for lists of different lengths, sparse matrices, columns of text among others, and arrays of other
+    frameworks that NumPy cannot read.
+    """
+    kind = type(values).__name__
+    check(name, f"a {kind}", not hasattr(values, "toarray"), "must be a dense array: convert with .toarray()")
+    pandas = sys.modules.get("pandas")  # slow to import; a DataFrame shows that it was imported
+    if pandas and isinstance(values, pandas.DataFrame):
+        return _from_frame(name, values)
     try:
-        return np.asarray(values)
-    except ValueError:
-        fail(name, "lists of different lengths", "must be one array")
+        array = np.asarray(values)
+    except Exception as error:  # each framework raises errors of its own
+        if isinstance(error, ValueError) and isinstance(values, list | tuple):
+            fail(name, "lists of different lengths", "must be one array")
+        received = f"a {kind}, which raised {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        fail(name, received, "must be an array that NumPy can read")
+    plain = array.dtype.kind != "V"  # such as bfloat16
+    check(name, f"dtype {array.dtype}", plain, "must have a type that NumPy has: convert with .astype('float32')")
+    return array
+
+
+def _from_frame(name: str, frame: Any) -> np.ndarray:
+    """The columns of a DataFrame as one array; NumPy alone makes Python objects of columns of different types."""
+    columns = [column.to_numpy() for _, column in frame.items()]
+    for (label, column), array in zip(frame.items(), columns, strict=True):
+        if array.dtype.kind not in "biuf":
+            part = part_of(name, f"column {label!r}")
+            check(part, "missing values", not column.hasnans, "must be complete")
+            check(part, f"dtype {column.dtype}", len(columns) == 1, "must hold numbers or booleans")
+    return np.stack(columns, axis=1) if columns else np.asarray(frame)
+
+
+def as_mask(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns an argument as bool of a shape, from bool or 0 and 1; for the shape (N,) also from (N, 1)."""
+    array = as_array(name, values)
+    if len(shape) == 1:
+        array = without_second_axis(array)
+    check_shape(name, array, shape)
+    check(name, f"dtype {array.dtype}", array.dtype.kind in "biuf", "must be bool, or 0 and 1")
+    check(name, "other values", np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1")
+    return array.astype(bool)
+
+
+def without_second_axis(array: np.ndarray) -> np.ndarray:
+    """Returns an array (N, 1), such as one column of a table, as (N,); others as they are."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
 def check_choice(name: str, value: Any, choices: Collection) -> None:

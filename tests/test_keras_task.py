@@ -5,6 +5,7 @@ import json
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from refusals import refuses
 
@@ -71,8 +72,21 @@ def test_classes_have_every_form_that_a_loss_takes():
     named = mia_tf.KerasTask(build, X, np.array(["a", "b", "c"])[Y], epochs=1)
     named.train_and_predict(np.arange(20), 3)
     assert named.classes == ("a", "b", "c")
+    grades = pd.Categorical.from_codes(Y, ["low", "mid", "high"], ordered=True)
+    ordered = mia_tf.KerasTask(build, X, grades, epochs=1)  # the program numbers them itself
+    assert ordered.classes == ("low", "mid", "high") and ordered.labels.tolist() == Y.tolist()
     two = mia_tf.KerasTask(lambda: build((1, "sigmoid"), "binary_crossentropy"), X, Y == 1, epochs=1)
     assert two.outputs == "sigmoid" and two.train_and_predict(np.arange(20), 3).shape == (40, 1, 1)
+
+
+def test_a_frame_of_columns_of_different_types_is_x():
+    frame = pd.DataFrame(X).assign(count=np.arange(40), flag=pd.array(Y == 1, "boolean"))
+
+    def build():
+        return keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+
+    x = mia_tf.KerasTask(build, frame, Y).x
+    np.testing.assert_array_equal(x, np.column_stack([X, np.arange(40), Y == 1]).astype(np.float32))
 
 
 def raising():

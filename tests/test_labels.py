@@ -3,13 +3,14 @@
 import doctest
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refuses
 
 from mia_tf import labels as module
-from mia_tf.labels import normalize_ids, normalize_labels, occurring_classes
+from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels, occurring_classes
 from mia_tf.validation import part_of
 
 _LABELS = st.lists(st.integers(0, 50), min_size=1, max_size=30)
@@ -53,6 +54,21 @@ def test_numbers_as_text_sort_as_numbers(values):
     normalized, names = normalize_labels(list(map(str, values)))
     assert names == tuple(map(str, sorted(set(values))))
     assert [int(names[label]) for label in normalized] == values
+
+
+def test_the_order_of_categories_is_no_order_of_columns_unless_classes_says_so():
+    """scikit-learn sorts the names, and `codes` follow the categories: neither may be taken for the other."""
+    levels = ["low", "mid", "high", "top"]
+    grades = pd.Series(pd.Categorical(["mid", "low", "high"], levels, ordered=True))
+    with refuses("labels", "low < mid < high < top", "must come with `classes`, the order of the columns"):
+        normalize_labels(grades)
+    normalized, names = normalize_labels(grades, classes=levels)
+    assert normalized.tolist() == [1, 0, 2] and names == tuple(levels)
+    normalized, names = normalize_labels(grades.cat.as_unordered())
+    assert normalized.tolist() == [2, 1, 0] and names == ("high", "low", "mid")
+    by_name = grades.cat.set_categories(sorted(levels), ordered=True)
+    assert normalize_labels(by_name)[1] == names  # a category without examples is no class
+    assert normalize_labels(pd.Categorical([3, 1], [3, 1], ordered=True))[0].tolist() == [3, 1]
 
 
 def test_booleans_are_classes_0_and_1():
@@ -157,6 +173,11 @@ def test_labels_that_are_no_classes_are_refused(labels, classes, refusal):
 def test_ids_become_strings(ids, expected):
     normalized = normalize_ids(ids)
     assert normalized.dtype.kind == "U" and normalized.tolist() == expected
+
+
+def test_groups_may_be_one_column_of_a_table():
+    groups = normalize_groups(np.array([["a"], ["b"], ["a"]]), 3)
+    assert groups is not None and groups.tolist() == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from keras import layers
 from refusals import refuses
 
 from mia_tf import models
-from mia_tf.config import TrainingConfig, check_images_fit
+from mia_tf.config import WITHOUT_NORM, TrainingConfig, check_images_fit
 
 
 def cnn_parameters(filters, scales, channels, classes):
@@ -97,7 +97,7 @@ def test_initial_weights_have_the_published_spread(built):
 
 def test_groups_replace_every_batch_normalisation(built):
     arch, batch = built
-    if arch.startswith("cnn"):
+    if arch.startswith(WITHOUT_NORM):
         with refuses("norm", "group"):
             models.build(arch, (28, 28, 1), 10, seed=1, norm="group")
         return

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from refusals import refuses
 from toys import make_dataset
 
 import mia_tf
-from mia_tf import subsets
+from mia_tf import preparation, subsets
 from mia_tf.config import ExperimentConfig, TrainingConfig
-from mia_tf.preparation import answers_bytes, check_fits
+from mia_tf.preparation import answers_bytes, check_disk, check_fits, logits_bytes, model_bytes
 from mia_tf.validation import InputError
 
 
@@ -42,3 +43,28 @@ def test_the_disk_must_hold_the_answers_to_all_queries_of_a_keras_task():
     task = mia_tf.KerasTask(build, np.zeros((40, 8, 8, 1), np.float32), np.arange(40) % 2, epochs=1, queries=3)
     assert answers_bytes(task) == task.answers(task.train_and_predict(np.arange(20), 0)).nbytes == 40 * 3 * 2 * 4
     assert answers_bytes(mia_tf.Task(print, labels=np.arange(40) % 2)) == 40 * 2 * 4
+
+
+def kept(dataset, **training):
+    """Bytes of one model beside its logits."""
+    config = ExperimentConfig(num_experiments=8, training=TrainingConfig(arch="cnn2-1-max", epochs=7, **training))
+    return model_bytes(dataset, config) - logits_bytes(dataset, config)
+
+
+def test_the_disk_must_hold_the_weights_that_are_kept(monkeypatch, tmp_path):
+    """Only logits were counted: thousands of checkpoints filled the disk after days."""
+    monkeypatch.setattr(preparation, "_num_weights", lambda training, dataset: 1000)
+    dataset = make_dataset()
+    assert [kept(dataset, save_steps=steps) for steps in (0, 3, 7, 8)] == [0, 8000, 4000, 0]
+    assert [kept(dataset, save_steps=steps, keep_ckpt=True) for steps in (0, 3, 7)] == [4000, 12000, 4000]
+    with refuses("logdir", advice="MB free for 1000000000 models"):
+        check_disk(tmp_path, kept(dataset, keep_ckpt=True), 10**9)
+
+
+@pytest.mark.slow
+def test_weights_are_counted_in_another_process():
+    from mia_tf import models
+
+    dataset = make_dataset()
+    model = models.build("cnn2-1-max", dataset.images.shape[1:], dataset.num_classes, seed=3)
+    assert kept(dataset, keep_ckpt=True) == sum(weights.nbytes for weights in model.get_weights())

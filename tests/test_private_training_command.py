@@ -61,7 +61,7 @@ def test_a_dry_run_states_the_promise_and_the_cost_and_leaves_nothing(archive, t
     # Half of 80 examples: 6 * 40 // 8 steps, at rate 8 / 40.
     for part in ("Each of 30 steps", "nominally 40 examples with probability 0.2", "epsilon", "by RDP", "by PLD"):
         assert part in done.stdout, part
-    assert "Warning: delta=0.1 is above 1/40" in done.stdout  # and it went on
+    assert "Warning: delta=0.1 is not below 1/40" in done.stdout  # and it went on
     # 80 examples, one query, four classes, four bytes.
     assert "A model: 30 steps of 8, 240 images; 0.0 MB of logits." in done.stdout
     (cost,) = [line for line in done.stdout.splitlines() if line.startswith("4 models: ")]

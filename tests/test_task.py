@@ -104,6 +104,17 @@ def test_other_answers_are_refused(outputs, returned, received, advice):
         Task(answer, labels=LABELS, outputs=outputs).answers(returned)
 
 
+def test_a_class_that_the_rows_lack_gets_a_column_of_zeros():
+    """scikit-learn's `predict_proba` has no column for it."""
+    task = Task(answer, labels=LABELS, classes=["a", "b", "c"], outputs="probabilities")
+    predicted, classes = np.full((20, 2), 0.5), np.array([0, 2])
+    with refuses("train_and_predict", "shape (20, 2)", "put predict_proba's columns at model.classes_ among columns"):
+        task.answers(predicted)
+    filled = np.zeros((20, 3))
+    filled[:, classes] = predicted
+    assert task.answers(filled).shape == (20, 1, 3)
+
+
 def test_its_identity_follows_what_changes_a_result(tmp_path):
     task = Task(answer, labels=LABELS)
     assert Task(answer, labels=LABELS.astype(float), ids=range(20)).identity() == task.identity()

@@ -5,13 +5,16 @@ import inspect
 import pickle
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from refusals import refuses
 
 import mia_tf
 from mia_tf import train, validation
-from mia_tf.validation import InputError, check, check_given, check_shape, part_of
+from mia_tf.validation import InputError, as_array, check, check_given, check_shape, part_of
 
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in Path(mia_tf.__file__).parent.rglob("*.py")}
 
@@ -37,6 +40,52 @@ def test_a_part_of_an_argument_is_named_with_it():
 def test_what_must_be_given_has_an_example(value):
     with refuses("logdir", value, "must be given, such as --logdir=FOLDER"):
         check_given("logdir", value, "FOLDER")
+
+
+FRAME = pd.DataFrame({"age": [30, 41], "pay": [1.5, 2.0], "left": [True, False]})
+NULLABLE = {"age": "Int64", "pay": "Float64", "left": "boolean"}
+
+
+@pytest.mark.parametrize("frame", [FRAME, FRAME.astype(NULLABLE)])
+def test_columns_of_different_types_are_one_array_of_numbers(frame):
+    """NumPy makes Python objects of them, which every function refused."""
+    array = as_array("x", frame)
+    np.testing.assert_array_equal(array, [[30, 1.5, 1], [41, 2, 0]])
+    assert array.dtype == np.float64 and as_array("x", frame[["age", "left"]]).dtype == np.int64
+    assert as_array("y", pd.DataFrame({"name": ["a", "b"]})).tolist() == [["a"], ["b"]]
+
+
+class Tensor:
+    """As that of a framework which does not let NumPy read it."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.error
+
+
+GRADIENT = RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (FRAME.assign(town=["Bonn", "Ulm"]), "`x`: column 'town' must hold numbers or booleans"),
+        (FRAME.assign(town=["Bonn", None]), "`x`: column 'town' must be complete. Received: missing values"),
+        (FRAME[["left"]].astype("boolean").shift(), "`x`: column 'left' must be complete"),
+        (scipy.sparse.csr_matrix(np.eye(2)), "must be a dense array: convert with .toarray(). Received: x=a csr_mat"),
+        (Tensor(GRADIENT), f"x=a Tensor, which raised RuntimeError: {GRADIENT}"),
+        ([Tensor(GRADIENT)], f"x=a list, which raised RuntimeError: {GRADIENT}"),
+        (Tensor(TypeError("Got unsupported ScalarType BFloat16\nat")), "raised TypeError: Got unsupported ScalarType"),
+        (Tensor(ValueError()), "Received: x=a Tensor, which raised ValueError"),
+        (np.zeros(2, ml_dtypes.bfloat16), "convert with .astype('float32'). Received: x=dtype bfloat16"),
+        ([[1], [1, 2]], "must be one array. Received: x=lists of different lengths"),
+    ],
+)
+def test_what_is_no_array_is_refused_with_advice(values, message):
+    with refuses("x", advice=message):
+        as_array("x", values)
 
 
 def name_of(call):

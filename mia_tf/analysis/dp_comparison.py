@@ -190,9 +190,11 @@ def compare(
         check_several("plain", plain, '["runs/plain", "runs/dp"], or one LOGDIR')
     given = [plain] if one else list(plain)
     check("plain", plain, bool(given), "must name a LOGDIR trained without DP")
-    first, *more = given
-    logdirs = [expanded(logdir, "dp") for logdir in (*more, *([dp] if isinstance(dp, str | os.PathLike) else dp))]
-    runs = read_runs(expanded(first, "plain"), logdirs)
+    first, *more = [expanded(logdir, "plain") for logdir in given]
+    private = [dp] if isinstance(dp, str | os.PathLike) else dp
+    check_several("dp", private, '["runs/dp"], or one LOGDIR')
+    logdirs = [*more, *(expanded(logdir, "dp") for logdir in private)]
+    runs = read_runs(first, logdirs, "plain" if more and not private else "dp")
     settings = [run.models[0].hparams() for run in runs]
     labels = _default_labels(logdirs, settings[1:]) if labels is None else list(map(str, labels))
     fitting = len(labels) == len(runs) == len(set(labels))

@@ -27,12 +27,13 @@ _SAME = {"example_ids": "ids", "labels": "labels", "groups": "groups"}
 """What must be the same in all LOGDIRs: its name in messages -> attribute of ShadowModels."""
 
 
-def read_runs(plain: str | Path, dp: Sequence[str | Path]) -> list[ShadowModels]:
+def read_runs(plain: str | Path, dp: Sequence[str | Path], argument: str = "dp") -> list[ShadowModels]:
     """Opens LOGDIRs, takes the models that all of them have, and checks that only their training differs.
 
     Args:
         plain: LOGDIR trained without DP.
         dp: LOGDIRs trained with DP.
+        argument: the parameter that gave these; an InputError names it.
 
     Returns:
         The models of `plain` and of each of `dp`, in order; each has the models whose index all LOGDIRs have.
@@ -42,30 +43,31 @@ def read_runs(plain: str | Path, dp: Sequence[str | Path]) -> list[ShadowModels]
             or the subsets of a model differ; no index is common; `plain` was trained with DP, or one of `dp` without;
             guarantees differ in delta or within a LOGDIR.
     """
-    different = len({expanded(logdir, "dp").resolve() for logdir in dp})
-    check("dp", ", ".join(map(str, dp)), 0 < len(dp) == different, "must name at least one LOGDIR, and each once")
-    arguments = [("plain", plain), *(("dp", logdir) for logdir in dp)]
+    different = len({expanded(logdir, argument).resolve() for logdir in dp})
+    named = argument, ", ".join(map(str, dp))
+    check(*named, 0 < len(dp) == different, "must name at least one LOGDIR trained with DP, and each once")
+    arguments = [("plain", plain), *((argument, logdir) for logdir in dp)]
     records = [ShadowModels.open(logdir, argument=name) for name, logdir in arguments]
-    for record, argument in zip(records[1:], arguments[1:], strict=True):
+    for record, given in zip(records[1:], arguments[1:], strict=True):
         for name, attribute in _SAME.items():
             same = np.array_equal(getattr(record, attribute), getattr(records[0], attribute))
-            check(*argument, same, f"must hold the examples of --plain={plain}; their {name} differ")
+            check(*given, same, f"must hold the examples of {plain}; their {name} differ")
     places = [{model.index: place for place, model in enumerate(record.models)} for record in records]
     common = sorted(set.intersection(*map(set, places)))
-    check("dp", ", ".join(map(str, dp)), bool(common), f"must have models that --plain={plain} has as well, by index")
+    check(*named, bool(common), f"must have models that {plain} has as well, by index")
     runs = [record.subset(place[index] for index in common) for record, place in zip(records, places, strict=True)]
-    for run, argument in zip(runs[1:], arguments[1:], strict=True):
+    for run, given in zip(runs[1:], arguments[1:], strict=True):
         for model, other in zip(run.models, runs[0].models, strict=True):
             if not np.array_equal(model.member, other.member):
-                fail(*argument, f"must have the subsets of --plain={plain}; those of {model.name} differ")
-    hparams = [_one_guarantee(run, argument) for run, argument in zip(runs, arguments, strict=True)]
+                fail(*given, f"must have the subsets of {plain}; those of {model.name} differ")
+    hparams = [_one_guarantee(run, given) for run, given in zip(runs, arguments, strict=True)]
     check("plain", plain, not hparams[0].get("dp"), "must have been trained without differential privacy (--dp)")
-    for stated, argument in zip(hparams[1:], arguments[1:], strict=True):
+    for stated, given in zip(hparams[1:], arguments[1:], strict=True):
         complete = bool(stated.get("dp")) and {"delta", "epsilon_rdp", "epsilon_pld"} <= stated.keys()
-        check(*argument, complete, "must have been trained with differential privacy (--dp)")
+        check(*given, complete, "must have been trained with differential privacy (--dp)")
         delta = hparams[1]["delta"]
         same = stated["delta"] == delta
-        check(*argument, same, f"must have delta={delta:g}, as the first has, for bounds at one delta")
+        check(*given, same, f"must have delta={delta:g}, as the first has, for bounds at one delta")
     return runs
 
 

@@ -17,7 +17,7 @@ from scipy.special import bdtr, betainc, betaincinv, logit
 
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.statistics import CONFIDENCE
-from mia_tf.validation import as_array, check, check_number, check_shape
+from mia_tf.validation import as_array, as_mask, check, check_number, check_shape, without_second_axis
 
 _SHARES = np.array([0, *np.geomspace(0.002, 0.5, 18)])
 """Shares of the examples that are guessed to be members, or not to be; the best pair is chosen on a held-out half."""
@@ -35,8 +35,9 @@ def epsilon_one_run(
     The thresholds of the guesses are chosen on one half of the examples, drawn at random, and tested on the other.
 
     Args:
-        scores: (m,) float, higher = included; NaN: the example is left out.
-        included: (m,) bool, the results of independent fair coins that decided which examples were trained on.
+        scores: (m,) or (m, 1) numbers, higher = included; NaN: the example is left out.
+        included: (m,) or (m, 1) bool, or 0 and 1, the results of independent fair coins that decided which examples
+            were trained on.
         delta: in [0, 1).
         confidence: the true epsilon is below the bound with probability 1 - confidence at most.
         seed: splits the examples.
@@ -55,11 +56,11 @@ def epsilon_one_run(
         >>> bool(epsilon_one_run(rng.normal(size=1000) + 4 * included, included, 1e-5).epsilon_lower > 2)
         True
     """
-    scores, included = as_array("scores", scores), as_array("included", included)
+    scores = without_second_axis(as_array("scores", scores))
     check("scores", f"dtype {scores.dtype}", scores.dtype.kind in "fiu", "must be numbers")
     scores = scores.astype(np.float64)
     check_shape("scores", scores, (None,))
-    check_shape("included", included, scores.shape, bool)
+    included = as_mask("included", included, scores.shape)
     check_number("delta", delta)
     check_number("confidence", confidence)
     check("delta", delta, 0 <= delta < 1, "must be in [0, 1)")

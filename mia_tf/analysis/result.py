@@ -235,7 +235,8 @@ class Audit:
         return self.attacks["population"].unique().tolist()
 
     def column(self, name: str) -> np.ndarray:
-        """(N,) float64, a column of numbers of `records`."""
+        """(N,) float64, a column of numbers of `records`. Raises InputError if there is no such column."""
+        check_choice("name", name, list(self.records))
         return self.records[name].to_numpy(np.float64, na_value=np.nan)
 
     @property
@@ -244,12 +245,22 @@ class Audit:
         return tables.shown_metrics(self.attacks)
 
     def metric(self, name: str) -> dict[tuple[str, str], tuple[float, float, float]]:
-        """(attack, population) -> (value, ci_low, ci_high) of a metric."""
+        """(attack, population) -> (value, ci_low, ci_high) of a metric; empty if no attack was measured.
+
+        Raises:
+            InputError: attacks were measured, but not by this metric.
+        """
+        self._check_metric("name", name)
         rows = self.attacks[self.attacks["metric"] == name]
         return dict(zip(_tuples(rows, "attack", "population"), _tuples(rows, *_TRIPLE), strict=True))
 
     def curve(self, population: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Attack -> its false and its true positive rates; without the attacks that could not be resolved."""
+        """Attack -> its false and its true positive rates; without the attacks that could not be resolved.
+
+        Raises:
+            InputError: there is no such population.
+        """
+        check_choice("population", population, (ALL, *self.groups))
         rows = self.curves[self.curves["population"] == population]
         return {
             attack: (points["fpr"].to_numpy(), points["tpr"].to_numpy())
@@ -261,18 +272,30 @@ class Audit:
         return int(self.attacks.loc[self.attacks["population"] == population, "num_nonmembers"].max())
 
     def correlation(self, x: str, y: str) -> dict[str, tuple[float, float]]:
-        """Group, or "all" -> Spearman's (rho, p) of two columns of `records`, whichever the table calls x."""
+        """Group, or "all" -> Spearman's (rho, p) of two columns of `records`, whichever the table calls x.
+
+        Raises:
+            InputError: there is no such column.
+        """
+        check_choice("x", x, list(self.records))
+        check_choice("y", y, list(self.records))
         table = self.correlations
         rows = table[((table["x"] == x) & (table["y"] == y)) | ((table["x"] == y) & (table["y"] == x))]
         return dict(zip(rows["group"], _tuples(rows, "spearman", "p_value"), strict=True))
 
     def swept(self, metric: str, population: str) -> dict[str, dict[int, tuple[float, float, float]]]:
-        """Attack -> shadow models per side -> (value, ci_low, ci_high)."""
+        """Attack -> shadow models per side -> (value, ci_low, ci_high); raises InputError as `metric` does."""
+        self._check_metric("metric", metric)
         rows = self.sweep[(self.sweep["metric"] == metric) & (self.sweep["population"] == population)]
         sweeps = {}
         for attack, size, triple in zip(rows["attack"], rows["num_shadow"], _tuples(rows, *_TRIPLE), strict=True):
             sweeps.setdefault(attack, {})[int(size)] = triple
         return sweeps
+
+    def _check_metric(self, argument: str, name: str) -> None:
+        """Raises InputError if attacks were measured, but not by this metric."""
+        if measured := self.attacks["metric"].unique().tolist():
+            check_choice(argument, name, measured)
 
     def accuracies(self) -> dict[tuple[str, str], tuple[float, float, float]]:
         """(split, group) -> (mean, ci_low, ci_high) over the models."""

@@ -74,7 +74,8 @@ def audit(
             alone is attacked by the attacks that need no shadow models.
         target: what one finished model answers for the same examples, (N, C) or (N, Q, C), which is then attacked;
             or other models on the same examples, a ShadowModels.
-        target_members: (N,) bool, the examples that the finished model was trained on; None: it is only scored.
+        target_members: (N,) bool, or 0 and 1, the examples that the finished model was trained on; None: it is only
+            scored.
         attacks: names of attacks; None: all.
         fpr: the false positive rates at which true positive rates are measured.
         num_targets: attack only the first `num_targets` models; None: all.

@@ -5,6 +5,7 @@ from typing import TypeVar
 import numpy as np
 
 from mia_tf.shadow.blocks import Block
+from mia_tf.validation import check
 
 ATTACKS: dict[str, type["Attack"]] = {}
 """Name -> class, in the order of registration. `mia_tf.attacks.attack_classes` fills it."""
@@ -57,8 +58,11 @@ def register(name: str):
     The same class defined again, as when a notebook's cell is run once more, replaces what was there.
 
     Raises:
+        InputError: the name is no text, as when the decorator stands without it.
         ValueError: another attack has that name.
     """
+    received = getattr(name, "__name__", name)
+    check("name", received, isinstance(name, str), 'must be what the attack is called, such as @register("my_attack")')
 
     def enter(attack: type[AnyAttack]) -> type[AnyAttack]:
         known = ATTACKS.get(name, attack)

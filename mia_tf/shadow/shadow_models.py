@@ -15,7 +15,7 @@ from mia_tf.shadow import signals
 from mia_tf.shadow.answers import About, Answers, answers_of, check_fits, in_memory
 from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
-from mia_tf.validation import as_array, check, check_integer, check_several, check_shape, fail, listed, part_of
+from mia_tf.validation import as_array, as_mask, check, check_integer, check_several, check_shape, fail, listed, part_of
 
 _SAMPLE = 1000
 ALL_EPOCHS = "all"
@@ -66,7 +66,7 @@ class ShadowModels:
             members: (M, N) bool, or 0 and 1: true if the model was trained on the example.
             labels: N true classes: integers from 0, floats that are whole numbers, booleans or strings, of shape (N,)
                 or (N, 1), or one-hot (N, C). Strings name the classes in sorted order, unless `classes` gives the
-                order of the outputs.
+                order of the outputs. An ordered pandas Categorical of another order needs `classes`.
             outputs: "logits": before the softmax. "probabilities": after it; 0 and 1 are allowed
                 (`outputs.probability_floor`). "sigmoid": one output, the logit of the second of two classes.
             ids: N different strings or integers; default 0 to N - 1.
@@ -80,7 +80,7 @@ class ShadowModels:
         """
         arrays = _as_four_axes(logits, outputs)
         num_models, num_examples, num_queries, num_outputs = arrays.shape
-        members = _membership(members, (num_models, num_examples))
+        members = as_mask("members", members, (num_models, num_examples))
         for index, array in enumerate(arrays):
             if not np.isfinite(array).all():
                 fail("logits", f"NaN or infinity in model {index}", "must be finite")
@@ -315,7 +315,7 @@ class ShadowModels:
         check("target", "NaN or infinity", np.isfinite(array).all(), "must be finite")
         check_outputs([lambda: array], num_outputs, self.outputs, "target")
         known = member is not None
-        membership = _membership(member, (num_examples,), "target_members") if known else np.zeros(num_examples, bool)
+        membership = as_mask("target_members", member, (num_examples,)) if known else np.zeros(num_examples, bool)
         one = self.subset([])
         one.earlier = []
         read = {"read": lambda a, b: array[a:b], "argument": "target"}
@@ -348,15 +348,6 @@ def _as_x(x, num_examples: int) -> np.ndarray:
     check("x", f"shape {array.shape}", array.ndim >= 2 and len(array) == num_examples, one_each)
     check("x", "NaN or infinity", np.isfinite(array).all(), "must be finite")
     return array
-
-
-def _membership(members, shape: tuple[int, ...], argument: str = "members") -> np.ndarray:
-    """Membership of a shape as bool."""
-    array = as_array(argument, members)
-    check_shape(argument, array, shape)
-    check(argument, f"dtype {array.dtype}", array.dtype.kind in "biuf", "must be bool, or 0 and 1")
-    check(argument, "other values", np.isin(array, (0, 1)).all(), "must be bool, or 0 and 1")
-    return array.astype(bool)
 
 
 def _check_finite(values: np.ndarray, kind: str, answers: Answers) -> None:

@@ -172,8 +172,9 @@ def _note(noise: float, sampling: str, delta: float, num_members: int) -> str:
             "Batches are shuffled, but epsilon is computed as if they were Poisson samples: it is an approximation, "
             "not a proven bound; if a batch spans two passes, an example may even be in it twice."
         )
-    if delta > 1 / num_members:
-        remarks.append(f"delta={delta:g} is above 1/{num_members:,}: publishing one example outright could meet it.")
+    if delta >= 1 / num_members:
+        remark = f"delta={delta:g} is not below 1/{num_members:,}: publishing one example outright could meet it."
+        remarks.append(remark)
     return " ".join(remarks)
 
 

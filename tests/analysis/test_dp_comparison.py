@@ -122,6 +122,16 @@ def test_dp_names_each_logdir_once(logdirs):
         read_runs(logdirs[0], [logdirs[1].parent / "none"])
 
 
+def test_a_list_of_logdirs_is_named_as_the_argument_that_it_is(logdirs):
+    """Errors once named `dp`, which the caller had not given."""
+    plain, dp = logdirs
+    for later, advice in (([dp, dp], "each once"), ([plain], "must have been trained with"), ([dp / "none"], "")):
+        with refuses("plain", advice=advice):
+            compare([plain, *later])
+    with refuses("dp", dp / "none"):
+        compare([plain], dp / "none")
+
+
 @pytest.mark.parametrize("labels", [["dp"], ["plain", "dp", "dp2"], ["dp", "dp"]])
 def test_labels_that_do_not_fit_are_refused(logdirs, labels):
     with refuses("labels"):

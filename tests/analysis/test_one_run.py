@@ -121,12 +121,22 @@ def test_examples_without_scores_are_left_out_and_bad_input_is_said():
     assert np.isnan(epsilon_one_run(np.full(4, np.nan), included[:4], 0.0).epsilon_lower)
     with refuses("included", "shape (199,)"):
         epsilon_one_run(scores, included[:-1], 0.0)
+    with refuses("included", advice="must be bool, or 0 and 1"):
+        epsilon_one_run(scores, included * 2, 0.0)
     noise = np.random.default_rng(0).normal(size=200)
     with refuses("included", "140 of 200", advice="fair coins"):
         epsilon_one_run(noise, np.arange(200) < 140, 1e-5)
     assert epsilon_one_run(noise, np.arange(200) < 120, 1e-5).num_members > 0  # chance, once in 200 times
     with refuses("delta", 1.0):
         epsilon_one_run(scores, included, 1.0)
+
+
+def test_scores_of_one_target_and_memberships_have_the_forms_that_other_functions_take():
+    included = np.arange(200) % 2 == 0
+    scores = np.random.default_rng(0).normal(size=200) + 3 * included
+    bound = epsilon_one_run(scores, included, 0.0)
+    for same in (included.astype(int), included[:, None], included.astype(float).tolist()):
+        assert epsilon_one_run(scores[:, None], same, 0.0) == bound  # as of `Audit.scores`
 
 
 def noise(rng, num_models, num_examples, only_subset=None):

@@ -5,6 +5,7 @@ import pytest
 from attack_helpers import RIGHT, area, examples, make_block, members_three_higher, membership, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refuses
 from sklearn.metrics import roc_auc_score
 
 from mia_tf.attacks import Attack, attack_classes, base
@@ -37,6 +38,12 @@ def test_a_name_is_one_attacks():
     with pytest.raises(ValueError, match=r"'yeom' of .* is already that of mia_tf.attacks.yeom"):
         register("yeom")(type("Another", (Attack,), {}))
     assert attack_classes()["yeom"].__name__ != "Another"
+
+
+def test_the_decorator_without_a_name_is_refused():
+    """The class once became a function, and its attack was unknown."""
+    with refuses("name", "Own", 'must be what the attack is called, such as @register("my_attack")'):
+        register(type("Own", (Attack,), {}))  # pyright: ignore[reportArgumentType]
 
 
 def test_the_same_class_may_be_defined_again(monkeypatch):

@@ -232,10 +232,11 @@ def test_a_batch_above_the_training_set_is_refused():
         promise_of(100, batch=101, noise_multiplier=1.0)
 
 
-def test_a_delta_above_one_over_n_is_warned_of():
-    assert promise_of(1000, noise_multiplier=1.0, delta=1e-3).note == ""
-    loose = promise_of(1000, noise_multiplier=1.0, delta=2e-3)
-    assert "delta=0.002 is above 1/1,000" in loose.note
+def test_a_delta_from_one_over_n_on_is_warned_of():
+    """Publishing one example at random meets a delta of 1/n exactly."""
+    assert promise_of(1000, noise_multiplier=1.0, delta=9e-4).note == ""
+    for delta in (1e-3, 2e-3):
+        assert f"delta={delta:g} is not below 1/1,000" in promise_of(1000, noise_multiplier=1.0, delta=delta).note
 
 
 def test_shuffled_batches_are_said_to_be_an_approximation():

@@ -75,7 +75,7 @@ def test_a_model_that_fails_is_named_and_the_others_go_on():
     first, second, third = train(function)
     assert isinstance(first, ModelRecord)
     unusable = "test_task_engine.function returned answers that cannot be used: "
-    assert second == ModelFailure(1, f"{unusable}RuntimeError: call .cpu() first (test_task_engine.py, line 19)")
+    assert second == ModelFailure(1, f"{unusable}RuntimeError: call .cpu() first (test_task_engine.py, line 23)")
     assert third.reason == (
         f"{unusable}Argument `train_and_predict`: the answers must have the shape of the models before, (12, 1, 2). "
         "Received: shape (12, 3, 2)"
@@ -112,5 +112,5 @@ def test_a_worker_that_starts_after_the_file_has_changed_is_refused(tmp_path, mo
     identity, source = task.identity(), packed(task)
     start_task_engine(task.examples(), source, identity, 3)
     path.write_text(task_files.NOISE.replace("normal", "uniform"))
-    with refuses("task", "edited_later.train_and_predict", "must be the same in each process; it differs in task_digest"):
+    with refuses("task", "edited_later.train_and_predict", "it differs in task_digest"):
         start_task_engine(task.examples(), source, identity, 3)
