@@ -8,7 +8,7 @@ from mia_tf.analysis import planning
 from mia_tf.analysis.planning import HALF_WIDTH
 from mia_tf.analysis.tables import rate_of
 from mia_tf.records import ALL
-from mia_tf.report.words import percent
+from mia_tf.report.words import hundredths, percent
 
 _MOST_RECORDS = 0.95
 _MORE_RECORDS = "The attack recognises or misses few records, or records differ much: it takes more records."
@@ -35,7 +35,7 @@ def _headline(audit) -> Iterator[dict]:
         return
     widths = [np.nan if width is None else width for width in measured["widths"][f"tpr_at_fpr_{head['fpr']:g}"]]
     needed = planning.models_to_halve(low, high, widths, measured["num_targets"])
-    half = percent((high - low) / 4)
+    half = f"{hundredths((high - low) / 4)} percentage points"
     yield {
         "question": f"The headline, {percent(value)}, with an interval half as wide (about {half} either way)",
         "models": needed and int(np.ceil(needed * audit.about["num_targets"] / measured["num_targets"])),

@@ -174,7 +174,7 @@ def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
     rows = numbers["unsettled"]
     assert audit.about["headline_fpr"] == 0.1
     value, low, high = audit.about["headline"]["measured"]["all"]["metrics"]["tpr_at_fpr_0.1"]
-    width = f"an interval half as wide (about {25 * (high - low):.1f}% either way)"
+    width = f"an interval half as wide (about {25 * (high - low):.1f} percentage points either way)"
     assert rows[0]["question"] == f"The headline, {100 * value:.1f}%, with {width}"
     (memorization,) = (row for row in rows if "memorization" in row["question"])
     assert memorization["models"] > 12
@@ -299,6 +299,8 @@ def test_too_few_non_members_are_no_rate():
         (1, "100%"),
         (0.0235, "2.4%"),
         (0.00043, "0.043%"),
+        (8e-7, "0.00008%"),
+        (1e-12, "0%"),
         (0, "0%"),
         (-0.02, "\N{MINUS SIGN}2%"),
         (None, "\N{EN DASH}"),
