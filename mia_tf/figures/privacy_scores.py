@@ -30,7 +30,7 @@ def draw_group_histograms(
 ) -> None:
     """Draws one histogram of counts per group that exists, on a log scale so that a small group shows.
 
-    The hatch is an artist of its own: in SVG and PDF, a hatch on a transparent face is as pale as the face.
+    The hatch is an artist of its own: in SVG, a hatch on a transparent face is as pale as the face.
     """
     handles, labels = [], []
     for group in np.unique(groups):

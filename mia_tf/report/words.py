@@ -13,7 +13,7 @@ _CHOSEN = {
     "first": "the first attack with scores",
 }
 _ROUNDING = 1e-9
-"""A share below this is a rounding error of zero: no audit has so many pairs that it could be measured."""
+"""A share below this is a rounding error of zero: no audit has enough pairs to measure it."""
 
 
 def attack_label(name: str) -> str:
