@@ -198,7 +198,7 @@ def test_an_attack_that_misses_nothing_is_not_said_to_meet_records_that_differ()
     audit = make_audit(gain=30.0, attacks=("yeom",))
     row = report_numbers(audit, Source())["unsettled"][0]
     assert row["question"].startswith("The headline, ") and row["models"] is None
-    assert row["note"].startswith("The attack recognises or misses few records, or")
+    assert row["of"] == "more records" and row["note"].startswith("The attack recognises or misses few records, or")
 
 
 def test_settled_records_need_no_more_models(audit, numbers):
@@ -249,6 +249,10 @@ def test_a_single_finished_model_has_the_recommended_attack():
     assert numbers["answer"]["chosen"] == "recommended"
     assert numbers["answer"]["sentences"][0].removeprefix("No leak was seen: ").lower().startswith("the recommended")
     assert "no two halves" in numbers["method"]["choice"]
+    # It once read "more records", though one model does not show what more models would do.
+    row = numbers["unsettled"][0]
+    assert row["question"].startswith("The headline, ") and (row["models"], row["of"]) == (None, "not known")
+    assert ">not known</td>" in page(audit, numbers)
 
 
 def test_without_membership_nothing_is_claimed():
