@@ -1,7 +1,7 @@
 """The records that cross a boundary between parts of the system, each checking its own shapes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,18 @@ ALL = "all"
 """The population of all examples; no group can have this name."""
 GROUPS = ("over", "under")
 """What tables call the groups OVER and UNDER."""
+
+
+def shown_populations(names: Iterable[str]) -> list[str]:
+    """The populations that summaries and figures show: as in the papers, all and "under" of a mixture's groups.
+
+    Example:
+        >>> shown_populations(["all", "over", "under"]), shown_populations(["all", "new", "over", "under"])
+        (['all', 'under'], ['all', 'new', 'over', 'under'])
+    """
+    names = list(names)
+    mixture = set(names) <= {ALL, *GROUPS}
+    return [name for name in names if not (mixture and name == GROUPS[OVER])]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import mia_tf
 from mia_tf.analysis import tables
 from mia_tf.analysis.planning import models_for_memorization
 from mia_tf.records import ModelRecord
+from mia_tf.report.drawings import drawings
 from mia_tf.store import Store
 
 QUICK = ["yeom", "lira_online_fixed", "rmia"]
@@ -305,12 +306,25 @@ def test_every_named_group_is_a_population():
     assert scores.shape == (240, 12)
 
 
+def test_a_users_group_called_over_is_shown():
+    """Only a mixture's over-represented group is left out, as in the papers; of three groups it was, too."""
+    logits, members, labels = answers(num_examples=240)
+    groups = np.array(["other", "over", "under"])[np.arange(240) % 3]
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels, groups=groups), attacks=["yeom"])
+    assert str(audit).split("\n")[0].count(" over") == 3
+    assert [ax.get_title() for ax in audit.plot("roc").axes] == ["All examples", "other", "over"]
+    assert [name for name, *_ in drawings(audit)][:3] == ["roc-all", "roc-other", "roc-over"]
+
+
 def test_the_headline_is_the_lowest_rate_that_accuses_ten_non_members():
     """At the lowest resolved rate one odd non-member set the threshold of every exposure."""
     logits, members, labels = answers(num_examples=60)  # 360 non-members: 3.6 at 1%
     shadows = mia_tf.ShadowModels(logits, members, labels)
     audit = mia_tf.audit(shadows, attacks=["lira_online_fixed"])
-    assert audit.about["headline_fpr"] == 0.1 and "at 10% false positives" in str(audit)
+    shares = audit.about["headline"]["measured"]["all"]["metrics"]["tpr_at_fpr_0.1"]
+    value, low, high = (f"{100 * share:.2f}" for share in shares)
+    sentence = f"at 10% false positives: {value} [{low}, {high}] by lira_online_fixed, the only attack that was run"
+    assert audit.about["headline_fpr"] == 0.1 and sentence in str(audit)
     assert audit.about["headline"]["attack"] == "lira_online_fixed"
     assert audit.about["headline"]["measured"]["all"]["metrics"]["auroc"] == list(auroc(audit))
     rates = audit.attacks.set_index("metric")
@@ -337,7 +351,8 @@ def test_good_models_of_rare_classes_are_not_called_no_better_than_chance():
     logits = np.zeros((16, 600, 2))
     logits[..., 0] = 2  # what learnt nothing names the frequent class
     shadows = mia_tf.ShadowModels(logits, members, labels)
-    (note,) = mia_tf.audit(shadows, attacks=["yeom"]).about["notes"]
+    note, alike = mia_tf.audit(shadows, attacks=["yeom"]).about["notes"]
+    assert alike.startswith("16 of 16 models gave the same answers")
     assert note.startswith("16 of 16 attacked models are no better than chance")
     logits += 3 * members[..., None] * np.eye(2)[labels]
     audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"])

@@ -39,7 +39,7 @@ class AccuracyTally:
         for (split, name), (right, counted) in self._counts.items():
             accuracies = right[counted > 0] / counted[counted > 0]
             if len(accuracies):
-                rows.append((split, name, *mean_interval(accuracies), len(accuracies)))
+                rows.append((split, name, *_mean_accuracy(accuracies), len(accuracies)))
         return rows
 
 
@@ -50,5 +50,10 @@ def test_image_rows(shadows: ShadowModels) -> list[tuple]:
     for name in shadows.populations:
         accuracies = [record[key] for record in metrics if record.get(key := f"test_accuracy_{name}") is not None]
         if accuracies:
-            rows.append(("test", name, *mean_interval(np.array(accuracies)), len(accuracies)))
+            rows.append(("test", name, *_mean_accuracy(np.array(accuracies)), len(accuracies)))
     return rows
+
+
+def _mean_accuracy(accuracies: np.ndarray) -> list[float]:
+    """The mean over models and its interval, which ends where accuracies do."""
+    return np.clip(mean_interval(accuracies), 0, 1).tolist()

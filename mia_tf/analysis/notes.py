@@ -1,11 +1,15 @@
 """What a reader must know before believing an audit's numbers: models that learnt nothing, are missing, or differ."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.special import ndtri
 
+from mia_tf.analysis.evaluation import Evaluation
+from mia_tf.analysis.statistics import CONFIDENCE
 from mia_tf.labels import right_by_chance
+from mia_tf.records import ALL
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import listed
 
@@ -13,7 +17,13 @@ _EACH_MODELS_OWN = {"seed", "expid", "num_experiments"}
 """Settings in which the models of a run may differ."""
 
 
-def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray, trained_on: np.ndarray) -> list[str]:
+def notes(
+    shadows: ShadowModels,
+    targets: ShadowModels | None,
+    right: np.ndarray,
+    trained_on: np.ndarray,
+    digests: Sequence[bytes],
+) -> list[str]:
     """One sentence for each thing that is not as it should be.
 
     Args:
@@ -21,6 +31,7 @@ def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray
         targets: the models that are attacked, if they are others.
         right: (T,) how many of its own training examples each attacked model classifies correctly.
         trained_on: (T,) how many it was trained on; 0 if unknown.
+        digests: of the answers of each model, the targets' first if they are others.
     """
     attacked = shadows if targets is None else targets
     sentences = list(_at_chance(attacked, right, trained_on))
@@ -29,6 +40,7 @@ def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray
             f"Probabilities below {shadows.floor:.3g} count as that: half the smallest that a model returned."
         )
     records = {"models": shadows} if targets is None else {"targets": targets, "shadow models": shadows}
+    sentences += _same_answers(records, digests)
     sentences += _epochs(records)
     sentences += _settings(records)
     for record in records.values():
@@ -36,6 +48,67 @@ def notes(shadows: ShadowModels, targets: ShadowModels | None, right: np.ndarray
         if record.about.planned and len(record) < record.about.planned:
             sentences.append(f"{len(record)} of {record.about.planned} models are complete; these were analyzed.")
     return sentences
+
+
+def below_chance(
+    evaluations: Mapping[tuple[str, int | None, str], Evaluation], mean_memorization: list[float | None] | None
+) -> Iterator[str]:
+    """Says that membership may be inverted if an AUROC or the mean memorization lies significantly below chance.
+
+    There are as many chances to err as numbers. So each 95% interval is widened until all of them together err as
+    often as one (Bonferroni's correction).
+
+    Args:
+        evaluations: (attack, shadow models per side, population) -> its Evaluation.
+        mean_memorization: of all examples with its interval, as `group_memorization.mean_with_interval` returns it.
+    """
+    numbers = {}
+    if mean_memorization is not None and None not in mean_memorization:
+        numbers["the mean memorization"] = (*mean_memorization, 0.0)
+    numbers |= {
+        f"the AUROC of {name}": (*evaluation.metrics["auroc"], 0.5)
+        for (name, size, population), evaluation in evaluations.items()
+        if size is None and population == ALL
+    }
+    if not numbers:
+        return
+    tail = (1 - CONFIDENCE) / 2
+    wider = ndtri(tail / len(numbers)) / ndtri(tail)
+    below = [name for name, (value, _, high, chance) in numbers.items() if value + wider * (high - value) < chance]
+    if below:
+        yield (
+            f"Below chance: {listed(below, 3)}. The membership may be inverted: it must be True for the examples that "
+            "a model was trained on, False for the others."
+        )
+
+
+def one_sided(members: np.ndarray) -> Iterator[str]:
+    """Says why nothing is measured if the attacked models' membership (N, T) is the same for all examples."""
+    if members.all():
+        yield (
+            "All examples are members of the attacked models. Without non-members no false positive rate can be "
+            "measured: there are scores alone."
+        )
+    elif not members.any():
+        yield (
+            "No example is a member of an attacked model. Without members no true positive rate can be measured: "
+            "there are scores alone."
+        )
+
+
+def _same_answers(records: Mapping[str, ShadowModels], digests: Sequence[bytes]) -> Iterator[str]:
+    """Says which models of a record answered alike for all examples."""
+    start = 0
+    for name, record in records.items():
+        own = digests[start : start + len(record)]
+        start += len(record)
+        counts = Counter(own)
+        alike = [model.name for model, digest in zip(record.models, own, strict=True) if counts[digest] > 1]
+        if alike:
+            yield (
+                f"{len(alike)} of {len(record)} {name} gave the same answers as another one for all examples "
+                f"({listed(alike, 5)}): a model is there twice, or its training used neither its rows nor its seed."
+            )
 
 
 def _epochs(records: Mapping[str, ShadowModels]) -> Iterator[str]:

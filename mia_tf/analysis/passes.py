@@ -6,6 +6,7 @@ import numpy as np
 
 from mia_tf.analysis.accuracy import AccuracyTally
 from mia_tf.analysis.planning import HALF_WIDTH, models_for_memorization
+from mia_tf.analysis.same_answers import AnswerDigests
 from mia_tf.analysis.threads import Threads
 from mia_tf.attacks import Attack
 from mia_tf.shadow import ood
@@ -30,10 +31,11 @@ def observe(
     masks: Mapping[str, np.ndarray],
     progress: Progress,
     threads: Threads,
-) -> tuple[dict[str, np.ndarray], AccuracyTally]:
-    """First pass: returns the measured columns of the records, and accuracies; the attacks see every example."""
-    columns, tally = [], AccuracyTally()
+) -> tuple[dict[str, np.ndarray], AccuracyTally, AnswerDigests]:
+    """First pass: returns the measured columns, accuracies and digests; the attacks see every example."""
+    columns, tally, digests = [], AccuracyTally(), AnswerDigests()
     for block, view in progress("reading the models", recording.read(kept), len(recording)):
+        digests.add(block.phi[:, 0])
         columns.append(example_columns(*_only(block, view, behind_records(recording))))
         of_targets, view_of_targets = _only(block, view, slice(block.lineup.num_targets))
         if view_of_targets is not None:
@@ -42,7 +44,7 @@ def observe(
             tasks = [(one, seen) for size, seen in _views(sweep, piece) for one in running[size].values()]
             for _ in threads.map(lambda one, seen: one.observe(seen), tasks):
                 pass
-    return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally
+    return {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}, tally, digests
 
 
 def behind_records(recording: Recording) -> slice:

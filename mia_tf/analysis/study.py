@@ -17,7 +17,7 @@ from mia_tf.analysis.epsilon import EpsilonBound, epsilon_bounds
 from mia_tf.analysis.evaluation import FPR_LEVELS, evaluate
 from mia_tf.analysis.group_memorization import means_with_intervals
 from mia_tf.analysis.headline import headline
-from mia_tf.analysis.notes import notes
+from mia_tf.analysis.notes import below_chance, notes, one_sided
 from mia_tf.analysis.one_run import epsilon_one_run
 from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.pooling import populations
@@ -149,7 +149,7 @@ def audit(
         kept = Kept(folder)
         scores = {(name, size): Scores(kept, f"{name}-{size}", num_targets) for name, size in keys}
         masks = shadows.populations
-        columns, tally = passes.observe(recording, kept, sweep, running, masks, progress, threads)
+        columns, tally, digests = passes.observe(recording, kept, sweep, running, masks, progress, threads)
         evidence = passes.attack(recording, kept, sweep, running, scores, recommended, progress, threads)
         candidates = list(running[None])
         del running  # what the attacks have gathered is large
@@ -166,7 +166,7 @@ def audit(
             num_bytes=10 * num_targets * len(shadows.labels),
         )
         evaluations = dict(zip(tasks, progress("measuring the attacks", measured, len(tasks)), strict=True))
-        bounds, remarks = {}, notes(shadows, targets, *tally.on_members())
+        bounds, remarks = {}, notes(shadows, targets, *tally.on_members(), digests.by_model())
         by_coins = _by_fair_coins(attacked) and (lineup.twins == NONE).all()
         if delta is not None and num_targets == 1 and not by_coins:
             remarks.append(NO_COINS)
@@ -195,6 +195,9 @@ def audit(
         columns |= dict(zip(("exposure", "exposure_low", "exposure_high"), rates, strict=True))
         columns["lira_evidence"] = evidence if known else np.full_like(evidence, np.nan)
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
+        means = _mean_memorization(shadows, recording, columns, seed)
+        if known:
+            remarks += [*one_sided(members[drawn]), *below_chance(evaluations, means["groups"].get(ALL))]
         about = {
             **_about(shadows, attacked),
             "arguments": {name: value for name, value in arguments.items() if value is not None},
@@ -205,7 +208,7 @@ def audit(
             "recommended_scores": bool(np.isfinite(arrays[recommended, None]).any()),
             "headline_fpr": level,
             "headline": head,
-            "mean_memorization": _mean_memorization(shadows, recording, columns, seed),
+            "mean_memorization": means,
             "delta": delta,
             "seed": seed,
             "notes": [*remarks, *_not_possible(recording, chosen)],

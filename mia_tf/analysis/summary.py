@@ -1,12 +1,20 @@
 """An audit as lines of text for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mia_tf.analysis.tables import rate_of, shown_metrics
 from mia_tf.attacks.lira import FIXED_BELOW
+from mia_tf.records import ALL, shown_populations
+
+_CHOSEN = {
+    "halves": "the strongest attack on the other targets",
+    "only": "the only attack that was run",
+    "recommended": "fixed before the results",
+}
+"""How the headline's attack was chosen -> words for it."""
 
 
 def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, about: dict) -> Iterator[str]:
@@ -38,22 +46,31 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
     else:
         yield "No example has shadow models that trained on it and some that did not: the online LiRA has no scores."
     if about["headline_fpr"] is not None:
-        level = f"{100 * about['headline_fpr']:g}%"
-        yield f"The headline is the true positive rate at {level} false positives."
+        yield _headline(about["headline_fpr"], about.get("headline"))
     if len(epsilon):
         yield from epsilon_lines(epsilon)
     if about["stand_in"]:
         yield about["stand_in"]
 
 
+def _headline(fpr: float, headline: Mapping | None) -> str:
+    """What the headline is, and its value if it is resolved; audits of earlier versions have None."""
+    rate = f"The headline is the true positive rate at {100 * fpr:g}% false positives"
+    if headline is None or not (triple := headline["measured"][ALL]["metrics"][f"tpr_at_fpr_{fpr:g}"]):
+        return f"{rate}."
+    count = headline["measured"][ALL]["num_targets"]
+    targets = f"{count} target" + ("" if count == 1 else "s")
+    return f"{rate}: {percent(*triple)} by {headline['attack']}, {_CHOSEN[headline['chosen']]}, on {targets}."
+
+
 def metric_lines(frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """A table of `shown_metrics`, in percent, like table 2 of Choi et al.; over-represented are left out.
+    """A table of `shown_metrics`, in percent, like table 2 of Choi et al., of `shown_populations`.
 
     Args:
         frame: a table with the columns of attacks.csv.
         keys: the columns whose values make a row.
     """
-    populations = [name for name in frame["population"].unique() if name != "over"]
+    populations = shown_populations(frame["population"].unique())
     metrics = shown_metrics(frame)
     lines = [[*keys, *(f"{_heading(metric)} {population}" for metric in metrics for population in populations)]]
     columns = [*keys, "population", "metric"]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from mia_tf.figures import dp_runs as draw
 from mia_tf.figures import frontier, memorization, style
 from mia_tf.figures.attacks import CHANCE, draw_attacks
+from mia_tf.figures.pages import further_height, not_drawn, of_drawn_groups
 
 _LEAKS = ("auroc", "tpr_at_fpr_0.001_per_target")
 """What `frontier_page` shows of an attack, a row of panels each."""
@@ -31,14 +32,16 @@ def pages(comparison) -> Iterator[tuple[str, Figure]]:
     scale = f"{plain.num_models} models of the same subsets in each run, {len(plain.records):,} examples."
     scale = f"{scale}\n{plain.about['stand_in']}".strip()
 
-    figure = style.new_figure(3.2 * len(labels), 3.6)
+    figure = style.new_figure(3.2 * len(labels), 3.6 + further_height(plain))
     panels = figure.subplots(1, len(labels), sharex=True, sharey=True)
-    groups = plain.group_ids, tuple(map(style.literal, plain.group_titles))
-    draw.draw_distributions(panels, _memorization(comparison), *groups, histogram_edges(comparison))
+    _, ids, titles_of_drawn = of_drawn_groups(plain, "memorization")
+    values = {label: of_drawn_groups(audit, "memorization")[0] for label, audit in comparison.audits.items()}
+    draw.draw_distributions(panels, values, ids, titles_of_drawn, histogram_edges(comparison))
     errors = comparison.memorization.query("group != 'all'")["standard_error"]
     side = f"With {plain.models_per_side} models on the smaller side of an example"
     error = f"a standard error of {errors.min():.2f} to {errors.max():.2f}"
-    style.footnote(figure, f"{side}, its memorization has {error}.\n{scale}")
+    left_out = not_drawn(plain.group_titles[style.MOST_GROUPS :])
+    style.footnote(figure, "\n".join(filter(None, (f"{side}, its memorization has {error}.", left_out, scale))))
     yield "memorization", figure
 
     figure = style.new_figure(7.2, 3.8)
@@ -75,6 +78,7 @@ def pages(comparison) -> Iterator[tuple[str, Figure]]:
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(labels))
     delta = f"delta = {plain.about['delta']:g}"
     caption = f"Dots: lower bounds at {delta}, each with 95% confidence by itself; 0 says nothing."
+    caption = f"{caption} Pairs are taken for independent trials."
     style.footnote(figure, f"{caption} Lines: the accountant's upper bounds for DP.\n{scale}")
     yield "epsilon", figure
 
@@ -126,13 +130,8 @@ def _titles(audit) -> dict[str, str]:
 
 def histogram_edges(comparison) -> np.ndarray:
     """Edges of the bins of memorization, the same for all runs (`memorization.histogram_edges`)."""
-    values = np.concatenate(list(_memorization(comparison).values()))
+    values = np.concatenate([audit.column("memorization") for audit in comparison.audits.values()])
     return memorization.histogram_edges(values, comparison.plain.models_per_side)
-
-
-def _memorization(comparison) -> dict[str, np.ndarray]:
-    """Run -> (N,) estimates of memorization."""
-    return {label: audit.column("memorization") for label, audit in comparison.audits.items()}
 
 
 def _triples(table: pd.DataFrame, keys: list[str], value: str) -> dict[tuple, tuple[float, float, float]]:

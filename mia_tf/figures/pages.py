@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mia_tf.figures import attacks, examples, memorization, ood, privacy_scores, roc, style, sweep
+from mia_tf.records import shown_populations
 from mia_tf.validation import check_choice
 
 _MOST_PANELS, _MOST_ROWS = 3, 7
@@ -190,7 +191,7 @@ def _one_panel(name: str, height: float) -> Callable[..., Figure]:
     """What draws a page with one panel."""
 
     def draw(audit) -> Figure:
-        figure = style.new_figure(5, height + _LINE * _further_groups(audit))
+        figure = style.new_figure(5, height + further_height(audit))
         draw_panel(figure.subplots(), audit, name)
         _footnote_of_groups(figure, audit)
         return figure
@@ -202,7 +203,7 @@ def _against_ood(name: str) -> Callable[..., Figure]:
     """What draws one of _OOD."""
 
     def draw(audit) -> Figure:
-        figure = style.new_figure(7.2, 3.8 + 2 * _LINE * _further_groups(audit))
+        figure = style.new_figure(7.2, 3.8 + 2 * further_height(audit))
         for ax, detector in zip(figure.subplots(1, len(ood.OOD_LABELS), sharey=True), ood.OOD_LABELS, strict=True):
             _draw_against_ood(ax, audit, name, detector)
             ax.label_outer()
@@ -288,14 +289,19 @@ def of_drawn_groups(audit, *columns: str) -> tuple:
     return *(audit.column(name)[drawn] for name in columns), ids[drawn], titles
 
 
-def _further_groups(audit) -> int:
-    """How many groups a legend names beyond the usual ones."""
-    return max(min(len(audit.groups), style.MOST_GROUPS) - _USUAL_GROUPS, 0)
+def further_height(audit) -> float:
+    """The inches of a legend's lines for the drawn groups beyond the usual ones."""
+    return _LINE * max(min(len(audit.groups), style.MOST_GROUPS) - _USUAL_GROUPS, 0)
+
+
+def not_drawn(left_out: Sequence[str]) -> str:
+    """The sentence of a footnote that names what is only in the tables; "" if nothing is left out."""
+    return style.literal(f"Not drawn, but in the tables: {', '.join(left_out)}.") if left_out else ""
 
 
 def _shown(audit, most: int | None) -> list[str]:
-    """The populations that are drawn: in the papers the over-represented group is not."""
-    return [name for name in audit.populations if name != "over"][:most]
+    """The populations that are drawn."""
+    return shown_populations(audit.populations)[:most]
 
 
 def _footnote(figure: Figure, audit, words: str = "", most: int | None = None) -> None:
@@ -309,8 +315,7 @@ def _footnote_of_groups(figure: Figure, audit, words: str = "") -> None:
 
 
 def _write_footnote(figure: Figure, audit, words: str, left_out: Sequence[str]) -> None:
-    not_drawn = style.literal(f"Not drawn, but in the tables: {', '.join(left_out)}.") if left_out else ""
-    style.footnote(figure, "\n".join(filter(None, (words, not_drawn, scale(audit)))))
+    style.footnote(figure, "\n".join(filter(None, (words, not_drawn(left_out), scale(audit)))))
 
 
 def _title(audit, population: str) -> str:

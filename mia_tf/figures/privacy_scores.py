@@ -28,33 +28,27 @@ def draw_privacy_scores(ax: Axes, scores: np.ndarray, groups: np.ndarray, names:
 def draw_group_histograms(
     ax: Axes, values: np.ndarray, groups: np.ndarray, names: Sequence[str], edges: np.ndarray
 ) -> None:
-    """Draws one histogram of counts per group that exists, on a log scale so that a small group shows."""
+    """Draws one histogram of counts per group that exists, on a log scale so that a small group shows.
+
+    The hatch is an artist of its own: in SVG, a hatch on a transparent face is as pale as the face.
+    """
+    handles, labels = [], []
     for group in np.unique(groups):
         look = style.group_style(group)
         of_group = values[groups == group]
         counts, _ = np.histogram(of_group[np.isfinite(of_group)], edges)
-        shared = {
-            "baseline": 0.5,
-            "linewidth": 1.2,
-            "edgecolor": look.colour,
-            "linestyle": look.linestyle,
-            "hatch": look.hatch,
-        }
-        ax.stairs(
-            counts,
-            edges,
-            fill=True,
-            facecolor=(look.colour, 0.3),
-            label=count_label(of_group, names[int(group)]),
-            **shared,
-        )
+        line = {"edgecolor": look.colour, "linestyle": look.linestyle, "linewidth": 1.2, "hatch": look.hatch}
+        face = ax.stairs(counts, edges, baseline=0.5, fill=True, facecolor=(look.colour, 0.3), linewidth=0)
+        outline = ax.stairs(counts, edges, baseline=0.5, fill=True, facecolor="none", **line)
+        handles.append((face, outline))
+        labels.append(count_label(of_group, names[int(group)]))
     ax.set_yscale("log")
     # One example must be a visible bar, so the axis starts below one.
     ax.set_ylim(bottom=0.5)
     ax.set(xlim=(edges[0], edges[-1]), ylabel="examples")
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_minor_formatter("")
-    style.legend_below(ax)
+    style.legend_below(ax, handles=handles, labels=labels)
 
 
 def count_label(values: np.ndarray, name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mia_tf.figures import exposure, memorization, pages, roc, style
-from mia_tf.records import ALL
+from mia_tf.records import ALL, shown_populations
 
 _SIZE = 4.3, 3.1
 _MOST_GROUPS, _LINE = 2, 0.17
@@ -55,8 +55,8 @@ def drawings(audit) -> Iterator[tuple[str, str, str]]:
 
 
 def _populations(audit) -> list[str]:
-    """All records, and the groups but the over-represented one, as in the papers."""
-    return [name for name in audit.populations if name != "over"][: 1 + _MOST_GROUPS]
+    """All records, and the first groups."""
+    return shown_populations(audit.populations)[: 1 + _MOST_GROUPS]
 
 
 def _roc(audit, population: str) -> tuple[str, str]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mia_tf.records import ALL
-from mia_tf.report.words import percent
 from mia_tf.validation import fail
 
 _FORM = re.compile(r"(?:tpr@(?P<fpr>[0-9.eE+-]+)|(?P<area>auroc)):(?P<limit>[0-9.eE+-]+)")
@@ -75,8 +74,9 @@ def checked(limits: Sequence[Limit], headline: Mapping | None) -> list[dict]:
         value, low, high = resolved[limit.metric]
         exceeded = low > limit.value
         kept = "kept" if high <= limit.value else "undecided, because the interval holds it"
-        measured = f"{_written(limit.metric)} is {percent(value)} (95% interval {percent(low)} to {percent(high)})"
-        verdict = f"{measured}; the limit of {percent(limit.value)} is {'exceeded' if exceeded else kept}"
+        shown, least, most = (f"{100 * share:.4g}%" for share in (value, low, high))
+        measured = f"{_written(limit.metric)} is {shown} (95% interval {least} to {most})"
+        verdict = f"{measured}; the limit of {100 * limit.value:.10g}% is {'exceeded' if exceeded else kept}"
         row = {"limit": limit.text, "value": value, "low": low, "high": high}
         rows.append({**row, "exceeded": exceeded, "verdict": verdict})
     return rows

@@ -84,7 +84,7 @@ def page(audit, numbers: Mapping, images: np.ndarray | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "number": words.number}
+    environment.filters |= {"percent": words.percent, "hundredths": words.hundredths, "number": words.number}
     style = loader.get_source(environment, "style.css")[0]
     figures = [{"name": name, "svg": Markup(svg), "words": text} for name, svg, text in drawings(audit)]
     pictures = (

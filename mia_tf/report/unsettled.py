@@ -8,18 +8,20 @@ from mia_tf.analysis import planning
 from mia_tf.analysis.planning import HALF_WIDTH
 from mia_tf.analysis.tables import rate_of
 from mia_tf.records import ALL
-from mia_tf.report.words import percent
+from mia_tf.report.words import hundredths, percent
 
 _MOST_RECORDS = 0.95
 _MORE_RECORDS = "The attack recognises or misses few records, or records differ much: it takes more records."
+_ONE_MODEL = "One attacked model does not show how models differ."
 
 
 def unsettled(audit) -> list[dict]:
     """Returns the open questions of an audit.
 
     Returns:
-        For each: `question`; `models`, how many models answer it, None if more models alone do not; `of`, whether these
-        are attacked models ("attacked") or the models behind the memorization ("trained"); and `note`.
+        For each: `question`; `models`, how many models answer it; `of`, whether these are attacked models ("attacked")
+        or the models behind the memorization ("trained"); and `note`. If more models alone do not answer it, or this
+        is unknown, `models` is None and `of` is "more records" or "not known".
     """
     return [*_headline(audit), *_levels(audit), *_memorization(audit)]
 
@@ -35,12 +37,13 @@ def _headline(audit) -> Iterator[dict]:
         return
     widths = [np.nan if width is None else width for width in measured["widths"][f"tpr_at_fpr_{head['fpr']:g}"]]
     needed = planning.models_to_halve(low, high, widths, measured["num_targets"])
-    half = percent((high - low) / 4)
+    instead, reason = ("more records", _MORE_RECORDS) if measured["num_targets"] > 1 else ("not known", _ONE_MODEL)
+    half = f"{hundredths((high - low) / 4)} percentage points"
     yield {
         "question": f"The headline, {percent(value)}, with an interval half as wide (about {half} either way)",
         "models": needed and int(np.ceil(needed * audit.about["num_targets"] / measured["num_targets"])),
-        "of": "attacked",
-        "note": "" if needed else _MORE_RECORDS,
+        "of": "attacked" if needed else instead,
+        "note": "" if needed else reason,
     }
 
 

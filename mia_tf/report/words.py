@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from mia_tf.figures.style import attack_styles
 
 _CHOSEN = {
@@ -10,6 +12,8 @@ _CHOSEN = {
     "recommended": "the recommended attack",
     "first": "the first attack with scores",
 }
+_ROUNDING = 1e-9
+"""A share below this is a rounding error of zero: no audit has enough pairs to measure it."""
 
 
 def attack_label(name: str) -> str:
@@ -18,13 +22,21 @@ def attack_label(name: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent: tenths from 10% on, else two digits; a dash if there is none."""
+    """A share in percent; a dash if there is none."""
     if value is None:
         return "\N{EN DASH}"
-    if abs(value) < 5e-7:
-        return "0%"
-    digits = f"{100 * value:.1f}".removesuffix(".0") if abs(value) >= 0.1 else f"{100 * value:.2g}"
-    return f"{digits}%".replace("-", "\N{MINUS SIGN}")
+    return f"{hundredths(value)}%"
+
+
+def hundredths(value: float) -> str:
+    """A share in percent without its unit, or a difference in points: tenths from 10 on, else two digits."""
+    if abs(value) < _ROUNDING:
+        return "0"
+    if abs(value) >= 0.1:
+        digits = f"{100 * value:.1f}".removesuffix(".0")
+    else:
+        digits = np.format_float_positional(100 * value, precision=2, fractional=False, trim="-")
+    return digits.replace("-", "\N{MINUS SIGN}")
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -1,5 +1,6 @@
 """LOGDIRs with and without differential privacy: which are comparable, and the tables of comparable runs."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -12,6 +13,7 @@ from mia_tf.analysis.dp_comparison import COLUMNS, _default_labels, compare
 from mia_tf.analysis.dp_runs import read_runs, upper_bounds
 from mia_tf.analysis.result import load_audit
 from mia_tf.analysis.study import audit
+from mia_tf.figures import dp_pages
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.signals import correct
 
@@ -210,6 +212,23 @@ def test_every_figure_is_drawn(comparison):
     assert list(figures) == ["memorization", "accuracy", "attacks", "epsilon"]
     assert [ax.get_title() for ax in figures["memorization"].axes] == ["plain", "dp"]
     assert "10 models of the same subsets in each run, 240 examples" in figures["epsilon"].get_supxlabel()
+
+
+def test_the_histograms_draw_as_many_groups_as_looks_tell_apart(comparison):
+    """Of eight groups the last two once had the look of the first two."""
+
+    def of_eight_groups(audit):
+        changed = copy.copy(audit)
+        groups = [f"g{row % 8}" for row in range(len(audit.records))]
+        changed.records = audit.records.assign(group=groups)
+        changed.about = {**audit.about, "group_titles": {name: name for name in groups}}
+        return changed
+
+    audits = {label: of_eight_groups(audit) for label, audit in comparison.audits.items()}
+    _, figure = next(dp_pages.pages(dataclasses.replace(comparison, audits=audits)))
+    looks = [{(patch.get_edgecolor(), patch.get_hatch()) for patch in ax.patches[1::2]} for ax in figure.axes]
+    assert [len(ax.patches) // 2 for ax in figure.axes] == list(map(len, looks)) == [6, 6]
+    assert "Not drawn, but in the tables: g6, g7." in figure.get_supxlabel()
 
 
 def test_a_frontier_has_a_point_for_each_of_any_number_of_runs(comparison, logdirs):

@@ -35,7 +35,7 @@ def _legend(ax):
 
 
 def _histogram(ax, position=0):
-    values, edges, _ = ax.patches[position].get_data()
+    values, edges, _ = ax.patches[2 * position].get_data()  # of each group a face, then an outline
     return values, edges
 
 
@@ -64,7 +64,7 @@ def test_histogram_says_how_many_are_unresolved_and_leaves_out_a_group_that_is_n
     scores = np.array([0.1, 0.2, np.nan, 0.4])
     draw_privacy_scores(ax, scores, np.zeros(4, int), NAMES)
     assert _legend(ax) == ["MNIST (3 examples, 1 not resolved)"]
-    assert len(ax.patches) == 1 and _histogram(ax)[0].sum() == 3
+    assert len(ax.patches) == 2 and _histogram(ax)[0].sum() == 3
 
 
 @pytest.mark.parametrize("scores", [np.full(3, np.nan), np.zeros(3)])

@@ -1,6 +1,7 @@
 """A report beside runs with differential privacy (DP), and the command that writes it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -99,6 +100,8 @@ def test_the_report_of_a_logdir_has_its_pictures_limits_and_comparison(logdirs, 
     page, numbers = path.read_text(), json.loads((plain / "analysis" / "report.json").read_text())
     assert [run["label"] for run in numbers["comparison"]["runs"]] == ["plain (without DP)", "dp (DP)"]
     assert 'id="comparison"' in page and "the limit of 20% is exceeded" in page and "Stand-in data." in page
+    assert re.search(r"△ [\d.\N{MINUS SIGN}]+ points</small>", page) and "of shares in percentage points" in page
+    assert "which is an assumption" in page and "prove" not in page
     assert page.count("data:image/png;base64,") == len(numbers["records"]["shown"]) == 10
     assert numbers["records"]["table"] == str(plain / "analysis" / "examples.csv")
     assert numbers["method"]["settings"]["num_experiments"] == "12"

@@ -20,6 +20,7 @@ HEADLINE = {"measured": {"all": {"metrics": METRICS}}}
         ("tpr@0.01:0.03", True, "tpr@0.01 is 6% (95% interval 4% to 8%); the limit of 3% is exceeded"),
         ("tpr@1e-2:0.05", False, "the limit of 5% is undecided, because the interval holds it"),
         ("tpr@0.01:0.09", False, "the limit of 9% is kept"),
+        ("tpr@0.01:0.0395", True, "the limit of 3.95% is exceeded"),
         ("auroc:0.5", True, "auroc is 60% (95% interval 55% to 65%); the limit of 50% is exceeded"),
     ],
 )

@@ -176,7 +176,7 @@ def test_what_is_open_has_the_number_of_models_that_settles_it(audit, numbers):
     rows = numbers["unsettled"]
     assert audit.about["headline_fpr"] == 0.1
     value, low, high = audit.about["headline"]["measured"]["all"]["metrics"]["tpr_at_fpr_0.1"]
-    width = f"an interval half as wide (about {25 * (high - low):.1f}% either way)"
+    width = f"an interval half as wide (about {25 * (high - low):.1f} percentage points either way)"
     assert rows[0]["question"] == f"The headline, {100 * value:.1f}%, with {width}"
     (memorization,) = (row for row in rows if "memorization" in row["question"])
     assert memorization["models"] > 12
@@ -200,7 +200,7 @@ def test_an_attack_that_misses_nothing_is_not_said_to_meet_records_that_differ()
     audit = make_audit(gain=30.0, attacks=("yeom",))
     row = report_numbers(audit, Source())["unsettled"][0]
     assert row["question"].startswith("The headline, ") and row["models"] is None
-    assert row["note"].startswith("The attack recognises or misses few records, or")
+    assert row["of"] == "more records" and row["note"].startswith("The attack recognises or misses few records, or")
 
 
 def test_settled_records_need_no_more_models(audit, numbers):
@@ -251,6 +251,10 @@ def test_a_single_finished_model_has_the_recommended_attack():
     assert numbers["answer"]["chosen"] == "recommended"
     assert numbers["answer"]["sentences"][0].removeprefix("No leak was seen: ").lower().startswith("the recommended")
     assert "no two halves" in numbers["method"]["choice"]
+    # It once read "more records", though one model does not show what more models would do.
+    row = numbers["unsettled"][0]
+    assert row["question"].startswith("The headline, ") and (row["models"], row["of"]) == (None, "not known")
+    assert ">not known</td>" in page(audit, numbers)
 
 
 def test_without_membership_nothing_is_claimed():
@@ -301,6 +305,8 @@ def test_too_few_non_members_are_no_rate():
         (1, "100%"),
         (0.0235, "2.4%"),
         (0.00043, "0.043%"),
+        (8e-7, "0.00008%"),
+        (1e-12, "0%"),
         (0, "0%"),
         (-0.02, "\N{MINUS SIGN}2%"),
         (None, "\N{EN DASH}"),

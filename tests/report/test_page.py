@@ -9,7 +9,8 @@ import pytest
 from report_helpers import CLASSES, GROUPS, SCRIPT, make_audit, make_shadows
 
 import mia_tf
-from mia_tf.report.page import picture
+from mia_tf.report.numbers import Source, report_numbers
+from mia_tf.report.page import page, picture
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (200, 5, 4, 3), np.uint8)
 
@@ -55,6 +56,21 @@ def test_nothing_comes_from_outside(written, parsed):
             assert attributes.get(name, "#").startswith(("#", "data:image/png;base64,"))
     text = written.read_text()
     assert "default-src 'none'" in text and "@import" not in text and not re.search(r"url\((?!#)", text)
+
+
+def test_hatches_stand_out_from_the_face(written):
+    """A hatch was as pale as its face, on which it could not be seen: SVG gives both one opacity."""
+    hatched = re.findall(r'style="fill: url\(#[^"]*"', written.read_text())
+    assert hatched and not any("opacity" in style for style in hatched)
+
+
+def test_an_attack_that_ran_alone_was_not_chosen_by_results():
+    numbers = report_numbers(make_audit(attacks=("yeom",)), Source())
+    text = page(make_audit(attacks=("yeom",)), numbers)
+    assert "chosen by results" not in text and "another one, Yeom, the only one that was run; this one" in text
+    assert "another one, Yeom, which was chosen by results; this one was fixed before." in page(
+        make_audit(), {**numbers, "answer": {**numbers["answer"], "chosen": "halves"}}
+    )
 
 
 def test_texts_of_the_user_are_no_html(parsed):
