@@ -60,7 +60,7 @@ def below_chance(
 
     Args:
         evaluations: (attack, shadow models per side, population) -> its Evaluation.
-        mean_memorization: of all examples with its interval, as `group_memorization.mean_with_interval` returns it.
+        mean_memorization: of all examples with its interval, as `group_memorization.means_with_intervals` returns it.
     """
     numbers = {}
     if mean_memorization is not None and None not in mean_memorization:
