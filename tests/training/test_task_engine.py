@@ -75,7 +75,8 @@ def test_a_model_that_fails_is_named_and_the_others_go_on():
     first, second, third = train(function)
     assert isinstance(first, ModelRecord)
     unusable = "test_task_engine.function returned answers that cannot be used: "
-    assert second == ModelFailure(1, f"{unusable}RuntimeError: call .cpu() first (test_task_engine.py, line 23)")
+    raised = "must be an array that NumPy can read. Received: a Unreadable, which raised RuntimeError: call .cpu() first"
+    assert second == ModelFailure(1, f"{unusable}Argument `train_and_predict`: the answers {raised}")
     assert third.reason == (
         f"{unusable}Argument `train_and_predict`: the answers must have the shape of the models before, (12, 1, 2). "
         "Received: shape (12, 3, 2)"
