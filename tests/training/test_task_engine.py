@@ -75,8 +75,9 @@ def test_a_model_that_fails_is_named_and_the_others_go_on():
     first, second, third = train(function)
     assert isinstance(first, ModelRecord)
     unusable = "test_task_engine.function returned answers that cannot be used: "
-    raised = "must be an array that NumPy can read. Received: a Unreadable, which raised RuntimeError: call .cpu() first"
-    assert second == ModelFailure(1, f"{unusable}Argument `train_and_predict`: the answers {raised}")
+    allowed = "Argument `train_and_predict`: the answers must be an array that NumPy can read"
+    received = "a Unreadable, which raised RuntimeError: call .cpu() first"
+    assert second == ModelFailure(1, f"{unusable}{allowed}. Received: {received}")
     assert third.reason == (
         f"{unusable}Argument `train_and_predict`: the answers must have the shape of the models before, (12, 1, 2). "
         "Received: shape (12, 3, 2)"
