@@ -61,7 +61,7 @@ def test_every_table_and_figure_is_written(folder):
     [
         (["--plain=DIR/plain", "--out=DIR/none"], "`dp` must be given"),
         (["--plain=DIR/dp", "--dp=DIR/dp", "--out=DIR/none"], "`plain` must have been trained without"),
-        (["--plain=DIR/plain", *["--dp=DIR/dp"] * 2, "--out=DIR/none"], "`dp` must name at least one LOGDIR trained with DP, and each"),
+        (["--plain=DIR/plain", *["--dp=DIR/dp"] * 2, "--out=DIR/none"], "`dp` must name at least one LOGDIR trained"),
         (
             ["--plain=DIR/plain", "--dp=DIR/dp", *["--dp_label=A"] * 2, "--out=DIR/none"],
             "`dp_label` must be given once",
