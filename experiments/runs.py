@@ -163,12 +163,12 @@ def make(options: argparse.Namespace, names: Sequence[str]) -> dict[str, int]:
         single models failed; the analysis then has the rest. The other runs are made.
 
     Raises:
-        SystemExit: with code 130, interrupted.
+        SystemExit: with code 130, interrupted, or 143, ended by SIGTERM.
     """
     failed = {}
     for name in names:
         if code := _make(options, runs(options.scale)[name]):
-            if code == 130:
+            if code in (130, 143):
                 raise SystemExit(code)
             whole = "lacks models" if analyzed(logdir(options, name)) else "could not be made"
             print(f"{name} {whole} (exit code {code})", file=sys.stderr)

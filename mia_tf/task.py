@@ -57,7 +57,6 @@ class Task:
         classes: tuple of num_classes str; None if the classes are numbers.
         num_classes: number of classes, C.
         name: of the function, after the name of its file.
-        digest: of the function's file, or of its own code if it has no file, as in a notebook.
 
     Raises:
         InputError: an argument has another shape, type or range; the message names it.
@@ -82,7 +81,6 @@ class Task:
     outputs: str = "logits"
     num_classes: int = field(init=False)
     name: str = field(init=False)
-    digest: str = field(init=False)
 
     @property
     def x(self) -> np.ndarray | None:
@@ -113,9 +111,9 @@ class Task:
         if groups is not None:
             count = len(np.unique(groups))
             check("groups", f"{count:,} groups", count <= _MOST_GROUPS, f"must name at most {_MOST_GROUPS} groups")
-        name, digest = definition(function)
+        name, _ = definition(function)
         normalized = {"labels": labels, "ids": ids, "groups": groups, "classes": classes, "num_classes": num_classes}
-        for attribute, value in {**normalized, "name": name, "digest": digest}.items():
+        for attribute, value in {**normalized, "name": name}.items():
             object.__setattr__(self, attribute, value)
 
     def examples(self) -> Examples:
@@ -160,6 +158,7 @@ class Task:
     def identity(self) -> dict:
         """Returns what tells this task from others in config.json: names, digests, and what the answers are.
 
+        `task_digest` is of the function's file, or of its own code if it has no file, as in a notebook.
         The values that the function uses count as they are now: its bound arguments and defaults, and the numbers,
         texts, arrays and functions that it reaches by name. What it reads from a file does not.
         """

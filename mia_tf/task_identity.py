@@ -27,7 +27,7 @@ _MOST_OBJECTS = 2**17
 _DEEPEST = 10
 """Of values within values; a list may hold itself."""
 _LONGEST = 60
-"""Characters of a value that are kept; of a longer one, its digest."""
+"""Characters of a value's text. Of a longer one its beginning is kept, and its digest."""
 
 
 def digest(content: bytes | str) -> str:
@@ -189,11 +189,9 @@ def _text(value: Any, depth: int = 0) -> str:
     if dataclasses.is_dataclass(value):
         named = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return _items(kind, named, depth)
-    if hasattr(value, "get_params"):  # of scikit-learn's
-        try:
-            return _items(kind, value.get_params(deep=False).items(), depth)
-        except Exception:  # it is a name of something else, or not ready
-            return kind
+    estimators = sys.modules.get("sklearn.base")  # slow to import; an estimator shows that it was imported
+    if estimators and isinstance(value, estimators.BaseEstimator):
+        return _items(kind, value.get_params(deep=False).items(), depth)
     return kind
 
 
@@ -204,7 +202,7 @@ def _items(kind: str, named, depth: int) -> str:
 def _text_of_array(value: Any, depth: int) -> str:
     try:
         array = np.asarray(value)
-    except Exception:  # such as of a tensor on a GPU; whatever it is, there is only its type
+    except (TypeError, ValueError, RuntimeError):  # such as of a tensor on a GPU, of which there is only the type
         return type(value).__qualname__
     objects = array.dtype.hasobject
     most = _MOST_OBJECTS * array.itemsize if objects else _MOST_BYTES

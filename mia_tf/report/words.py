@@ -22,7 +22,7 @@ def attack_label(name: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent; a dash if there is none."""
+    """A share in percent; a dash for None."""
     if value is None:
         return "\N{EN DASH}"
     return f"{hundredths(value)}%"

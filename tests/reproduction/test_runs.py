@@ -214,10 +214,11 @@ def test_what_cannot_be_made_is_told_and_the_rest_is_made(tmp_path, monkeypatch,
     assert len(called) == 2  # neither the singletons nor their analysis without the run that they are chosen by
 
 
-def test_an_interrupt_ends_all(tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", [130, 143])
+def test_an_interrupt_ends_all(code, tmp_path, monkeypatch):
     called = []
-    monkeypatch.setattr(runs, "_call", lambda command: called.append(command) or 130)
-    with pytest.raises(SystemExit, match="130"):
+    monkeypatch.setattr(runs, "_call", lambda command: called.append(command) or code)
+    with pytest.raises(SystemExit, match=str(code)):
         runs.make(options(tmp_path), ["mnist_svhn_random", "mnist"])
     assert len(called) == 1
 

@@ -9,7 +9,7 @@ from mia_tf.progress import Progress
 from mia_tf.store import Store
 
 _FAILURES = 3
-"""Models that fail in the same way, before any is trained, until the others are not tried."""
+"""If that many models fail in the same way before one succeeds, the others are not tried."""
 POLL_SECONDS = 2.0
 """Between looks at models that another process is training."""
 
