@@ -1,5 +1,7 @@
 """Runs commands in forks of one process that has imported what they share: a command that is refused takes 20 ms.
 
+Their worker processes are forks as well, and need not import the framework that they train with.
+
 It reads requests from stdin, one JSON list per line: the module, its arguments and its environment variables. It
 answers with one of the exit code and what the command, and all processes that it started, wrote to stdout and stderr.
 """
@@ -7,13 +9,17 @@ answers with one of the exit code and what the command, and all processes that i
 import atexit
 import gc
 import importlib
+import itertools
 import json
+import multiprocessing.context
 import os
+import pickle
 import runpy
 import selectors
 import signal
 import sys
 import traceback
+from multiprocessing import popen_spawn_posix, reduction, util
 
 _SHARED = {"mia_tf.analyze": "mia_tf.analysis.study", "experiments.figure4_dp": "mia_tf.analysis.study"}
 """Command -> what it imports that takes long."""
@@ -23,7 +29,30 @@ _SECONDS = 300
 
 def _import_shared(module):
     """Imports what the forks would otherwise import one by one."""
-    importlib.import_module(_SHARED.get(module, "mia_tf.train"))
+    shared = _SHARED.get(module, "mia_tf.train")
+    importlib.import_module(shared)
+    if shared == "mia_tf.train":
+        importlib.import_module("keras")  # with its backend, which takes all of a small worker's time
+
+
+class _ForkedPopen(popen_spawn_posix.Popen):
+    """Starts a process as spawn does, from its pickle and with no other files open, but not in a new interpreter."""
+
+    def _launch(self, process_obj):
+        multiprocessing.context.set_spawning_popen(self)
+        try:
+            pickled = reduction.ForkingPickler.dumps(process_obj)
+        finally:
+            multiprocessing.context.set_spawning_popen(None)
+        self.sentinel, held = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            bounds = sorted({2, held, *self._fds, os.sysconf("SC_OPEN_MAX")})
+            for low, high in itertools.pairwise(bounds):
+                os.closerange(low + 1, high)
+            os._exit(pickle.loads(pickled)._bootstrap())
+        os.close(held)
+        self.finalizer = util.Finalize(self, util.close_fds, (self.sentinel,))
 
 
 def _become(module, arguments, environment, outputs):
@@ -38,6 +67,7 @@ def _become(module, arguments, environment, outputs):
         for descriptor, buffering, errors in ((1, -1, "strict"), (2, 1, "backslashreplace"))
     )
     signal.alarm(_SECONDS)
+    multiprocessing.context.SpawnProcess._Popen = _ForkedPopen
     sys.argv = [module, *arguments]
     sys.modules.pop(module, None)
     sys.path.insert(0, os.getcwd())
