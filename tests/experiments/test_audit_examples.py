@@ -9,7 +9,9 @@ from experiments.audits import examples
 
 def train_here(task, num_models, seed):
     """As `mia_tf.train_shadow_models`, without the start of a worker."""
-    members = np.random.default_rng(seed).random((num_models, len(task.labels))) < 0.5
+    # Half of the examples each: of another size, a private network is compiled anew and its noise sought anew.
+    order = np.random.default_rng(seed).random((num_models, len(task.labels))).argsort(axis=1)
+    members = order < len(task.labels) // 2
     answers = [task.answers(task.train_and_predict(np.flatnonzero(keep), k)) for k, keep in enumerate(members)]
     return mia_tf.ShadowModels(
         np.array(answers), members, task.labels, outputs=task.outputs, ids=task.ids, classes=task.classes

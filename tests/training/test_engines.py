@@ -29,15 +29,12 @@ else:
 def private_engine(dataset, config):
     """DP-SGD without noise does all that the other engine does."""
     privacy = PrivacyConfig(noise_multiplier=0.0, sampling="shuffle", microbatch=4)
-    norm = "batch" if config.arch.startswith("cnn") else "group"
-    config = dataclasses.replace(config, clip_norm=0.0, norm=norm, privacy=privacy)
+    config = dataclasses.replace(config, clip_norm=0.0, privacy=privacy)
     experiment = ExperimentConfig(training=config, pkeep=PKEEP)
     return start_private(dataset, config, guarantee(experiment, len(dataset.images)))
 
 
 ENGINES = {"plain": plain_engine, "private": private_engine}
-# Deep networks under DP take JAX minutes to compile; test_private_ensemble.py has one.
-RESNETS = ["plain"] if backend.name() == "jax" else list(ENGINES)
 
 
 @pytest.fixture(params=ENGINES)
@@ -77,11 +74,10 @@ def test_equal_seeds_agree_and_others_differ(engine_of, toy, augment):
     assert np.abs(first.logits - other.logits).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    "start, arch", [*((name, "cnn4-2-max") for name in ENGINES), *((name, "resnet9") for name in RESNETS)]
-)
+# Statistics of batch norm, which no private network has, must not outlive their model.
+@pytest.mark.parametrize("start, arch", [*((name, "cnn4-2-max") for name in ENGINES), ("plain", "resnet9")])
 def test_a_model_does_not_depend_on_those_before_and_beside_it(toy, start, arch):
-    config = dataclasses.replace(SMALL, arch=arch, epochs=1)
+    config = dataclasses.replace(SMALL, arch=arch, epochs=1, queries=1)
     members = members_of(toy, 3)
     engine = ENGINES[start](toy, config)
     _, second = engine.train(members[:2], [1, 2])
@@ -101,15 +97,14 @@ def test_only_members_are_trained_on(engine_of, toy):
     assert (one.logits[~members[0]] != two.logits[~members[0]]).any()
 
 
-@pytest.mark.parametrize("start", RESNETS)
-def test_batch_norm_answers_in_inference_mode(toy, start):
+def test_batch_norm_answers_in_inference_mode(toy):
     config = dataclasses.replace(SMALL, arch="resnet9", epochs=1, queries=1)
-    members = members_of(toy, 1)
+    members = members_of(toy, 2)
     out = np.flatnonzero(~members[0])
     images = toy.images.copy()
     images[out[1:]] = 255
     changed = dataclasses.replace(toy, images=images)
-    (one,), (two,) = (ENGINES[start](data, config).train(members, [3]) for data in (toy, changed))
+    (one, _), (two, _) = (plain_engine(data, config).train(members, [1, 2]) for data in (toy, changed))
     # With batch statistics the first outsider's logits would move with its neighbours'.
     np.testing.assert_allclose(one.logits[out[0]], two.logits[out[0]], rtol=1e-5, atol=1e-5)
 

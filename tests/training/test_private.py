@@ -45,7 +45,7 @@ def members_of(dataset, count=1):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"augment": "weak"}, {"arch": "wrn28-1", "norm": "group", "epochs": 1}, {"weight_decay": 0.05, "batch": 11}],
+    [{}, {"augment": "weak"}, {"arch": "resnet9", "norm": "group", "epochs": 1}, {"weight_decay": 0.05, "batch": 11}],
 )
 def test_without_noise_and_clip_it_is_plain_sgd(toy, changes):
     config, keep = dataclasses.replace(PLAIN, **changes), members_of(toy)
@@ -59,7 +59,7 @@ def test_without_noise_and_clip_it_is_plain_sgd(toy, changes):
 def test_the_microbatch_changes_nothing_but_rounding(toy):
     config = dataclasses.replace(PLAIN, augment="weak", batch=13)
     records = []
-    for microbatch in (1, 5, 8, 100):
+    for microbatch in (1, 5, 100):
         engine = private_engine(toy, config, l2_norm_clip=0.1, noise_multiplier=0.3, microbatch=microbatch)
         records += engine.train(members_of(toy), [5])
     for record in records[1:]:

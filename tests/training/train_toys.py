@@ -1,4 +1,4 @@
-"""Trains toy models in each of several ways, and writes their logits: python train_toys.py OUT.npz
+"""Trains toy models in each of several ways, and writes their logits: python train_toys.py OUT.npz [WAY ...]
 
 Run once with each backend by test_backends_agree.py, because a process has but one.
 """
@@ -31,12 +31,12 @@ COUNTS = {"augmented": 24}
 """Models of a way, where two do not suffice."""
 
 
-def main(path: str) -> None:
+def main(path: str, *names: str) -> None:
     # As many test images as others: JAX compiles the answers to both once.
     toy = make_dataset(num_test=64)
     logits = {}
-    for name, settings in WAYS.items():
-        training = TrainingConfig(**{**_COMMON, **settings})
+    for name in names or WAYS:
+        training = TrainingConfig(**{**_COMMON, **WAYS[name]})
         engine = _start(toy, ExperimentConfig(training=training, pkeep=PKEEP))
         count = COUNTS.get(name, 2)
         records = engine.train(members_of(toy, count), range(5, 5 + count))
@@ -54,4 +54,4 @@ def _start(toy, config: ExperimentConfig):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
