@@ -1,7 +1,6 @@
 """Training that is killed, interrupted, out of disk or shared by processes: nothing is lost, nothing is made twice."""
 
 import os
-import resource
 import signal
 import subprocess
 import time
@@ -40,10 +39,7 @@ def test_a_model_that_another_process_holds_is_waited_for_at_rest(task, tmp_path
 def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(own_arrays, tmp_path):
     """A limit on the size of files stands for the disk: the first logits do not fit, what is smaller does."""
     arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={tmp_path}", "--num_experiments=3", "--queries=162", *TINY]
-    done = subprocess.run(
-        command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)),
-    )  # fmt: skip
+    done = run(*arguments, largest_file=100_000)
     assert done.returncode == 1
     assert f"it could not be written to {tmp_path}: File too large" in done.stderr
     assert "model 2 failed: not begun, because another could not be written" in done.stderr
@@ -53,7 +49,7 @@ def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(own_arrays, tmp_p
 
 def slow_run(own_arrays, logdir, workers=1):
     arguments = [f"--dataset=npz:{own_arrays}", f"--logdir={logdir}", "--num_experiments=8", *TINY, "--epochs=40"]
-    return command(*arguments, f"--workers={workers}")
+    return [*arguments, f"--workers={workers}"]
 
 
 def wait_for(condition, seconds=300):
@@ -84,7 +80,7 @@ def asleep(process, seconds=0.3):
 
 def test_kill_9_loses_only_models_in_training(own_arrays, tmp_path):
     first = subprocess.Popen(
-        slow_run(own_arrays, tmp_path, workers=2), cwd=REPOSITORY, env=ENVIRONMENT, start_new_session=True
+        command(*slow_run(own_arrays, tmp_path, workers=2)), cwd=REPOSITORY, env=ENVIRONMENT, start_new_session=True
     )
     wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 2)
     os.killpg(first.pid, signal.SIGKILL)
@@ -92,15 +88,14 @@ def test_kill_9_loses_only_models_in_training(own_arrays, tmp_path):
     kept = {i: (tmp_path / f"experiment-{i}_8" / "keep.npy").stat().st_mtime_ns for i in Store(tmp_path).completed()}
     assert 2 <= len(kept) < 8
     Store(tmp_path).check_whole()
-    done = subprocess.run(slow_run(own_arrays, tmp_path), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True)
-    assert done.returncode == 0
+    assert run(*slow_run(own_arrays, tmp_path)).returncode == 0
     assert Store(tmp_path).completed() == set(range(8))
     assert all((tmp_path / f"experiment-{i}_8" / "keep.npy").stat().st_mtime_ns == t for i, t in kept.items())
     assert not list((tmp_path / ".work").iterdir())  # what the dead process left is swept
 
 
 def test_a_worker_that_is_killed_costs_one_model(own_arrays, tmp_path):
-    arguments = [*slow_run(own_arrays, tmp_path), "--num_experiments=3", "--epochs=150"]
+    arguments = command(*slow_run(own_arrays, tmp_path), "--num_experiments=3", "--epochs=150")
     run = subprocess.Popen(arguments, cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
     (worker,) = workers_of(run)
@@ -127,7 +122,7 @@ def test_a_worker_that_is_killed_costs_one_model(own_arrays, tmp_path):
 
 def test_a_worker_that_dies_while_it_has_no_model_costs_nothing(own_arrays, tmp_path):
     """The parent is stopped, so that its worker runs out of work, and only then is the worker killed."""
-    arguments = [*slow_run(own_arrays, tmp_path), "--num_experiments=3", "--epochs=5"]
+    arguments = command(*slow_run(own_arrays, tmp_path), "--num_experiments=3", "--epochs=5")
     run = subprocess.Popen(arguments, cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)
     os.kill(run.pid, signal.SIGSTOP)
@@ -154,7 +149,7 @@ def test_two_processes_share_one_logdir(task, tmp_path):
 
 def test_ctrl_c_keeps_what_is_complete(own_arrays, tmp_path):
     run = subprocess.Popen(
-        [*slow_run(own_arrays, tmp_path), "--num_experiments=200"],  # more than can be over before the signal
+        command(*slow_run(own_arrays, tmp_path), "--num_experiments=200"),  # more than can be over before the signal
         cwd=REPOSITORY, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     wait_for(lambda: (tmp_path / "config.json").exists() and len(Store(tmp_path).completed()) >= 1)

@@ -4,6 +4,7 @@ import atexit
 import functools
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,11 @@ def _server():
     return server
 
 
-def run(*arguments, module="mia_tf.train", **environment):
-    """Runs a command to its end, with what it prints; with another backend, in a new interpreter."""
+def run(*arguments, module="mia_tf.train", largest_file=resource.RLIM_INFINITY, **environment):
+    """Runs a command to its end, with what it prints; with another backend, in a new interpreter.
+
+    Files do not grow beyond `largest_file` bytes, as if the disk were full.
+    """
     environment = {name: str(value) for name, value in environment.items()}
     if "KERAS_BACKEND" in environment:
         return subprocess.run(
@@ -40,6 +44,8 @@ def run(*arguments, module="mia_tf.train", **environment):
             capture_output=True, text=True, timeout=300,
         )  # fmt: skip
     server, arguments = _server(), list(map(str, arguments))
+    # Forks have the server's limits.
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
     print(json.dumps([module, arguments, environment]), file=server.stdin, flush=True)
     return subprocess.CompletedProcess([module, *arguments], *json.loads(server.stdout.readline()))
 
