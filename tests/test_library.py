@@ -323,7 +323,7 @@ def test_the_headline_is_the_lowest_rate_that_accuses_ten_non_members():
     audit = mia_tf.audit(shadows, attacks=["lira_online_fixed"])
     shares = audit.about["headline"]["measured"]["all"]["metrics"]["tpr_at_fpr_0.1"]
     value, low, high = (f"{100 * share:.2f}" for share in shares)
-    sentence = f"at 10% false positives: {value} [{low}, {high}] by lira_online_fixed, the only attack that was run"
+    sentence = f"at 10% false positives: {value}% [{low}, {high}] by lira_online_fixed, the only attack that was run"
     assert audit.about["headline_fpr"] == 0.1 and sentence in str(audit)
     assert audit.about["headline"]["attack"] == "lira_online_fixed"
     assert audit.about["headline"]["measured"]["all"]["metrics"]["auroc"] == list(auroc(audit))

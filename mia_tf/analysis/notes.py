@@ -150,7 +150,8 @@ def _at_chance(attacked: ShadowModels, right: np.ndarray, trained_on: np.ndarray
         if right[k] <= right_by_chance(attacked.labels[attacked.models[k].member])
     ]
     if names:
+        verb = "is" if len(names) == 1 else "are"
         yield (
-            f"{len(names)} of {len(trained_on)} attacked models are no better than chance on their own training "
+            f"{len(names)} of {len(trained_on)} attacked models {verb} no better than chance on their own training "
             f"examples ({listed(names, 5)}). What learnt nothing cannot leak, so this audit may show too little."
         )

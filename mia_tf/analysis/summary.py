@@ -60,7 +60,8 @@ def _headline(fpr: float, headline: Mapping | None) -> str:
         return f"{rate}."
     count = headline["measured"][ALL]["num_targets"]
     targets = f"{count} target" + ("" if count == 1 else "s")
-    return f"{rate}: {percent(*triple)} by {headline['attack']}, {_CHOSEN[headline['chosen']]}, on {targets}."
+    value, low, high = (f"{100 * share:.2f}" for share in triple)
+    return f"{rate}: {value}% [{low}, {high}] by {headline['attack']}, {_CHOSEN[headline['chosen']]}, on {targets}."
 
 
 def metric_lines(frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
