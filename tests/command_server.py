@@ -7,9 +7,9 @@ answers with one of the exit code and what the command, and all processes that i
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
-import itertools
 import json
 import multiprocessing.context
 import os
@@ -47,10 +47,16 @@ class _ForkedPopen(popen_spawn_posix.Popen):
         self.sentinel, held = os.pipe()
         self.pid = os.fork()
         if not self.pid:
-            bounds = sorted({2, held, *self._fds, os.sysconf("SC_OPEN_MAX")})
-            for low, high in itertools.pairwise(bounds):
-                os.closerange(low + 1, high)
-            os._exit(pickle.loads(pickled)._bootstrap())
+            code = 1
+            try:
+                for number in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2, held, *self._fds}:
+                    with contextlib.suppress(OSError):  # the listing's own is closed already
+                        os.close(number)
+                code = pickle.loads(pickled)._bootstrap()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
         os.close(held)
         self.finalizer = util.Finalize(self, util.close_fds, (self.sentinel,))
 
