@@ -1,6 +1,6 @@
 """Runs commands in forks of one process that has imported what they share: a command that is refused takes 20 ms.
 
-Their worker processes are forks as well, and need not import the framework that they train with.
+Their worker processes are forks as well, and need not import the framework that they train with; not with --dp.
 
 It reads requests from stdin, one JSON list per line: the module, its arguments and its environment variables. It
 answers with one of the exit code and what the command, and all processes that it started, wrote to stdout and stderr.
@@ -73,7 +73,9 @@ def _become(module, arguments, environment, outputs):
         for descriptor, buffering, errors in ((1, -1, "strict"), (2, 1, "backslashreplace"))
     )
     signal.alarm(_SECONDS)
-    multiprocessing.context.SpawnProcess._Popen = _ForkedPopen
+    # With --dp the command itself builds a network, and TensorFlow does not survive a fork once it has begun to work.
+    if "--dp" not in arguments:
+        multiprocessing.context.SpawnProcess._Popen = _ForkedPopen
     sys.argv = [module, *arguments]
     sys.modules.pop(module, None)
     sys.path.insert(0, os.getcwd())
