@@ -133,13 +133,23 @@ def check_fits(config: ExperimentConfig, dataset: Dataset) -> None:
         from mia_tf.training import accounting
 
         accounting.guarantee(config, len(dataset.images))  # a target may be out of reach
-        if on_jax:  # whose gradients of each example need no rules of ours
-            return
-        with native_messages_held_back():
-            from mia_tf import models
-            from mia_tf.training.norm_rules import check_supported
+        if not on_jax:  # whose gradients of each example need no rules of ours
+            _elsewhere(_check_rules, training, dataset)
 
-            check_supported(models.build(training.arch, shape, dataset.num_classes, seed=0, norm=training.norm))
+
+def _elsewhere(work: Callable, training: TrainingConfig, dataset: Dataset):
+    """What `work` returns in a process of its own: one that builds a model keeps a GPU's memory."""
+    settings = training.arch, dataset.images.shape[1:], dataset.num_classes, training.norm
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(work, *settings).result()
+
+
+def _check_rules(arch: str, image_shape: tuple[int, ...], num_classes: int, norm: str) -> None:
+    with native_messages_held_back():
+        from mia_tf import models
+        from mia_tf.training.norm_rules import check_supported
+
+        check_supported(models.build(arch, image_shape, num_classes, seed=0, norm=norm))
 
 
 def _check_batch(config: ExperimentConfig, num_examples: int) -> None:
@@ -206,15 +216,8 @@ def model_bytes(dataset: Dataset, config: ExperimentConfig) -> int:
     epochs = set(range(training.save_steps, training.epochs + 1, training.save_steps)) if training.save_steps else set()
     if training.keep_ckpt:
         epochs.add(training.epochs)
-    weights = 4 * _num_weights(training, dataset) if epochs else 0  # float32
+    weights = 4 * _elsewhere(_count_weights, training, dataset) if epochs else 0  # float32
     return logits_bytes(dataset, config) + len(epochs) * weights
-
-
-def _num_weights(training: TrainingConfig, dataset: Dataset) -> int:
-    """The number of weights of a model, by a process of its own: one that builds a model keeps a GPU's memory."""
-    settings = training.arch, dataset.images.shape[1:], dataset.num_classes, training.norm
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(_count_weights, *settings).result()
 
 
 def _count_weights(arch: str, image_shape: tuple[int, ...], num_classes: int, norm: str) -> int:

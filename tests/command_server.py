@@ -1,6 +1,7 @@
 """Runs commands in forks of one process that has imported what they share: a command that is refused takes 20 ms.
 
-Their worker processes are forks as well, and need not import the framework that they train with; not with --dp.
+Their worker processes are forks as well, and need not import the framework that they train with. They fail if a command
+itself has built a network: TensorFlow does not survive a fork then.
 
 It reads requests from stdin, one JSON list per line: the module, its arguments and its environment variables. It
 answers with one of the exit code and what the command, and all processes that it started, wrote to stdout and stderr.
@@ -48,6 +49,7 @@ class _ForkedPopen(popen_spawn_posix.Popen):
         self.pid = os.fork()
         if not self.pid:
             code = 1
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the command's own handler is not its workers'
             try:
                 for number in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2, held, *self._fds}:
                     with contextlib.suppress(OSError):  # the listing's own is closed already
@@ -73,9 +75,7 @@ def _become(module, arguments, environment, outputs):
         for descriptor, buffering, errors in ((1, -1, "strict"), (2, 1, "backslashreplace"))
     )
     signal.alarm(_SECONDS)
-    # With --dp the command itself builds a network, and TensorFlow does not survive a fork once it has begun to work.
-    if "--dp" not in arguments:
-        multiprocessing.context.SpawnProcess._Popen = _ForkedPopen
+    multiprocessing.context.SpawnProcess._Popen = _ForkedPopen
     sys.argv = [module, *arguments]
     sys.modules.pop(module, None)
     sys.path.insert(0, os.getcwd())

@@ -53,7 +53,7 @@ def kept(dataset, **training):
 
 def test_the_disk_must_hold_the_weights_that_are_kept(monkeypatch, tmp_path):
     """Only logits were counted: thousands of checkpoints filled the disk after days."""
-    monkeypatch.setattr(preparation, "_num_weights", lambda training, dataset: 1000)
+    monkeypatch.setattr(preparation, "_elsewhere", lambda work, training, dataset: 1000)
     dataset = make_dataset()
     assert [kept(dataset, save_steps=steps) for steps in (0, 3, 7, 8)] == [0, 8000, 4000, 0]
     assert [kept(dataset, save_steps=steps, keep_ckpt=True) for steps in (0, 3, 7)] == [4000, 12000, 4000]

@@ -18,9 +18,9 @@ def archive(tmp_path_factory):
     return path
 
 
-def run(archive, logdir, *arguments):
+def run(archive, logdir, *arguments, **environment):
     where = (f"--dataset=npz:{archive}", f"--logdir={logdir}")
-    return train_commands.run(*where, "--num_experiments=4", *TINY, *arguments)
+    return train_commands.run(*where, "--num_experiments=4", *TINY, *arguments, **environment)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,10 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, archive, tmp_
     assert done.stdout == "" and not (tmp_path / "run").exists()
 
 
-def test_a_dry_run_states_the_promise_and_the_cost_and_leaves_nothing(archive, tmp_path):
+def test_a_dry_run_states_the_promise_and_the_cost_and_leaves_nothing(archive, tmp_path, tmp_path_factory):
+    """On a machine where nothing was measured."""
     arguments = ["--dry_run", "--dp", "--noise_multiplier=1.1", "--delta=0.1"]
-    done = run(archive, tmp_path / "run", *arguments)
+    done = run(archive, tmp_path / "run", *arguments, MIA_TF_CACHE=tmp_path_factory.mktemp("measured"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert list(tmp_path.iterdir()) == []
     assert "toy: 80 examples, cnn2-1-max" in done.stdout and "0 of 4 models present, 4 to train." in done.stdout

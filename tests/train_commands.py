@@ -35,7 +35,7 @@ def _server():
 def run(*arguments, module="mia_tf.train", largest_file=resource.RLIM_INFINITY, **environment):
     """Runs a command to its end, with what it prints; with another backend, in a new interpreter.
 
-    Files do not grow beyond `largest_file` bytes, as if the disk were full.
+    Files do not grow beyond `largest_file` bytes, as if the disk were full; not with another backend.
     """
     environment = {name: str(value) for name, value in environment.items()}
     if "KERAS_BACKEND" in environment:
