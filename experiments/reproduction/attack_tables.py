@@ -1,11 +1,14 @@
 """Tables 2, 3 and 5 of Choi et al.: every attack by mixture and selection, ours beside the paper's."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import comparisons, paper_numbers
 from experiments.reproduction.markdown import MIXTURES
-from experiments.reproduction.measured import Measured
+from experiments.reproduction.measured import Measured, title
 from experiments.reproduction.outcome import Outcome, footnote
 from mia_tf.figures import style
 from mia_tf.figures.attacks import CHANCE, LABELS
@@ -17,12 +20,15 @@ CHOSEN = "chosen by other models"
 
 
 def build(table: str, measured: dict[str, Measured]) -> Outcome:
-    """The rows of a table, and a figure for every mixture that has been run."""
+    """The rows of a table, and a figure for every mixture of the runs."""
     rows = attack_rows(paper_numbers.attack_numbers(table), measured)
     mixtures = dict.fromkeys(run.run.mixture for run in measured.values())
     compared = [row for run in measured.values() for row in comparisons.attack_rows(run)]
-    figures = {f"_{mixture}": _figure(table, rows, mixture, measured) for mixture in mixtures}
-    return Outcome({"": rows, "_comparisons": compared}, figures)
+
+    def draw(rows: Sequence[Mapping]) -> dict[str, Figure]:
+        return {f"_{mixture}": _figure(table, rows, mixture, measured) for mixture in mixtures}
+
+    return Outcome({"": rows, "_comparisons": compared}, draw=draw)
 
 
 def both_protocols(paper: list[dict]) -> list[dict]:
@@ -88,12 +94,14 @@ def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
     }
 
 
-def _figure(table: str, rows: list[dict], mixture: str, measured: dict[str, Measured]):
-    """The five attacks of the paper on one mixture."""
+def _figure(table: str, rows: Sequence[Mapping], mixture: str, measured: Mapping[str, Measured]) -> Figure:
+    """The five attacks of the paper on one mixture. Its rows are of the runs, or kept ones as text."""
     of_mixture = {name: run for name, run in measured.items() if run.run.mixture == mixture}
-    selections = {run.run.selection.replace("again", "none") for run in of_mixture.values()}
-    shown = [r for r in rows if r["mixture"] == mixture and r["selection"] in selections and r["attack"]]
-    labels = dict.fromkeys((r["attack"], r["selection"]) for r in shown)
+    present = {run.run.selection.replace("again", "none") for run in of_mixture.values()}
+    ours = [row for row in rows if row["mixture"] == mixture and row["attack"]]
+    kept = {row["selection"]: row for row in ours if row["selection"] not in present and row["num_models"] != ""}
+    shown = [row for row in ours if row["selection"] in present or row["selection"] in kept]
+    labels = dict.fromkeys((row["attack"], row["selection"]) for row in shown)
     figure = style.new_figure(9.6, 1.6 + 0.5 * len(labels))
     metrics = [metric for metric in CHANCE if any(row["metric"] == metric for row in shown)]
     panels = figure.subplots(1, len(metrics), sharey=True)
@@ -102,15 +110,29 @@ def _figure(table: str, rows: list[dict], mixture: str, measured: dict[str, Meas
             comparison.Pair(
                 f"{_ATTACKS[row['attack']]}, {row['selection']}".removesuffix(", none"),
                 row["population"],
-                None if row["note"] == ALONE else (row["ours"], row["ci_low"], row["ci_high"]),
-                (row["paper"], np.nan, np.nan),
+                None if row["note"] == ALONE else tuple(_number(row[cell]) for cell in ("ours", "ci_low", "ci_high")),
+                (_number(row["paper"]), np.nan, np.nan),
             )
             for row in shown
             if row["metric"] == metric
         ]
         comparison.draw_comparison(ax, pairs, LABELS[metric], logarithmic=metric != "auroc")
         ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
-    title = f"Table {table.removeprefix('table')} of Choi et al.: attacks on {MIXTURES[mixture]}"
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
-    footnote(figure, f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%.", of_mixture)
+    heading = f"Table {table.removeprefix('table')} of Choi et al.: attacks on {MIXTURES[mixture]}"
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title=heading)
+    words = f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%."
+    footnote(figure, "\n".join([words, *map(_kept, kept.values())]), of_mixture)
     return figure
+
+
+def _number(cell: float | str) -> float:
+    """A cell of a row, or of a kept one."""
+    return float(cell) if cell != "" else np.nan
+
+
+def _kept(row: Mapping) -> str:
+    """What a footnote says of the kept rows of a selection."""
+    groups = " + ".join(f"{int(row[group]):,}" for group in ("num_over", "num_under"))
+    note = f"; {row['note']}" if row["note"] else ""
+    about = f"{int(row['num_models']):,} models, {groups} examples{note}"
+    return f"{title(MIXTURES[row['mixture']], row['selection'])}, of an earlier run: {about}."

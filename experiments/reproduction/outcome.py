@@ -28,10 +28,12 @@ class Outcome:
         tables: end of the file's name ("" for the main one) -> rows of a CSV, all with the same keys; without rows
             there is no file.
         figures: end of the file's name -> Figure.
+        draw: draws such figures of the main table's rows, those kept from earlier runs too; their cells are text.
     """
 
     tables: Mapping[str, Sequence[Mapping]]
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    draw: Callable[[Sequence[Mapping]], Mapping[str, Figure]] = lambda _rows: {}
 
 
 Build = Callable[[dict[str, Measured]], Outcome]
@@ -52,24 +54,26 @@ def finished(options: argparse.Namespace, wanted: Sequence[str]) -> dict[str, Me
 def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) -> None:
     """Builds it and writes OUT/SCALE*.csv and OUT/SCALE*.png.
 
-    A CSV keeps its rows of runs that are not there now. The figures would lack them, and are then left as they are.
+    A CSV keeps its rows of runs that are not there now. Figures that would lack them are then left as they are.
     """
     out.mkdir(parents=True, exist_ok=True)
     present = {(run.run.mixture, run.run.selection) for run in measured.values()}
     kept: dict[Place, None] = {}
     with matplotlib.rc_context(style.RC):
         outcome = build(measured)
+        whole = {}
         for ending, rows in outcome.tables.items():
             path = out / f"{scale}{ending}.csv"
-            merged, places = with_kept(path, rows, present)
+            whole[ending], places = with_kept(path, rows, present)
             kept |= dict.fromkeys(places)
-            if merged:
-                write_rows(path, merged)
+            if whole[ending]:
+                write_rows(path, whole[ending])
                 print(path)
         if kept:
             names = ", ".join(" ".join(filter(None, place)) for place in kept)
-            print(f"Kept the numbers of runs that are not there: {names}. Figures without them are not drawn.")
-        for ending, figure in () if kept else outcome.figures.items():
+            print(f"Kept the numbers of runs that are not there: {names}. Figures that would lack them are not drawn.")
+        figures = {**({} if kept else outcome.figures), **outcome.draw(whole.get("", ()))}
+        for ending, figure in figures.items():
             figure.savefig(out / f"{scale}{ending}.png", dpi=130)
             print(out / f"{scale}{ending}.png")
 

@@ -3,8 +3,12 @@
 import csv
 
 import pytest
+from matplotlib.figure import Figure
 
+from experiments.reproduction import attack_tables
 from experiments.reproduction.kept_rows import with_kept
+from experiments.reproduction.outcome import Outcome
+from experiments.reproduction.outcome import write as write_outcome
 
 
 def row(mixture, selection, ours, **more):
@@ -58,3 +62,32 @@ def test_the_papers_numbers_beside_a_kept_run_are_kept_too(tmp_path):
     new = [row("a", "random", ""), row("a", "random", ""), row("b", "random", 0.2), row("c", "random", "")]
     merged, _ = with_kept(write(tmp_path / "cpu.csv", old), new, {("b", "random")})
     assert [(one["mixture"], str(one["ours"])) for one in merged] == [("a", "0.1"), ("a", ""), ("b", "0.2"), ("c", "")]
+
+
+def test_a_figure_of_the_rows_shows_the_kept_ones_and_others_are_left_as_they_are(tmp_path):
+    write(tmp_path / "smoke.csv", [row("a", "random", 0.1)])
+    drawn = []
+
+    def draw(rows):
+        drawn.extend(rows)
+        return {"_rows": Figure()}
+
+    outcome = Outcome({"": [row("b", "random", 0.2)]}, {"_runs": Figure()}, draw)
+    write_outcome(lambda _measured: outcome, {}, tmp_path, "smoke")
+    assert [each["mixture"] for each in drawn] == ["a", "b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["smoke.csv", "smoke_rows.png"]
+
+
+def test_kept_rows_of_attacks_are_drawn_and_said_to_be_of_an_earlier_run():
+    about = {"population": "under", "num_models": "64", "num_over": "10000", "num_under": "39", "note": "a sample"}
+    ours = {"attack": "carlini", "metric": "auroc", "paper": "0.99", "ci_low": "0.7", "ci_high": "0.8"}
+    kept = row("mnist_svhn", "subpopulation", "0.75", **about, **ours)
+    missing = row("mnist_svhn", "singletons", "", **about | {"num_models": ""}, **ours)
+    rate = {**kept, "metric": "tpr_at_fpr_0.001", "ours": "", "ci_low": "", "ci_high": ""}
+    figure = attack_tables._figure("table2", [kept, rate, missing], "mnist_svhn", {})
+    panel, of_rates = figure.axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["LiRA, subpopulation"]
+    assert {0.75, 0.99} <= {x for line in panel.lines for x in line.get_xdata()}
+    assert "not resolved" in [text.get_text() for text in of_rates.texts]
+    words = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    assert "(subpopulation), of an earlier run: 64 models, 10,000 + 39 examples; a sample." in words
