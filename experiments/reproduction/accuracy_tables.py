@@ -5,10 +5,16 @@ What the paper calls training accuracy is, by its numbers, that on all of D^tr, 
 86.3% (86.85) for D_U. So ours is beside it for all of D^tr ("pool"); that of a model's own members stands alone.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import paper_numbers
+from experiments.reproduction.judging import Triple, triple
+from experiments.reproduction.kept_rows import earlier_runs
+from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import Measured
 from experiments.reproduction.outcome import Outcome, footnote
 from mia_tf.analysis.statistics import mean_interval
@@ -22,17 +28,16 @@ SPLITS = {"members": "members", "pool": "all of $D^{tr}$", "test": "test"}
 
 def build(table: str, measured: dict[str, Measured]) -> Outcome:
     """The rows of a table, and its figure."""
-    runs = {run.run.mixture: run for run in measured.values()}
-    rows = accuracy_rows(table, runs)
-    shown = [row for row in rows if row["mixture"] in runs]
+    rows = accuracy_rows(table, {run.run.mixture: run for run in measured.values()})
+    return Outcome({"": rows}, draw=lambda rows: {"": _figure(table, rows, measured)})
+
+
+def _figure(table: str, rows: Sequence[Mapping[str, str]], measured: Mapping[str, Measured]) -> Figure:
+    """Every accuracy of the runs and of earlier ones."""
+    shown = [row for row in rows if row["num_models"]]
     figure = style.new_figure(6.2, 1.6 + 0.42 * len({(row["mixture"], row["split"]) for row in shown}))
     pairs = [
-        comparison.Pair(
-            f"{' + '.join(runs[row['mixture']].names)}, {SPLITS[row['split']]}",
-            row["group"],
-            (row["ours"], row["ci_low"], row["ci_high"]),
-            tuple(row["paper"] + side * row["paper_pm"] for side in (0, -1, 1)) if row["paper"] != "" else None,
-        )
+        comparison.Pair(f"{MIXTURES[row['mixture']]}, {SPLITS[row['split']]}", row["group"], triple(row), _paper(row))
         for row in shown
     ]
     ax = figure.subplots()
@@ -40,13 +45,23 @@ def build(table: str, measured: dict[str, Measured]) -> Outcome:
     ax.set_xlim(0, 1.02)  # whole markers at 100%
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     which = {"table1": "random under-represented examples", "table4": "singletons"}[table]
-    title = f"Table {table.removeprefix('table')} of Choi et al.: accuracy with {which}"
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
+    heading = f"Table {table.removeprefix('table')} of Choi et al.: accuracy with {which}"
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=heading)
     # Of 2,000 models a mean is known 45 times better than a single one.
-    widest = max(row["paper_pm"] for row in shown if row["paper_pm"] != "")
+    widest = max(float(row["paper_pm"]) for row in shown if row["paper_pm"])
     words = f"Ours is of the mean over models; the paper's (up to {100 * widest:.1f}% per side) is of single models."
-    footnote(figure, f"{comparison.WORDS} {words}", measured)
-    return Outcome({"": rows}, {"": figure})
+    present = {run.run.mixture for run in measured.values()}
+    earlier = earlier_runs({MIXTURES[row["mixture"]]: row for row in shown if row["mixture"] not in present})
+    footnote(figure, "\n".join(filter(None, (f"{comparison.WORDS} {words}", earlier))), measured)
+    return figure
+
+
+def _paper(row: Mapping[str, str]) -> Triple | None:
+    """The paper's number and its interval; None if it has none."""
+    if not row["paper"]:
+        return None
+    value, margin = float(row["paper"]), float(row["paper_pm"])
+    return value, value - margin, value + margin
 
 
 def accuracy_rows(table: str, runs: dict[str, Measured]) -> list[dict]:

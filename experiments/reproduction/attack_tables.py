@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from experiments.reproduction import comparison_figure as comparison
 from experiments.reproduction import comparisons, paper_numbers
+from experiments.reproduction.judging import triple
+from experiments.reproduction.kept_rows import earlier_runs
 from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import Measured, title
 from experiments.reproduction.outcome import Outcome, footnote
@@ -25,7 +27,7 @@ def build(table: str, measured: dict[str, Measured]) -> Outcome:
     mixtures = dict.fromkeys(run.run.mixture for run in measured.values())
     compared = [row for run in measured.values() for row in comparisons.attack_rows(run)]
 
-    def draw(rows: Sequence[Mapping]) -> dict[str, Figure]:
+    def draw(rows: Sequence[Mapping[str, str]]) -> dict[str, Figure]:
         return {f"_{mixture}": _figure(table, rows, mixture, measured) for mixture in mixtures}
 
     return Outcome({"": rows, "_comparisons": compared}, draw=draw)
@@ -94,12 +96,12 @@ def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
     }
 
 
-def _figure(table: str, rows: Sequence[Mapping], mixture: str, measured: Mapping[str, Measured]) -> Figure:
-    """The five attacks of the paper on one mixture. Its rows are of the runs, or kept ones as text."""
+def _figure(table: str, rows: Sequence[Mapping[str, str]], mixture: str, measured: Mapping[str, Measured]) -> Figure:
+    """The five attacks of the paper on one mixture, of the rows of the runs and of earlier ones."""
     of_mixture = {name: run for name, run in measured.items() if run.run.mixture == mixture}
     present = {run.run.selection.replace("again", "none") for run in of_mixture.values()}
     ours = [row for row in rows if row["mixture"] == mixture and row["attack"]]
-    kept = {row["selection"]: row for row in ours if row["selection"] not in present and row["num_models"] != ""}
+    kept = {row["selection"]: row for row in ours if row["selection"] not in present and row["num_models"]}
     shown = [row for row in ours if row["selection"] in present or row["selection"] in kept]
     labels = dict.fromkeys((row["attack"], row["selection"]) for row in shown)
     figure = style.new_figure(9.6, 1.6 + 0.5 * len(labels))
@@ -110,8 +112,8 @@ def _figure(table: str, rows: Sequence[Mapping], mixture: str, measured: Mapping
             comparison.Pair(
                 f"{_ATTACKS[row['attack']]}, {row['selection']}".removesuffix(", none"),
                 row["population"],
-                None if row["note"] == ALONE else tuple(_number(row[cell]) for cell in ("ours", "ci_low", "ci_high")),
-                (_number(row["paper"]), np.nan, np.nan),
+                None if row["note"] == ALONE else triple(row),
+                (float(row["paper"] or "nan"), np.nan, np.nan),
             )
             for row in shown
             if row["metric"] == metric
@@ -120,19 +122,7 @@ def _figure(table: str, rows: Sequence[Mapping], mixture: str, measured: Mapping
         ax.axvline(CHANCE[metric], color=style.GREY, linewidth=0.8, zorder=0)
     heading = f"Table {table.removeprefix('table')} of Choi et al.: attacks on {MIXTURES[mixture]}"
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title=heading)
+    earlier = earlier_runs({title(MIXTURES[mixture], selection): row for selection, row in kept.items()})
     words = f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%."
-    footnote(figure, "\n".join([words, *map(_kept, kept.values())]), of_mixture)
+    footnote(figure, "\n".join(filter(None, (words, earlier))), of_mixture)
     return figure
-
-
-def _number(cell: float | str) -> float:
-    """A cell of a row, or of a kept one."""
-    return float(cell) if cell != "" else np.nan
-
-
-def _kept(row: Mapping) -> str:
-    """What a footnote says of the kept rows of a selection."""
-    groups = " + ".join(f"{int(row[group]):,}" for group in ("num_over", "num_under"))
-    note = f"; {row['note']}" if row["note"] else ""
-    about = f"{int(row['num_models']):,} models, {groups} examples{note}"
-    return f"{title(MIXTURES[row['mixture']], row['selection'])}, of an earlier run: {about}."

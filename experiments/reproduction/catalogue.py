@@ -145,13 +145,15 @@ ENTRIES = (
         "figure7",
         "Figure 7 of Choi et al.: AUROC of LiRA on the over-represented group by the number of shadow models",
         _ALONE_AND_RANDOM,
-        partial(sweep_figures.sweep, "figure7", "auroc", sweep_figures.OVER),
+        partial(sweep_figures.sweep, "figure7", ("auroc",), sweep_figures.OVER),
     ),
     Entry(
         "figure8",
         "Figure 8 of Choi et al.: TPR of LiRA at 0.1% FPR by the number of shadow models",
         _RANDOM_AND_SINGLETONS,
-        partial(sweep_figures.sweep, "figure8", "tpr_at_fpr_0.001", sweep_figures.BOTH),
+        partial(
+            sweep_figures.sweep, "figure8", ("tpr_at_fpr_0.001", "tpr_at_fpr_0.001_per_target"), sweep_figures.BOTH
+        ),
     ),
     Entry(
         "figure9",

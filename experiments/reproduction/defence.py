@@ -10,6 +10,7 @@ import pandas as pd
 from experiments import figure4_dp
 from experiments.reproduction.measured import Measured
 from experiments.reproduction.outcome import Outcome
+from experiments.reproduction.paper_numbers import statements
 from mia_tf.analysis.dp_comparison import PLAIN, compare
 from mia_tf.figures import dp_pages
 
@@ -20,11 +21,12 @@ def build(measured: Mapping[str, Measured]) -> Outcome:
         return Outcome({})
     plain, dp = (run.folder for run in measured.values())
     compared = compare(plain, dp, labels=(PLAIN, "DP-SGD"), scratch=dp)
+    says = "\n".join(f"The paper: {statement['says']}" for statement in statements("figure4"))
     note = "stand-in data" if any(run.stand_in for run in measured.values()) else ""
     tables = {**compared.tables, "memorization_bins": figure4_dp.bins(compared)}
     return Outcome(
         {"" if name == "memorization" else f"_{name}": _rows(table, note) for name, table in tables.items()},
-        {"" if name == "memorization" else f"_{name}": figure for name, figure in dp_pages.pages(compared)},
+        {"" if name == "memorization" else f"_{name}": figure for name, figure in dp_pages.pages(compared, says)},
     )
 
 

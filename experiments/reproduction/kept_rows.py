@@ -15,6 +15,16 @@ def place_of(row: Mapping) -> Place:
     return str(row.get("mixture", "")), str(row.get("selection", ""))
 
 
+def earlier_runs(rows: Mapping[str, Mapping[str, str]]) -> str:
+    """What a footnote says of kept runs: title -> one of its rows; "" for none."""
+    about = []
+    for title, row in rows.items():
+        sizes = [f"{int(row[group]):,}" for group in ("num_over", "num_under") if row.get(group)]
+        examples = f"{' + '.join(sizes)} examples" if sizes else ""
+        about.append(", ".join(filter(None, (title, f"{int(row['num_models']):,} models", examples, row.get("note")))))
+    return f"Of earlier runs: {'; '.join(about)}." if about else ""
+
+
 def with_kept(path: Path, rows: Sequence[Mapping], present: Collection[Place]) -> tuple[list[Mapping], list[Place]]:
     """Returns the rows to write, and the places whose rows are taken from the CSV as it is.
 

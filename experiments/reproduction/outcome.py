@@ -1,6 +1,7 @@
 """What a table or figure comes to, from its runs to its files: results/NAME/SCALE.*."""
 
 import argparse
+import csv
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,12 +29,12 @@ class Outcome:
         tables: end of the file's name ("" for the main one) -> rows of a CSV, all with the same keys; without rows
             there is no file.
         figures: end of the file's name -> Figure.
-        draw: draws such figures of the main table's rows, those kept from earlier runs too; their cells are text.
+        draw: draws such figures of the rows of the main CSV as it was written, those of earlier runs too.
     """
 
     tables: Mapping[str, Sequence[Mapping]]
     figures: Mapping[str, Figure] = field(default_factory=dict)
-    draw: Callable[[Sequence[Mapping]], Mapping[str, Figure]] = lambda _rows: {}
+    draw: Callable[[Sequence[Mapping[str, str]]], Mapping[str, Figure]] = lambda _rows: {}
 
 
 Build = Callable[[dict[str, Measured]], Outcome]
@@ -61,21 +62,28 @@ def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) ->
     kept: dict[Place, None] = {}
     with matplotlib.rc_context(style.RC):
         outcome = build(measured)
-        whole = {}
         for ending, rows in outcome.tables.items():
             path = out / f"{scale}{ending}.csv"
-            whole[ending], places = with_kept(path, rows, present)
+            merged, places = with_kept(path, rows, present)
             kept |= dict.fromkeys(places)
-            if whole[ending]:
-                write_rows(path, whole[ending])
+            if merged:
+                write_rows(path, merged)
                 print(path)
         if kept:
             names = ", ".join(" ".join(filter(None, place)) for place in kept)
             print(f"Kept the numbers of runs that are not there: {names}. Figures that would lack them are not drawn.")
-        figures = {**({} if kept else outcome.figures), **outcome.draw(whole.get("", ()))}
-        for ending, figure in figures.items():
+        written = read_rows(out / f"{scale}.csv")
+        for ending, figure in {**({} if kept else outcome.figures), **outcome.draw(written)}.items():
             figure.savefig(out / f"{scale}{ending}.png", dpi=130)
             print(out / f"{scale}{ending}.png")
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV; none if there is no such file."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def write_rows(path: Path, rows: Sequence[Mapping]) -> None:

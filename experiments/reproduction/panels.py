@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.reproduction.judging import Triple
+from experiments.reproduction.judging import Triple, triple
+from experiments.reproduction.kept_rows import earlier_runs
 from experiments.reproduction.markdown import MIXTURES
 from experiments.reproduction.measured import LIRA_SWEPT, Measured, title
 from experiments.reproduction.ood_readings import READINGS
@@ -81,47 +82,73 @@ def draw_memorization_histogram(ax: Axes, run: Measured) -> None:
 
 
 def sweep_page(
-    lines: Sequence[tuple[Sequence[tuple[str, str]], str]],
+    lines: Sequence[tuple[Sequence[tuple[str, str]], str, str]],
+    rows: Sequence[Mapping[str, str]],
     measured: Mapping[str, Measured],
-    metric: str,
     item: str,
     words: str,
 ) -> Figure:
-    """A page of a metric against the number of shadow models, with a panel for every run, made or not, and one legend.
+    """A page of metrics against the number of shadow models, with a panel for every run, made or not, and one legend.
 
     Args:
-        lines: per line of panels the mixture and selection of each, and the population that is attacked.
+        lines: per line of panels the mixture and selection of each, the population that is attacked, and the metric.
+        rows: of `sweep_rows`, as text, those of earlier runs too.
         measured: the runs that were made.
-        metric: of `Audit.swept`.
         item, words: as for `page`.
     """
-    made = {(run.run.mixture, run.run.selection): run for run in measured.values()}
-    across = max(len(places) for places, _ in lines)
+    made = {(row["mixture"], row["selection"]): row for row in rows}
+    drawn = {
+        (*place, population, metric): _of_rows(rows, (*place, population, metric))
+        for places, population, metric in lines
+        for place in places
+    }
+    # A metric that no run of a line was measured in, though they were made, has no line.
+    lines = [
+        (places, *what)
+        for places, *what in lines
+        if any(drawn[*place, *what] for place in places) or not any(place in made for place in places)
+    ]
+    across = max(len(places) for places, *_ in lines)
     figure = style.new_figure(_SWEEP_WIDTH * across, 0.5 + _SWEEP_HEIGHT * len(lines))
     entries = {}
-    for axes, (places, population) in zip(figure.subplots(len(lines), across, squeeze=False), lines, strict=True):
+    for axes, (places, population, metric) in zip(
+        figure.subplots(len(lines), across, squeeze=False), lines, strict=True
+    ):
         for ax, place in zip(axes, places, strict=False):
-            if place in made:
-                sweep.draw_sweep(ax, metric, _swept(made[place], metric, population))
+            if values := drawn[*place, population, metric]:
+                sweep.draw_sweep(ax, metric, values)
                 entries |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
             else:
-                _draw_absent(ax)
+                _draw_absent(ax, "not measured" if place in made else "not run")
             ax.set_title(title(MIXTURES[place[0]], place[1]).replace(" (", "\n("))
         for ax in [ax for ax in axes if ax.get_ylabel()][1:]:
             ax.set_ylabel("")
         for ax in axes[len(places) :]:
             ax.remove()
     figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries))
-    footnote(figure, words, measured, item)
+    present = {(run.run.mixture, run.run.selection) for run in measured.values()}
+    kept = {place: row for place, row in made.items() if place not in present}
+    earlier = earlier_runs({title(MIXTURES[mixture], kind): row for (mixture, kind), row in kept.items()})
+    footnote(figure, "\n".join(filter(None, (words, earlier))), measured, item)
     return figure
 
 
-def _draw_absent(ax: Axes) -> None:
-    """A frame for a run that was not made."""
+def _of_rows(rows: Sequence[Mapping[str, str]], key: tuple[str, ...]) -> dict[str, dict[float, Triple]]:
+    """The rows of a mixture, selection, population and metric as `_swept` has them."""
+    cells: dict[str, dict[float, Triple]] = {}
+    for row in rows:
+        if tuple(row[name] for name in ("mixture", "selection", "population", "metric")) == key:
+            size = np.inf if row["num_shadow"] == "all" else float(row["num_shadow"])
+            cells.setdefault(row["attack"], {})[size] = triple(row)
+    return cells
+
+
+def _draw_absent(ax: Axes, why: str) -> None:
+    """A frame for numbers that are not there."""
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set(visible=True, color=style.GREY, linestyle=(0, (4, 4)))
-    ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", va="center", color=style.GREY)
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=style.GREY)
 
 
 def _swept(run: Measured, metric: str, population: str) -> dict[str, dict[float, Triple]]:

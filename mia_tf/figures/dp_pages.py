@@ -18,11 +18,16 @@ _LEAKS = ("auroc", "tpr_at_fpr_0.001_per_target")
 """What `frontier_page` shows of an attack, a row of panels each."""
 _DOT = 0.2
 """Inches of a run's dot in the row of an attack: room for the words that say it is not resolved."""
+_NOISE = {"noise": "noise_multiplier", "clip": "l2_norm_clip"}
 _POPULATIONS = {"all": "All examples", "under": "Under-represented examples"}
 
 
-def pages(comparison) -> Iterator[tuple[str, Figure]]:
+def pages(comparison, words: str = "") -> Iterator[tuple[str, Figure]]:
     """Draws every figure of a comparison; yields its name and itself, one after the other.
+
+    Args:
+        comparison: of runs that a figure can tell apart.
+        words: what else every footnote says.
 
     Raises:
         InputError: there are more runs than `dp_runs.MAX_RUNS`.
@@ -30,7 +35,7 @@ def pages(comparison) -> Iterator[tuple[str, Figure]]:
     plain, labels = comparison.plain, list(comparison.audits)
     titles, series = {"all": "all", **_titles(plain)}, draw.run_series(labels)
     scale = f"{plain.num_models} models of the same subsets in each run, {len(plain.records):,} examples."
-    scale = f"{scale}\n{plain.about['stand_in']}".strip()
+    scale = "\n".join(filter(None, (*_promises(comparison), words, scale, plain.about["stand_in"])))
 
     figure = style.new_figure(3.2 * len(labels), 3.6 + further_height(plain))
     panels = figure.subplots(1, len(labels), sharex=True, sharey=True)
@@ -121,6 +126,16 @@ def frontier_page(comparison, attack: str) -> Figure:
     style.footnote(figure, f"{caption}\n{plain.about['stand_in']}".strip())
     frontier.label_points(figure, panels)
     return figure
+
+
+def _promises(comparison) -> Iterator[str]:
+    """A sentence per run with DP: its guarantee."""
+    for label, bounds in comparison.upper_bounds.items():
+        run = comparison.hparams[label]
+        epsilons = " and ".join(f"{bound:.3g} by {accountant.upper()}" for accountant, bound in bounds.items())
+        settings = [f"{name} {run[key]:.3g}" for name, key in _NOISE.items() if run.get(key) is not None]
+        promise = ", ".join([f"epsilon {epsilons} at delta {run['delta']:g}", *settings])
+        yield f"{style.literal(label)}: {promise}."
 
 
 def _titles(audit) -> dict[str, str]:

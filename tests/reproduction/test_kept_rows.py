@@ -90,4 +90,4 @@ def test_kept_rows_of_attacks_are_drawn_and_said_to_be_of_an_earlier_run():
     assert {0.75, 0.99} <= {x for line in panel.lines for x in line.get_xdata()}
     assert "not resolved" in [text.get_text() for text in of_rates.texts]
     words = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
-    assert "(subpopulation), of an earlier run: 64 models, 10,000 + 39 examples; a sample." in words
+    assert "Of earlier runs: MNIST + SVHN (subpopulation), 64 models, 10,000 + 39 examples, a sample." in words

@@ -29,11 +29,25 @@ def test_sweeps_go_to_all_models_and_what_was_not_run_has_its_place(run):
     outcome = sweep_figures.figure3({"mnist_svhn_random": run})
     rows = [(row["attack"], row["num_shadow"], row["ours"]) for row in outcome.tables[""]]
     assert rows == [("rmia", 1, 0.7), ("rmia", 2, 0.8), ("rmia", "all", 0.9)]
-    figure = outcome.figures[""]
+    written = [{name: str(cell) for name, cell in row.items()} for row in outcome.tables[""]]
+    figure = outcome.draw(written)[""]
     texts = [text for text, _ in drawn_texts(figure)]
     assert texts.count("not run") == 9 and texts.count("RMIA") == 1 and texts.count("AUROC") == 1
     assert {"MNIST + SVHN\n(random)", "CIFAR-10 + CIFAR-100\n(highly memorized)", "all"} <= set(texts)
     assert layout_faults(figure, annotated=True) == []
+
+
+def test_a_sweep_shows_earlier_runs_and_no_line_of_what_none_of_them_was_measured_in(run):
+    runs = {"mnist_svhn_random": run}
+    outcome = sweep_figures.sweep("figure8", ("auroc", "tpr_at_fpr_0.001"), {"random": "under"}, runs)
+    written = [{name: str(cell) for name, cell in row.items()} for row in outcome.tables[""]]
+    earlier = [{**row, "mixture": "cifar10_cifar100", "note": "a sample"} for row in written]
+    figure = outcome.draw(written + earlier)[""]
+    texts = [text for text, _ in drawn_texts(figure)]
+    assert texts.count("not run") == 3 and "not measured" not in texts
+    assert "Of earlier runs: CIFAR-10 + CIFAR-100 (random), 12 models, a sample." in figure.get_supxlabel()
+    both = outcome.draw([*written, *earlier, {**written[0], "metric": "tpr_at_fpr_0.001"}])[""]
+    assert [text for text, _ in drawn_texts(both)].count("not measured") == 1
 
 
 def test_histograms_of_privacy_scores_lie_over_one_another():
