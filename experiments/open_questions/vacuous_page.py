@@ -22,7 +22,8 @@ to norm 1 and draws Poisson batches; delta is {delta:g}. Without DP batches are 
 gradient is limited to norm 1, the default: without this limit trials at rates 0.1 and 0.2 diverged. Every model is
 attacked in turn with all others. Intervals are 95%; differences are paired. All numbers are in
 [vacuous_guarantees.csv](vacuous_guarantees.csv).
-The SVHN digits are those of all pages here ([data](../README.md#what-was-run)): 10% were cropped again, and 35% of the test images are ones.
+The SVHN digits are those of all pages here ([data](../README.md#what-was-run)): 10% were
+cropped again, and 35% of the test images are ones.
 
 ![Leak against accuracy, with epsilon at each point](vacuous_guarantees.png)
 
