@@ -1,8 +1,9 @@
 """Rows of an earlier CSV whose runs are elsewhere: a table that is made anew keeps them."""
 
-import csv
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+
+from experiments.reproduction import sources
 
 Place = tuple[str, str]
 """Mixture and selection; the selection is "" in a table of one selection alone."""
@@ -36,10 +37,9 @@ def with_kept(path: Path, rows: Sequence[Mapping], present: Collection[Place]) -
     Only rows of places that are not present are kept, and only if one of them is of a run. They take the place of the
     new rows of these places, which are of none. New columns are empty in them.
     """
-    if not path.exists() or not rows or "mixture" not in rows[0]:
+    old = sources.rows(path.parent, path.name)
+    if not old or not rows or "mixture" not in rows[0]:
         return list(rows), []
-    with open(path, newline="") as file:
-        old = list(csv.DictReader(file))
     mixtures = {mixture for mixture, _ in present}
 
     def is_present(place: Place) -> bool:

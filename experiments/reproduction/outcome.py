@@ -1,7 +1,6 @@
 """What a table or figure comes to, from its runs to its files: results/NAME/SCALE.*."""
 
 import argparse
-import csv
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import runs
+from experiments.reproduction import sources
 from experiments.reproduction.kept_rows import Place, with_kept
 from experiments.reproduction.measured import Measured, read
 from experiments.reproduction.paper_numbers import statements
@@ -72,18 +72,10 @@ def write(build: Build, measured: dict[str, Measured], out: Path, scale: str) ->
         if kept:
             names = ", ".join(" ".join(filter(None, place)) for place in kept)
             print(f"Kept the numbers of runs that are not there: {names}. Figures that would lack them are not drawn.")
-        written = read_rows(out / f"{scale}.csv")
+        written = sources.rows(out, f"{scale}.csv")
         for ending, figure in {**({} if kept else outcome.figures), **outcome.draw(written)}.items():
             figure.savefig(out / f"{scale}{ending}.png", dpi=130)
             print(out / f"{scale}{ending}.png")
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV; none if there is no such file."""
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def write_rows(path: Path, rows: Sequence[Mapping]) -> None:

@@ -3,6 +3,7 @@
 import csv
 import shutil
 import sys
+from types import SimpleNamespace
 
 import matplotlib.image
 import numpy as np
@@ -13,6 +14,7 @@ from refusals import refuses
 
 from experiments import __main__ as command
 from experiments import claims, commands, memorized_alone, runs
+from experiments.reproduction import defence, outcome
 from experiments.reproduction.catalogue import CATALOGUE
 from experiments.reproduction.outcome import RESULTS
 from mia_tf.analyze import analyze
@@ -158,6 +160,17 @@ def test_figure_4_has_less_memorization_with_privacy(made):
     assert {row["note"].split("; ")[-1] for row in rows(results, "figure4", "_attacks")} == {"stand-in data"}
 
 
+def test_figure_4_states_the_guarantee_and_what_the_paper_says(made):
+    folder, _ = made
+    options = SimpleNamespace(runs=folder, scale="smoke")
+    figures = defence.build(outcome.finished(options, runs.defence("smoke"))).figures
+    assert list(figures) == ["", "_accuracy", "_attacks", "_epsilon"]
+    for figure in figures.values():
+        words = figure.get_supxlabel().replace("\n", " ")
+        assert "DP-SGD: epsilon 3.19 by RDP and 2.93 by PLD" in words
+        assert "The paper: DP-SGD at epsilon 3.2 (noise 1.3, clip 1, 100 epochs)" in words
+
+
 def test_the_onion_is_nothing_without_its_control(made, tmp_path):
     folder, _ = made
     shutil.copytree(folder / "smoke" / "mnist_svhn_onion", tmp_path / "smoke" / "mnist_svhn_onion")
@@ -212,6 +225,8 @@ def test_sweeps_end_with_all_models(made):
     }
     for name, expected in challenges.items():
         assert {(row["selection"], row["population"]) for row in rows(results, name)} == expected
+    both = {"tpr_at_fpr_0.001", "tpr_at_fpr_0.001_per_target"}
+    assert {row["metric"] for row in rows(results, "figure8")} == both
 
 
 def test_figure_2_is_of_random_examples_and_of_singletons(made):
@@ -225,14 +240,17 @@ def test_the_page_has_the_numbers_of_the_csvs(made):
     _, results = made
     text = (results / "README.md").read_text()
     assert "| MNIST + SVHN | singletons | 120 | 24 | 12 | stand-in data |" in text
-    (row,) = [
-        row
+    numbers = {
+        row["metric"]: [float(row[key] or "nan") for key in ("ours", "ci_low", "ci_high")]
         for row in rows(results, "table2")
         if (row["attack"], row["selection"], row["population"]) == ("carlini", "singletons", "under")
-        and (row["mixture"], row["metric"]) == ("mnist_svhn", "auroc")
-    ]
-    value, low, high = (float(row[key]) for key in ("ours", "ci_low", "ci_high"))
+        and row["mixture"] == "mnist_svhn"
+    }
+    value, low, high = numbers["auroc"]
     assert f"{value:.3f} [{low:.3f}, {high:.3f}] (1.00)" in text
+    assert "| TPR at 0.1% FPR pooled, all | under | per target, all | under |" in text
+    value, low, high = (100 * number for number in numbers["tpr_at_fpr_0.001_per_target"])
+    assert f"{value:.2f}% [{low:.2f}, {high:.2f}] (100%) |" in text
     assert claims.page(text, results, ("smoke",)) == text
 
 
