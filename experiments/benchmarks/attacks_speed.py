@@ -44,7 +44,7 @@ from mia_tf.shadow.shadow_models import ShadowModels
 SIZES = ((32, 2000), (32, 4000), (64, 2000), (64, 4000))
 FULL_SIZES = ((128, 10000), (128, 20000), (256, 10000), (256, 20000))
 """Models and examples."""
-CAPS = (1000, 3000, 10000, 30000)
+CAPS = (2500, 5000, 10000)
 _SHARED = "reading, logits and fits of phi"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from mia_tf.analysis import per_target
 from mia_tf.analysis.roc import Pool
+from mia_tf.analysis.score_order import descending_keys, num_below
 from mia_tf.analysis.statistics import binomial_bounds, bootstrap_offsets, redraws, widest
 
 FPR_LEVELS = (0.1, 0.01, 0.001, 0.0001)
@@ -196,13 +197,13 @@ def _bootstrap(
         (2, REPLICATES, metrics) offsets, and bool by metric: too few blocks of examples make it up for a bootstrap to
         see how it varies. A rate is taken at its one of the thresholds.
     """
-    descending = np.unique(-edges[np.isfinite(edges)]).astype(np.float32)  # they are scores of the pool, hence float32
+    keys_of_edges = np.unique(descending_keys(edges[np.isfinite(edges)]))
     num_examples = len(population.examples)
     num_units = min(_EXAMPLE_BLOCKS, num_examples)
     unit_of_row = np.random.default_rng([seed, 0]).permutation(num_examples) % num_units
-    weights = [np.zeros((2, units, len(descending))) for units in (population.keep.shape[1], num_units)]
+    weights = [np.zeros((2, units, len(keys_of_edges))) for units in (population.keep.shape[1], num_units)]
     for part, member, sizes, rows, targets in population.pairs(scores):
-        bins = np.searchsorted(descending, -part.astype(np.float32))
+        bins = num_below(descending_keys(part), keys_of_edges)
         for table, units in zip(weights, (targets, unit_of_row[rows]), strict=True):
             cells = np.ravel_multi_index((member.astype(np.int64), units, bins), table.shape)
             weight = None if sizes is None else 1 / sizes
@@ -215,7 +216,7 @@ def _bootstrap(
     )
     nonmembers, members = weights[1]
     few = [_lacks_by_few(members, nonmembers)] * 2  # AUROC and advantage
-    for cut in np.searchsorted(descending, -thresholds, side="right"):
+    for cut in np.searchsorted(keys_of_edges, descending_keys(thresholds), side="right"):
         sides = members[:, :cut], members[:, cut:]
         few.append(any(np.count_nonzero(side.any(axis=1)) < _FEW for side in sides))
     return offsets, np.array(few)

@@ -15,8 +15,8 @@ _EXAMPLE_REPLICATES = 200
 _UNITS = 256
 """Blocks of examples that are drawn again together."""
 _FEW = 20
-_TARGETS = 64
-"""Targets whose scores are copied at a time."""
+_TARGETS = 16
+"""Targets that are measured together: few, so that their scores stay in the caches."""
 
 
 def per_target_tpr(
@@ -40,26 +40,30 @@ def per_target_tpr(
     """
     rows = np.flatnonzero(examples)
     unit_of_row = np.random.default_rng([seed, 0]).permutation(len(examples))[rows] % _UNITS
+    rows = rows[np.argsort(unit_of_row, kind="stable")]
+    units, unit_of_row = np.unique(np.sort(unit_of_row), return_inverse=True)
     # The first are the examples as they are.
-    weights = np.vstack([np.ones(_UNITS), redraws(_UNITS, seed, 3)[:_EXAMPLE_REPLICATES]])
+    weights = np.vstack([np.ones(_UNITS), redraws(_UNITS, seed, 3)[:_EXAMPLE_REPLICATES]])[:, units]
     rates, nonmembers = [], []
     recognised_once, missed = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for first in range(0, keep.shape[1], _TARGETS):
         targets = slice(first, first + _TARGETS)
-        for column, member in zip(scores[rows, targets].T, keep[rows, targets].T, strict=True):
-            known = ~np.isnan(column)
-            inside, outside = known & member, known & ~member
-            if not (inside.any() and outside.any()):
-                continue
-            shares = None if sizes is None else 1 / np.where(member, sizes[1, rows], sizes[0, rows])
-            rates.append(_rates(column, inside, outside, unit_of_row, weights, shares))
-            nonmembers.append(np.count_nonzero(outside))
-            recognised = inside & (column > _excluded(column[outside], None if shares is None else shares[outside]))
-            recognised_once |= recognised
-            missed |= inside & ~recognised
+        columns, member = np.ascontiguousarray(scores[rows, targets].T), keep[rows, targets].T
+        known = ~np.isnan(columns)
+        inside, outside = known & member, known & ~member
+        both = inside.any(axis=1) & outside.any(axis=1)
+        if not both.any():
+            continue
+        columns, inside, outside = columns[both], inside[both], outside[both]
+        shares = None if sizes is None else 1 / np.where(member[both], sizes[1, rows], sizes[0, rows])
+        of_targets, recognised = _rates(columns, inside, outside, unit_of_row, weights, shares)
+        rates.append(of_targets)
+        nonmembers += outside.sum(axis=1).tolist()
+        recognised_once |= recognised.any(axis=0)
+        missed |= (inside & ~recognised).any(axis=0)
     if not rates:
         return (np.nan, np.nan, np.nan), "no target has both members and non-members"
-    rates = np.array(rates)
+    rates = np.concatenate(rates, axis=1).T
     value = float(rates[:, 0].mean())
     known = ~np.isnan(rates[:, 1:])  # a draw of few examples can have no member
     drawn = np.where(known, rates[:, 1:], 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -77,16 +81,6 @@ def per_target_tpr(
     return (value, low, high), note
 
 
-def _excluded(nonmembers: np.ndarray, shares: np.ndarray | None) -> float:
-    """The score that must be exceeded: counting its non-members too, the FPR is no longer below LEVEL."""
-    if shares is None:
-        allowed = int(np.ceil(LEVEL * len(nonmembers) * (1 - 1e-12))) - 1
-        return float(np.partition(nonmembers, len(nonmembers) - 1 - allowed)[len(nonmembers) - 1 - allowed])
-    highest_first = np.argsort(-nonmembers)
-    false = np.cumsum(shares[highest_first])
-    return float(nonmembers[highest_first][np.searchsorted(false, LEVEL * false[-1] * (1 - 1e-12))])
-
-
 def _rates(
     scores: np.ndarray,
     inside: np.ndarray,
@@ -94,35 +88,51 @@ def _rates(
     unit_of_row: np.ndarray,
     weights: np.ndarray,
     shares: np.ndarray | None,
-) -> np.ndarray:
-    """(R,) the TPR of one target, for each draw of weights (R, _UNITS) of blocks of examples; NaN without a member.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The TPR of T targets, each with members (T, n) `inside` and non-members (T, n) `outside`.
 
-    Pairs weigh `shares` (n,) as well, or all alike if these are None.
+    Rows are sorted by their blocks of examples, `unit_of_row` (n,) in [0, U), of which none is empty. Pairs weigh
+    `shares` (T, n), or all alike if these are None.
+
+    Returns:
+        (R, T) rates for each draw of weights (R, U) of the blocks, NaN without a member; and (T, n) bool, the members
+        that are recognised by the first draw.
     """
+    num_targets, num_rows = scores.shape
     # A draw leaves out a block in three: this many of the highest non-members never all have weight 0.
-    allowed = LEVEL * np.count_nonzero(outside)
+    allowed = LEVEL * outside.sum(axis=1)
     if shares is not None:  # the lightest first is the worst case
-        allowed *= shares[outside].mean() / shares[outside].min()
-    kept = min(np.count_nonzero(outside), int(4 * allowed) + 40)
-    candidates = np.flatnonzero(outside)
-    candidates = candidates[np.argpartition(-scores[candidates], kept - 1)[:kept]]
-    candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
-    drawn = weights[:, unit_of_row[candidates]]
-    if shares is not None:
-        drawn = drawn * shares[candidates]
-    false = np.cumsum(drawn, axis=1)
+        lightest = np.where(outside, shares, np.inf).min(axis=1)
+        allowed *= (shares * outside).sum(axis=1) / outside.sum(axis=1) / lightest
+    kept = min(num_rows, int(4 * allowed.max()) + 40)
+    scores = np.maximum(scores, np.finfo(scores.dtype).min)  # below all of these stands who is no non-member
+    highest = np.where(outside, scores, -np.inf)
+    candidates = np.argpartition(highest, num_rows - kept, axis=1)[:, num_rows - kept :]
+    order = np.argsort(-np.take_along_axis(highest, candidates, axis=1), axis=1, kind="stable")
+    candidates = np.take_along_axis(candidates, order, axis=1)
+    of_candidates = np.take_along_axis(highest, candidates, axis=1)
+    shares_of = np.take_along_axis(outside if shares is None else shares * outside, candidates, axis=1)
+    false = np.cumsum(weights[:, unit_of_row[candidates]] * shares_of, axis=2)  # (R, T, kept)
+    starts = np.searchsorted(unit_of_row, np.arange(weights.shape[1]))
     all_false, all_right = (
-        weights @ np.bincount(unit_of_row[side], None if shares is None else shares[side], minlength=_UNITS)
+        weights @ np.add.reduceat(side if shares is None else side * shares, starts, axis=1, dtype=np.float64).T
         for side in (outside, inside)
     )
     limit = LEVEL * all_false * (1 - 1e-12)
-    last = np.minimum((false < limit[:, None]).sum(axis=1), kept - 1)  # the first whose FPR reaches the level
+    last = np.minimum((false < limit[..., None]).sum(axis=2), kept - 1)  # the first whose FPR reaches the level
     # A member is recognised above the k-th candidate if at most k candidates score as high as it does.
-    beaten = np.searchsorted(-scores[candidates], -scores[inside], side="right")
     # Most members are below all that a draw can exclude: only the others are counted by their rank.
     ranks = int(last.max()) + 1
-    high = beaten < ranks
-    cells = unit_of_row[inside][high] * ranks + beaten[high]
-    by_rank = np.bincount(cells, None if shares is None else shares[inside][high], minlength=_UNITS * ranks)
-    right = (weights @ by_rank.reshape(_UNITS, ranks)).cumsum(axis=1)[np.arange(len(weights)), last]
-    return np.divide(right, all_right, out=np.full(len(weights), np.nan), where=all_right > 0)
+    above = of_candidates[:, :ranks]
+    high = inside & (scores > above[:, -1:])
+    beaten = [
+        np.searchsorted(-most, -own[its], side="right") for most, own, its in zip(above, scores, high, strict=True)
+    ]
+    targets, rows = np.nonzero(high)
+    cells = (unit_of_row[rows] * num_targets + targets) * ranks + np.concatenate(beaten)
+    by_rank = np.bincount(cells, None if shares is None else shares[high], minlength=weights.shape[1] * above.size)
+    right = (weights @ by_rank.reshape(len(starts), -1)).reshape(-1, *above.shape).cumsum(axis=2)
+    right = np.take_along_axis(right, last[..., None], axis=2)[..., 0]
+    rates = np.divide(right, all_right, out=np.full(right.shape, np.nan), where=all_right > 0)
+    excluded = of_candidates[np.arange(num_targets), last[0]]
+    return rates, inside & (scores > excluded[:, None])

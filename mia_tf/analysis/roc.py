@@ -1,7 +1,8 @@
 """Receiver operating characteristics of pooled scores, exact and in 8 bytes per pair.
 
 2,000 targets x 61,000 examples are 122 million (score, membership) pairs. Each is packed into one unsigned integer, and
-the integers have the order of the scores. So one in-place sort is all that memory and time are spent on.
+the integers have the order of the scores. So one in-place sort is all that memory and time are spent on. Few pairs are
+sorted faster, in 24 bytes more per pair.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mia_tf.analysis.score_order import ascending, descending_keys, scores_of
+
 _CHUNK = 1 << 16
 """Pairs whose corners are computed at a time: small enough for the caches, and for memory."""
 _FEW_PAIRS = 1 << 21
-"""With no more pairs than this, all corners are kept between the two passes."""
+"""With no more pairs than this, speed is worth memory."""
 _MEMBER = np.uint64(1 << 31)
 _SCORE_SHIFT = np.uint64(32)
 
@@ -51,9 +54,7 @@ class Pool:
             member: (k,) bool.
             sizes: (k,) integers in [1, 2**31): a pair weighs 1 / size; None for equal weights.
         """
-        bits = (scores.astype(np.float32) + np.float32(0)).view(np.uint32)  # + 0 makes -0.0 and 0.0 one score
-        # Descending scores are ascending keys: floats order like integers once the negative ones are flipped.
-        keys = np.where(bits >> 31, bits, ~(bits | np.uint32(1 << 31))).astype(np.uint64)
+        keys = descending_keys(scores).astype(np.uint64)
         keys <<= _SCORE_SHIFT
         keys |= np.asarray(1 if sizes is None else sizes).astype(np.uint64)
         keys[member] |= _MEMBER
@@ -70,8 +71,12 @@ class Pool:
         Needs at least one member and one non-member.
         """
         keys = self._keys[: self.num_members + self.num_nonmembers]
-        keys.sort()
-        corners = list(_corners(keys)) if len(keys) <= _FEW_PAIRS else None  # there are two passes
+        corners = None
+        if len(keys) <= _FEW_PAIRS:
+            keys = keys[ascending((keys >> _SCORE_SHIFT).astype(np.uint32))]
+            corners = list(_corners(keys))  # there are two passes
+        else:
+            keys.sort()
         all_fp = all_tp = 0.0
         for _, chunk_fp, chunk_tp in corners or _corners(keys):
             all_fp, all_tp = chunk_fp[-1], chunk_tp[-1]
@@ -106,7 +111,5 @@ def _corners(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndar
         is_member = (chunk & _MEMBER) != 0
         chunk_tp = tp + np.cumsum(np.where(is_member, weights, 0.0))[ends]
         chunk_fp = fp + np.cumsum(np.where(is_member, 0.0, weights))[ends]
-        bits = bits[ends]
-        scores = np.where(bits >> 31, bits, ~bits & np.uint32((1 << 31) - 1)).astype(np.uint32).view(np.float32)
-        yield scores, chunk_fp, chunk_tp
+        yield scores_of(bits[ends]), chunk_fp, chunk_tp
         start, fp, tp = stop, chunk_fp[-1], chunk_tp[-1]

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from mia_tf.analysis.per_target import LEVEL, per_target_tpr
+from mia_tf.analysis.statistics import redraws
 
 
 def published(scores, keep):
@@ -80,3 +81,36 @@ def test_a_rate_of_zero_has_an_interval():
     scores = np.where(keep, 0.0, 1.0) + np.arange(40)[:, None] / 100
     (value, low, high), _ = per_target_tpr(scores, keep, np.ones(40, bool), 0)
     assert value == low == 0 and 0.1 < high < 0.2  # Clopper-Pearson for 0 of 20 is 0.168
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_interval_over_examples_is_that_of_every_draw_taken_one_by_one(weighted):
+    rng = np.random.default_rng(5)
+    keep = rng.random((900, 18)) < 0.5
+    # The same examples are odd for all targets: what is drawn again matters more than the targets.
+    scores = (rng.normal(size=(900, 1)) + 0.2 * rng.normal(size=keep.shape) + 2 * keep).round(2)
+    scores[rng.random(keep.shape) < 0.1] = np.nan
+    scores[rng.random(keep.shape) < 0.1] = -np.inf  # as a logarithm of 0
+    num_in = rng.integers(4, 14, 900)
+    sizes = np.array([18 - num_in, num_in]) if weighted else None
+    (value, low, high), _ = per_target_tpr(scores, keep, np.ones(900, bool), 7, sizes)
+
+    unit = np.random.default_rng([7, 0]).permutation(900) % 256
+    drawn = []
+    for draw in [np.ones(256), *redraws(256, 7, 3)[:200]]:
+        rates = []
+        for target in range(18):
+            pairs = [
+                (score, member, draw[of] / (1 if sizes is None else sizes[int(member), row]))
+                for row, (score, member, of) in enumerate(zip(scores[:, target], keep[:, target], unit, strict=True))
+                if not np.isnan(score)
+            ]
+            false, right = (np.array([(s, w) for s, member, w in pairs if member == side]) for side in (False, True))
+            passed = [
+                t for t in false[:, 0] if false[false[:, 0] >= t, 1].sum() >= LEVEL * false[:, 1].sum() * (1 - 1e-12)
+            ]
+            rates.append(right[right[:, 0] > max(passed), 1].sum() / right[:, 1].sum())
+        drawn.append(np.mean(rates))
+    assert value == pytest.approx(drawn[0], abs=1e-12)
+    reach = np.quantile(np.abs(np.array(drawn[1:]) - value), 0.95)
+    assert (low, high) == pytest.approx((value - reach, value + reach), abs=1e-12)
