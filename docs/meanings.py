@@ -36,8 +36,8 @@ COLUMNS = {
     "ood_msp": "Out-of-distribution score: one minus the largest softmax probability, mean over the OUT models.",
     "ood_energy": "Out-of-distribution score: the free energy of the logits in nats, mean over the OUT models.",
     "lira_evidence": "Mean over the targets of the recommended LiRA variant's score, positive if it tends to be right.",
-    "exposure": "Share of the targets trained on the example in which the recommended attack recognises it, at the "
-    "headline's false positive rate.",
+    "exposure": "Share of the targets trained on the example in which the recommended LiRA variant recognises it, at "
+    "the headline's false positive rate.",
     "exposure_low": "Lower end of its 95% interval.",
     "exposure_high": "Upper end of its 95% interval.",
     "rank": "1 for the most exposed example; equal exposures are ordered by `lira_evidence`. Missing if both are.",

@@ -36,7 +36,8 @@ def flag_table(module: str) -> str:
         lines += ["| flag | default | meaning |", "|---|---|---|"]
         for flag in defined:
             default = "" if flag.default in (None, "", []) else f"`{flag.default}`"
-            text = flag.help.split("\n")[0]  # what follows is a table of its own: that of the recipes
+            # What follows a line break is a table of its own, that of the recipes, or absl's "may be repeated".
+            text = flag.help.split("\n")[0].rstrip(";")
             lines.append(f"| `--{flag.name}` | {default} | {_cell(text)} |")
     return "\n".join(lines)
 

@@ -59,7 +59,7 @@ _OTHERS = {
         "recipe",
         "paper",
         "Settings for the flags that are not given: paper for those of the mixture's paper, if it has any, or lira "
-        "for LiRA's on every data set, which are the default values here. Those of the papers:\n" + recipes.table(),
+        "for LiRA's on every data set, which are the default values here.\nThose of the papers:\n" + recipes.table(),
     ),
     PrivacyConfig: (flags.DEFINE_bool, "dp", False, "Train with differential privacy (DP-SGD)."),
 }

@@ -1,8 +1,8 @@
 """True positive rates by the protocol of LiRA's published code: each target has a threshold of its own.
 
 Its `plot.py` attacks one model and reports `tpr[fpr < level][-1]`: the largest TPR at an FPR below the level. A target
-with fewer than 1 / level non-members then allows no false positive at all. Averaged over targets, this is more
-optimistic than one threshold for all targets together, which `evaluation.evaluate` measures.
+with fewer than 1 / level non-members then allows no false positive at all. Averaged over targets, this favours
+the attacker, compared with one threshold for all targets together, which `evaluation.evaluate` measures.
 """
 
 import numpy as np

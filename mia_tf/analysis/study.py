@@ -81,7 +81,7 @@ def audit(
         num_targets: attack only the first `num_targets` models; None: all.
         num_shadow: numbers of shadow models IN and OUT that the attacks are limited to, beside attacking with all.
         delta: bound epsilon from below at this delta; None: do not.
-        seed: of the bootstrap, and of all else that is drawn.
+        seed: of the bootstrap, of the split into halves for the headline, and of the attacks' own draws.
         progress: shows how far the work is.
         scratch: where a folder for large intermediate arrays goes; it is removed at the end. None: the system's folder
             for temporary files.

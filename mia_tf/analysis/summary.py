@@ -28,7 +28,7 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
         yield from metric_lines(attacks, ["attack"])
         yield "In percent, with 95% intervals; - if it cannot be resolved. One threshold for all targets."
         if any(metric.endswith("_per_target") for metric in shown_metrics(attacks)):
-            yield "Per target: each target has its own threshold, as in LiRA's published code; that is more optimistic."
+            yield "Per target: each target has its own threshold, as in LiRA's published code. It favours attackers."
     else:
         yield "Whether the target was trained on the examples is unknown: they have scores, and no attack was measured."
     if len(sweep):
