@@ -33,17 +33,19 @@ def of(findings: Sequence[Finding], claim: str) -> list[Finding]:
 
 
 def headline(findings: Sequence[Finding], scales: Sequence[str]) -> list[str]:
-    """Returns how many claims there are of each verdict, how many comparisons, and both after Bonferroni."""
+    """Returns how many claims there are of each verdict, how many comparisons count, and both after Bonferroni."""
     by_claim, corrected = (list(verdicts(findings, scales, number).values()) for number in (1, max(1, len(findings))))
-    single = [finding.verdict for finding in findings]
+    counting = [finding for name, claim in CLAIMS.items() for finding in claim.counted(of(findings, name))]
+    single = [finding.verdict for finding in counting]
     counts, made, after = (
         ", ".join(_counted(few.count(verdict), verdict) for verdict in VERDICTS if verdict in few)
         for few in (by_claim, single, [verdict for verdict in corrected if verdict in VERDICTS[:3]])
     )
-    still = [finding.among(len(findings)).verdict for finding in findings].count("holds")
+    still = [finding.among(len(findings)).verdict for finding in counting].count("holds")
     return [
         f"**Of {len(by_claim)} claims: {counts}.**",
-        f"They are judged by {len(findings)} comparisons: {made} ({still} still hold after Bonferroni).",
+        f"{len(findings)} comparisons were made. {len(counting)} of them have as many models as their claim needs, and "
+        f"count: {made} ({still} still hold after Bonferroni).",
         f"Claims after Bonferroni over all comparisons: {after}.",
     ]
 
@@ -90,6 +92,9 @@ def _ours(claim: Claim, findings: Sequence[Finding]) -> str:
     holding = [finding.verdict for finding in comparable].count("holds")
     counts = f"{holding} of {len(comparable)} comparisons" if comparable else "no comparison"
     word = "" if claim.need == "all" else f" ({claim.need} must hold)"
+    if claim.need == "some":
+        widened = [finding.among(len(comparable)).verdict for finding in comparable].count("holds")
+        counts += f", in {widened or 'none'} after Bonferroni"
     sentence = least_favourable(comparable or findings, most=claim.need == "some")
     named = dict.fromkeys(source for finding in findings for source in finding.source.split("; "))
     links = ", ".join(f"[{source.split('/')[0]}]({source})" for source in named)
