@@ -24,7 +24,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from absl import flags
 
 from mia_tf import command_line
@@ -143,6 +142,7 @@ def analyze(
     """
     # Imported here because --help must not wait for SciPy and pandas.
     from mia_tf.analysis import evaluation, study
+    from mia_tf.shadow.same_examples import check_same_examples
     from mia_tf.shadow.shadow_models import ShadowModels
 
     study.check_attacks(attacks)
@@ -152,7 +152,7 @@ def analyze(
     shadows, target = targets, None
     if shadow_logdir is not None:
         shadows, target = ShadowModels.open(shadow_logdir, outputs, epoch, argument="shadow_logdir"), targets
-        _check_same_examples(targets, shadows, shadow_logdir)
+        check_same_examples("shadow_logdir", shadow_logdir, targets, shadows, "--logdir")
         _check_same_epochs(targets, shadows, shadow_logdir)
     try:
         with folder_to_fill(folder):
@@ -187,26 +187,6 @@ def analysis_folder(logdir: Path, shadow_logdir: Path | None = None) -> Path:
         return logdir / "analysis"
     way = os.path.relpath(shadow_logdir.resolve(), logdir.resolve().parent)
     return logdir / "analysis" / ("shadow_" + way.replace(os.sep, "+"))
-
-
-def _check_same_examples(targets, shadows, shadow_logdir: Path) -> None:
-    """Raises InputError unless the models of two LOGDIRs answered the same queries on the same examples."""
-    for name in ("ids", "labels"):
-        check(
-            "shadow_logdir",
-            shadow_logdir,
-            np.array_equal(getattr(targets, name), getattr(shadows, name)),
-            f"must be of the same examples in the same order as --logdir; the {name} differ",
-        )
-    expected, answered = targets.shape[1:], shadows.shape[1:]
-    classes_known = targets.has_logits and shadows.has_logits  # scores do not tell them
-    check(
-        "shadow_logdir",
-        shadow_logdir,
-        expected[0] == answered[0] and (expected[1] == answered[1] or not classes_known),
-        f"must have answered as many queries of as many classes as --logdir, {expected[0]} and {expected[1]}, "
-        f"not {answered[0]} and {answered[1]}",
-    )
 
 
 def _check_same_epochs(targets, shadows, shadow_logdir: Path) -> None:

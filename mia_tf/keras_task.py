@@ -16,8 +16,8 @@ from mia_tf.labels import normalize_labels, ordered_categories
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS
-from mia_tf.task import Task
-from mia_tf.validation import as_array, check, check_choice, check_shape
+from mia_tf.task import Task, error_line
+from mia_tf.validation import InputError, as_array, check, check_choice, check_shape, fail
 
 if TYPE_CHECKING:
     from mia_tf.training.keras_trainer import KerasTrainer
@@ -138,7 +138,12 @@ class KerasTask(Task):
         from mia_tf.training.keras_trainer import keras
 
         check("model", type(model).__name__, isinstance(model, keras.Model), "must be a Keras model")
-        outputs = self.train_and_predict.outputs(model)
+        try:
+            outputs = self.train_and_predict.outputs(model, "model")
+        except InputError:
+            raise
+        except Exception as error:  # whatever Keras raises
+            fail("model", model.name, f"must be a model that takes x; it raised {error_line(error)}")
         same = (outputs.kind, outputs.units) == (self.outputs, self._units)
         allowed = f"must return {self._units} outputs, {self.outputs}, as the task's models do"
         check("model", f"{outputs.units} outputs, {outputs.kind}", same, allowed)

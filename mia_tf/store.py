@@ -148,8 +148,8 @@ class Store(StoredData):
                 "num_experiments",
                 config["num_experiments"],
                 f"must stay {recorded['num_experiments']} in {self.logdir}: in a balanced plan each example is in the "
-                "same number of all models, so models cannot be added later. Take a new --logdir; a plan of "
-                "--subsets=bernoulli can grow",
+                "same number of all models, so models cannot be added later. Take a new LOGDIR; only a plan of "
+                "mia_tf.train --subsets=bernoulli can grow",
             )
         values = ", ".join(f"{key} ({recorded.get(key)!r} there, {config.get(key)!r} now)" for key in differ)
         remedy = "" if self.completed() else ". It holds no models: delete it to begin anew"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mia_tf.files import load_array, load_json
-from mia_tf.validation import InputError, check_shape, part_of
+from mia_tf.validation import InputError, check, check_shape, part_of
 
 LOGITS, SCORES = "logits", "scores"
 """Folders of what a model answered: LiRA's score.py makes scores, (N, Q), of the logits and of y_train.npy."""
@@ -87,7 +87,8 @@ class StoredModel:
     def scores_shape(self) -> tuple[int, int]:
         """(N, Q)."""
         scores = self._stored()
-        check_shape(part_of(self.argument, f"the scores of {self.name}"), scores, (None, None))
+        part, shape = part_of(self.argument, f"the scores of {self.name}"), f"shape {scores.shape}"
+        check(part, shape, scores.ndim == 2, "must have shape (N, Q): phi of each example in each view of it")
         num_examples, num_queries = scores.shape
         return num_examples, num_queries
 

@@ -15,7 +15,7 @@ from mia_tf.store import Store
 from mia_tf.task import Task
 from mia_tf.task_packing import packed
 from mia_tf.training.executors.tasks import TaskExecutor
-from mia_tf.validation import check, check_integer
+from mia_tf.validation import InputError, check, check_integer
 
 
 def train_shadow_models(
@@ -62,7 +62,13 @@ def train_shadow_models(
     config = TaskConfig(num_experiments=num_models, pkeep=pkeep, seed=seed, task=task.identity())
     source = packed(task)
     if logdir is not None:
-        return _trained(task, config, RunOptions(expanded(logdir), workers=workers), source)
+        try:
+            return _trained(task, config, RunOptions(expanded(logdir), workers=workers), source)
+        except InputError as error:
+            if error.argument != "num_experiments":
+                raise
+            line = str(error).replace("num_experiments", "num_models")  # as it is called here
+            raise InputError(line, "num_models", num_models) from None
     with tempfile.TemporaryDirectory(prefix="mia_tf-", ignore_cleanup_errors=True) as folder:
         return _trained(task, config, RunOptions(Path(folder), workers=workers), source).in_memory()
 

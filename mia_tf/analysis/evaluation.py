@@ -141,8 +141,10 @@ def evaluate(scores: np.ndarray, population: Population, seed: int, levels: Sequ
         scored[rows] = True
     needs = metric_names(levels)
     counts = num_targets, pool.num_members, pool.num_nonmembers
-    missing = int(np.count_nonzero(population.examples & ~scored))
-    shortage = f"{missing} examples not scored: too few models" if missing else ""
+    one_sided = int(np.count_nonzero(population.examples & ~population.pooled))
+    missing = int(np.count_nonzero(population.pooled & ~scored))
+    shortages = {"left out: all models or none were trained on them": one_sided, "not scored: too few models": missing}
+    shortage = "; ".join(f"{count} examples {what}" for what, count in shortages.items() if count)
     if not (pool.num_members and pool.num_nonmembers):
         names = [*needs, *([per_target.METRIC] if per_target.LEVEL in levels else [])]
         notes = dict.fromkeys(names, shortage or "members or non-members are missing")

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from mia_tf.analysis.evaluation import Evaluation
+from mia_tf.analysis.evaluation import Evaluation, Population
 from mia_tf.analysis.statistics import CONFIDENCE
 from mia_tf.labels import right_by_chance
 from mia_tf.records import ALL
+from mia_tf.shadow.outputs import SMALLEST_FLOOR
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.validation import listed
 
@@ -36,9 +37,8 @@ def notes(
     attacked = shadows if targets is None else targets
     sentences = list(_at_chance(attacked, right, trained_on))
     if shadows.outputs == "probabilities" and shadows.has_logits:
-        sentences.append(
-            f"Probabilities below {shadows.floor:.3g} count as that: half the smallest that a model returned."
-        )
+        reason = "" if shadows.floor == SMALLEST_FLOOR else ": half the smallest that a model returned"
+        sentences.append(f"Probabilities below {shadows.floor:.3g} count as that{reason}.")
     records = {"models": shadows} if targets is None else {"targets": targets, "shadow models": shadows}
     sentences += _same_answers(records, digests)
     sentences += _epochs(records)
@@ -82,8 +82,10 @@ def below_chance(
         )
 
 
-def one_sided(members: np.ndarray) -> Iterator[str]:
-    """Says why nothing is measured if the attacked models' membership (N, T) is the same for all examples."""
+def one_sided(population: Population) -> Iterator[str]:
+    """Says which examples are in no rate, or why nothing is measured, because members or non-members are missing."""
+    members = population.keep[population.examples]
+    left_out = len(members) - int(np.count_nonzero(population.pooled))
     if members.all():
         yield (
             "All examples are members of the attacked models. Without non-members no false positive rate can be "
@@ -94,6 +96,8 @@ def one_sided(members: np.ndarray) -> Iterator[str]:
             "No example is a member of an attacked model. Without members no true positive rate can be measured: "
             "there are scores alone."
         )
+    elif left_out:
+        yield f"{left_out:,} of {len(members):,} examples are in no rate: all models or none were trained on them."
 
 
 def _same_answers(records: Mapping[str, ShadowModels], digests: Sequence[bytes]) -> Iterator[str]:
@@ -144,14 +148,16 @@ def _settings(records: Mapping[str, ShadowModels]) -> Iterator[str]:
 
 def _at_chance(attacked: ShadowModels, right: np.ndarray, trained_on: np.ndarray) -> Iterator[str]:
     """Says which models are no better on their own training examples than a model that learnt nothing."""
-    names = [
-        attacked.models[k].name
-        for k in np.flatnonzero(trained_on)
-        if right[k] <= right_by_chance(attacked.labels[attacked.models[k].member])
-    ]
+    names = []
+    for k in np.flatnonzero(trained_on):
+        labels = attacked.labels[attacked.models[k].member]
+        # Of one class alone a model that learnt nothing may have all right.
+        if np.ptp(labels) > 0 and right[k] <= right_by_chance(labels):
+            names.append(attacked.models[k].name)
     if names:
         verb = "is" if len(names) == 1 else "are"
         yield (
             f"{len(names)} of {len(trained_on)} attacked models {verb} no better than chance on their own training "
-            f"examples ({listed(names, 5)}). What learnt nothing cannot leak, so this audit may show too little."
+            f"examples ({listed(names, 5)}). What learnt nothing cannot leak, so this audit may show too little. "
+            "If they did learn, the columns of their answers are not in the order of the classes."
         )

@@ -17,7 +17,7 @@ from scipy.special import bdtr, betainc, betaincinv, logit
 
 from mia_tf.analysis.epsilon import EpsilonBound
 from mia_tf.analysis.statistics import CONFIDENCE
-from mia_tf.validation import as_array, as_mask, check, check_number, check_shape, without_second_axis
+from mia_tf.validation import as_array, as_mask, check, check_integer, check_number, check_shape, without_second_axis
 
 _SHARES = np.array([0, *np.geomspace(0.002, 0.5, 18)])
 """Shares of the examples that are guessed to be members, or not to be; the best pair is chosen on a held-out half."""
@@ -63,6 +63,7 @@ def epsilon_one_run(
     included = as_mask("included", included, scores.shape)
     check_number("delta", delta)
     check_number("confidence", confidence)
+    check_integer("seed", seed, 0)
     check("delta", delta, 0 <= delta < 1, "must be in [0, 1)")
     count = int(np.count_nonzero(included))
     possible = 2 * bdtr(min(count, len(included) - count), len(included), 0.5) >= _IMPOSSIBLE

@@ -272,7 +272,8 @@ class Audit:
         return int(self.attacks.loc[self.attacks["population"] == population, "num_nonmembers"].max())
 
     def correlation(self, x: str, y: str) -> dict[str, tuple[float, float]]:
-        """Group, or "all" -> Spearman's (rho, p) of two columns of `records`, whichever the table calls x.
+        """Group, or "all" -> Spearman's (rho, p) of two columns of `records`, whichever the table calls x;
+        empty if the table does not correlate these two.
 
         Raises:
             InputError: there is no such column.
@@ -284,8 +285,9 @@ class Audit:
         return dict(zip(rows["group"], _tuples(rows, "spearman", "p_value"), strict=True))
 
     def swept(self, metric: str, population: str) -> dict[str, dict[int, tuple[float, float, float]]]:
-        """Attack -> shadow models per side -> (value, ci_low, ci_high); raises InputError as `metric` does."""
+        """Attack -> shadow models per side -> (value, ci_low, ci_high); raises InputError as `metric` and `mask` do."""
         self._check_metric("metric", metric)
+        check_choice("population", population, (ALL, *self.groups))
         rows = self.sweep[(self.sweep["metric"] == metric) & (self.sweep["population"] == population)]
         sweeps = {}
         for attack, size, triple in zip(rows["attack"], rows["num_shadow"], _tuples(rows, *_TRIPLE), strict=True):
@@ -308,7 +310,8 @@ class Audit:
         )
 
     def mask(self, population: str) -> np.ndarray:
-        """(N,) bool, which records a population consists of: "all", or the name of a group."""
+        """(N,) bool, which records a population consists of: "all", or the name of a group; else raises InputError."""
+        check_choice("population", population, (ALL, *self.groups))
         groups = self.records["group"].to_numpy(str)
         return np.ones(len(groups), bool) if population == ALL else groups == population
 

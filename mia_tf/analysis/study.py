@@ -33,6 +33,7 @@ from mia_tf.shadow import ood
 from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import LARGEST_IN_MEMORY, Kept, Scores
 from mia_tf.shadow.lineup import NONE
+from mia_tf.shadow.same_examples import check_same_examples
 from mia_tf.shadow.scratch import scratch_folder
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.shadow.sweep import Sweep
@@ -78,7 +79,7 @@ def audit(
             scored.
         attacks: names of attacks; None: all.
         fpr: the false positive rates at which true positive rates are measured.
-        num_targets: attack only the first `num_targets` models; None: all.
+        num_targets: attack only the first `num_targets` models, if there are more; None: all.
         num_shadow: numbers of shadow models IN and OUT that the attacks are limited to, beside attacking with all.
         delta: bound epsilon from below at this delta; None: do not.
         seed: of the bootstrap, of the split into halves for the headline, and of the attacks' own draws.
@@ -110,6 +111,7 @@ def audit(
     levels = check_levels(fpr)
     check_integer("num_targets", num_targets, 1, optional=True)
     check_integer("seed", seed, 0)
+    check("progress", progress, callable(progress), "must be a function of (doing, steps, total)")
     check_number("delta", delta, optional=True)
     check("delta", delta, delta is None or 0 <= delta < 1, "must be in [0, 1)")
     check_several("num_shadow", num_shadow, "[4, 16]")
@@ -197,7 +199,7 @@ def audit(
         columns["rank"] = exposure.ranks(columns["exposure"], columns["lira_evidence"])
         means = _mean_memorization(shadows, recording, columns, seed)
         if known:
-            remarks += [*one_sided(members[drawn]), *below_chance(evaluations, means["groups"].get(ALL))]
+            remarks += [*one_sided(pooled[ALL]), *below_chance(evaluations, means["groups"].get(ALL))]
         about = {
             **_about(shadows, attacked),
             "arguments": {name: value for name, value in arguments.items() if value is not None},
@@ -232,6 +234,7 @@ def _targets(shadows: ShadowModels, target, target_members) -> tuple[ShadowModel
     """The models that are attacked, None for the shadow models, and whether their membership is known."""
     if isinstance(target, ShadowModels):
         check("target_members", "an array", target_members is None, "must not be given for models that have theirs")
+        check_same_examples("target", f"{len(target)} models", target, shadows, "shadows")
         return target.with_floor_of(shadows), True
     if target is None:
         check("target_members", "an array", target_members is None, "must not be given without target")

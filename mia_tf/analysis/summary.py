@@ -56,8 +56,10 @@ def summary(attacks: pd.DataFrame, sweep: pd.DataFrame, epsilon: pd.DataFrame, a
 def _headline(fpr: float, headline: Mapping | None) -> str:
     """What the headline is, and its value if it is resolved; audits of earlier versions have None."""
     rate = f"The headline is the true positive rate at {100 * fpr:g}% false positives"
-    if headline is None or not (triple := headline["measured"][ALL]["metrics"][f"tpr_at_fpr_{fpr:g}"]):
+    if headline is None:
         return f"{rate}."
+    if not (triple := headline["measured"][ALL]["metrics"][f"tpr_at_fpr_{fpr:g}"]):
+        return f"{rate}, which is not resolved."
     count = headline["measured"][ALL]["num_targets"]
     targets = f"{count} target" + ("" if count == 1 else "s")
     value, low, high = (f"{100 * share:.2f}" for share in triple)

@@ -4,7 +4,8 @@
     python -m mia_tf.report --logdir=runs/plain --compare=runs/dp --fail_above=tpr@0.01:0.05
 
 Writes and names LOGDIR/analysis/report.html, with report.json beside it; --out takes another path. The page needs no
-other file and no network.
+other file and no network. --analysis names the folder that mia_tf.analyze wrote to with --out, as of a LOGDIR that is
+read-only.
 
 --compare names a run of the same examples and subsets with differential privacy (or, if LOGDIR has it, the run
 without). Both are attacked again, for differences that are paired. It may be given several times.
@@ -24,7 +25,7 @@ from mia_tf import command_line
 from mia_tf.analyze import analysis_folder
 from mia_tf.files import expanded
 from mia_tf.progress import show_steps
-from mia_tf.validation import InputError
+from mia_tf.validation import InputError, listed
 
 LIMIT_EXCEEDED = 3
 """The exit code if a limit of --fail_above is exceeded."""
@@ -44,7 +45,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_multi_string(
         "compare", [], "Folder of a run with DP (or without) on the same examples and subsets.", flag_values=values
     )
-    flags.DEFINE_string("out", None, "Path of the page; default LOGDIR/analysis/report.html.", flag_values=values)
+    flags.DEFINE_string(
+        "analysis", None, "Folder of the analysis, if mia_tf.analyze was given --out.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "out", None, "Path of the page; default report.html in the folder of the analysis.", flag_values=values
+    )
     flags.DEFINE_multi_string(
         "fail_above", [], "tpr@FPR:LIMIT or auroc:LIMIT: exit with 3 if the leak exceeds it.", flag_values=values
     )
@@ -55,7 +61,8 @@ def main() -> int:
     logdir = command_line.required_path_flag("logdir")
     compare = [str(expanded(other, "compare")) for other in flags.FLAGS.compare]
     out, shadow_logdir = command_line.path_flag("out"), command_line.path_flag("shadow_logdir")
-    path, limits = report_logdir(logdir, compare, out, flags.FLAGS.fail_above, shadow_logdir)
+    analysis = command_line.path_flag("analysis")
+    path, limits = report_logdir(logdir, compare, out, flags.FLAGS.fail_above, shadow_logdir, analysis)
     for limit in limits:
         print(limit["verdict"])
     print(path)
@@ -68,15 +75,17 @@ def report_logdir(
     out: Path | None = None,
     fail_above: Sequence[str] = (),
     shadow_logdir: Path | None = None,
+    analysis: Path | None = None,
 ) -> tuple[Path, list[dict]]:
     """Writes the report of a LOGDIR.
 
     Args:
         logdir: an analyzed LOGDIR.
         compare: LOGDIRs to compare it with.
-        out: path of the page; None for LOGDIR/analysis/report.html.
+        out: path of the page; None for report.html in the folder of the analysis.
         fail_above: limits, as `limits.parse_limits` takes them.
         shadow_logdir: the LOGDIR whose models it was attacked with; None for its own.
+        analysis: the folder of the analysis; None for the one in the LOGDIR.
 
     Returns:
         The path of the page, and `limits.checked`.
@@ -86,7 +95,7 @@ def report_logdir(
             cannot be compared; or the page cannot be written.
     """
     # Imported here because --help must not wait for SciPy, pandas and matplotlib.
-    from mia_tf.analysis.result import load_audit
+    from mia_tf.analysis.result import FACTS, load_audit
     from mia_tf.data.logdir_pictures import read_logdir_pictures
     from mia_tf.report import comparison, logdir_source
     from mia_tf.report.limits import checked, parse_limits
@@ -96,9 +105,16 @@ def report_logdir(
     parsed = parse_limits(fail_above)
     store = Store.open(logdir)
     options = f"--logdir={logdir}" + (f" --shadow_logdir={shadow_logdir}" if shadow_logdir else "")
-    remedy = f"; make it with `python -m mia_tf.analyze {options}`"
-    folder = analysis_folder(logdir, shadow_logdir)
-    audit = load_audit(folder, remedy)
+    elsewhere = f" --out={analysis}" if analysis else ""
+    remedy = f"; make it with `python -m mia_tf.analyze {options}{elsewhere}`"
+    folder = analysis or analysis_folder(logdir, shadow_logdir)
+    others = sorted(path.parent.name for path in folder.glob(f"shadow_*/{FACTS}"))
+    if not shadow_logdir and others and not (folder / FACTS).exists():
+        line = (
+            f"{folder} has only analyses with other shadow models ({listed(others, 3)}): name theirs, --shadow_logdir"
+        )
+        raise InputError(line, "logdir", logdir)
+    audit = load_audit(folder, remedy, argument="analysis" if analysis else "logdir")
     if "headline" not in audit.about:
         path = folder / "audit.json"
         raise InputError(f"{path} has no headline: it is of an earlier version{remedy}", "logdir", path)
@@ -114,12 +130,15 @@ def report_logdir(
         others = [Path(other) for other in compare]
         beside = comparison.compared(logdir, others, audit.about["seed"], attacks, show_steps)
     command = " ".join(
-        [f"python -m mia_tf.report {options}", *(f"--compare={other}" for other in compare)]
+        [f"python -m mia_tf.report {options}", *([f"--analysis={analysis}"] if analysis else [])]
+        + [f"--compare={other}" for other in compare]
         + [f"--fail_above={limit}" for limit in fail_above]
     )
-    source = logdir_source.source(audit, store, folder, options, command, datetime.date.today().isoformat())
+    today = datetime.date.today().isoformat()
+    source = logdir_source.source(audit, store, folder, options + elsewhere, command, today)
     path = out or folder / "report.html"
-    return write_report(audit, path, source=source, images=images, comparison=beside, limits=verdicts), verdicts
+    page = write_report(audit, path, source=source, images=images, comparison=beside, limits=verdicts, argument="out")
+    return page, verdicts
 
 
 if __name__ == "__main__":

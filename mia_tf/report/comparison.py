@@ -32,7 +32,8 @@ def compared(logdir: Path, others: Sequence[Path], seed: int, attacks: Sequence[
         InputError: not exactly one LOGDIR was trained without DP, or `mia_tf.compare` refuses them.
     """
     logdirs = [logdir, *others]
-    private = [bool(ShadowModels.open(path).models[0].hparams().get("dp")) for path in logdirs]
+    opened = [ShadowModels.open(logdir), *(ShadowModels.open(path, argument="compare") for path in others)]
+    private = [bool(record.models[0].hparams().get("dp")) for record in opened]
     if private.count(False) != 1:
         wanted = "must name runs of which, with --logdir, exactly one was trained without DP"
         fail("compare", ", ".join(map(str, others)), f"{wanted}; {private.count(False)} were")

@@ -30,6 +30,7 @@ def write_report(
     images: np.ndarray | None = None,
     comparison: Mapping | None = None,
     limits: Sequence[Mapping] = (),
+    argument: str = "path",
 ) -> Path:
     """Writes a report's page, and its numbers beside it, both or none.
 
@@ -40,6 +41,7 @@ def write_report(
         images: (N, H, W, C) uint8, the pictures of the records by their column `row`; None if there are none.
         comparison: `comparison.compared`; None without another run.
         limits: `limits.checked`.
+        argument: the parameter or flag that gave the path, which an InputError names.
 
     Returns:
         The path of the page.
@@ -47,8 +49,8 @@ def write_report(
     Raises:
         InputError: the path is a JSON file's, or its folder cannot be written.
     """
-    path = expanded(path, "path")
-    check("path", path, path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it")
+    path = expanded(path, argument)
+    check(argument, path, path.suffix != ".json", "must not end with .json, which is the name of the numbers beside it")
     if source is None:
         source = Source(written=datetime.date.today().isoformat(), commands=list(_calls(audit, path.name)))
     numbers = report_numbers(audit, source, comparison, limits)
@@ -57,7 +59,7 @@ def write_report(
         with folder_to_fill(path.parent):
             write_texts(path.parent, texts)
     except OSError as error:
-        fail("path", path, f"must be a file that can be written ({error.strerror or error})")
+        fail(argument, path, f"must be a file that can be written ({error.strerror or error})")
     return path
 
 

@@ -53,9 +53,10 @@ def _levels(audit) -> Iterator[dict]:
     rows = rows[rows["metric"].str.startswith("tpr_at_fpr_") & ~rows["metric"].str.endswith("_per_target")]
     for metric, of_all in rows.groupby("metric", sort=False):
         nonmembers = int(of_all["num_nonmembers"].max())
-        if of_all["value"].notna().any() or not nonmembers:
-            continue
         rate = rate_of(metric)
+        # With enough non-members it is members that are missing.
+        if of_all["value"].notna().any() or not 0 < nonmembers < round(1 / rate):
+            continue
         yield {
             "question": f"The true positive rate at {percent(rate)} false positives, of which nothing is known yet",
             "models": planning.models_to_resolve(rate, audit.about["num_targets"], nonmembers),

@@ -52,12 +52,14 @@ class Lineup:
         """The same, of models whose membership keep (N, M) is known.
 
         Raises:
-            InputError: two models were trained on the same subset; or some, but not all, come in pairs of which one was
-                trained on exactly the examples that the other was not. On noise that such models share, LiRA had an
-                AUROC of 0.55.
+            InputError: two models, or all, were trained on the same subset; or some, but not all, come in pairs of
+                which one was trained on exactly the examples that the other was not. On noise that such models share,
+                LiRA had an AUROC of 0.55.
         """
         told_apart = keep[_telling(keep)]
         places, opposites = np.arange(keep.shape[1]), _opposites(told_apart)
+        if keep.shape[1] > 1 and not len(told_apart) and keep.any() and not keep.all():
+            fail(argument, "models that were all trained on the same examples", _OWN_SUBSETS)
         if len(told_apart) > _FEW:
             for same in _places(told_apart).values():
                 if len(same) > 1:

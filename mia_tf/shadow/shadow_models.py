@@ -80,6 +80,8 @@ class ShadowModels:
         """
         arrays = _as_four_axes(logits, outputs)
         num_models, num_examples, num_queries, num_outputs = arrays.shape
+        one = "must be of several models, (M, N) or (M, N, C); for one model give logits[None] and members[None]"
+        check("logits", f"shape {np.shape(logits)}", as_array("members", members).ndim != 1 or num_models == 1, one)
         members = as_mask("members", members, (num_models, num_examples))
         for index, array in enumerate(arrays):
             if not np.isfinite(array).all():
@@ -242,7 +244,7 @@ class ShadowModels:
         Raises:
             InputError: an output is not finite; names the model.
         """
-        answers = self.models[model]
+        answers = self._model(model)
         allowed = "must hold logits, not only scores"
         check(part_of(answers.argument, answers.name), answers.source, answers.has_outputs, allowed)
         outputs = answers.read(start, len(self.labels) if stop is None else stop)
@@ -257,12 +259,17 @@ class ShadowModels:
         Raises:
             InputError: an output is not finite; names the model.
         """
-        answers, stop = self.models[model], len(self.labels) if stop is None else stop
+        answers, stop = self._model(model), len(self.labels) if stop is None else stop
         if answers.has_outputs:
             return signals.phi(self.read_logits(model, start, stop), self.labels[start:stop, None])
         phi = answers.read(start, stop)
         _check_finite(phi, "scores", answers)
         return phi
+
+    def _model(self, model: int) -> Answers:
+        """The model at a position."""
+        check_integer("model", model, 0, len(self.models) - 1)
+        return self.models[model]
 
     def subset(self, models: Iterable[int]) -> ShadowModels:
         """The same record with only these of its models, by position, or a bool for each.

@@ -63,7 +63,9 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
         return Outputs("probabilities", units, f"The model returns probabilities, of {layer.name}.")
     activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", str(activation))
-    if activation is None or activation is keras.activations.linear:
+    if isinstance(layer, _ACTIVATIONS):
+        name = type(layer).__name__
+    elif activation is None or activation is keras.activations.linear:
         _check_no_regression(model)
         kind = "logits" if units > 1 else "sigmoid"
         return Outputs(kind, units, f"The model returns {_WORDS[kind]}: {layer.name} has no activation.")
@@ -80,6 +82,8 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
     return fail("build", f"a model whose last layer {layer.name} has {units} outputs and activation {name}", allowed)
 
 
+_ACTIVATIONS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.PReLU)
+"""Layers that are an activation and have none of that name."""
 _WORDS = {"logits": "logits", "sigmoid": "the logit of the second class"}
 
 

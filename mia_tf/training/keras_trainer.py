@@ -8,12 +8,13 @@ import numpy as np
 
 from mia_tf.keras_config import KerasConfig
 from mia_tf.privacy_guarantee import PrivacyGuarantee
+from mia_tf.shadow.outputs import check_outputs
 from mia_tf.task import error_line
 from mia_tf.training import schedules, views
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
 from mia_tf.training.lira_optimizer import LiraOptimizer
 from mia_tf.training.private_checks import check_layers, check_private, functional
-from mia_tf.validation import InputError, check, fail
+from mia_tf.validation import InputError, check, fail, part_of
 
 _SEEDS = 2**32  # how many Keras tells apart
 
@@ -104,11 +105,18 @@ class KerasTrainer:
         """The first two examples, as tensors."""
         return keras.tree.map_structure(lambda array: keras.ops.convert_to_tensor(array[:2]), self.x)
 
-    def outputs(self, model: keras.Model) -> Outputs:
-        """Returns what a model of this network returns."""
-        shape = tuple(model(self.first()).shape)
-        check("build", f"output of shape {shape}", len(shape) == 2, "must return a model whose output has shape (B, C)")
-        return outputs_of(model, shape[1], self._kind)
+    def outputs(self, model: keras.Model, argument: str = "build") -> Outputs:
+        """Returns what a model of this network returns. An InputError names `argument`, which gave the model."""
+        answers = model(self.first())
+        one = f"must {'return' if argument == 'build' else 'be'} a model with one output, of shape (B, C)"
+        check(argument, f"{type(answers).__name__} of outputs", hasattr(answers, "shape"), one)
+        shape = tuple(answers.shape)
+        check(argument, f"output of shape {shape}", len(shape) == 2, one)
+        outputs = outputs_of(model, shape[1], self._kind)
+        if outputs.layer is None and outputs.units > 1:  # whatever the last layer is called
+            first = keras.ops.convert_to_numpy(answers)
+            check_outputs([lambda: first], outputs.units, outputs.kind, part_of(argument, "the answers of the model"))
+        return outputs
 
     def _build_metrics(self, model: keras.Model) -> None:
         """Makes the variables of the loss and of the metrics, which cannot be made within a compiled step."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from mia_tf.training.keras_outputs import Outputs
-from mia_tf.validation import InputError, check
+from mia_tf.validation import check, fail
 
 _CROSS_ENTROPIES = {
     "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
@@ -22,7 +22,8 @@ _ALIKE = 1e-5
 
 def refuse(layer: keras.layers.Layer, reason: str) -> NoReturn:
     """Raises the InputError that names a layer and why DP-SGD cannot train it."""
-    raise InputError(f"--dp cannot train the layer {layer.name} ({type(layer).__name__}): {reason}", "dp", layer.name)
+    received = f"the layer {layer.name} ({type(layer).__name__})"
+    fail("build", received, f"must return a model that dp can train: {reason}")
 
 
 def functional(model: keras.Model) -> keras.Model:

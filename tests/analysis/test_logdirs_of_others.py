@@ -233,7 +233,7 @@ def test_logits_are_read_where_scores_are_too_and_models_that_have_only_scores_a
 @pytest.mark.parametrize(
     "spoil, advice",
     [
-        (lambda scores: scores[:, 0], "the scores of model 4 must have shape (any, any)"),
+        (lambda scores: scores[:, 0], "the scores of model 4 must have shape (N, Q)"),
         (lambda scores: scores * np.inf, "the scores of model 4 must be finite. Received: NaN or infinity in "),
         (lambda scores: scores[:-1], "the logits of model 4 must have examples"),
     ],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from refusals import refuses
 
 import mia_tf
 
@@ -71,3 +72,60 @@ def test_models_with_the_same_answers_are_noted():
     targets = mia_tf.ShadowModels(np.repeat(logits[:1], 2, axis=0), make_arrays(3, gain=1.0)[1][:2], labels)
     notes = mia_tf.audit(healthy, targets, attacks=["yeom"]).about["notes"]
     assert any(note.startswith("2 of 2 targets gave the same answers") for note in notes)
+
+
+def test_examples_of_one_side_are_counted():
+    """Of a fixed test set the summary said nothing, and the table blamed too few models."""
+    logits, members, labels = make_arrays(4, gain=1.0)
+    members[:, :30] = False
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits, members, labels), attacks=["yeom"])
+    assert audit.about["notes"] == ["30 of 150 examples are in no rate: all models or none were trained on them."]
+    assert (audit.attacks["note"].str.contains("30 examples left out: all models or none were trained on")).any()
+    assert not audit.attacks["note"].str.contains("too few models").any()
+
+
+def test_columns_in_another_order_are_thought_of():
+    logits, members, labels = make_arrays(5, gain=3.0)
+    swapped = mia_tf.ShadowModels(logits[..., [1, 2, 0]], members, labels)
+    (first, *_) = mia_tf.audit(swapped, attacks=["yeom"]).about["notes"]
+    assert first.startswith("8 of 8 attacked models are no better than chance")
+    assert first.endswith("the columns of their answers are not in the order of the classes.")
+
+
+def test_of_one_class_nothing_is_said_to_be_chance():
+    """A model that has all examples of one class right was said to have learnt nothing."""
+    logits, members, labels = make_arrays(6, gain=3.0, num_examples=300)
+    one = labels == 1
+    audit = mia_tf.audit(mia_tf.ShadowModels(logits[:, one], members[:, one], labels[one]), attacks=["yeom"])
+    assert audit.about["notes"] == [] and audit.metric("auroc")["yeom", "all"][0] > 0.7
+
+
+def test_the_least_probability_is_not_said_to_be_half_of_another():
+    probabilities = np.tile([1.0, 1e-200], (8, 90, 1))
+    members = make_arrays(7, gain=0.0, num_examples=90)[1]
+    audit = mia_tf.audit(
+        mia_tf.ShadowModels(probabilities, members, np.arange(90) % 2, "probabilities"), attacks=["yeom"]
+    )
+    assert "Probabilities below 1e-30 count as that." in audit.about["notes"]
+
+
+def test_a_headline_without_members_is_not_resolved():
+    logits, members, labels = make_arrays(1, gain=1.0, num_models=9)
+    shadows = mia_tf.ShadowModels(logits[1:], members[1:], labels)
+    audit = mia_tf.audit(shadows, logits[0], np.zeros(len(labels), bool), attacks=["yeom"])
+    assert "false positives, which is not resolved." in str(audit)
+
+
+def test_other_models_must_have_answered_for_the_same_examples():
+    """In another order they once gave numbers, and of another number of examples an error of NumPy's."""
+    logits, members, labels = make_arrays(8, gain=1.0)
+    others, of_others, _ = make_arrays(9, gain=1.0)
+    shadows = mia_tf.ShadowModels(logits, members, labels)
+    order = np.random.default_rng(0).permutation(len(labels))
+    shuffled = mia_tf.ShadowModels(others[:, order], of_others[:, order], labels[order], ids=order)
+    fewer = mia_tf.ShadowModels(others[:, :100], of_others[:, :100], labels[:100])
+    twice = mia_tf.ShadowModels(np.repeat(others[:, :, None], 2, axis=2), of_others, labels)
+    refusals = {"the ids differ": shuffled, "the ids differ.": fewer, "2 and 3 by the targets, 1 and 3 by the": twice}
+    for words, targets in refusals.items():
+        with refuses("target", "8 models", advice=words):
+            mia_tf.audit(shadows, targets, attacks=["rmia"])

@@ -150,7 +150,7 @@ def test_several_shadow_logdirs_have_tables_of_their_own(dataset, tmp_path):
         ("order", "same examples in the same order as --logdir; the ids differ"),
         ("labels", "the labels differ"),
         ("size", "the ids differ"),
-        ("queries", "as many queries of as many classes as --logdir, 2 and 4, not 1 and 4"),
+        ("queries", "as many queries of as many classes as --logdir: 2 and 4 by the targets, 1 and 4 by"),
         ("models", "must hold at least 4 complete models"),
         ("subsets", "by another --seed"),
     ],

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from dp_helpers import GUARANTEE, make_keep, make_pool, write_run
+from refusals import refuses
 
 from mia_tf import analyze
 from mia_tf.analysis.dp_comparison import compare
@@ -150,3 +151,31 @@ def test_what_is_missing_is_one_line_with_the_command_that_makes_it(logdirs, tmp
     with pytest.raises(InputError, match="of an earlier version; make it with "):
         report_logdir(plain)
     facts.write_text(text)
+
+
+def test_a_read_only_logdir_is_reported_from_the_folder_of_its_analysis(logdirs, tmp_path):
+    """`--out` of `mia_tf.analyze` once had no counterpart: the report looked into the LOGDIR alone."""
+    _, dp = logdirs
+    folder = tmp_path / "elsewhere"
+    analyze.analyze(dp, ["yeom"], out=folder)
+    code, lines, errors = run(f"--logdir={dp}", f"--analysis={folder}")
+    assert (code, errors) == (0, "") and lines == [str(folder / "report.html")]
+    commands = json.loads((folder / "report.json").read_text())["method"]["commands"]
+    assert commands[0].endswith(f"--logdir={dp} --out={folder} --attacks=yeom")
+    assert commands[1].endswith(f"--logdir={dp} --analysis={folder}")
+    with refuses("analysis", advice=f"--out={tmp_path / 'empty'}`"):
+        report_logdir(dp, analysis=tmp_path / "empty")
+
+
+def test_wrong_folders_are_named_by_their_flags(logdirs, tmp_path):
+    plain, dp = logdirs
+    with refuses("compare", tmp_path / "nope"):
+        report_logdir(plain, [str(tmp_path / "nope")])
+    (tmp_path / "file").write_text("")
+    with refuses("out"):
+        report_logdir(plain, out=tmp_path / "file" / "page.html")
+    of_others = dp / "analysis" / "shadow_other"
+    of_others.mkdir(parents=True)
+    (of_others / "audit.json").write_text("{}")
+    with refuses("logdir", dp, advice="only analyses with other shadow models (shadow_other): name theirs"):
+        report_logdir(dp)
