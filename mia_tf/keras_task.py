@@ -15,11 +15,12 @@ from mia_tf.keras_config import KerasConfig
 from mia_tf.labels import normalize_labels, ordered_categories
 from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
-from mia_tf.shadow.outputs import OUTPUTS
+from mia_tf.shadow.outputs import OUTPUTS, check_outputs
 from mia_tf.task import Task, error_line
-from mia_tf.validation import InputError, as_array, check, check_choice, check_shape, fail
+from mia_tf.validation import InputError, as_array, check, check_choice, check_shape, fail, part_of
 
 if TYPE_CHECKING:
+    from mia_tf.training.keras_outputs import Outputs
     from mia_tf.training.keras_trainer import KerasTrainer
 
 
@@ -104,7 +105,8 @@ class KerasTask(Task):
             check_views_fit(augment, views, shape)
         with native_messages_held_back():
             from mia_tf.training.keras_trainer import KerasTrainer, inspect
-        returned, targets = inspect(build, x, as_array("y", y), labels, config, outputs)
+        returned, targets, first_answers = inspect(build, x, as_array("y", y), labels, config, outputs)
+        _check_answers("build", returned, first_answers)
         trainer = KerasTrainer(build, x, targets, config, outputs)
         super().__init__(trainer, labels=y, ids=ids, groups=groups, classes=classes, outputs=returned.kind)
         fits = returned.units == self.num_classes or (returned.units == 1 and self.num_classes == 2)
@@ -144,6 +146,7 @@ class KerasTask(Task):
             raise
         except Exception as error:  # whatever Keras raises
             fail("model", model.name, f"must be a model that takes x; it raised {error_line(error)}")
+        _check_answers("model", outputs, self.train_and_predict.first_answers(model))
         same = (outputs.kind, outputs.units) == (self.outputs, self._units)
         allowed = f"must return {self._units} outputs, {self.outputs}, as the task's models do"
         check("model", f"{outputs.units} outputs, {outputs.kind}", same, allowed)
@@ -178,6 +181,16 @@ class KerasTask(Task):
         from mia_tf.training import accounting
 
         return f"{self.note}\n{accounting.statement(promise)}"
+
+
+def _check_answers(argument: str, outputs: Outputs, answers: np.ndarray) -> None:
+    """Raises InputError if the answers to a few examples show that a model returns something else than `outputs` says.
+
+    Its last layer may have no activation, and yet pass on the probabilities of the one before.
+    """
+    if outputs.layer is None and outputs.units > 1:
+        part = part_of(argument, "the answers of the model")
+        check_outputs([lambda: answers], outputs.units, outputs.kind, part)
 
 
 def _as_arrays(x, count: int):

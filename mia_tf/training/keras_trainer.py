@@ -8,13 +8,12 @@ import numpy as np
 
 from mia_tf.keras_config import KerasConfig
 from mia_tf.privacy_guarantee import PrivacyGuarantee
-from mia_tf.shadow.outputs import check_outputs
 from mia_tf.task import error_line
 from mia_tf.training import schedules, views
 from mia_tf.training.keras_outputs import Outputs, cross_entropy, outputs_of
 from mia_tf.training.lira_optimizer import LiraOptimizer
 from mia_tf.training.private_checks import check_layers, check_private, functional
-from mia_tf.validation import InputError, check, fail, part_of
+from mia_tf.validation import InputError, check, fail
 
 _SEEDS = 2**32  # how many Keras tells apart
 
@@ -112,11 +111,11 @@ class KerasTrainer:
         check(argument, f"{type(answers).__name__} of outputs", hasattr(answers, "shape"), one)
         shape = tuple(answers.shape)
         check(argument, f"output of shape {shape}", len(shape) == 2, one)
-        outputs = outputs_of(model, shape[1], self._kind)
-        if outputs.layer is None and outputs.units > 1:  # whatever the last layer is called
-            first = keras.ops.convert_to_numpy(answers)
-            check_outputs([lambda: first], outputs.units, outputs.kind, part_of(argument, "the answers of the model"))
-        return outputs
+        return outputs_of(model, shape[1], self._kind)
+
+    def first_answers(self, model: keras.Model) -> np.ndarray:
+        """Returns the model's answers, as it ends, to the first two examples."""
+        return keras.ops.convert_to_numpy(model(self.first()))
 
     def _build_metrics(self, model: keras.Model) -> None:
         """Makes the variables of the loss and of the metrics, which cannot be made within a compiled step."""
@@ -163,7 +162,7 @@ class KerasTrainer:
 
 def inspect(
     build: Callable, x, y: np.ndarray, labels: np.ndarray, config: KerasConfig, kind: str | None
-) -> tuple[Outputs, np.ndarray]:
+) -> tuple[Outputs, np.ndarray, np.ndarray]:
     """Builds one model, and checks that it can be trained as configured.
 
     Args:
@@ -172,7 +171,7 @@ def inspect(
         labels: (N,) int64, the same classes as numbers.
 
     Returns:
-        What the model returns, and what its loss compares that with.
+        What the model returns, what its loss compares that with, and its answers to the first two examples.
 
     Raises:
         InputError: `build` raises an error, or returns something else than a model that can be trained.
@@ -189,6 +188,7 @@ def inspect(
     try:
         model = trainer.fresh(seed=0)
         outputs = trainer.outputs(model)
+        first_answers = trainer.first_answers(model)
     except InputError:
         raise
     except Exception as error:
@@ -219,7 +219,7 @@ def inspect(
     except Exception as error:
         allowed = f"must return a model whose loss and metrics take y; it raised {error_line(error)}"
         fail("build", getattr(build, "__name__", build), allowed)
-    return outputs, targets
+    return outputs, targets, first_answers
 
 
 def _on_jax() -> bool:
