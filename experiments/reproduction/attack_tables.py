@@ -96,6 +96,11 @@ def _row(number: dict, run: Measured | None, attack: str | None) -> dict:
     }
 
 
+def _label(row: Mapping[str, str]) -> str:
+    """What the line of a row is called."""
+    return f"{_ATTACKS[row['attack']]}, {row['selection']}".removesuffix(", none")
+
+
 def _figure(table: str, rows: Sequence[Mapping[str, str]], mixture: str, measured: Mapping[str, Measured]) -> Figure:
     """The five attacks of the paper on one mixture, of the rows of the runs and of earlier ones."""
     of_mixture = {name: run for name, run in measured.items() if run.run.mixture == mixture}
@@ -103,14 +108,16 @@ def _figure(table: str, rows: Sequence[Mapping[str, str]], mixture: str, measure
     ours = [row for row in rows if row["mixture"] == mixture and row["attack"]]
     kept = {row["selection"]: row for row in ours if row["selection"] not in present and row["num_models"]}
     shown = [row for row in ours if row["selection"] in present or row["selection"] in kept]
-    labels = dict.fromkeys((row["attack"], row["selection"]) for row in shown)
+    labels = dict.fromkeys(map(_label, shown))
     figure = style.new_figure(9.6, 1.6 + 0.5 * len(labels))
     metrics = [metric for metric in CHANCE if any(row["metric"] == metric for row in shown)]
     panels = figure.subplots(1, len(metrics), sharey=True)
     for ax, metric in zip(panels, metrics, strict=True):
-        pairs = [
+        # Earlier runs may lack a metric; all panels have the same lines.
+        pairs = [comparison.Pair(label, "all", None, None) for label in labels]
+        pairs += [
             comparison.Pair(
-                f"{_ATTACKS[row['attack']]}, {row['selection']}".removesuffix(", none"),
+                _label(row),
                 row["population"],
                 None if row["note"] == ALONE else triple(row),
                 (float(row["paper"] or "nan"), np.nan, np.nan),
@@ -124,5 +131,7 @@ def _figure(table: str, rows: Sequence[Mapping[str, str]], mixture: str, measure
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title=heading)
     earlier = earlier_runs({title(MIXTURES[mixture], selection): row for selection, row in kept.items()})
     words = f"{comparison.WORDS} Grey line: random guess. Triangles at the edge: under 0.01%."
+    if {_label(row) for row in shown if row["metric"] == metrics[-1]} != set(labels):
+        words += " Empty lines: earlier runs without this rate."
     footnote(figure, "\n".join(filter(None, (words, earlier))), of_mixture)
     return figure

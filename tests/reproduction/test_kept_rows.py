@@ -91,3 +91,17 @@ def test_kept_rows_of_attacks_are_drawn_and_said_to_be_of_an_earlier_run():
     assert "not resolved" in [text.get_text() for text in of_rates.texts]
     words = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
     assert "Of earlier runs: MNIST + SVHN (subpopulation), 64 models, 10,000 + 39 examples, a sample." in words
+
+
+def test_a_metric_that_an_earlier_run_lacks_leaves_its_lines_empty():
+    """Panels share their lines; fewer of them in the last one once moved all others out of the figure."""
+    about = {"attack": "yeom", "population": "all", "paper": "0.6", "note": "", "metric": "auroc"}
+    ours = {"ci_low": "0.7", "ci_high": "0.8", "num_models": "64", "num_over": "5000", "num_under": "88"}
+    rows = [row("mnist_svhn", kind, "0.75", **about, **ours) for kind in ("random", "singletons")]
+    rates = [{**one, "metric": "tpr_at_fpr_0.001"} for one in rows]
+    figure = attack_tables._figure("table2", [*rows, *rates[:1]], "mnist_svhn", {})
+    labels = [[text.get_text() for text in panel.get_yticklabels()] for panel in figure.axes]
+    assert labels[0] == ["Yeom, random", "Yeom, singletons"] and figure.axes[1].get_ylim() == (1.5, -0.5)
+    assert "Empty lines: earlier runs without this rate." in " ".join(text.get_text() for text in figure.texts).replace(
+        "\n", " "
+    )
