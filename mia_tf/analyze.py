@@ -63,7 +63,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "delta", None, "Bound epsilon from below at this delta, such as 1e-5; default not.", flag_values=values
     )
     flags.DEFINE_string("out", None, "Write to this folder instead of LOGDIR/analysis.", flag_values=values)
-    what = "Of the bootstrap, the headline's two halves, and the attacks' draws."
+    what = "Draws the bootstrap's samples, the headline's two halves, and what attacks draw."
     flags.DEFINE_integer("seed", 0, what, flag_values=values)
 
 

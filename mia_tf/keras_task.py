@@ -17,7 +17,7 @@ from mia_tf.privacy_config import PrivacyConfig
 from mia_tf.quiet import native_messages_held_back
 from mia_tf.shadow.outputs import OUTPUTS, check_outputs
 from mia_tf.task import Task, error_line
-from mia_tf.validation import InputError, as_array, check, check_choice, check_shape, fail, part_of
+from mia_tf.validation import InputError, as_array, check, check_choice, check_shape, fail, part_of, renamed
 
 if TYPE_CHECKING:
     from mia_tf.training.keras_outputs import Outputs
@@ -142,8 +142,8 @@ class KerasTask(Task):
         check("model", type(model).__name__, isinstance(model, keras.Model), "must be a Keras model")
         try:
             outputs = self.train_and_predict.outputs(model, "model")
-        except InputError:
-            raise
+        except InputError as error:
+            raise renamed(error, "model", error.value) from None
         except Exception as error:  # whatever Keras raises
             fail("model", model.name, f"must be a model that takes x; it raised {error_line(error)}")
         _check_answers("model", outputs, self.train_and_predict.first_answers(model))

@@ -39,7 +39,7 @@ class RunOptions:
         "With KERAS_BACKEND=jax: models trained in one step; auto for what the memory allows. With --task for a "
         "KerasTask alone.",
     )
-    dry_run: bool = setting(False, "Check everything and print what it would cost (not of a --task); train nothing.")
+    dry_run: bool = setting(False, "Check everything and train nothing; without --task, also print what it would cost.")
 
     def __post_init__(self):
         check_choice("executor", self.executor, EXECUTORS)

@@ -15,7 +15,7 @@ from mia_tf.store import Store
 from mia_tf.task import Task
 from mia_tf.task_packing import packed
 from mia_tf.training.executors.tasks import TaskExecutor
-from mia_tf.validation import InputError, check, check_integer
+from mia_tf.validation import InputError, check, check_integer, renamed
 
 
 def train_shadow_models(
@@ -67,8 +67,7 @@ def train_shadow_models(
         except InputError as error:
             if error.argument != "num_experiments":
                 raise
-            line = str(error).replace("num_experiments", "num_models")  # as it is called here
-            raise InputError(line, "num_models", num_models) from None
+            raise renamed(error, "num_models", num_models) from None
     with tempfile.TemporaryDirectory(prefix="mia_tf-", ignore_cleanup_errors=True) as folder:
         return _trained(task, config, RunOptions(Path(folder), workers=workers), source).in_memory()
 

@@ -39,6 +39,19 @@ class InputError(ValueError):
         return type(self), (str(self), self.argument, self.value if plain else str(self.value))
 
 
+def renamed(error: InputError, name: str, value: Any) -> InputError:
+    """Returns the error of an argument as one of the caller's own argument, whose name and value these are.
+
+    Example:
+        >>> str(renamed(InputError("Argument `dp` must be a folder. Received: dp=a", "dp", "a"), "compare", "a"))
+        'Argument `compare` must be a folder. Received: compare=a'
+    """
+    line = str(error).removeprefix(f"Argument `{error.argument}`")
+    line = line if line == str(error) else f"Argument `{name}`{line}"
+    start, received, end = line.rpartition(f"Received: {error.argument}=")
+    return InputError(f"{start}Received: {name}={end}" if received else line, name, value)
+
+
 def part_of(argument: str, part: str) -> str:
     """Returns what checks take as the name of a part of an argument's value, such as an array in a file.
 

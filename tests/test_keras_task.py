@@ -226,6 +226,8 @@ def test_a_finished_model_is_asked_as_the_shadow_models_are_and_attacked():
     assert audit.about["num_targets"] == 1 and audit.scores("yeom").shape == (40, 1)
     other_x = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
     others = {"4 outputs": build((4, "softmax")), "Keras model": print, "takes x": other_x, "one output": two_outputs()}
+    others |= {"ends as the task's models do": build((3, "relu")), "must be logits": ending_in(keras.layers.Flatten())}
+    others |= {"does not make the outputs logits": build((3,), "mse")}
     for words, other in others.items():
         with refuses("model", advice=words):
             task.ask(other)

@@ -46,8 +46,9 @@ def shadows(**changes):
         (lambda: shadows(x=RAGGED), "x", "must be one array"),
         (lambda: shadows(groups=RAGGED), "groups", "must be one array"),
         (lambda: SHADOWS.subset(3), "models", "must be a list"),
-        (lambda: SHADOWS.read_logits(12), "model", "must be an integer in [0, 11]"),
-        (lambda: SHADOWS.read_phi(-1), "model", "must be an integer in [0, 11]"),
+        (lambda: SHADOWS.read_logits(12), "model", "must be an integer in [-12, 11]"),
+        (lambda: SHADOWS.read_phi(-13), "model", "must be an integer in [-12, 11]"),
+        (lambda: shadows(members=MEMBERS[0]), "members", "must have shape (12, 90)"),
         (lambda: shadows(logits=LOGITS[0], members=MEMBERS[0]), "logits", "must have shape (M, N, C)"),
         (
             lambda: shadows(logits=np.ones((90, 2)) / 2, members=MEMBERS[0], outputs="probabilities"),

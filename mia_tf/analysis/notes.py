@@ -151,8 +151,9 @@ def _at_chance(attacked: ShadowModels, right: np.ndarray, trained_on: np.ndarray
     names = []
     for k in np.flatnonzero(trained_on):
         labels = attacked.labels[attacked.models[k].member]
-        # Of one class alone a model that learnt nothing may have all right.
-        if np.ptp(labels) > 0 and right[k] <= right_by_chance(labels):
+        # Of one class alone a model that learnt nothing may have all right, or none.
+        chance = right_by_chance(labels) if np.ptp(labels) > 0 else 0
+        if right[k] <= chance:
             names.append(attacked.models[k].name)
     if names:
         verb = "is" if len(names) == 1 else "are"

@@ -16,7 +16,8 @@ _UNITS = 256
 """Blocks of examples that are drawn again together."""
 _FEW = 20
 _TARGETS = 16
-"""Targets that are measured together: few, so that their scores stay in the caches."""
+_PAIRS = 1 << 19
+"""Limits of what is measured together: more is no faster, and a pair takes about 50 bytes."""
 
 
 def per_target_tpr(
@@ -46,8 +47,9 @@ def per_target_tpr(
     weights = np.vstack([np.ones(_UNITS), redraws(_UNITS, seed, 3)[:_EXAMPLE_REPLICATES]])[:, units]
     rates, nonmembers = [], []
     recognised_once, missed = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
-    for first in range(0, keep.shape[1], _TARGETS):
-        targets = slice(first, first + _TARGETS)
+    together = max(1, min(_TARGETS, _PAIRS // max(1, len(rows))))
+    for first in range(0, keep.shape[1], together):
+        targets = slice(first, first + together)
         columns, member = np.ascontiguousarray(scores[rows, targets].T), keep[rows, targets].T
         known = ~np.isnan(columns)
         inside, outside = known & member, known & ~member

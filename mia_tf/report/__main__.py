@@ -25,7 +25,7 @@ from mia_tf import command_line
 from mia_tf.analyze import analysis_folder
 from mia_tf.files import expanded
 from mia_tf.progress import show_steps
-from mia_tf.validation import InputError, listed
+from mia_tf.validation import InputError, check, listed
 
 LIMIT_EXCEEDED = 3
 """The exit code if a limit of --fail_above is exceeded."""
@@ -46,7 +46,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "compare", [], "Folder of a run with DP (or without) on the same examples and subsets.", flag_values=values
     )
     flags.DEFINE_string(
-        "analysis", None, "Folder of the analysis, if mia_tf.analyze was given --out.", flag_values=values
+        "analysis", None, "Folder of the analysis of this LOGDIR, if mia_tf.analyze had --out.", flag_values=values
     )
     flags.DEFINE_string(
         "out", None, "Path of the page; default report.html in the folder of the analysis.", flag_values=values
@@ -95,11 +95,14 @@ def report_logdir(
             cannot be compared; or the page cannot be written.
     """
     # Imported here because --help must not wait for SciPy, pandas and matplotlib.
+    import numpy as np
+
     from mia_tf.analysis.result import FACTS, load_audit
     from mia_tf.data.logdir_pictures import read_logdir_pictures
     from mia_tf.report import comparison, logdir_source
     from mia_tf.report.limits import checked, parse_limits
     from mia_tf.report.page import write_report
+    from mia_tf.shadow.shadow_models import ShadowModels
     from mia_tf.store import Store
 
     parsed = parse_limits(fail_above)
@@ -109,21 +112,26 @@ def report_logdir(
     remedy = f"; make it with `python -m mia_tf.analyze {options}{elsewhere}`"
     folder = analysis or analysis_folder(logdir, shadow_logdir)
     others = sorted(path.parent.name for path in folder.glob(f"shadow_*/{FACTS}"))
-    if not shadow_logdir and others and not (folder / FACTS).exists():
+    if not (analysis or shadow_logdir or (folder / FACTS).exists()) and others:
         line = (
             f"{folder} has only analyses with other shadow models ({listed(others, 3)}): name theirs, --shadow_logdir"
         )
         raise InputError(line, "logdir", logdir)
-    audit = load_audit(folder, remedy, argument="analysis" if analysis else "logdir")
+    argument = "analysis" if analysis else "logdir"
+    audit = load_audit(folder, remedy, argument=argument)
+    if analysis:
+        ids = ShadowModels.open(logdir).ids
+        same = np.array_equal(ids, audit.records["id"].to_numpy(str))
+        check("analysis", analysis, same, f"must be an analysis of {logdir}; its examples are others")
     if "headline" not in audit.about:
         path = folder / "audit.json"
-        raise InputError(f"{path} has no headline: it is of an earlier version{remedy}", "logdir", path)
+        raise InputError(f"{path} has no headline: it is of an earlier version{remedy}", argument, path)
     verdicts = checked(parsed, audit.about["headline"])
     images = read_logdir_pictures(store)
     rows = audit.records["row"]
     if images is not None and (rows.min() < 0 or rows.max() >= len(images)):
         path = folder / "examples.csv"
-        raise InputError(f"{path} is of another data set than {logdir / 'x_train.npy'}", "logdir", path)
+        raise InputError(f"{path} is of another data set than {logdir / 'x_train.npy'}", argument, path)
     beside = None
     if compare:
         attacks = audit.attacks["attack"].unique().tolist()

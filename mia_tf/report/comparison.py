@@ -12,7 +12,7 @@ from mia_tf.records import ALL
 from mia_tf.report.numbers import maybe, triple
 from mia_tf.report.words import attack_label
 from mia_tf.shadow.shadow_models import ShadowModels
-from mia_tf.validation import fail
+from mia_tf.validation import InputError, fail, renamed
 
 
 def compared(logdir: Path, others: Sequence[Path], seed: int, attacks: Sequence[str], progress: Progress) -> dict:
@@ -41,7 +41,12 @@ def compared(logdir: Path, others: Sequence[Path], seed: int, attacks: Sequence[
     dp = [path for position, path in enumerate(logdirs) if position != plain]
     names = _names([logdirs[plain], *dp])
     labels = [f"{names[0]} ({PLAIN})", *(f"{name} (DP)" for name in names[1:])]
-    comparison = compare(logdirs[plain], dp, labels=labels, attacks=attacks, seed=seed, progress=progress)
+    try:
+        comparison = compare(logdirs[plain], dp, labels=labels, attacks=attacks, seed=seed, progress=progress)
+    except InputError as error:
+        if error.argument not in ("plain", "dp"):
+            raise
+        raise renamed(error, "compare", error.value) from None
     return of_run(comparison)
 
 

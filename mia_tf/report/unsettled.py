@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mia_tf.analysis import planning
+from mia_tf.analysis.evaluation import metric_names
 from mia_tf.analysis.planning import HALF_WIDTH
 from mia_tf.analysis.tables import rate_of
 from mia_tf.records import ALL
@@ -54,14 +55,15 @@ def _levels(audit) -> Iterator[dict]:
     for metric, of_all in rows.groupby("metric", sort=False):
         nonmembers = int(of_all["num_nonmembers"].max())
         rate = rate_of(metric)
+        needed = metric_names([rate])[metric]
         # With enough non-members it is members that are missing.
-        if of_all["value"].notna().any() or not 0 < nonmembers < round(1 / rate):
+        if of_all["value"].notna().any() or not 0 < nonmembers < needed:
             continue
         yield {
             "question": f"The true positive rate at {percent(rate)} false positives, of which nothing is known yet",
             "models": planning.models_to_resolve(rate, audit.about["num_targets"], nonmembers),
             "of": "attacked",
-            "note": f"{nonmembers:,} tests of non-members are there, {round(1 / rate):,} are needed.",
+            "note": f"{nonmembers:,} tests of non-members are there, {needed:,} are needed.",
         }
 
 

@@ -218,6 +218,6 @@ GLOSSARY = {
     "AUROC": "how often a member's score exceeds a non-member's: 50% is guessing, 100% is always.",
     "95% interval": "the range that holds the true value in 95 of 100 such measurements.",
     "Memorization": "how much more often models get a record right if they were trained on it; 0 is no more often.",
-    "Exposure": "the share of the models trained on a record in which the attack recognises it.",
+    "Exposure": "the share of the models trained on a record in which LiRA, one of the attacks, recognises it.",
 }
 """Ten words of a report and what they mean."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mia_tf.validation import fail
+from mia_tf.validation import check, fail
 
 NONE = -1
 _APART = (
@@ -58,8 +58,8 @@ class Lineup:
         """
         told_apart = keep[_telling(keep)]
         places, opposites = np.arange(keep.shape[1]), _opposites(told_apart)
-        if keep.shape[1] > 1 and not len(told_apart) and keep.any() and not keep.all():
-            fail(argument, "models that were all trained on the same examples", _OWN_SUBSETS)
+        mixed = keep.shape[1] > 1 and not len(told_apart) and keep.any() and not keep.all()
+        check(argument, "models that were all trained on the same examples", not mixed, _OWN_SUBSETS)
         if len(told_apart) > _FEW:
             for same in _places(told_apart).values():
                 if len(same) > 1:
@@ -92,7 +92,8 @@ class Lineup:
             argument: the parameter or flag that gave the shadow models, which an InputError names.
 
         Raises:
-            InputError: a target's and a shadow model's subsets agree more than chance, and are not the same; or two
+            InputError: all shadow models were trained on the same examples, but not on all or none; or a target's and a
+                shadow model's subsets agree more than chance, and are not the same; or two
                 shadow models have the subset of one target; or none has that of any, but how many of them an example
                 is IN goes with how many targets it is IN. No leaving out makes up for that.
         """
@@ -102,8 +103,10 @@ class Lineup:
         twins = np.array([positions[0] if positions else NONE for positions in same])
         num_in = shadows.sum(axis=1)
         rows = _telling(shadows)
-        if not len(rows):  # shadow models trained on none of the examples, or on all: nothing to be alike in
-            return cls(num_targets, num_targets, twins)
+        if not len(rows):
+            mixed = shadows.shape[1] > 1 and shadows.any() and not shadows.all()
+            check(argument, "models that were all trained on the same examples", not mixed, _OWN_SUBSETS)
+            return cls(num_targets, num_targets, twins)  # trained on none, or on all: nothing to be alike in
         pairs = _whole(_opposites(shadows[rows]))
         agreement = _agreement(targets[rows], shadows[rows])
         agreement[twins != NONE, twins[twins != NONE]] = 0

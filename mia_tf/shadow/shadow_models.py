@@ -81,7 +81,8 @@ class ShadowModels:
         arrays = _as_four_axes(logits, outputs)
         num_models, num_examples, num_queries, num_outputs = arrays.shape
         one = "must be of several models, (M, N) or (M, N, C); for one model give logits[None] and members[None]"
-        check("logits", f"shape {np.shape(logits)}", as_array("members", members).ndim != 1 or num_models == 1, one)
+        fits = as_array("members", members).shape != np.shape(logits)[:1] or num_models == 1
+        check("logits", f"shape {np.shape(logits)}", fits, one)
         members = as_mask("members", members, (num_models, num_examples))
         for index, array in enumerate(arrays):
             if not np.isfinite(array).all():
@@ -268,7 +269,7 @@ class ShadowModels:
 
     def _model(self, model: int) -> Answers:
         """The model at a position."""
-        check_integer("model", model, 0, len(self.models) - 1)
+        check_integer("model", model, -len(self.models), len(self.models) - 1)
         return self.models[model]
 
     def subset(self, models: Iterable[int]) -> ShadowModels:

@@ -40,13 +40,14 @@ class Outputs:
             self.layer.activation = activation
 
 
-def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outputs:
+def outputs_of(model: keras.Model, units: int, kind: str | None = None, argument: str = "build") -> Outputs:
     """Returns what a model returns, from its last layer; or, if that cannot be known, from its compiled loss.
 
     Args:
         model: a built model with one output of shape (B, units).
         units: number of outputs.
         kind: "logits", "probabilities" or "sigmoid", from the user; None to find out.
+        argument: the parameter that gave the model, which an InputError about its last layer names.
 
     Raises:
         InputError: the activation of the last layer is none of softmax, one sigmoid or linear; or nothing tells what
@@ -79,7 +80,9 @@ def outputs_of(model: keras.Model, units: int, kind: str | None = None) -> Outpu
         "must return a model whose last layer has no activation, or a softmax, or one output with a sigmoid; "
         "or give `outputs`"
     )
-    return fail("build", f"a model whose last layer {layer.name} has {units} outputs and activation {name}", allowed)
+    if argument != "build":
+        allowed = "must be a model that ends as the task's models do"
+    return fail(argument, f"a model whose last layer {layer.name} has {units} outputs and activation {name}", allowed)
 
 
 _ACTIVATIONS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.PReLU)

@@ -111,7 +111,7 @@ class KerasTrainer:
         check(argument, f"{type(answers).__name__} of outputs", hasattr(answers, "shape"), one)
         shape = tuple(answers.shape)
         check(argument, f"output of shape {shape}", len(shape) == 2, one)
-        return outputs_of(model, shape[1], self._kind)
+        return outputs_of(model, shape[1], self._kind, argument)
 
     def first_answers(self, model: keras.Model) -> np.ndarray:
         """Returns the model's answers, as it ends, to the first two examples."""

@@ -39,7 +39,7 @@ def check_supported(model: keras.Model) -> None:
     registry = make_registry()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            refuse(layer, "it mixes the examples of a batch; --norm=group takes its place in residual networks")
+            refuse(layer, "it mixes the examples of a batch; GroupNormalization takes its place")
         if isinstance(layer, keras.layers.Embedding) and layer.trainable:
             refuse(layer, "there is no rule for its per-example gradients; KERAS_BACKEND=jax trains it")
         if layer.trainable_variables and not registry.is_elem(layer):

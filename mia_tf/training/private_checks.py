@@ -23,7 +23,7 @@ _ALIKE = 1e-5
 def refuse(layer: keras.layers.Layer, reason: str) -> NoReturn:
     """Raises the InputError that names a layer and why DP-SGD cannot train it."""
     named = f"layer {layer.name} ({type(layer).__name__})"
-    fail("build", layer.name, f"must return a model that dp can train, but {named}: {reason}")
+    fail("build", layer.name, f"must return a model that can be trained with dp. Its {named}: {reason}")
 
 
 def functional(model: keras.Model) -> keras.Model:

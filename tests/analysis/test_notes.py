@@ -98,6 +98,8 @@ def test_of_one_class_nothing_is_said_to_be_chance():
     one = labels == 1
     audit = mia_tf.audit(mia_tf.ShadowModels(logits[:, one], members[:, one], labels[one]), attacks=["yeom"])
     assert audit.about["notes"] == [] and audit.metric("auroc")["yeom", "all"][0] > 0.7
+    swapped = mia_tf.ShadowModels(-logits[:, one], members[:, one], labels[one])
+    assert mia_tf.audit(swapped, attacks=["yeom"]).about["notes"][0].startswith("8 of 8 attacked models are no better")
 
 
 def test_the_least_probability_is_not_said_to_be_half_of_another():

@@ -165,17 +165,27 @@ def test_a_read_only_logdir_is_reported_from_the_folder_of_its_analysis(logdirs,
     assert commands[1].endswith(f"--logdir={dp} --analysis={folder}")
     with refuses("analysis", advice=f"--out={tmp_path / 'empty'}`"):
         report_logdir(dp, analysis=tmp_path / "empty")
+    records = (folder / "examples.csv").read_text()
+    first = records.splitlines()[1].split(",")[1]
+    (folder / "examples.csv").write_text(records.replace(first, "another"))
+    with refuses("analysis", folder, advice="its examples are others"):
+        report_logdir(dp, analysis=folder)
 
 
 def test_wrong_folders_are_named_by_their_flags(logdirs, tmp_path):
-    plain, dp = logdirs
+    plain, _ = logdirs
     with refuses("compare", tmp_path / "nope"):
         report_logdir(plain, [str(tmp_path / "nope")])
     (tmp_path / "file").write_text("")
     with refuses("out"):
         report_logdir(plain, out=tmp_path / "file" / "page.html")
-    of_others = dp / "analysis" / "shadow_other"
+    dataset = make_pool()
+    other = tmp_path / "other"
+    write_run(other, dataset, ~make_keep(dataset), gain=0.0, **GUARANTEE)
+    with refuses("compare", advice="Argument `compare` must"):
+        report_logdir(plain, [str(other)])
+    of_others = other / "analysis" / "shadow_third"
     of_others.mkdir(parents=True)
     (of_others / "audit.json").write_text("{}")
-    with refuses("logdir", dp, advice="only analyses with other shadow models (shadow_other): name theirs"):
-        report_logdir(dp)
+    with refuses("logdir", other, advice="only analyses with other shadow models (shadow_third): name theirs"):
+        report_logdir(other)

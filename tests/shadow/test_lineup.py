@@ -158,6 +158,8 @@ def test_models_of_one_subset_and_some_opposites_are_refused():
     with refuses("mine", "models that were all trained on the same examples", advice="a subset each"):
         Lineup.of_one_record(same, "mine")
     assert Lineup.of_one_record(same | True).num_targets == 4  # of which there are scores alone
+    with refuses("shadows", "models that were all trained on the same examples"):
+        Lineup.of_two_logdirs(np.column_stack([one[:, 1], same]), 1)
     with refuses("mine", "model 8, trained on exactly the examples that model 0 was not", advice="all or none"):
         Lineup.of_one_record(np.column_stack([one, ~one[:, 0]]), "mine")
     with refuses("shadows", "shadow model 4, trained on exactly what target 0 was not", advice="another --seed"):

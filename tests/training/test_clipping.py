@@ -175,7 +175,7 @@ def test_a_batch_is_filled_up_with_an_example_that_the_model_is_defined_for():
 @pytest.mark.parametrize(
     "make, advice",
     [
-        (lambda: layers.BatchNormalization(name="bn"), "--norm=group"),
+        (lambda: layers.BatchNormalization(name="bn"), "GroupNormalization"),
         (lambda: layers.LayerNormalization(name="ln"), "no rule"),
         (lambda: layers.Conv2D(4, 3, groups=2, name="grouped"), "one group"),
         (lambda: layers.Conv2D(4, 3, data_format="channels_first", name="first"), "channels last"),
@@ -189,9 +189,9 @@ def test_a_batch_is_filled_up_with_an_example_that_the_model_is_defined_for():
 def test_other_layers_are_refused_by_name(make, advice):
     layer = make()
     model = single_layer(layer, (6, 6, 4))
-    with refuses("dp", layer.name, advice):
+    with refuses("build", layer.name, advice):
         ClippedGradients(model, 1.0)
-    with refuses("dp", layer.name, advice):
+    with refuses("build", layer.name, advice):
         norm_rules.check_supported(model)
 
 
@@ -202,16 +202,16 @@ def test_a_layer_that_trains_other_than_its_own_weights_is_refused():
     model = keras.Model(inputs, adapted(frozen(inputs)))
     norm_rules.check_supported(model)
     adapted.enable_lora(2)
-    with refuses("dp", "adapted", "all of its own weights"):
+    with refuses("build", "adapted", "all of its own weights"):
         ClippedGradients(model, 1.0)
     model = keras.Model(inputs, frozen(inputs))
     frozen.bias.trainable = False
-    with refuses("dp", "frozen", "all of its own weights"):
+    with refuses("build", "frozen", "all of its own weights"):
         ClippedGradients(model, 1.0)
 
 
 def test_a_layer_used_twice_is_refused():
     # Its per-example gradient is a sum over both uses, whose norm is not that of the parts.
     layer, inputs = layers.Dense(4, name="again"), keras.Input((4,))
-    with refuses("dp", "again", "more than once"):
+    with refuses("build", "again", "more than once"):
         ClippedGradients(keras.Model(inputs, layer(layer(inputs))), 1.0)
