@@ -141,12 +141,14 @@ class KerasTask(Task):
 
         check("model", type(model).__name__, isinstance(model, keras.Model), "must be a Keras model")
         try:
+            first_answers = self.train_and_predict.first_answers(model)
+        except Exception as error:  # whatever Keras raises of an x that is not the model's
+            fail("model", model.name, f"must be a model that takes x; it raised {error_line(error)}")
+        try:
             outputs = self.train_and_predict.outputs(model, "model")
         except InputError as error:
             raise renamed(error, "model", error.value) from None
-        except Exception as error:  # whatever Keras raises
-            fail("model", model.name, f"must be a model that takes x; it raised {error_line(error)}")
-        _check_answers("model", outputs, self.train_and_predict.first_answers(model))
+        _check_answers("model", outputs, first_answers)
         same = (outputs.kind, outputs.units) == (self.outputs, self._units)
         allowed = f"must return {self._units} outputs, {self.outputs}, as the task's models do"
         check("model", f"{outputs.units} outputs, {outputs.kind}", same, allowed)

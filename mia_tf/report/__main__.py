@@ -95,8 +95,6 @@ def report_logdir(
             cannot be compared; or the page cannot be written.
     """
     # Imported here because --help must not wait for SciPy, pandas and matplotlib.
-    import numpy as np
-
     from mia_tf.analysis.result import FACTS, load_audit
     from mia_tf.data.logdir_pictures import read_logdir_pictures
     from mia_tf.report import comparison, logdir_source
@@ -120,8 +118,7 @@ def report_logdir(
     argument = "analysis" if analysis else "logdir"
     audit = load_audit(folder, remedy, argument=argument)
     if analysis:
-        ids = ShadowModels.open(logdir).ids
-        same = np.array_equal(ids, audit.records["id"].to_numpy(str))
+        same = ShadowModels.open(logdir).ids.tolist() == audit.records["id"].astype(str).tolist()
         check("analysis", analysis, same, f"must be an analysis of {logdir}; its examples are others")
     if "headline" not in audit.about:
         path = folder / "audit.json"

@@ -84,9 +84,9 @@ def answer(
     size = f"With {models} and {measured['num_nonmembers']:,} tests of non-members"
     auroc = measured["metrics"].get("auroc")
     if auroc is None:
-        missing = "members" if measured["num_nonmembers"] and not measured["num_members"] else "non-members"
-        one_side = measured["num_members"] == 0 or measured["num_nonmembers"] == 0
-        reason = f"there are no {missing} to compare" if one_side else f"{who} has no scores on both sides"
+        sides = {"members": measured["num_members"], "non-members": measured["num_nonmembers"]}
+        missing = [side for side, count in sides.items() if not count]
+        reason = f"there are no {missing[0]} to compare" if missing else f"{who} has no scores on both sides"
         return [f"Nothing could be measured: {reason}.", f"{size}, no leak could be seen."]
     value, low, high = auroc
     higher = (

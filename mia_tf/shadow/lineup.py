@@ -56,10 +56,9 @@ class Lineup:
                 which one was trained on exactly the examples that the other was not. On noise that such models share,
                 LiRA had an AUROC of 0.55.
         """
+        _check_not_alike(keep, argument)
         told_apart = keep[_telling(keep)]
         places, opposites = np.arange(keep.shape[1]), _opposites(told_apart)
-        mixed = keep.shape[1] > 1 and not len(told_apart) and keep.any() and not keep.all()
-        check(argument, "models that were all trained on the same examples", not mixed, _OWN_SUBSETS)
         if len(told_apart) > _FEW:
             for same in _places(told_apart).values():
                 if len(same) > 1:
@@ -103,10 +102,9 @@ class Lineup:
         twins = np.array([positions[0] if positions else NONE for positions in same])
         num_in = shadows.sum(axis=1)
         rows = _telling(shadows)
-        if not len(rows):
-            mixed = shadows.shape[1] > 1 and shadows.any() and not shadows.all()
-            check(argument, "models that were all trained on the same examples", not mixed, _OWN_SUBSETS)
-            return cls(num_targets, num_targets, twins)  # trained on none, or on all: nothing to be alike in
+        _check_not_alike(shadows, argument)
+        if not len(rows):  # shadow models trained on none of the examples, or on all: nothing to be alike in
+            return cls(num_targets, num_targets, twins)
         pairs = _whole(_opposites(shadows[rows]))
         agreement = _agreement(targets[rows], shadows[rows])
         agreement[twins != NONE, twins[twins != NONE]] = 0
@@ -129,6 +127,12 @@ class Lineup:
     def apart(self) -> bool:
         """Whether the targets are not among the shadow models."""
         return self.first_shadow > 0
+
+
+def _check_not_alike(keep: np.ndarray, argument: str) -> None:
+    """Raises InputError if all of several models (N, M) were trained on the same examples, but not on all or none."""
+    alike = keep.shape[1] > 1 and not len(_telling(keep)) and keep.any() and not keep.all()
+    check(argument, "models that were all trained on the same examples", not alike, _OWN_SUBSETS)
 
 
 def _telling(keep: np.ndarray) -> np.ndarray:

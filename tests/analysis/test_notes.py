@@ -5,6 +5,8 @@ import pytest
 from refusals import refuses
 
 import mia_tf
+from mia_tf.report.unsettled import unsettled
+from mia_tf.report.words import answer
 
 ATTACKS = ["yeom", "sablayrolles", "lira_offline_fixed", "rmia"]
 
@@ -114,8 +116,19 @@ def test_the_least_probability_is_not_said_to_be_half_of_another():
 def test_a_headline_without_members_is_not_resolved():
     logits, members, labels = make_arrays(1, gain=1.0, num_models=9)
     shadows = mia_tf.ShadowModels(logits[1:], members[1:], labels)
-    audit = mia_tf.audit(shadows, logits[0], np.zeros(len(labels), bool), attacks=["yeom"])
+    audit = mia_tf.audit(shadows, logits[0], np.zeros(len(labels), bool), attacks=["yeom"], fpr=[0.1])
     assert "false positives, which is not resolved." in str(audit)
+    head = audit.about["headline"]
+    assert answer(head, None)[0] == "Nothing could be measured: there are no members to compare."
+    assert not any("are needed" in question["note"] for question in unsettled(audit))  # of non-members there are enough
+
+
+def test_a_rate_one_non_member_short_is_an_open_question():
+    logits, members, labels = make_arrays(1, gain=1.0, num_models=9)
+    shadows = mia_tf.ShadowModels(logits[1:], members[1:], labels)
+    audit = mia_tf.audit(shadows, logits[0], np.arange(len(labels)) >= 33, attacks=["yeom"], fpr=[0.03])
+    (note,) = [question["note"] for question in unsettled(audit) if "false positives" in question["question"]]
+    assert note == "33 tests of non-members are there, 34 are needed."
 
 
 def test_other_models_must_have_answered_for_the_same_examples():
