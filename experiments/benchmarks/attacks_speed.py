@@ -5,9 +5,10 @@
     OMP_NUM_THREADS=1 python -m experiments.benchmarks.attacks_speed --caps=runs/mnist_svhn
     OMP_NUM_THREADS=1 python -m experiments.benchmarks.attacks_speed --sklearn=runs/mnist_svhn
 
-Fabricates LOGDIRs of random logits, and times `observe` and `score` of every registered attack (--attacks for some).
-They run as in an analysis: piece by piece, and with every model a target. The work that attacks share is timed apart:
-reading the logits, gathering and fitting them. --full ends at 256 models x 20,000 examples x 2 queries x 10 classes.
+Fabricates LOGDIRs of random logits, and times `observe`, `fit` and `score` of every registered attack, or of --attacks.
+They run as in an analysis, but in one thread: piece by piece, and with every model a target. The work that attacks
+share is timed apart: reading the logits, gathering and fitting them. --full ends at 256 models x 20,000 examples x 2
+queries x 10 classes.
 Expected there: Shokri's attack takes less than half a minute, and all others together less than one. Seconds grow with
 models x examples; Shokri's training, once at its cap on rows, with neither. Memory hardly grows.
 
@@ -38,6 +39,7 @@ from experiments.benchmarks.leave_one_out import fabricate
 from mia_tf.analysis.study import audit
 from mia_tf.attacks import attack_classes, networks, shokri
 from mia_tf.shadow.blocks import Block, Recording
+from mia_tf.shadow.concurrency import Run
 from mia_tf.shadow.kept import Kept
 from mia_tf.shadow.shadow_models import ShadowModels
 
@@ -71,6 +73,9 @@ def walk(logdir: Path, names: list[str]) -> dict[str, float]:
         clock = Clock()
         for block, _ in recording.read(kept):
             _pass(block, attacks, "observe", clock)
+        for name, attack in attacks.items():
+            attack.fit()
+            clock.charge(name)
         for block in recording.reread(kept):
             _pass(block, attacks, "score", clock)
     return clock.seconds
@@ -154,7 +159,9 @@ def measure_sklearn(logdir: Path) -> None:
         print(f"seed {seed}, scikit-learn: {theirs}, {slow_seconds / seconds:.1f} times as long", flush=True)
 
 
-def fit_one_by_one(features: list[np.ndarray], labels: list[np.ndarray], seeds: list[int]) -> list[networks.Network]:
+def fit_one_by_one(
+    features: list[np.ndarray], labels: list[np.ndarray], seeds: list[int], _: Run
+) -> list[networks.Network]:
     """What `networks.fit` does, by scikit-learn."""
     trained = []
     for rows, label, seed in zip(features, labels, seeds, strict=True):

@@ -49,6 +49,7 @@ def all_targets(phi: np.ndarray, keep: np.ndarray, name: str) -> np.ndarray:
     block = Block(0, np.zeros(len(phi), np.int64), keep, phi, lambda model: None)
     for _, piece in block.pieces():
         attack.observe(piece)
+    attack.fit()
     scores = np.empty(keep.shape)
     for rows, piece in block.pieces():
         scores[rows] = attack.score(piece)
@@ -83,13 +84,18 @@ def compare_speed(num_models: int, num_examples: int, queries: int) -> None:
         )
 
 
-def fabricate(logdir: Path, num_models: int, num_examples: int, queries: int = 2, classes: int = 10) -> None:
-    """Writes a LOGDIR of random logits."""
+def fabricate(
+    logdir: Path, num_models: int, num_examples: int, queries: int = 2, classes: int = 10, pictures: tuple = (1, 1, 1)
+) -> None:
+    """Writes a LOGDIR of random logits, and of black pictures of one value or noise of this shape."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, num_examples)
     groups = (np.arange(num_examples) % 50 == 0).astype(np.uint8)
     ids = np.arange(num_examples).astype(str)
-    images, nothing = np.zeros((num_examples, 1, 1, 1), np.uint8), np.zeros(0, np.int64)
+    nothing = np.zeros(0, np.int64)
+    images = np.zeros((num_examples, *pictures), np.uint8)
+    if images[0].size > 1:
+        images[:] = rng.integers(0, 256, images.shape, np.uint8)
     dataset = Dataset(
         "noise", images, labels, groups, ids, images[:0], nothing, nothing.astype(np.uint8), num_classes=classes
     )

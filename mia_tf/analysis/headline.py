@@ -13,6 +13,7 @@ from mia_tf.analysis.passes import Progress
 from mia_tf.analysis.roc import Pool
 from mia_tf.analysis.statistics import offset_interval
 from mia_tf.records import ALL
+from mia_tf.shadow.concurrency import Run, one_by_one
 
 FEWEST_TARGETS = 4
 """With fewer target models there are no two halves to speak of, and nothing is chosen by results."""
@@ -30,6 +31,7 @@ def headline(
     levels: Sequence[float],
     seed: int,
     progress: Progress = lambda doing, steps, total: steps,
+    run: Run = one_by_one,
 ) -> dict:
     """Chooses the headline's attack and measures it.
 
@@ -48,6 +50,7 @@ def headline(
         levels: false positive rates, falling.
         seed: splits the targets, and draws the bootstrap.
         progress: shows how far the choice is.
+        run: measures several attacks at the same time.
 
     Returns:
         What JSON can hold: `attack`; `chosen` ("halves", "only" or "recommended"); `candidates`, the names chosen from;
@@ -70,8 +73,9 @@ def headline(
     level = headline_level(min(pairs), levels)
     if how == "halves":
         pool = populations(choosing)[ALL]
-        steps = progress("choosing the headline's attack", attacks, len(attacks))
-        strength = {name: _strength(scores[name][:, choosing], pool, level) for name in steps}
+        strengths = run(lambda name: _strength(scores[name][:, choosing], pool, level), [(name,) for name in attacks])
+        shown = progress("choosing the headline's attack", strengths, len(attacks))
+        strength = dict(zip(attacks, shown, strict=True))
         attack = max(attacks, key=strength.__getitem__)  # the first of equals
     elif how == "only":
         (attack,) = attacks

@@ -34,7 +34,7 @@ def observe(
 ) -> tuple[dict[str, np.ndarray], AccuracyTally, AnswerDigests]:
     """First pass: returns the measured columns, accuracies and digests; the attacks see every example."""
     columns, tally, digests = [], AccuracyTally(), AnswerDigests()
-    for block, view in progress("reading the models", recording.read(kept), len(recording)):
+    for block, view in progress("reading the models", recording.read(kept, threads.map), len(recording)):
         digests.add(block.phi[:, 0])
         columns.append(example_columns(*_only(block, view, behind_records(recording))))
         of_targets, view_of_targets = _only(block, view, slice(block.lineup.num_targets))
@@ -67,14 +67,21 @@ def attack(
     progress: Progress,
     threads: Threads,
 ) -> np.ndarray:
-    """Second pass: fills `scores`; returns (N,) `mean_evidence` of the attack `evident`."""
+    """Fits the attacks; second pass: fills `scores`; returns (N,) `mean_evidence` of the attack `evident`."""
+    fitted = [one for among in running.values() for one in among.values()]
+    for one in progress("fitting the attacks", fitted, len(fitted)):
+        one.fit(threads.map)
+
+    def scores_of(piece: Block) -> dict[tuple[str, int | None], np.ndarray]:
+        seen = _views(sweep, piece)
+        return {(name, size): one.score(view) for size, view in seen for name, one in running[size].items()}
+
     evidence = []
     for block in progress("attacking every model", recording.reread(kept), len(recording)):
-        for _, piece in block.pieces():
-            seen = dict(_views(sweep, piece))
-            keys = [(name, size) for size in seen for name in running[size]]
-            tasks = [(running[size][name], seen[size]) for name, size in keys]
-            for (name, size), values in zip(keys, threads.map(lambda one, view: one.score(view), tasks), strict=True):
+        pieces = [piece for _, piece in block.pieces()]
+        of_pieces = threads.map(scores_of, [(piece,) for piece in pieces])
+        for piece, of_piece in zip(pieces, of_pieces, strict=True):
+            for (name, size), values in of_piece.items():
                 check_shape(part_of("attacks", f"the scores of {name}"), values, piece.keep.shape)
                 table = scores[name, size]
                 table.append(values)

@@ -189,6 +189,7 @@ def audit(
                 levels,
                 seed,
                 progress,
+                threads.map,
             )
         level, threshold = head["fpr"] if head is not None else None, np.nan
         if best is not None and level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0]):

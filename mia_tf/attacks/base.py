@@ -5,6 +5,7 @@ from typing import TypeVar
 import numpy as np
 
 from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.concurrency import Run, one_by_one
 from mia_tf.validation import check
 
 ATTACKS: dict[str, type["Attack"]] = {}
@@ -16,9 +17,9 @@ class Attack:
 
     Or an attack on the targets of another LOGDIR, which come before the shadow models (`Block.lineup`).
 
-    `analyze` shows every block of examples to `observe`, and then again to `score`. Every fit for a target must leave
-    that target out. It must also rest on equally many models, whether or not the example was in the target's training
-    set (`mia_tf.shadow.leave_one_out` does both).
+    `analyze` shows every block of examples to `observe`, calls `fit`, and shows the blocks again to `score`. Every fit
+    for a target must leave that target out. It must also rest on equally many models, whether or not the example was in
+    the target's training set (`mia_tf.shadow.leave_one_out` does both).
 
     Attributes:
         limitable: whether all that it takes from shadow models comes from `Block.fits` or `Block.leave_one_out`,
@@ -40,9 +41,17 @@ class Attack:
     def observe(self, block: Block) -> None:
         """First pass, in order of the examples: gathers what is fitted over all examples. By default nothing."""
 
+    def fit(self, run: Run = one_by_one) -> None:
+        """Between the passes: fits what `observe` gathered. By default nothing.
+
+        Args:
+            run: does independent parts of the work, `run(work, tasks)` -> results in order, in several threads.
+        """
+
     def score(self, block: Block) -> np.ndarray:
         """(n, M) float64 scores of a block's examples against each target model.
 
+        Several threads may ask at the same time, each with a block of its own: nothing of the attack may change.
         HIGHER means more likely a member. NaN if there are too few shadow models to score the example. What stands
         for models that are no targets is not looked at.
         """

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mia_tf.shadow.concurrency import Run, one_by_one
+
 HIDDEN = 64
 EPOCHS = 50
 BATCH = 200
@@ -42,7 +44,7 @@ class Network:
         return (hidden @ self.output[:-1].astype(np.float64) + self.output[-1]).reshape(features.shape[:-1])
 
 
-def fit(features: list[np.ndarray], labels: list[np.ndarray], seeds: list[int]) -> list[Network]:
+def fit(features: list[np.ndarray], labels: list[np.ndarray], seeds: list[int], run: Run = one_by_one) -> list[Network]:
     """Trains one network per data set, EPOCHS times over its rows.
 
     Args:
@@ -50,16 +52,16 @@ def fit(features: list[np.ndarray], labels: list[np.ndarray], seeds: list[int]) 
         labels: (n_k,) of each data set, 0 or 1.
         seeds: one per data set; draws the initial weights and the batches. A network depends on its own data and seed
             alone, not on the networks that are trained beside it.
+        run: trains several stacks of networks at the same time.
 
     Returns:
         The networks, in the order of the data sets.
     """
     by_size = sorted(range(len(seeds)), key=lambda k: -len(labels[k]))  # networks of equally many steps side by side
-    networks: dict[int, Network] = {}
-    for start in range(0, len(by_size), _STACK):
-        stack = by_size[start : start + _STACK]
-        trained = _fit_stack([features[k] for k in stack], [labels[k] for k in stack], [seeds[k] for k in stack])
-        networks.update(zip(stack, trained, strict=True))
+    stacks = [by_size[start : start + _STACK] for start in range(0, len(by_size), _STACK)]
+    data = [([features[k] for k in stack], [labels[k] for k in stack], [seeds[k] for k in stack]) for stack in stacks]
+    trained = [network for stack in run(_fit_stack, data) for network in stack]
+    networks = dict(zip(by_size, trained, strict=True))
     return [networks[k] for k in range(len(seeds))]
 
 

@@ -5,13 +5,13 @@ and the standard deviation of phi. An example is taken for a member if the targe
 """
 
 import hashlib
-from functools import cached_property
 
 import numpy as np
 
 from mia_tf.attacks.base import Attack, register
-from mia_tf.attacks.gaussian_regression import GaussianRegression
+from mia_tf.attacks.gaussian_regression import fit_normal, side_by_side
 from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.concurrency import Run, one_by_one
 
 MAX_EXAMPLES = 20_000
 """Examples that the regressions are fitted to; for each target, examples that it was not trained on."""
@@ -67,37 +67,32 @@ class QuantileRegression(Attack):
         self._drawn.add(_digests(block.x), *columns)
         self._num_classes = max(self._num_classes, int(block.labels.max()) + 1)
 
+    def fit(self, run: Run = one_by_one) -> None:
+        """Draws the random units, and fits the regressions that judge the examples of each half."""
+        digests, x, labels, phi, keep = self._drawn.columns()
+        self._units = self._drawn_units(_flat(x))
+        features = self._features(x, labels).astype(np.float32)  # twice as fast, and precise enough
+        self._regressions = []
+        for half in range(_HALVES):
+            usable = (digests % _HALVES != half)[:, None] & ~keep
+            targets = np.flatnonzero(usable.sum(axis=0) >= FEWEST)
+            tasks = zip(usable.T[targets], phi.T[targets], strict=True)
+            fitted = list(run(lambda rows, values: fit_normal(features[rows], values[rows]), tasks))
+            if fitted:
+                self._regressions.append((half, targets, side_by_side(fitted)))
+
     def score(self, block: Block) -> np.ndarray:
         scores = np.full(block.keep.shape, np.nan)
         features, halves = self._features(block.x, block.labels), _digests(block.x) % _HALVES
         phi = block.phi.mean(axis=1)
-        for half, regressions in enumerate(self._regressions):
-            rows = halves == half
-            for target, regression in regressions.items():
-                scores[rows, target] = regression.standardized(features[rows], phi[rows, target])
+        for half, targets, regressions in self._regressions:
+            rows = np.flatnonzero(halves == half)
+            places = np.ix_(rows, targets)
+            scores[places] = regressions.standardized(features[rows], phi[places])
         return scores
 
-    @cached_property
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        """Of the examples that are fitted to: digests, x, labels, and phi and membership by target."""
-        return self._drawn.columns()
-
-    @cached_property
-    def _regressions(self) -> list[dict[int, GaussianRegression]]:
-        """Half of the examples -> target -> the regression that judges them, fitted to the other half's non-members."""
-        digests, x, labels, phi, keep = self._columns
-        features = self._features(x, labels).astype(np.float32)  # twice as fast, and precise enough
-        by_half = []
-        for half in range(_HALVES):
-            usable = (digests % _HALVES != half)[:, None] & ~keep
-            targets = np.flatnonzero(usable.sum(axis=0) >= FEWEST)
-            by_half.append({k: GaussianRegression(features[usable[:, k]], phi[usable[:, k], k]) for k in targets})
-        return by_half
-
-    @cached_property
-    def _units(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _drawn_units(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Mean and scale of each value of x, and the weights of the random units for values and labels."""
-        x = _flat(self._columns[1])
         scale = x.std(axis=0)
         scale[scale == 0] = 1
         num_values = x.shape[1]

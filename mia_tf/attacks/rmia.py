@@ -5,13 +5,12 @@ trained on x. x is compared with examples z that are known NOT to be members of 
 LR(x, z) = (p(x | theta) / p(x)) / (p(z | theta) / p(z)). The score is the share of z that x dominates.
 """
 
-from functools import cached_property
-
 import numpy as np
 
 from mia_tf.attacks.base import Attack, register
 from mia_tf.shadow import signals
 from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.concurrency import Run, one_by_one
 from mia_tf.shadow.leave_one_out import IN, OUT
 
 MAX_POPULATION = 5000
@@ -20,6 +19,8 @@ OFFLINE_A = 0.3
 """a in p_in = a p_out + 1 - a, the default of the authors' code (ml_privacy_meter)."""
 _LEAST = 1e-300
 """Confidences this far below the surest model's count as this much: logs must be finite."""
+_FEWEST = 5
+"""With fewer z than this a target is not attacked."""
 _ROUNDING = 1e-16
 """Log ratios that differ by less do so by rounding."""
 
@@ -58,20 +59,19 @@ class _Rmia(Attack):
             self._ratios[freed] = self._log_ratios(block, drawn)
             self._keep[freed] = block.keep[drawn]
 
+    def fit(self, run: Run = one_by_one) -> None:
+        """Sorts the log p(z | theta) / p(z) of each target's z."""
+        usable = ~self._keep & ~np.isnan(self._ratios)
+        of_targets = zip(self._ratios.T, usable.T, strict=True)
+        self._populations = list(run(lambda ratios, chosen: np.sort(ratios[chosen]), of_targets))
+
     def score(self, block: Block) -> np.ndarray:
         ratios = self._log_ratios(block)
         _, drawn, here = np.intersect1d(self._rows, block.start + np.arange(len(ratios)), True, return_indices=True)
         ratios[here] = self._ratios[drawn]  # to the last digit what stands in the population
         own = np.zeros(ratios.shape, bool)
         own[here] = ~block.keep[here] & ~np.isnan(ratios[here])
-        columns = zip(self._populations, ratios.T, own.T, strict=True)
-        return np.column_stack([_dominated_share(population, *column) for population, *column in columns])
-
-    @cached_property
-    def _populations(self) -> list[np.ndarray]:
-        """The log p(z | theta) / p(z) of each target's z, ascending."""
-        usable = ~self._keep & ~np.isnan(self._ratios)
-        return [np.sort(ratios[chosen]) for ratios, chosen in zip(self._ratios.T, usable.T, strict=True)]
+        return _dominated_share(self._populations, ratios, own)
 
     def _log_ratios(self, block: Block, rows=slice(None)) -> np.ndarray:
         """(n, M) log p(x | theta) / p(x) of these rows, mean over the queries; NaN without shadow models."""
@@ -103,32 +103,40 @@ class Offline(_Rmia):
         return np.log(((1 + OFFLINE_A) * means[OUT] * np.exp(surest) + (1 - OFFLINE_A)) / 2)
 
 
-def _dominated_share(population: np.ndarray, ratios: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _dominated_share(populations: list[np.ndarray], ratios: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Which share of a target's z each x dominates, interpolated.
 
     Args:
-        population: (K,) float64, the log ratios of z, ascending.
-        ratios: (n,) float64, the log ratios of x.
-        own: (n,) bool, where x itself stands in the population and must not count. Among several z of its ratio it does
-            count, and a single z of the ratio of another x does not. So equal ratios have equal shares, members or not.
+        populations: (K,) float64 of each of the M targets, the log ratios of its z, ascending.
+        ratios: (n, M) float64, the log ratios of x.
+        own: (n, M) bool, where x itself stands in the population and must not count. Among several z of its ratio it
+            does count, and a single z of the ratio of another x does not. So equal ratios have equal shares, members or
+            not.
 
     Returns:
-        (n,) float64, strictly rising with `ratios`: j / K at the j-th z, 1 / K - d before the first and 1 + d after the
-        last. d is the distance to that z, in units of its distance to the median. NaN with fewer than five z.
+        (n, M) float64, strictly rising with the ratios of a target: j / K at the j-th z, 1 / K - d before the first and
+        1 + d after the last. d is the distance to that z, in units of its distance to the median. NaN with fewer than
+        five z.
     """
-    if len(population) < 5:
-        return np.full(ratios.shape, np.nan)
-    up_to = np.searchsorted(population, ratios, side="right")
-    alike = up_to - np.searchsorted(population, ratios, side="left")
-    own = np.where(own, alike < 2, alike == 1)
-    size = len(population) - own
-    dominated = up_to - own
-    below = population[np.maximum(dominated - 1, 0)]
-    above = population[np.minimum(dominated + own, len(population) - 1)]
+    sizes = np.array([len(population) for population in populations])
+    every, starts = np.concatenate([*populations, [np.nan]]), np.cumsum(sizes) - sizes
+
+    def at(places: np.ndarray) -> np.ndarray:
+        return every[starts + np.clip(places, 0, np.maximum(sizes - 1, 0))]
+
+    columns = zip(populations, ratios.T, strict=True)
+    up_to = np.column_stack([population.searchsorted(column, side="right") for population, column in columns])
+    alike = (up_to > 0) & (at(up_to - 1) == ratios)
+    several = (up_to > 1) & (at(up_to - 2) == ratios)
+    own = np.where(own, ~several, alike & ~several)
+    size, dominated = np.maximum(sizes - own, 1), up_to - own
+    below, above = at(dominated - 1), at(dominated + own)
     first, last = dominated == 0, dominated == size
     between = (ratios - below) / np.where(first | last, 1, above - below)
     share = (dominated + between) / size
-    median = population[len(population) // 2]
-    share[first] = 1 / size[first] - (above - ratios)[first] / np.maximum(median - above[first], _ROUNDING)
-    share[last] = 1 + (ratios - below)[last] / np.maximum(below[last] - median, _ROUNDING)
+    # Beyond the first and the last z, by the distance to the median.
+    median = np.broadcast_to(at(sizes // 2), ratios.shape)
+    share[first] = 1 / size[first] - (above - ratios)[first] / np.maximum(median - above, _ROUNDING)[first]
+    share[last] = 1 + (ratios - below)[last] / np.maximum(below - median, _ROUNDING)[last]
+    share[:, sizes < _FEWEST] = np.nan
     return share

@@ -5,14 +5,13 @@ It then judges the target's vectors. As in Choi et al. (2023), it has one hidden
 takes the vector as it is, unsorted.
 """
 
-from functools import cached_property
-
 import numpy as np
 from scipy.special import softmax
 
 from mia_tf.attacks import networks
 from mia_tf.attacks.base import Attack, register
 from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.concurrency import Run, one_by_one
 from mia_tf.shadow.lineup import NONE, Lineup
 
 FOLDS = 2
@@ -91,6 +90,16 @@ class Shokri(Attack):
                 models = np.stack([in_first[rows, k], in_first[rows, num_in[rows] + k]], axis=1)
                 pairs.add(priorities[rows, k], block.logits[rows[:, None], :, models])
 
+    def fit(self, run: Run = one_by_one) -> None:
+        """Trains the networks by fold and class; without the classes that lack pairs in a fold."""
+        labels = sorted({label for _, label in self._pairs})
+        paired = [label for label in labels if all(len(self._pairs[fold, label].logits) for fold in range(FOLDS))]
+        keys = [(fold, label) for label in paired for fold in range(FOLDS)]
+        data = [_training_set(self._pairs.pop(key).logits) for key in keys]  # both together would be twice as large
+        seeds = self.rng.integers(2**32, size=len(keys)).tolist()
+        trained = networks.fit([rows for rows, _ in data], [member for _, member in data], seeds, run)
+        self._networks = dict(zip(keys, trained, strict=True))
+
     def score(self, block: Block) -> np.ndarray:
         scores = np.full(block.keep.shape, np.nan)
         probabilities = softmax(block.logits.astype(np.float64), axis=-1)
@@ -105,17 +114,6 @@ class Shokri(Attack):
             rows = min(MAX_ROWS, MOST_VALUES // (FOLDS * classes**2))
             self._pairs[fold, label] = _Pairs(max(1, rows // (2 * queries)), queries, classes)
         return self._pairs[fold, label]
-
-    @cached_property
-    def _networks(self) -> dict[tuple[int, int], networks.Network]:
-        """The networks by fold and class; without the classes that lack pairs in a fold."""
-        labels = sorted({label for _, label in self._pairs})
-        paired = [label for label in labels if all(len(self._pairs[fold, label].logits) for fold in range(FOLDS))]
-        keys = [(fold, label) for label in paired for fold in range(FOLDS)]
-        data = [_training_set(self._pairs.pop(key).logits) for key in keys]  # both together would be twice as large
-        seeds = self.rng.integers(2**32, size=len(keys)).tolist()
-        trained = networks.fit([rows for rows, _ in data], [member for _, member in data], seeds)
-        return dict(zip(keys, trained, strict=True))
 
 
 def _with_twins(fold: np.ndarray, lineup: Lineup) -> np.ndarray:

@@ -6,13 +6,12 @@ one that best separates members from non-members (largest TPR - FPR) among the s
 shadow models are all models but the target.
 """
 
-from functools import cached_property
-
 import numpy as np
 
 from mia_tf.attacks.base import Attack, register
 from mia_tf.shadow import signals
 from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.concurrency import Run, one_by_one
 from mia_tf.shadow.lineup import NONE
 
 _THRESHOLDS = np.exp2(np.arange(-40, 10 + 1 / 16, 1 / 8))
@@ -44,13 +43,10 @@ class _Song(Attack):
         cells = (block.labels[:, None], block.keep.astype(np.int64), np.arange(self.num_models), reached)
         np.add.at(self._counts.ravel(), np.ravel_multi_index(cells, self._counts.shape).ravel(), 1)
 
-    def score(self, block: Block) -> np.ndarray:
-        return self._thresholds[block.labels] - self._mean_entropy(block)
-
-    @cached_property
-    def _thresholds(self) -> np.ndarray:
-        """(C, M) by class and target; NaN for a class in which the shadow models of some target have one side only."""
-        thresholds = np.full((len(self._counts), self.num_models), np.nan)
+    def fit(self, run: Run = one_by_one) -> None:
+        """Chooses the thresholds."""
+        # (C, M) by class and target; NaN for a class in which the shadow models of some target have one side only.
+        self._thresholds = thresholds = np.full((len(self._counts), self.num_models), np.nan)
         twins = self._lineup.twins
         targets = thresholds[:, : len(twins)]
         for of_class, counts in zip(targets, self._counts[:, :, self._lineup.first_shadow :], strict=True):
@@ -59,7 +55,9 @@ class _Song(Attack):
             nonmembers, members = below / np.where(below[..., -1:].all(), below[..., -1:], np.nan)
             best = (members - nonmembers)[:, :-1].argmax(axis=-1)
             of_class[:] = _THRESHOLDS[best] + 0 * members[:, -1]
-        return thresholds
+
+    def score(self, block: Block) -> np.ndarray:
+        return self._thresholds[block.labels] - self._mean_entropy(block)
 
     def _mean_entropy(self, block: Block) -> np.ndarray:
         """(n, M) in nats, mean over the queries."""

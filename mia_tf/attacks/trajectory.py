@@ -4,7 +4,6 @@ Phi of an example is a vector, one value per epoch.
 """
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from mia_tf.attacks import rmia
 from mia_tf.attacks.base import Attack, register
 from mia_tf.attacks.lira import _VARIANCE_FLOOR
 from mia_tf.shadow.blocks import Block
+from mia_tf.shadow.concurrency import Run, one_by_one
 from mia_tf.shadow.leave_one_out import IN, OUT
 
 INDEPENDENT = 0.1
@@ -64,6 +64,11 @@ class Lira(Attack):
         self._num_differences += num_queries * rows.sum()
         self._inverse_counts += num_queries * (1 / counts[:, rows]).sum(axis=1)
 
+    def fit(self, run: Run = one_by_one) -> None:
+        self._covariances = self._pooled_covariances()
+        self._precisions = np.linalg.inv(self._covariances)
+        self._estimate = self._shrunk_difference()
+
     def score(self, block: Block) -> np.ndarray:
         epochs = block.trajectory
         fits = [block.leave_one_out(values) for values in epochs]
@@ -91,13 +96,7 @@ class Lira(Attack):
         log_determinants = np.linalg.slogdet(self._covariances[side])[1]
         return -0.5 * (distance.mean(axis=1) + log_determinants)
 
-    @cached_property
-    def _precisions(self) -> np.ndarray:
-        """(2, M, E, E), the inverse of the covariances."""
-        return np.linalg.inv(self._covariances)
-
-    @cached_property
-    def _covariances(self) -> np.ndarray:
+    def _pooled_covariances(self) -> np.ndarray:
         """(2, M, E, E) of phi about each example's mean; identities if no example has two models on a side."""
         identity = np.eye(self._products.shape[-1])
         if not self._degrees_of_freedom.all():
@@ -107,8 +106,7 @@ class Lira(Attack):
         covariances = np.where(identity > 0, np.maximum(covariances, _VARIANCE_FLOOR), (1 - INDEPENDENT) * covariances)
         return covariances
 
-    @cached_property
-    def _estimate(self) -> tuple[np.ndarray, np.ndarray]:
+    def _shrunk_difference(self) -> tuple[np.ndarray, np.ndarray]:
         """The mean difference of IN and OUT (M, E), and the part of what an example differs from it that is kept.
 
         The part is T (T + S)^-1, (M, E, E), with S the covariance that the few models give to a difference, and T that

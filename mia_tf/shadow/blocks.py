@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, partial
+from threading import Lock
 from typing import cast
 
 import numpy as np
 
 from mia_tf.config import MIN_MODELS
 from mia_tf.shadow import ood, signals
+from mia_tf.shadow.concurrency import Run, once, one_by_one
 from mia_tf.shadow.kept import Kept
 from mia_tf.shadow.leave_one_out import FitsOfOthers, LeaveOneOut, LimitedLeaveOneOut, drawn_starts
 from mia_tf.shadow.lineup import NONE, Lineup
@@ -56,7 +58,7 @@ class Block:
         if self.lineup is _ALL:
             object.__setattr__(self, "lineup", Lineup.of_one_logdir(self.keep.shape[1]))
 
-    @cached_property
+    @once
     def fits(self) -> LeaveOneOut:
         """The IN and the OUT shadow models' phi, as fitted for every target."""
         return self.leave_one_out(self.phi)
@@ -71,22 +73,22 @@ class Block:
             return LeaveOneOut(values, keep, starts, self.lineup.pairs)
         return LimitedLeaveOneOut(values, keep, starts, chosen, self.lineup.pairs)
 
-    @cached_property
+    @once
     def _starts(self) -> np.ndarray:
         """(n, 2) the draw of partners of these examples."""
         return drawn_starts(self.start, len(self.keep))
 
-    @cached_property
+    @once
     def logits(self) -> np.ndarray:
         """(n, Q, M, C) float32 logits of all models, by example, query, model and class; for small blocks."""
         return np.stack([self.read_logits(model) for model in range(self.keep.shape[1])], axis=2)
 
-    @cached_property
+    @once
     def x(self) -> np.ndarray:
         """(n, ...) numbers, the examples themselves, for attacks that need "x"."""
         return cast(Callable[[], np.ndarray], self.read_x)()
 
-    @cached_property
+    @once
     def trajectory(self) -> np.ndarray:
         """(E, n, Q, M) float64, phi at every epoch, `phi` last, for attacks that need "epochs"."""
         return np.concatenate([cast(np.ndarray, self.earlier), self.phi[None]])
@@ -184,30 +186,17 @@ class Recording:
         epochs = 1 + (len(self._models[0][0].earlier) if self.has_epochs else 0)
         return 8 * len(self._labels) * self.shape[1] * len(self._models) * epochs
 
-    def read(self, kept: Kept) -> Iterator[tuple[Block, PlainView | None]]:
-        """Blocks in order, from the models' answers; keeps phi. Without logits there is no PlainView.
+    def read(self, kept: Kept, run: Run = one_by_one) -> Iterator[tuple[Block, PlainView | None]]:
+        """Blocks in order, from the answers that `run` reads; keeps phi. Without logits there is no PlainView.
 
         Raises:
             InputError: a logit is not finite; names the model.
         """
+        of_model = self._answers if self.has_logits else self._phi
         for start, stop in self._ranges:
-            shape = (stop - start, len(self._models))
-            phi = np.empty((stop - start, self.shape[1], len(self._models)))
-            if not self.has_logits:
-                for k, (record, model) in enumerate(self._models):
-                    phi[:, :, k] = record.read_phi(model, start, stop)
-                yield self._kept_block(kept, start, stop, phi), None
-                continue
-            view = PlainView(np.empty(shape, bool), np.empty(shape), np.empty(shape))
-            labels = self._labels[start:stop]
-            for k, (record, model) in enumerate(self._models):
-                logits = record.read_logits(model, start, stop)
-                phi[:, :, k] = signals.phi(logits, labels[:, None])
-                plain = logits[:, 0]
-                view.correct[:, k] = signals.correct(plain, labels)
-                view.ood_msp[:, k] = ood.max_softmax(plain)
-                view.ood_energy[:, k] = ood.energy(plain)
-            yield self._kept_block(kept, start, stop, phi), view
+            of_kinds = zip(*run(partial(of_model, start, stop), self._models), strict=True)
+            phi, *plain = (np.stack(of_models, axis=-1) for of_models in of_kinds)
+            yield self._kept_block(kept, start, stop, phi, run), PlainView(*plain) if plain else None
 
     def reread(self, kept: Kept) -> Iterator[Block]:
         """The same blocks again, once `read` has come to its end."""
@@ -215,22 +204,44 @@ class Recording:
             earlier = np.array(kept.read(f"earlier-{start}")) if self.has_epochs else None
             yield self._block(start, stop, np.array(kept.read(f"phi-{start}")), earlier)
 
-    def _kept_block(self, kept: Kept, start: int, stop: int, phi: np.ndarray) -> Block:
+    def _answers(self, start: int, stop: int, record: ShadowModels, model: int) -> tuple[np.ndarray, ...]:
+        """(n, Q) phi of one model and what a PlainView holds of it, (n,) each."""
+        labels = self._labels[start:stop]
+        logits = record.read_logits(model, start, stop)
+        plain = logits[:, 0]
+        phi = signals.phi(logits, labels[:, None])
+        return phi, signals.correct(plain, labels), ood.max_softmax(plain), ood.energy(plain)
+
+    def _phi(self, start: int, stop: int, record: ShadowModels, model: int) -> tuple[np.ndarray]:
+        """(n, Q) phi of one model."""
+        return (record.read_phi(model, start, stop),)
+
+    def _phi_of_epochs(self, start: int, stop: int, record: ShadowModels, model: int) -> np.ndarray:
+        """(E - 1, n, Q) phi of one model at earlier epochs."""
+        return np.array([earlier.read_phi(model, start, stop) for earlier in record.earlier])
+
+    def _kept_block(self, kept: Kept, start: int, stop: int, phi: np.ndarray, run: Run) -> Block:
         """The block of a range of examples, whose phi is kept; reads their phi at earlier epochs."""
         kept.append(f"phi-{start}", phi)
         if not self.has_epochs:
             return self._block(start, stop, phi)
-        models = [[record.read_phi(model, start, stop) for record in of.earlier] for of, model in self._models]
-        earlier = np.stack(models, axis=-1)
+        earlier = np.stack(list(run(partial(self._phi_of_epochs, start, stop), self._models)), axis=-1)
         kept.append(f"earlier-{start}", earlier)
         return self._block(start, stop, phi, earlier)
 
     def _block(self, start: int, stop: int, phi: np.ndarray, earlier: np.ndarray | None = None) -> Block:
+        @cache
         def read(position: int) -> np.ndarray:
             record, model = self._models[position]
             return record.read_logits(model, start, stop)
 
+        reading = Lock()
+
+        def read_once(position: int) -> np.ndarray:
+            with reading:  # else threads that walk through the models side by side would each read them all
+                return read(position)
+
         x = self._x
         read_x = None if x is None else lambda: np.asarray(x[start:stop])
         labels, keep = self._labels[start:stop], self.keep[start:stop]
-        return Block(start, labels, keep, phi, cache(read), None, self.lineup, read_x, earlier)
+        return Block(start, labels, keep, phi, read_once, None, self.lineup, read_x, earlier)

@@ -18,10 +18,10 @@ target's side: a fit on it would show which side the target is on.
 """
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
+from mia_tf.shadow.concurrency import once
 from mia_tf.shadow.lineup import NONE, Lineup
 
 IN, OUT = 0, 1
@@ -67,17 +67,17 @@ class LeaveOneOut:
         self._num_in = keep.sum(axis=1)
         self.counts = np.maximum(np.array([self._num_in, keep.shape[1] - self._num_in]) - 1, 0)
 
-    @cached_property
+    @once
     def medians(self) -> np.ndarray:
         """(2, n, Q, M) float64 by side, example, query and target; NaN if no model is left."""
         return self._for_every_target(medians_without_each)
 
-    @cached_property
+    @once
     def means(self) -> np.ndarray:
         """(2, n, Q, M) float64 by side, example, query and target; NaN as `medians`."""
         return self._for_every_target(means_without_each)
 
-    @cached_property
+    @once
     def squares(self) -> np.ndarray:
         """(2, n, Q, M) float64, sums of squared deviations from the mean of the models left; NaN as `medians`."""
         return self._for_every_target(squares_without_each)
@@ -87,7 +87,7 @@ class LeaveOneOut:
         count = self.counts[side]
         return self.squares[side] / np.where(count >= 2, count, np.nan)[:, None, None]
 
-    @cached_property
+    @once
     def _places(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Flat indices (g, Q, n_in) and (g, Q, n_out) of members' and non-members' values, by number of members."""
         queries, models = self._values.shape[1:]

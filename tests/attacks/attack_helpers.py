@@ -65,6 +65,7 @@ def run(name, phi, keep, rows_at_once=None, x=None, lineup=None):
     blocks = [slice(start, start + rows_at_once) for start in range(0, len(phi), rows_at_once)]
     for rows in blocks:
         attack.observe(make_block(phi[rows], keep[rows], rows.start, x, lineup))
+    attack.fit()
     return np.concatenate([attack.score(make_block(phi[rows], keep[rows], rows.start, x, lineup)) for rows in blocks])
 
 

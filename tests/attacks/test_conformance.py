@@ -1,5 +1,8 @@
 """What every registered attack must satisfy; a new attack is picked up by itself."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 from attack_helpers import RIGHT, area, examples, make_block, members_three_higher, membership, run
@@ -11,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from mia_tf.attacks import Attack, attack_classes, base
 from mia_tf.attacks.base import register
 from mia_tf.shadow import blocks
+from mia_tf.shadow.concurrency import one_by_one
 from mia_tf.shadow.leave_one_out import drawn_starts
 from mia_tf.shadow.lineup import Lineup
 
@@ -63,6 +67,34 @@ def test_scores_every_target_on_every_example_and_leaves_the_block_as_it_is(name
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(phi, copies[0])
     np.testing.assert_array_equal(keep, copies[1])
+
+
+@every_attack
+def test_threads_that_fit_and_score_side_by_side_change_nothing(name):
+    """`analyze` has one thread a core, each of which scores other examples."""
+    rng = np.random.default_rng(8)
+    keep = membership(rng, 60, 12)
+    phi = rng.normal(size=(60, 2, 12)) + keep[:, None]
+    together = Barrier(4, timeout=60)
+
+    def fitted(run):
+        attack = attack_classes()[name](12, np.random.default_rng(0))
+        attack.observe(make_block(phi, keep))
+        attack.fit(run)
+        return attack
+
+    def score(attack, start):
+        return attack.score(make_block(phi[start : start + 5], keep[start : start + 5], start))
+
+    def score_at_once(start):
+        together.wait()
+        return score(side_by_side, start)
+
+    with ThreadPoolExecutor(4) as pool:
+        side_by_side = fitted(lambda work, tasks: pool.map(lambda task: work(*task), tasks))
+        scores = list(pool.map(score_at_once, range(0, 60, 5)))
+    alone = fitted(one_by_one)
+    np.testing.assert_array_equal(scores, [score(alone, start) for start in range(0, 60, 5)])
 
 
 @every_attack
@@ -196,5 +228,6 @@ def test_extreme_confidence_gives_no_nan(name):
     block = make_block(phi, keep)
     attack = attack_classes()[name](8, np.random.default_rng(0))
     attack.observe(block)
+    attack.fit()
     with np.errstate(all="raise", under="ignore"):
         assert np.isfinite(attack.score(block)).all()

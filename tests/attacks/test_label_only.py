@@ -98,6 +98,7 @@ def test_nothing_is_seen_but_whether_the_largest_logit_is_the_labels(name):
         block = Block(0, labels, keep, phi, lambda model: logits[model])
         attack = attack_classes()[name](8, np.random.default_rng(0))
         attack.observe(block)
+        attack.fit()
         return attack.score(block)
 
     seen = scores(answers, rng.normal(size=(20, 5, 8)))
@@ -112,4 +113,5 @@ def test_a_model_that_is_right_where_all_others_are_wrong_has_a_finite_score():
     block = make_block(as_phi(correct), keep[None])
     attack = attack_classes()["label_only"](12, np.random.default_rng(0))
     attack.observe(block)
+    attack.fit()
     assert np.isfinite(attack.score(block)).all()

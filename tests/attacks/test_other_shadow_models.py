@@ -20,6 +20,7 @@ def scores_of_targets(name, phi, keep, lineup):
     attack = attack_classes()[name](keep.shape[1], np.random.default_rng(0))
     block = replace(make_block(phi, keep), lineup=lineup)
     attack.observe(block)
+    attack.fit()
     return attack.score(block)[:, : lineup.num_targets]
 
 

@@ -11,7 +11,7 @@ from toys import make_dataset
 import mia_tf
 from mia_tf.analysis import study
 from mia_tf.attacks import attack_classes, gaussian_regression, quantile_regression
-from mia_tf.attacks.gaussian_regression import GaussianRegression
+from mia_tf.attacks.gaussian_regression import fit_normal
 from mia_tf.records import ModelRecord
 from mia_tf.shadow.blocks import Recording
 from mia_tf.store import Store
@@ -33,6 +33,7 @@ def test_an_example_is_judged_by_the_regression_on_the_other_halfs_non_members()
     attack = attack_classes()[NAME](4, np.random.default_rng(0))
     block = make_block(phi, keep)
     attack.observe(block)
+    attack.fit()
     scores = attack.score(block)
     half = quantile_regression._digests(x) % 2
     features = attack._features(x, block.labels)
@@ -41,7 +42,8 @@ def test_an_example_is_judged_by_the_regression_on_the_other_halfs_non_members()
         for judged in (0, 1):
             rows, seen = half == judged, (half != judged) & ~keep[:, target]
             values = phi[:, :, target].mean(axis=1)
-            expected = GaussianRegression(features[seen], values[seen]).standardized(features[rows], values[rows])
+            fitted = fit_normal(features[seen], values[seen])
+            expected = fitted.standardized(features[rows], values[rows, None])[:, 0]
             # The attack fits in float32: 1e-7 of 200 sums, times the condition of their matrix, of scores of spread 1.
             np.testing.assert_allclose(scores[rows, target], expected, atol=5e-3)
 
@@ -71,7 +73,7 @@ def test_a_limited_number_of_examples_is_kept_whatever_their_order(monkeypatch):
         for start in range(0, 400, size):
             rows = order[start : start + size]
             attack.observe(make_block(phi[rows], keep[rows], start, x[order]))
-        attacks.append(attack._columns)
+        attacks.append(attack._drawn.columns())
     lowest = np.sort(quantile_regression._digests(x))[:60]
     for one, other in zip(*attacks, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -88,10 +90,10 @@ def test_the_regression_finds_mean_and_spread_but_for_penalty_and_early_stop(mon
     features, place, spread = drawn(20_000)
     values = place + spread * rng.normal(size=20_000)
     new, place, spread = drawn(200)
-    scores = [GaussianRegression(features, values).standardized(new, place + 2 * spread)]
+    scores = [fit_normal(features, values).standardized(new, (place + 2 * spread)[:, None])]
     monkeypatch.setattr(gaussian_regression, "RIDGE", 1e-6)
     monkeypatch.setattr(gaussian_regression, "_STEPS", 20)
-    scores.append(GaussianRegression(features, values).standardized(new, place + 2 * spread))
+    scores.append(fit_normal(features, values).standardized(new, (place + 2 * spread)[:, None]))
     np.testing.assert_allclose(scores[1], 2, atol=0.15)
     assert scores[0].std() > 2 * scores[1].std()
 

@@ -28,6 +28,7 @@ def observed(logits, labels, keep, rows_at_once=None, seed=0):
 def attacked(*arguments, **options):
     """The attack, having observed all examples, and its (N, M) scores."""
     attack = observed(*arguments, **options)
+    attack.fit()
     return attack, attack.score(make_block(*arguments[:3]))
 
 
@@ -151,6 +152,7 @@ def test_the_rows_of_many_classes_fit_in_memory(monkeypatch, recording):
     attack = observed(logits, labels, keep)
     assert {pairs.logits.shape for pairs in attack._pairs.values()} == {(10, 2, 2, 3)}
     assert sum(pairs.logits.size for pairs in attack._pairs.values()) <= most
+    attack.fit()
     assert np.isfinite(attack.score(make_block(logits, labels, keep))).all()
 
 

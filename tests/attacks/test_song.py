@@ -91,6 +91,7 @@ def test_the_scores_are_those_of_searching_the_threshold_without_the_target(name
     attack = attack_classes()[name](9, np.random.default_rng(0))
     for rows in (slice(0, 15), slice(15, 40)):
         attack.observe(make_labelled_block(logits[rows], labels[rows], keep[rows]))
+    attack.fit()
     scores = attack.score(make_labelled_block(logits, labels, keep))
     np.testing.assert_allclose(scores, slow_scores(values, labels, keep), rtol=1e-10, atol=1e-10)
 
@@ -104,6 +105,7 @@ def test_classes_have_their_own_thresholds_and_positive_scores_are_members():
     logits[np.arange(100)[:, None], 0, np.arange(8), labels[:, None]] = sure
     attack = attack_classes()["song"](8, np.random.default_rng(0))
     attack.observe(make_labelled_block(logits, labels, keep))
+    attack.fit()
     scores = attack.score(make_labelled_block(logits, labels, keep))
     # The threshold fits the other models without error, and the target with hardly one.
     assert ((scores > 0) == keep).mean() > 0.99
@@ -116,5 +118,6 @@ def test_a_class_without_members_is_not_scored_for_any_target():
     logits = rng.normal(size=(20, 1, 8, 3))
     attack = attack_classes()["song"](8, np.random.default_rng(0))
     attack.observe(make_labelled_block(logits, labels, keep))
+    attack.fit()
     scores = attack.score(make_labelled_block(logits, labels, keep))
     np.testing.assert_array_equal(np.isnan(scores), np.broadcast_to(labels[:, None] == 1, scores.shape))

@@ -25,6 +25,7 @@ def scores(name, epochs, keep):
     block = replace(make_block(epochs[-1], keep), earlier=epochs[:-1])
     attack = attack_classes()[name](keep.shape[1], np.random.default_rng(0))
     attack.observe(block)
+    attack.fit()
     return attack.score(block)
 
 

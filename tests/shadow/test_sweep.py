@@ -32,6 +32,7 @@ def make_block(phi, keep, start=0):
 def run(name, block):
     attack = attack_classes()[name](block.keep.shape[1], np.random.default_rng(0))
     attack.observe(block)
+    attack.fit()
     return attack.score(block)
 
 
