@@ -46,7 +46,7 @@ def refit(phi: np.ndarray, keep: np.ndarray, target: int) -> np.ndarray:
 def all_targets(phi: np.ndarray, keep: np.ndarray, name: str) -> np.ndarray:
     """(N, M) scores of every target by the shipped attack, phi (N, Q, M) and keep (N, M), in pieces as analyze does."""
     attack = attack_classes()[name](phi.shape[2], np.random.default_rng(0))
-    block = Block(0, np.zeros(len(phi), np.int64), keep, phi, lambda model: None)
+    block = Block(0, np.zeros(len(phi), np.int64), keep, phi, lambda: np.zeros(0))
     for _, piece in block.pieces():
         attack.observe(piece)
     attack.fit()

@@ -50,7 +50,7 @@ def headline(
         levels: false positive rates, falling.
         seed: splits the targets, and draws the bootstrap.
         progress: shows how far the choice is.
-        run: measures several attacks at the same time.
+        run: measures several attacks, or populations, at the same time.
 
     Returns:
         What JSON can hold: `attack`; `chosen` ("halves", "only" or "recommended"); `candidates`, the names chosen from;
@@ -83,17 +83,16 @@ def headline(
         order = [name for name in (recommended, *_WITHOUT_CHOICE, *attacks) if name in scores]
         attack = next((name for name in order if np.isfinite(scores[name]).any()), recommended)
     own = scores[attack][:, measuring]
-    measured = {
-        name: _described(evaluate(own, population, seed, levels), population)
-        for name, population in populations(measuring).items()
-    }
+    pools = populations(measuring)
+    evaluations = run(lambda population: evaluate(own, population, seed, levels), [(pool,) for pool in pools.values()])
+    described = map(_described, evaluations, pools.values())
     return {
         "attack": attack,
         "chosen": how,
         "candidates": list(attacks),
         "num_choosing": len(choosing),
         "fpr": level,
-        "measured": measured,
+        "measured": dict(zip(pools, described, strict=True)),
     }
 
 

@@ -64,6 +64,7 @@ class _Rmia(Attack):
         usable = ~self._keep & ~np.isnan(self._ratios)
         of_targets = zip(self._ratios.T, usable.T, strict=True)
         self._populations = list(run(lambda ratios, chosen: np.sort(ratios[chosen]), of_targets))
+        self._joined = np.concatenate([*self._populations, [np.nan]])
 
     def score(self, block: Block) -> np.ndarray:
         ratios = self._log_ratios(block)
@@ -71,7 +72,7 @@ class _Rmia(Attack):
         ratios[here] = self._ratios[drawn]  # to the last digit what stands in the population
         own = np.zeros(ratios.shape, bool)
         own[here] = ~block.keep[here] & ~np.isnan(ratios[here])
-        return _dominated_share(self._populations, ratios, own)
+        return _dominated_share(self._populations, self._joined, ratios, own)
 
     def _log_ratios(self, block: Block, rows=slice(None)) -> np.ndarray:
         """(n, M) log p(x | theta) / p(x) of these rows, mean over the queries; NaN without shadow models."""
@@ -103,11 +104,14 @@ class Offline(_Rmia):
         return np.log(((1 + OFFLINE_A) * means[OUT] * np.exp(surest) + (1 - OFFLINE_A)) / 2)
 
 
-def _dominated_share(populations: list[np.ndarray], ratios: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _dominated_share(
+    populations: list[np.ndarray], joined: np.ndarray, ratios: np.ndarray, own: np.ndarray
+) -> np.ndarray:
     """Which share of a target's z each x dominates, interpolated.
 
     Args:
         populations: (K,) float64 of each of the M targets, the log ratios of its z, ascending.
+        joined: the same in one array, which ends with NaN.
         ratios: (n, M) float64, the log ratios of x.
         own: (n, M) bool, where x itself stands in the population and must not count. Among several z of its ratio it
             does count, and a single z of the ratio of another x does not. So equal ratios have equal shares, members or
@@ -118,14 +122,16 @@ def _dominated_share(populations: list[np.ndarray], ratios: np.ndarray, own: np.
         1 + d after the last. d is the distance to that z, in units of its distance to the median. NaN with fewer than
         five z.
     """
-    sizes = np.array([len(population) for population in populations])
-    every, starts = np.concatenate([*populations, [np.nan]]), np.cumsum(sizes) - sizes
+    sizes = np.array([len(population) for population in populations])[:, None]
+    starts = sizes.cumsum()[:, None] - sizes
+    ratios, own = np.ascontiguousarray(ratios.T), own.T  # by target, whose z are then near each other
 
     def at(places: np.ndarray) -> np.ndarray:
-        return every[starts + np.clip(places, 0, np.maximum(sizes - 1, 0))]
+        return joined.take(starts + np.minimum(np.maximum(places, 0), sizes - 1))  # without any z, that of another
 
-    columns = zip(populations, ratios.T, strict=True)
-    up_to = np.column_stack([population.searchsorted(column, side="right") for population, column in columns])
+    up_to = np.empty(ratios.shape, np.int64)
+    for population, of_target, found in zip(populations, ratios, up_to, strict=True):
+        found[:] = population.searchsorted(of_target, side="right")
     alike = (up_to > 0) & (at(up_to - 1) == ratios)
     several = (up_to > 1) & (at(up_to - 2) == ratios)
     own = np.where(own, ~several, alike & ~several)
@@ -135,8 +141,8 @@ def _dominated_share(populations: list[np.ndarray], ratios: np.ndarray, own: np.
     between = (ratios - below) / np.where(first | last, 1, above - below)
     share = (dominated + between) / size
     # Beyond the first and the last z, by the distance to the median.
-    median = np.broadcast_to(at(sizes // 2), ratios.shape)
-    share[first] = 1 / size[first] - (above - ratios)[first] / np.maximum(median - above, _ROUNDING)[first]
-    share[last] = 1 + (ratios - below)[last] / np.maximum(below - median, _ROUNDING)[last]
-    share[:, sizes < _FEWEST] = np.nan
-    return share
+    median = at(sizes // 2)
+    share = np.where(first, 1 / size - (above - ratios) / np.maximum(median - above, _ROUNDING), share)
+    share = np.where(last, 1 + (ratios - below) / np.maximum(below - median, _ROUNDING), share)
+    share[sizes[:, 0] < _FEWEST] = np.nan
+    return share.T

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
-from threading import Lock
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -21,6 +20,8 @@ _BLOCK = 1 << 21
 """Values of phi read at a time: 16 MB an array."""
 _BLOCK_LOGITS = 1 << 25
 """Logits read at a time, kept while attacks ask for them: 128 MB."""
+_TOGETHER = 1 << 17
+"""Logits that are worked on together: a megabyte in float64."""
 _PIECE = 1 << 16
 """Values of phi attacked at a time: half a megabyte an array, so that the dozen this takes stay in the caches."""
 
@@ -37,7 +38,7 @@ class Block:
         labels: (n,) int64.
         keep: (n, M) bool, true if the example was in the model's training set.
         phi: (n, Q, M) float64 (`signals.phi`) by example, query and model.
-        read_logits: position of a model in [0, M) -> its (n, Q, C) float32 logits of these examples, from disk.
+        read_logits: returns (n, Q, M, C) float32 logits of these examples.
         chosen: (n, M) bool, K + 1 models per side that alone may be shadow models (`LimitedLeaveOneOut`); None for all.
         lineup: which are targets and which shadow models; by default every model is both.
         earlier: (E - 1, n, Q, M) float64, phi at earlier epochs, rising; None if the record is of one epoch.
@@ -48,7 +49,7 @@ class Block:
     labels: np.ndarray
     keep: np.ndarray
     phi: np.ndarray
-    read_logits: Callable[[int], np.ndarray]
+    read_logits: Callable[[], np.ndarray]
     chosen: np.ndarray | None = None
     lineup: Lineup = _ALL
     read_x: Callable[[], np.ndarray] | None = None
@@ -80,8 +81,8 @@ class Block:
 
     @once
     def logits(self) -> np.ndarray:
-        """(n, Q, M, C) float32 logits of all models, by example, query, model and class; for small blocks."""
-        return np.stack([self.read_logits(model) for model in range(self.keep.shape[1])], axis=2)
+        """(n, Q, M, C) float32 logits of all models, by example, query, model and class."""
+        return self.read_logits()
 
     @once
     def x(self) -> np.ndarray:
@@ -105,7 +106,7 @@ class Block:
                     self.labels[part],
                     self.keep[part],
                     self.phi[part],
-                    lambda model, part=part: self.read_logits(model)[part],
+                    lambda part=part: np.ascontiguousarray(self.logits[part]),
                     None if self.chosen is None else self.chosen[part],
                     self.lineup,
                     None if self.read_x is None else lambda part=part: self.x[part],
@@ -192,11 +193,20 @@ class Recording:
         Raises:
             InputError: a logit is not finite; names the model.
         """
-        of_model = self._answers if self.has_logits else self._phi
         for start, stop in self._ranges:
-            of_kinds = zip(*run(partial(of_model, start, stop), self._models), strict=True)
-            phi, *plain = (np.stack(of_models, axis=-1) for of_models in of_kinds)
-            yield self._kept_block(kept, start, stop, phi, run), PlainView(*plain) if plain else None
+            if self.has_logits:
+                logits = self._empty_logits(start, stop)
+                phi, *plain = self._of_models(partial(self._answers, start, stop, logits), stop - start, run)
+                view = PlainView(*plain)
+            else:
+                logits, view = None, None
+                (phi,) = self._of_models(partial(self._phi, start, stop), stop - start, run)
+            kept.append(f"phi-{start}", phi)
+            earlier = None
+            if self.has_epochs:
+                (earlier,) = self._of_models(partial(self._phi_of_epochs, start, stop), stop - start, run)
+                kept.append(f"earlier-{start}", earlier)
+            yield self._block(start, stop, phi, earlier, logits), view
 
     def reread(self, kept: Kept) -> Iterator[Block]:
         """The same blocks again, once `read` has come to its end."""
@@ -204,44 +214,57 @@ class Recording:
             earlier = np.array(kept.read(f"earlier-{start}")) if self.has_epochs else None
             yield self._block(start, stop, np.array(kept.read(f"phi-{start}")), earlier)
 
-    def _answers(self, start: int, stop: int, record: ShadowModels, model: int) -> tuple[np.ndarray, ...]:
-        """(n, Q) phi of one model and what a PlainView holds of it, (n,) each."""
+    def _empty_logits(self, start: int, stop: int) -> np.ndarray:
+        """(M, n, Q, C) float32 for the logits of all models."""
+        return np.empty((len(self._models), stop - start, *self.shape[1:]), np.float32)
+
+    def _read_logits(self, start: int, stop: int, into: np.ndarray, some: slice = slice(None)) -> np.ndarray:
+        """(k, n, Q, C) the logits of these models, a part of `into`, which has place for all."""
+        for place, (record, model) in zip(into[some], self._models[some], strict=True):
+            place[:] = record.read_logits(model, start, stop)
+        return into[some]
+
+    def _of_models(self, read: Callable[[slice], tuple], num_examples: int, run: Run) -> Iterator[np.ndarray]:
+        """What is read of all models, in arrays whose last axis is that of the models.
+
+        Args:
+            read: which models -> arrays whose first axis is that of these models.
+            num_examples: with few, more models are read at a time: on small arrays threads wait for one another.
+            run: does the reading.
+        """
+        size = max(1, _TOGETHER // (num_examples * self.shape[1] * self.shape[2]))
+        tasks = [(slice(first, first + size),) for first in range(0, len(self._models), size)]
+        for parts in zip(*run(read, tasks), strict=True):
+            yield np.ascontiguousarray(np.moveaxis(np.concatenate(parts), 0, -1))
+
+    def _answers(self, start: int, stop: int, into: np.ndarray, some: slice) -> tuple[np.ndarray, ...]:
+        """(k, n, Q) phi of k models, and what a PlainView holds of them, (k, n) each; their logits go into `into`."""
         labels = self._labels[start:stop]
-        logits = record.read_logits(model, start, stop)
-        plain = logits[:, 0]
-        phi = signals.phi(logits, labels[:, None])
+        logits = self._read_logits(start, stop, into, some)
+        plain, phi = logits[:, :, 0], signals.phi(logits, labels[:, None])
         return phi, signals.correct(plain, labels), ood.max_softmax(plain), ood.energy(plain)
 
-    def _phi(self, start: int, stop: int, record: ShadowModels, model: int) -> tuple[np.ndarray]:
-        """(n, Q) phi of one model."""
-        return (record.read_phi(model, start, stop),)
+    def _phi(self, start: int, stop: int, some: slice) -> tuple[np.ndarray]:
+        """(k, n, Q) phi of k models."""
+        return (np.stack([record.read_phi(model, start, stop) for record, model in self._models[some]]),)
 
-    def _phi_of_epochs(self, start: int, stop: int, record: ShadowModels, model: int) -> np.ndarray:
-        """(E - 1, n, Q) phi of one model at earlier epochs."""
-        return np.array([earlier.read_phi(model, start, stop) for earlier in record.earlier])
+    def _phi_of_epochs(self, start: int, stop: int, some: slice) -> tuple[np.ndarray]:
+        """(k, E - 1, n, Q) phi of k models at earlier epochs."""
+        models = self._models[some]
+        return (np.array([[epoch.read_phi(model, start, stop) for epoch in of.earlier] for of, model in models]),)
 
-    def _kept_block(self, kept: Kept, start: int, stop: int, phi: np.ndarray, run: Run) -> Block:
-        """The block of a range of examples, whose phi is kept; reads their phi at earlier epochs."""
-        kept.append(f"phi-{start}", phi)
-        if not self.has_epochs:
-            return self._block(start, stop, phi)
-        earlier = np.stack(list(run(partial(self._phi_of_epochs, start, stop), self._models)), axis=-1)
-        kept.append(f"earlier-{start}", earlier)
-        return self._block(start, stop, phi, earlier)
+    def _block(
+        self, start: int, stop: int, phi: np.ndarray, earlier: np.ndarray | None, logits: np.ndarray | None = None
+    ) -> Block:
+        """A block. Its logits are (M, n, Q, C), or None: they are read if an attack asks for them."""
 
-    def _block(self, start: int, stop: int, phi: np.ndarray, earlier: np.ndarray | None = None) -> Block:
-        @cache
-        def read(position: int) -> np.ndarray:
-            record, model = self._models[position]
-            return record.read_logits(model, start, stop)
-
-        reading = Lock()
-
-        def read_once(position: int) -> np.ndarray:
-            with reading:  # else threads that walk through the models side by side would each read them all
-                return read(position)
+        def by_example() -> np.ndarray:
+            of_models = logits
+            if of_models is None:
+                of_models = self._read_logits(start, stop, self._empty_logits(start, stop))
+            return np.moveaxis(of_models, 0, 2)
 
         x = self._x
         read_x = None if x is None else lambda: np.asarray(x[start:stop])
         labels, keep = self._labels[start:stop], self.keep[start:stop]
-        return Block(start, labels, keep, phi, read_once, None, self.lineup, read_x, earlier)
+        return Block(start, labels, keep, phi, by_example, None, self.lineup, read_x, earlier)

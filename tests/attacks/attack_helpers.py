@@ -47,9 +47,9 @@ def make_block(phi, keep, start=0, x=None, lineup=None):
     stop = start + len(phi)
     x = (examples(stop) if x is None else x)[start:stop]
 
-    def read_logits(model):
-        logits = np.zeros((*phi.shape[:2], CLASSES), np.float32)
-        logits[..., 0] = phi[:, :, model] + np.log(2)
+    def read_logits():
+        logits = np.zeros((*phi.shape, CLASSES), np.float32)
+        logits[..., 0] = phi + np.log(2)
         return logits
 
     earlier = (phi / 2 + np.sin(2 * phi))[None]

@@ -95,7 +95,7 @@ def test_nothing_is_seen_but_whether_the_largest_logit_is_the_labels(name):
     votes = np.float32(np.eye(3)[answers.argmax(axis=-1)])
 
     def scores(logits, phi):
-        block = Block(0, labels, keep, phi, lambda model: logits[model])
+        block = Block(0, labels, keep, phi, lambda: np.moveaxis(logits, 0, 2))
         attack = attack_classes()[name](8, np.random.default_rng(0))
         attack.observe(block)
         attack.fit()

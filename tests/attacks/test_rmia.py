@@ -128,6 +128,7 @@ def test_equal_ratios_have_equal_shares_for_members_and_nonmembers():
     """A non-member's own ratio is among the z. Where answers tie, it once had a lower share than a member's."""
     population = np.array([0, 0, 1, 2, 2, 2, 3, 4, 5, 5, 5, 5.0])
     ratios = np.unique(population)[:, None]
-    shares = [rmia._dominated_share([population], ratios, np.full(ratios.shape, own)) for own in (True, False)]
+    joined = np.append(population, np.nan)
+    shares = [rmia._dominated_share([population], joined, ratios, np.full(ratios.shape, own)) for own in (True, False)]
     np.testing.assert_array_equal(*shares)
     assert (np.diff(shares[0], axis=0) > 0).all()

@@ -14,7 +14,7 @@ from mia_tf.shadow.blocks import Block
 def make_block(logits, labels, keep, rows=slice(None)):
     """A block of logits (N, Q, M, C)."""
     phi = signals.phi(logits, labels[:, None, None])[rows]
-    return Block(rows.start or 0, labels[rows], keep[rows], phi, lambda model: logits[rows, :, model])
+    return Block(rows.start or 0, labels[rows], keep[rows], phi, lambda: logits[rows])
 
 
 def observed(logits, labels, keep, rows_at_once=None, seed=0):

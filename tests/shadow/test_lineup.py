@@ -171,7 +171,7 @@ def test_the_opposite_of_a_target_is_its_partner(chosen):
     """Means of distinct powers of two show which models a fit rests on."""
     keep = opposites(8, 200)
     lineup, powers = Lineup.of_one_record(keep), np.broadcast_to(np.exp2(np.arange(8.0)), (200, 1, 8))
-    block = Block(0, np.zeros(200, np.int64), keep, powers, lambda model: None, lineup=lineup)
+    block = Block(0, np.zeros(200, np.int64), keep, powers, lambda: np.zeros(0), lineup=lineup)
     per_side = 2 if chosen else 3
     if chosen:
         block = dict(Sweep([2], keep, 0).blocks(block))[2]

@@ -23,8 +23,8 @@ def membership(rng, num_examples, num_models, plan="balanced", pkeep=0.5):
 def make_block(phi, keep, start=0):
     """A block of phi (n, Q, M) whose logits, of two classes, say the same, as does an earlier epoch."""
 
-    def read_logits(model):
-        return np.stack([phi[:, :, model], np.zeros(phi.shape[:2])], axis=-1).astype(np.float32)
+    def read_logits():
+        return np.stack([phi, np.zeros(phi.shape)], axis=-1).astype(np.float32)
 
     return Block(start, np.zeros(len(phi), np.int64), keep, phi, read_logits, earlier=phi[None] / 2)
 
