@@ -34,7 +34,8 @@ def observe(
 ) -> tuple[dict[str, np.ndarray], AccuracyTally, AnswerDigests]:
     """First pass: returns the measured columns, accuracies and digests; the attacks see every example."""
     columns, tally, digests = [], AccuracyTally(), AnswerDigests()
-    for block, view in progress("reading the models", recording.read(kept, threads.map), len(recording)):
+    needs_logits = any("logits" in one.needs for among in running.values() for one in among.values())
+    for block, view in progress("reading the models", recording.read(kept, needs_logits, threads.map), len(recording)):
         digests.add(block.phi[:, 0])
         columns.append(example_columns(*_only(block, view, behind_records(recording))))
         of_targets, view_of_targets = _only(block, view, slice(block.lineup.num_targets))
@@ -72,21 +73,19 @@ def attack(
     for one in progress("fitting the attacks", fitted, len(fitted)):
         one.fit(threads.map)
 
-    def scores_of(piece: Block) -> dict[tuple[str, int | None], np.ndarray]:
+    def scores_of(piece: Block) -> tuple[np.ndarray, dict[tuple[str, int | None], np.ndarray]]:
         seen = _views(sweep, piece)
-        return {(name, size): one.score(view) for size, view in seen for name, one in running[size].items()}
+        return piece.keep, {(name, size): one.score(view) for size, view in seen for name, one in running[size].items()}
 
     evidence = []
     for block in progress("attacking every model", recording.reread(kept), len(recording)):
-        pieces = [piece for _, piece in block.pieces()]
-        of_pieces = threads.map(scores_of, [(piece,) for piece in pieces])
-        for piece, of_piece in zip(pieces, of_pieces, strict=True):
+        for keep, of_piece in threads.map(scores_of, ((piece,) for _, piece in block.pieces())):
             for (name, size), values in of_piece.items():
-                check_shape(part_of("attacks", f"the scores of {name}"), values, piece.keep.shape)
+                check_shape(part_of("attacks", f"the scores of {name}"), values, keep.shape)
                 table = scores[name, size]
                 table.append(values)
                 if (name, size) == (evident, None):
-                    evidence.append(mean_evidence(values[:, : table.num_targets], piece.keep[:, : table.num_targets]))
+                    evidence.append(mean_evidence(values[:, : table.num_targets], keep[:, : table.num_targets]))
     return np.concatenate(evidence)
 
 
@@ -144,4 +143,5 @@ def _views(sweep: Sweep, piece: Block) -> Iterator[tuple[int | None, Block]]:
 def _only(block: Block, view: PlainView | None, models: slice) -> tuple[Block, PlainView | None]:
     """A block and its view with some of the models."""
     chosen = view and PlainView(view.correct[:, models], view.ood_msp[:, models], view.ood_energy[:, models])
-    return Block(block.start, block.labels, block.keep[:, models], block.phi[..., models], block.read_logits), chosen
+    keep, phi = block.keep[:, models], block.phi[..., models]
+    return Block(block.start, block.labels, keep, phi, lambda: block.logits[:, :, models]), chosen

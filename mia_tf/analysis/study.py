@@ -4,6 +4,7 @@ import contextlib
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -162,10 +163,9 @@ def audit(
         arrays = {key: table.array() for key, table in scores.items()}
         wanted = [key for key in arrays if key[0] in attacks]
         tasks = [(*key, population) for key in wanted for population in pooled] if known else []
-        measured = threads.map(
-            lambda name, size, population: evaluate(arrays[name, size], pooled[population], seed, levels),
-            tasks,
-            num_bytes=10 * num_targets * len(shadows.labels),
+        run_large = partial(threads.map, num_bytes=10 * num_targets * len(shadows.labels))
+        measured = run_large(
+            lambda name, size, population: evaluate(arrays[name, size], pooled[population], seed, levels), tasks
         )
         evaluations = dict(zip(tasks, progress("measuring the attacks", measured, len(tasks)), strict=True))
         bounds, remarks = {}, notes(shadows, targets, *tally.on_members(), digests.by_model())
@@ -189,7 +189,7 @@ def audit(
                 levels,
                 seed,
                 progress,
-                threads.map,
+                run_large,
             )
         level, threshold = head["fpr"] if head is not None else None, np.nan
         if best is not None and level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0]):

@@ -45,7 +45,8 @@ class Attack:
         """Between the passes: fits what `observe` gathered. By default nothing.
 
         Args:
-            run: does independent parts of the work, `run(work, tasks)` -> results in order, in several threads.
+            run: does independent parts of the work, `run(work, tasks)` -> results in order, in several threads. Go
+                through the results: until then nothing need be done. Only `fit` itself may use it.
         """
 
     def score(self, block: Block) -> np.ndarray:

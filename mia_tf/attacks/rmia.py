@@ -63,8 +63,9 @@ class _Rmia(Attack):
         """Sorts the log p(z | theta) / p(z) of each target's z."""
         usable = ~self._keep & ~np.isnan(self._ratios)
         of_targets = zip(self._ratios.T, usable.T, strict=True)
-        self._populations = list(run(lambda ratios, chosen: np.sort(ratios[chosen]), of_targets))
-        self._joined = np.concatenate([*self._populations, [np.nan]])
+        populations = list(run(lambda ratios, chosen: np.sort(ratios[chosen]), of_targets))
+        self._joined = np.concatenate([*populations, [np.nan]])
+        self._populations = np.split(self._joined[:-1], np.cumsum(usable.sum(axis=0))[:-1])  # parts of the same array
 
     def score(self, block: Block) -> np.ndarray:
         ratios = self._log_ratios(block)
@@ -130,8 +131,8 @@ def _dominated_share(
         return joined.take(starts + np.minimum(np.maximum(places, 0), sizes - 1))  # without any z, that of another
 
     up_to = np.empty(ratios.shape, np.int64)
-    for population, of_target, found in zip(populations, ratios, up_to, strict=True):
-        found[:] = population.searchsorted(of_target, side="right")
+    for population, of_target, counts in zip(populations, ratios, up_to, strict=True):
+        counts[:] = population.searchsorted(of_target, side="right")
     alike = (up_to > 0) & (at(up_to - 1) == ratios)
     several = (up_to > 1) & (at(up_to - 2) == ratios)
     own = np.where(own, ~several, alike & ~several)

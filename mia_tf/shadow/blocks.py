@@ -187,19 +187,26 @@ class Recording:
         epochs = 1 + (len(self._models[0][0].earlier) if self.has_epochs else 0)
         return 8 * len(self._labels) * self.shape[1] * len(self._models) * epochs
 
-    def read(self, kept: Kept, run: Run = one_by_one) -> Iterator[tuple[Block, PlainView | None]]:
-        """Blocks in order, from the answers that `run` reads; keeps phi. Without logits there is no PlainView.
+    def read(
+        self, kept: Kept, with_logits: bool = True, run: Run = one_by_one
+    ) -> Iterator[tuple[Block, PlainView | None]]:
+        """Blocks in order, from the models' answers; keeps phi. Without logits there is no PlainView.
+
+        Args:
+            kept: keeps phi for `reread`.
+            with_logits: the blocks hold the logits that were read, because attacks ask for them.
+            run: reads several models at the same time.
 
         Raises:
             InputError: a logit is not finite; names the model.
         """
         for start, stop in self._ranges:
+            logits = self._empty(self._models, start, stop) if with_logits and self.has_logits else None
             if self.has_logits:
-                logits = self._empty_logits(start, stop)
                 phi, *plain = self._of_models(partial(self._answers, start, stop, logits), stop - start, run)
                 view = PlainView(*plain)
             else:
-                logits, view = None, None
+                view = None
                 (phi,) = self._of_models(partial(self._phi, start, stop), stop - start, run)
             kept.append(f"phi-{start}", phi)
             earlier = None
@@ -214,15 +221,17 @@ class Recording:
             earlier = np.array(kept.read(f"earlier-{start}")) if self.has_epochs else None
             yield self._block(start, stop, np.array(kept.read(f"phi-{start}")), earlier)
 
-    def _empty_logits(self, start: int, stop: int) -> np.ndarray:
-        """(M, n, Q, C) float32 for the logits of all models."""
-        return np.empty((len(self._models), stop - start, *self.shape[1:]), np.float32)
+    def _empty(self, models: list[tuple[ShadowModels, int]], start: int, stop: int) -> np.ndarray:
+        """(k, n, Q, C) float32, a place for the logits of k models."""
+        return np.empty((len(models), stop - start, *self.shape[1:]), np.float32)
 
-    def _read_logits(self, start: int, stop: int, into: np.ndarray, some: slice = slice(None)) -> np.ndarray:
-        """(k, n, Q, C) the logits of these models, a part of `into`, which has place for all."""
-        for place, (record, model) in zip(into[some], self._models[some], strict=True):
+    def _read_logits(
+        self, models: list[tuple[ShadowModels, int]], start: int, stop: int, into: np.ndarray
+    ) -> np.ndarray:
+        """The logits of these models, in a place for them."""
+        for place, (record, model) in zip(into, models, strict=True):
             place[:] = record.read_logits(model, start, stop)
-        return into[some]
+        return into
 
     def _of_models(self, read: Callable[[slice], tuple], num_examples: int, run: Run) -> Iterator[np.ndarray]:
         """What is read of all models, in arrays whose last axis is that of the models.
@@ -237,10 +246,11 @@ class Recording:
         for parts in zip(*run(read, tasks), strict=True):
             yield np.ascontiguousarray(np.moveaxis(np.concatenate(parts), 0, -1))
 
-    def _answers(self, start: int, stop: int, into: np.ndarray, some: slice) -> tuple[np.ndarray, ...]:
-        """(k, n, Q) phi of k models, and what a PlainView holds of them, (k, n) each; their logits go into `into`."""
-        labels = self._labels[start:stop]
-        logits = self._read_logits(start, stop, into, some)
+    def _answers(self, start: int, stop: int, kept: np.ndarray | None, some: slice) -> tuple[np.ndarray, ...]:
+        """(k, n, Q) phi of k models, and what a PlainView holds of them, (k, n) each; keeps their logits in `kept`."""
+        models, labels = self._models[some], self._labels[start:stop]
+        place = self._empty(models, start, stop) if kept is None else kept[some]
+        logits = self._read_logits(models, start, stop, place)
         plain, phi = logits[:, :, 0], signals.phi(logits, labels[:, None])
         return phi, signals.correct(plain, labels), ood.max_softmax(plain), ood.energy(plain)
 
@@ -261,7 +271,8 @@ class Recording:
         def by_example() -> np.ndarray:
             of_models = logits
             if of_models is None:
-                of_models = self._read_logits(start, stop, self._empty_logits(start, stop))
+                place = self._empty(self._models, start, stop)
+                of_models = self._read_logits(self._models, start, stop, place)
             return np.moveaxis(of_models, 0, 2)
 
         x = self._x

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable
 from itertools import starmap
 from threading import Lock
-from typing import Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 Run = Callable[[Callable, Iterable[tuple]], Iterable]
 """(work, the arguments of each task) -> the results, in order.
 
-Several threads may work at the same time, but only while the results are asked for.
+Several threads may work at the same time, each on another task. Nothing need be done before the results are asked for.
+A task must not run others: all threads could be waiting for it.
 """
 one_by_one: Run = starmap
 """Runs everything in the thread that asks."""
@@ -51,9 +52,11 @@ class once(Generic[Value]):
         known = instance.__dict__
         lock = "_computing_" + self._name
         with known.setdefault(lock, Lock()):  # one step: threads that ask at the same time get the same lock
-            try:
-                if self._name not in known:
-                    known[self._name] = self._compute(instance)  # found there from now on, without this method
-                return known[self._name]
-            finally:
-                known.pop(lock, None)  # no object with a lock can be pickled
+            if self._name not in known:
+                known[self._name] = self._compute(instance)  # found there from now on, without this method
+            known.pop(lock, None)  # no object with a lock can be pickled
+            return known[self._name]
+
+    if TYPE_CHECKING:  # the value may be given instead
+
+        def __set__(self, instance: object, value: Value) -> None: ...

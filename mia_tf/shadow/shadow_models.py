@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -13,6 +12,7 @@ from mia_tf.labels import normalize_groups, normalize_ids, normalize_labels
 from mia_tf.records import ALL, GROUP_NAMES, Examples
 from mia_tf.shadow import signals
 from mia_tf.shadow.answers import About, Answers, answers_of, check_fits, in_memory
+from mia_tf.shadow.concurrency import once
 from mia_tf.shadow.outputs import answers_of_one_model, as_logits, check_outputs, probability_floor
 from mia_tf.store import Store
 from mia_tf.validation import as_array, as_mask, check, check_integer, check_several, check_shape, fail, listed, part_of
@@ -214,7 +214,7 @@ class ShadowModels:
             same.floor = other.floor
         return same
 
-    @cached_property
+    @once
     def floor(self) -> float:
         """What a probability of 0 counts as, if the models return probabilities; reads all of them once."""
         examples = len(self.labels)

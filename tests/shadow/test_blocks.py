@@ -1,5 +1,7 @@
 """The walk through the models in blocks gives what the files hold, however it is cut."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from toys import make_dataset
@@ -10,6 +12,7 @@ from mia_tf.shadow.blocks import Recording
 from mia_tf.shadow.kept import Kept
 from mia_tf.shadow.shadow_models import ShadowModels
 from mia_tf.store import Store
+from mia_tf.validation import InputError
 
 MODELS, QUERIES = 5, 2
 
@@ -64,3 +67,36 @@ def test_pieces_make_up_their_block_and_have_their_own_logits(recorded):
 def test_blocks_of_many_classes_have_fewer_examples(recorded, monkeypatch, tmp_path):
     monkeypatch.setattr(blocks, "_BLOCK_LOGITS", 4 * QUERIES * MODELS * 4)
     assert len(Recording(ShadowModels.open(tmp_path / "run"))) == 16
+
+
+@pytest.mark.parametrize("together", [1, 1 << 17])
+def test_several_threads_read_the_same(recorded, monkeypatch, together):
+    recording, *_ = recorded
+    alone = list(recording.read(Kept()))
+    monkeypatch.setattr(blocks, "_TOGETHER", together)
+    with ThreadPoolExecutor(3) as pool:
+        in_threads = list(recording.read(Kept(), run=lambda work, tasks: pool.map(lambda task: work(*task), tasks)))
+    for (block, view), (same, same_view) in zip(alone, in_threads, strict=True):
+        for field in ("phi", "logits"):
+            np.testing.assert_array_equal(getattr(same, field), getattr(block, field))
+        for field in ("correct", "ood_msp", "ood_energy"):
+            np.testing.assert_array_equal(getattr(same_view, field), getattr(view, field))
+
+
+def test_logits_are_read_again_where_they_were_not_held(recorded):
+    recording, *_ = recorded
+    for (held, _), (block, _) in zip(recording.read(Kept()), recording.read(Kept(), with_logits=False), strict=True):
+        np.testing.assert_array_equal(block.logits, held.logits)
+
+
+def test_the_first_faulty_model_is_named_though_threads_read_it(recorded, monkeypatch, tmp_path):
+    _, _, _, logits = recorded
+    monkeypatch.setattr(blocks, "_TOGETHER", 1)
+    store = Store(tmp_path / "run")
+    for model in (3, 1):
+        faulty = logits[model].copy()
+        faulty[4, 0, 1, 2] = np.nan
+        np.save(store.models()[model].file, faulty)
+    recording = Recording(ShadowModels.open(tmp_path / "run"))
+    with ThreadPoolExecutor(3) as pool, pytest.raises(InputError, match="model 1"):
+        list(recording.read(Kept(), run=lambda work, tasks: pool.map(lambda task: work(*task), tasks)))

@@ -1,6 +1,7 @@
 """What several threads share is computed once, and only who needs the same waits."""
 
 import pickle
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
@@ -33,7 +34,7 @@ class Plain:
 
 def test_threads_that_ask_at_the_same_time_get_what_one_of_them_computed():
     together = Barrier(8, timeout=60)
-    sums = Sums(object)
+    sums = Sums(lambda: time.sleep(0.05) or object())
 
     def ask():
         together.wait()
