@@ -84,6 +84,7 @@ def shadows(**changes):
         (lambda: AUDIT.column("memorisation"), "name", ", memorization, "),
         (lambda: AUDIT.correlation("memorization", "msp"), "y", ", ood_msp, "),
         (lambda: AUDIT.plot("examples", images=np.zeros((90, 8, 8, 1))), "images", "must have dtype uint8"),
+        (lambda: AUDIT.plot("roc", ax="x"), "ax", "must be one matplotlib Axes, such as plt.gca(). Received: ax=str"),
         (lambda: AUDIT.plot("examples", images=np.zeros((89, 8, 8, 1), np.uint8)), "images", "89 pictures"),
     ],
 )

@@ -146,18 +146,21 @@ class Audit:
             The matplotlib Figure.
 
         Raises:
-            InputError: there is no such figure, the audit has no numbers for it, or the images are no pictures of all
-                records.
+            InputError: there is no such figure, the audit has no numbers for it, the images are no pictures of all
+                records, or `ax` is no Axes.
 
         Example:
             `audit.plot("roc").savefig("roc.png")`
         """
         import matplotlib  # here, because an audit without figures does not need it
+        from matplotlib.axes import Axes
 
         from mia_tf.figures import pages, style
 
         check_choice("figure", figure, (*pages.NAMES, *pages.ON_REQUEST))
         self._check_images(images)
+        known = ax is None or isinstance(ax, Axes)
+        check("ax", type(ax).__name__, known, "must be one matplotlib Axes, such as plt.gca()")
         with matplotlib.rc_context(style.RC):
             if ax is not None:
                 pages.draw_panel(ax, self, figure)

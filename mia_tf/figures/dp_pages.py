@@ -132,7 +132,8 @@ def _promises(comparison) -> Iterator[str]:
     """A sentence per run with DP: its guarantee."""
     for label, bounds in comparison.upper_bounds.items():
         run = comparison.hparams[label]
-        epsilons = " and ".join(f"{bound:.3g} by {accountant.upper()}" for accountant, bound in bounds.items())
+        named = {name: f"{bound:.3g}" if np.isfinite(bound) else "infinite" for name, bound in bounds.items()}
+        epsilons = " and ".join(f"{bound} by {name.upper()}" for name, bound in named.items())
         settings = [f"{name} {run[key]:.3g}" for name, key in _NOISE.items() if run.get(key) is not None]
         promise = ", ".join([f"epsilon {epsilons} at delta {run['delta']:g}", *settings])
         yield f"{style.literal(label)}: {promise}."

@@ -51,6 +51,7 @@ def test_an_epsilon_that_is_no_bound_is_infinite(logdirs, tmp_path):
     assert comparison.runs["epsilon_rdp"].isna().all()
     with_dp = comparison.epsilon[comparison.epsilon["run"] == "DP, lr 0.1"]
     assert (with_dp[["epsilon_rdp", "epsilon_pld"]] == np.inf).all(axis=None)
+    assert any("epsilon infinite by RDP and infinite by PLD" in promise for promise in dp_pages._promises(comparison))
 
 
 def changed_pool(what):
