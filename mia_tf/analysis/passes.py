@@ -34,14 +34,15 @@ def observe(
 ) -> tuple[dict[str, np.ndarray], AccuracyTally, AnswerDigests]:
     """First pass: returns the measured columns, accuracies and digests; the attacks see every example."""
     columns, tally, digests = [], AccuracyTally(), AnswerDigests()
-    needs_logits = any("logits" in one.needs for among in running.values() for one in among.values())
-    for block, view in progress("reading the models", recording.read(kept, needs_logits, threads.map), len(recording)):
+    logits_each = _logits_each(recording, running)
+    blocks = recording.read(kept, with_logits=logits_each > 0, run=threads.map)
+    for block, view in progress("reading the models", blocks, len(recording)):
         digests.add(block.phi[:, 0])
         columns.append(example_columns(*_only(block, view, behind_records(recording))))
         of_targets, view_of_targets = _only(block, view, slice(block.lineup.num_targets))
         if view_of_targets is not None:
             tally.add(of_targets, view_of_targets, masks)
-        for _, piece in block.pieces():
+        for _, piece in block.pieces(logits_each):
             tasks = [(one, seen) for size, seen in _views(sweep, piece) for one in running[size].values()]
             for _ in threads.map(lambda one, seen: one.observe(seen), tasks):
                 pass
@@ -77,9 +78,9 @@ def attack(
         seen = _views(sweep, piece)
         return piece.keep, {(name, size): one.score(view) for size, view in seen for name, one in running[size].items()}
 
-    evidence = []
+    evidence, logits_each = [], _logits_each(recording, running)
     for block in progress("attacking every model", recording.reread(kept), len(recording)):
-        for keep, of_piece in threads.map(scores_of, ((piece,) for _, piece in block.pieces())):
+        for keep, of_piece in threads.map(scores_of, ((piece,) for _, piece in block.pieces(logits_each))):
             for (name, size), values in of_piece.items():
                 check_shape(part_of("attacks", f"the scores of {name}"), values, keep.shape)
                 table = scores[name, size]
@@ -132,6 +133,12 @@ def mean_evidence(scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
         sides.append(sign * np.where(side, scores, 0).sum(axis=1) / np.where(count, count, np.nan))
     members, others = sides
     return np.where(np.isnan(members), others, np.where(np.isnan(others), members, 0.5 * members + 0.5 * others))
+
+
+def _logits_each(recording: Recording, running: Running) -> int:
+    """Logits that attacks look at beside each value of phi; 0 if none looks at any."""
+    looks = any("logits" in one.needs for among in running.values() for one in among.values())
+    return recording.shape[2] if looks else 0
 
 
 def _views(sweep: Sweep, piece: Block) -> Iterator[tuple[int | None, Block]]:

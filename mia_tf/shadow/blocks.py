@@ -24,6 +24,8 @@ _TOGETHER = 1 << 17
 """Logits that are worked on together: a megabyte in float64."""
 _PIECE = 1 << 16
 """Values of phi attacked at a time: half a megabyte an array, so that the dozen this takes stay in the caches."""
+_PIECE_LOGITS = 1 << 20
+"""Logits attacked at a time: 8 MB an array, of which every thread has some."""
 
 _ALL = Lineup.of_one_logdir(0)
 """Stands for the line-up in which every model is a target and a shadow model, however many there are."""
@@ -94,9 +96,14 @@ class Block:
         """(E, n, Q, M) float64, phi at every epoch, `phi` last, for attacks that need "epochs"."""
         return np.concatenate([cast(np.ndarray, self.earlier), self.phi[None]])
 
-    def pieces(self) -> Iterator[tuple[slice, "Block"]]:
-        """Small blocks that make up this one, and which of its rows each has."""
-        rows = max(1, _PIECE // (self.phi.shape[1] * self.phi.shape[2]))
+    def pieces(self, logits_each: int = 0) -> Iterator[tuple[slice, "Block"]]:
+        """Small blocks that make up this one, and which of its rows each has.
+
+        Args:
+            logits_each: logits that are looked at beside each value of phi.
+        """
+        values = self.phi.shape[1] * self.phi.shape[2]
+        rows = max(1, min(_PIECE // values, _PIECE_LOGITS // (values * max(logits_each, 1))))
         for first in range(0, len(self.phi), rows):
             part = slice(first, min(first + rows, len(self.phi)))
             yield (

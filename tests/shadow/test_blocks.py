@@ -69,6 +69,14 @@ def test_blocks_of_many_classes_have_fewer_examples(recorded, monkeypatch, tmp_p
     assert len(Recording(ShadowModels.open(tmp_path / "run"))) == 16
 
 
+def test_pieces_with_many_logits_have_fewer_examples(recorded, monkeypatch):
+    recording, *_ = recorded
+    monkeypatch.setattr(blocks, "_PIECE_LOGITS", 7 * QUERIES * MODELS)
+    block, _ = next(recording.read(Kept()))
+    sizes = [[len(piece.phi) for _, piece in block.pieces(logits)] for logits in (0, 1, 4, 7, 100)]
+    assert sizes == [[2, 2, 2, 2, 1], [2, 2, 2, 2, 1], [1] * 9, [1] * 9, [1] * 9]
+
+
 @pytest.mark.parametrize("together", [1, 1 << 17])
 def test_several_threads_read_the_same(recorded, monkeypatch, together):
     recording, *_ = recorded
