@@ -104,10 +104,9 @@ def _distributions(measured: Mapping[str, Measured], column: str, levels: dict[s
 
 def _draw_with_limit(ax: Axes, run: Measured) -> None:
     """Draws a histogram by group, and the level that the paper says all of CIFAR-10 + CIFAR-100 lies under."""
-    panels.draw_memorization_histogram(ax, run)
     if run.run.mixture == "cifar10_cifar100":
         ax.axvline(LIMIT, color=style.BLACK, linestyle=(0, (1, 1)), label=f"the paper: all under {LIMIT:g}")
-        style.legend_below(ax)
+    panels.draw_memorization_histogram(ax, run)
 
 
 def verdict(rows: Sequence[Mapping]) -> str:

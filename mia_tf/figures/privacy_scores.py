@@ -30,6 +30,7 @@ def draw_group_histograms(
 ) -> None:
     """Draws one histogram of counts per group that exists, on a log scale so that a small group shows.
 
+    The legend includes what was drawn with a label before.
     The hatch is an artist of its own: in SVG, a hatch on a transparent face is as pale as the face.
     """
     handles, labels = [], []
@@ -48,7 +49,8 @@ def draw_group_histograms(
     ax.set(xlim=(edges[0], edges[-1]), ylabel="examples")
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_minor_formatter("")
-    style.legend_below(ax, handles=handles, labels=labels)
+    before, labels_before = ax.get_legend_handles_labels()
+    style.legend_below(ax, handles=[*handles, *before], labels=[*labels, *labels_before])
 
 
 def count_label(values: np.ndarray, name: str) -> str:
