@@ -1,7 +1,7 @@
 """How much faster an analysis is on several cores: the seconds of each of its steps on one core and on all.
 
-    python -m experiments.benchmarks.analyze_cores                       about 4 minutes on two cores, 500 MB of disk
-    python -m experiments.benchmarks.analyze_cores --models=2000 --examples=61000    about 50 minutes, 20 GB
+    python -m experiments.benchmarks.analyze_cores                                   some minutes on two cores
+    python -m experiments.benchmarks.analyze_cores --models=2000 --examples=16000    16 minutes on two cores
     python -m experiments.benchmarks.analyze_cores --logdir=runs/mnist_svhn          of this LOGDIR
 
 Without --logdir it fabricates one: random answers of 10 classes, and pictures of 28x28 of noise. An analysis has every
@@ -70,11 +70,10 @@ def print_comparison(logdir: Path) -> None:
     cores = sorted(os.sched_getaffinity(0))
     for path in logdir.rglob("*.npy"):
         path.read_bytes()  # else the first run alone would wait for the disk
-    shown = "one core"
     one = measure(logdir, set(cores[:1]))
-    print(f"{shown} done: {one['whole'][0]:.1f} s", file=sys.stderr, flush=True)
+    print(f"one core done: {one['whole'][0]:.1f} s", file=sys.stderr, flush=True)
     several = measure(logdir, set(cores))
-    headings = (shown, f"{len(cores)} cores", "times faster", "processor")
+    headings = ("one core", f"{len(cores)} cores", "times faster", "processor")
     print(f"{'seconds':<32}" + "".join(f"{heading:>14}" for heading in headings))
     for name, (clock, _) in one.items():
         faster, processor = several[name]

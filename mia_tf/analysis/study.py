@@ -163,8 +163,8 @@ def audit(
         arrays = {key: table.array() for key, table in scores.items()}
         wanted = [key for key in arrays if key[0] in attacks]
         tasks = [(*key, population) for key in wanted for population in pooled] if known else []
-        run_large = partial(threads.map, num_bytes=10 * num_targets * len(shadows.labels))
-        measured = run_large(
+        run_as_memory_allows = partial(threads.map, num_bytes=10 * num_targets * len(shadows.labels))
+        measured = run_as_memory_allows(
             lambda name, size, population: evaluate(arrays[name, size], pooled[population], seed, levels), tasks
         )
         evaluations = dict(zip(tasks, progress("measuring the attacks", measured, len(tasks)), strict=True))
@@ -189,7 +189,7 @@ def audit(
                 levels,
                 seed,
                 progress,
-                run_large,
+                run_as_memory_allows,
             )
         level, threshold = head["fpr"] if head is not None else None, np.nan
         if best is not None and level is not None and not np.isnan(best.metrics[f"tpr_at_fpr_{level:g}"][0]):

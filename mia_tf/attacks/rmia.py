@@ -128,7 +128,8 @@ def _dominated_share(
     ratios, own = np.ascontiguousarray(ratios.T), own.T  # by target, whose z are then near each other
 
     def at(places: np.ndarray) -> np.ndarray:
-        return joined.take(starts + np.minimum(np.maximum(places, 0), sizes - 1))  # without any z, that of another
+        # A target without any z takes a value of another one, and ends as NaN.
+        return joined.take(starts + np.minimum(np.maximum(places, 0), sizes - 1))
 
     up_to = np.empty(ratios.shape, np.int64)
     for population, of_target, counts in zip(populations, ratios, up_to, strict=True):
